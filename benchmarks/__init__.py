@@ -1,0 +1,1 @@
+"""What is claimed of speed and accuracy, as commands that measure it."""

@@ -1,0 +1,311 @@
+"""The command line: parse, call, print errors. What a command needs is imported when it runs."""
+
+import re
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+from cyclopts import App, CycloptsError, Parameter
+
+import hitofude
+from hitofude.errors import RecipeError, UserError
+
+if TYPE_CHECKING:
+    from hitofude.inputs.sources import Dataset
+
+EXIT_WRONG_CALL, EXIT_OUR_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 70, 130, 143
+
+app = App(
+    name="hitofude",
+    help="One command from a CSV of small images to an honest, resumable, inspectable classifier.\n\n"
+    "Start with `hitofude run`: it trains on the embedded sample of 5,000 digits.",
+    version=hitofude.__version__,
+    help_format="plaintext",
+)
+data = App(name="data", help="Look at a source before training on it.")
+app.command(data)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class SourceOptions:
+    """How a source is read."""
+
+    train: Path | None = None
+    "A CSV file to learn from, instead of SOURCE."
+    test: Path | None = None
+    "A CSV file to predict, beside --train."
+    label: str | None = None
+    "The label column's name, where it is not `label`."
+    shape: str | None = None
+    "HEIGHTxWIDTH, where the pixels make no square."
+
+    def open(self, source: str | None) -> "Dataset":
+        from hitofude.inputs.sources import open_source
+
+        return open_source(source, train=self.train, test=self.test, label=self.label, shape=parse_shape(self.shape))
+
+
+Preset = Annotated[str, Parameter(name="--preset")]
+Settings = Annotated[tuple[str, ...], Parameter(name="--set", negative=(), consume_multiple=False)]
+Seed = Annotated[int, Parameter(name="--seed")]
+DEFAULT_SOURCE_OPTIONS = SourceOptions()
+
+
+@app.command
+def run(
+    source: str | None = None,
+    /,
+    *,
+    preset: Preset = "fast",
+    run: Path | None = None,
+    debug: Annotated[bool, Parameter(negative=())] = False,
+    device: str = "auto",
+    settings: Settings = (),
+    options: SourceOptions = DEFAULT_SOURCE_OPTIONS,
+) -> None:
+    """Train on a source, validate honestly, predict its test images.
+
+    An unfinished run in the same folder is continued; a finished one is left alone.
+
+    Examples
+    --------
+      hitofude run
+      hitofude run digit-recognizer.zip
+      hitofude run digit-recognizer.zip --debug
+      hitofude run digit-recognizer.zip --preset article --run runs/article
+      hitofude run --train mine.csv --test theirs.csv --label species --shape 24x32
+      hitofude run my-folder --set schedule.epochs=20 --set ensemble.folds=5
+
+    Parameters
+    ----------
+    source
+        Kaggle's zip, a folder with train.csv and test.csv or with IDX files, or a labelled CSV. Left out: the
+        embedded sample.
+    preset
+        fast, article, article-simple, or a recipe file (.toml).
+    run
+        The run's folder; by default runs/SOURCE-PRESET.
+    debug
+        1,000 rows, 5 epochs, 2 folds: everything, in moments.
+    device
+        auto, cpu, cuda or mps.
+    settings
+        NAME=VALUE, such as schedule.epochs=3; may be repeated.
+
+    """
+    from hitofude.pipeline import run as run_pipeline
+    from hitofude.recipe import parse_settings
+
+    dataset = options.open(source)
+    result = run_pipeline(
+        dataset, preset=preset, run=run, settings=parse_settings(settings), debug=debug, device=device
+    )
+    print(result.describe())
+
+
+@app.command
+def predict(
+    run: Path,
+    inputs: Annotated[tuple[Path, ...], Parameter(negative=())],
+    /,
+    *,
+    out: Path | None = None,
+    device: str = "auto",
+) -> None:
+    """Predict images by a finished run.
+
+    Writes the id, the label and a probability a class of each image.
+
+    Examples
+    --------
+      hitofude predict runs/sample-fast test.csv
+      hitofude predict runs/sample-fast test.csv --out predictions.csv
+      hitofude predict runs/sample-fast digit-recognizer.zip --out predictions.npz
+
+    Parameters
+    ----------
+    run
+        The folder of a finished run.
+    inputs
+        CSV (also .gz) or IDX files; of a zip or folder, its test images.
+    out
+        A .csv, or an .npz with ids, labels, probabilities and classes. Left out: CSV to the terminal.
+    device
+        auto, cpu, cuda or mps.
+
+    """
+    from hitofude.outputs.predictions import write_csv, write_predictions
+    from hitofude.prediction import predict_files
+
+    prediction = predict_files(run, inputs, device=device)
+    if out is None:
+        write_csv(sys.stdout, prediction.ids, prediction.probabilities, prediction.classes)
+        return
+    write_predictions(out, prediction.ids, prediction.probabilities, prediction.classes)
+    print(f"{len(prediction.ids):,} predictions written to {out}")
+
+
+@app.command
+def augment(
+    source: str | None = None,
+    /,
+    *,
+    out: Path = Path("augment.png"),
+    preset: Preset = "fast",
+    settings: Settings = (),
+    images: int = 8,
+    versions: int = 9,
+    seed: Seed = 0,
+    options: SourceOptions = DEFAULT_SOURCE_OPTIONS,
+) -> None:
+    """Draw originals beside their transformed versions.
+
+    Examples
+    --------
+      hitofude augment
+      hitofude augment digit-recognizer.zip --preset article --out article.png
+      hitofude augment --set augment.max_rotation=30 --set augment.rate=1.0
+
+    Parameters
+    ----------
+    source
+        As for run.
+    out
+        The PNG to write.
+    preset
+        Whose augmentation to draw.
+    settings
+        NAME=VALUE, such as augment.max_rotation=30; may be repeated.
+    images
+        How many originals.
+    versions
+        How many versions of each.
+    seed
+        Chooses the originals and the transformations.
+
+    """
+    from hitofude.gallery import draw_augmentation
+    from hitofude.pipeline import choose_recipe
+    from hitofude.recipe import parse_settings
+
+    recipe = choose_recipe(preset, parse_settings(settings))
+    draw_augmentation(out, options.open(source).train, recipe.augment, images, versions, seed)
+    print(f"{images} originals and {versions} versions of each drawn in {out}")
+
+
+@data.command
+def show(
+    source: str | None = None,
+    /,
+    *,
+    out: Path = Path("images.png"),
+    images: int = 100,
+    seed: Seed = 0,
+    options: SourceOptions = DEFAULT_SOURCE_OPTIONS,
+) -> None:
+    """Draw a sheet of training images with their labels.
+
+    Examples
+    --------
+      hitofude data show
+      hitofude data show digit-recognizer.zip --out digits.png --images 200
+
+    Parameters
+    ----------
+    source
+        As for run.
+    out
+        The PNG to write.
+    images
+        How many, with the classes as even as they allow.
+    seed
+        Chooses the images.
+
+    """
+    from hitofude.gallery import draw_sheet
+
+    shown = draw_sheet(out, options.open(source).train, images, seed)
+    print(f"{shown} images drawn in {out}")
+
+
+@data.command
+def check(source: str | None = None, /, *, options: SourceOptions = DEFAULT_SOURCE_OPTIONS) -> None:
+    """Say what is in a source, or what is wrong with it.
+
+    Examples
+    --------
+      hitofude data check digit-recognizer.zip
+      hitofude data check --train mine.csv --label species --shape 24x32
+
+    Parameters
+    ----------
+    source
+        As for run.
+
+    """
+    from hitofude.gallery import describe_dataset
+
+    print(describe_dataset(options.open(source)))
+
+
+@app.command
+def score(submission: Path, solution: Path, /) -> None:
+    """Compare a submission with the true labels: accuracy and its 95 % interval.
+
+    Both are CSV files with a header, the id in the first column and the label in the second.
+
+    Examples:
+      hitofude score runs/sample-fast/submission.csv solution.csv
+
+    """
+    from hitofude.outputs.submission import score as score_files
+
+    print(f"accuracy {score_files(submission, solution)}")
+
+
+def parse_shape(text: str | None) -> tuple[int, int] | None:
+    """'24x32' → (24, 32). Raises RecipeError for anything else."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,3})", text)
+    if match is None:
+        raise RecipeError(f"--shape {text}: expected HEIGHTxWIDTH in pixels, such as 28x28.")
+    return int(match[1]), int(match[2])
+
+
+def main() -> NoReturn:
+    """The command's entry point: every ending has its exit code, and a user's mistake no traceback."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        app(print_error=True, exit_on_error=False, result_action="return_value")
+    except CycloptsError:
+        sys.exit(EXIT_WRONG_CALL)
+    except UserError as error:
+        print(f"hitofude: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("\nhitofude: interrupted. Run the same command again to continue.", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    except _Terminated:
+        print("hitofude: terminated. Run the same command again to continue.", file=sys.stderr)
+        sys.exit(EXIT_TERMINATED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+        print("hitofude: this is a bug of ours; please report it with the lines above.", file=sys.stderr)
+        sys.exit(EXIT_OUR_BUG)
+    sys.exit(0)
+
+
+class _Terminated(BaseException):
+    """SIGTERM has arrived."""
+
+
+def _terminate(_signum: int, _frame: FrameType | None) -> NoReturn:
+    raise _Terminated

@@ -1,0 +1,1 @@
+"""The first wing: files become images."""

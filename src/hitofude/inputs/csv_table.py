@@ -1,0 +1,254 @@
+"""Fast reading of CSV files whose columns are pixels, a label, an id.
+
+The file is read in blocks of whole lines. A block whose every line has the header's number of plain fields is
+parsed by array arithmetic: a field's value is its last digit, ten times the one before, a hundred times the one
+before that. Any other block goes through the csv module, field by field, which either understands it (quotes,
+spaces, leading zeros) or finds the exact line and column to complain of.
+"""
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hitofude.errors import InputError
+
+BLOCK_BYTES = 1 << 19
+ID_NAMES = ("id", "imageid", "image_id")
+DELIMITERS = b",;\t"
+
+_NEWLINE, _ZERO = ord("\n"), ord("0")
+_PIXEL_NAME = re.compile(r"[^\d]*(\d+)(?:x(\d+))?")
+_PIXEL_VALUE = re.compile(r"[0-9]+")
+
+
+@dataclass(frozen=True, eq=False)
+class CsvTable:
+    """A CSV file's content."""
+
+    pixels: NDArray[np.uint8]  # (N, P), in the order of the numbers in the column names
+    labels: NDArray[np.str_] | None  # (N,)
+    ids: NDArray[np.str_] | None  # (N,)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What each column of a file is, by position."""
+
+    names: tuple[str, ...]
+    delimiter: str
+    pixels: tuple[int, ...]
+    label: int | None
+    id: int | None
+
+
+def read_csv(stream: BinaryIO, name: str, *, label: str | None = None) -> CsvTable:
+    """Read a CSV file with a header line.
+
+    name: how messages call the file. label: the label column's name; without it, a column called `label`
+    is one where there is one.
+
+    Raises InputError with line, column, what was found and what to do.
+    """
+    lines = _Lines(stream, name)
+    columns = parse_header(lines.first(), name, label)
+    return read_rows(lines, columns)
+
+
+def read_headerless_csv(stream: BinaryIO, name: str, columns: Columns) -> CsvTable:
+    """Read a CSV file without a header line, whose columns the caller knows."""
+    return read_rows(_Lines(stream, name), columns)
+
+
+def parse_header(line: bytes, name: str, label: str | None = None) -> Columns:
+    """Find the delimiter, the pixels, the label and the id. Raises InputError."""
+    text = line.decode("utf-8", errors="replace").strip("\r\n")
+    delimiter = max(DELIMITERS.decode(), key=text.count)
+    names = tuple(field.strip() for field in next(csv.reader([text], delimiter=delimiter), []))
+    repeated = {column for column in names if names.count(column) > 1} if len(set(names)) < len(names) else set()
+    if all(_PIXEL_VALUE.fullmatch(column) for column in names) and repeated:
+        raise InputError(
+            f"{name}, line 1: a header with column names was expected, found numbers. "
+            "Add a line such as label,pixel0,pixel1,…"
+        )
+    if repeated:
+        raise InputError(
+            f"{name}, line 1: the column '{sorted(repeated)[0]}' stands there twice. Rename or remove one."
+        )
+    label_column = _find_label(names, name, label)
+    id_column = next((i for i, column in enumerate(names) if column.lower() in ID_NAMES), None)
+    pixels = _pixel_order(names, {label_column, id_column}, name)
+    return Columns(names, delimiter, pixels, label_column, id_column)
+
+
+def read_rows(lines: "_Lines", columns: Columns) -> CsvTable:
+    pixel_blocks: list[NDArray[np.uint8]] = []
+    labels: list[str] = []
+    ids: list[str] = []
+    for block, line in lines.blocks():
+        parsed = _parse_plain(block, columns) or _parse_carefully(block, columns, lines.name, line)
+        pixel_blocks.append(parsed.pixels)
+        labels.extend(parsed.labels)
+        ids.extend(parsed.ids)
+    if not pixel_blocks:
+        raise InputError(f"{lines.name}: there are no rows below the header. Is the file complete?")
+    return CsvTable(
+        np.concatenate(pixel_blocks),
+        None if columns.label is None else np.array(labels, dtype=np.str_),
+        None if columns.id is None else np.array(ids, dtype=np.str_),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    pixels: NDArray[np.uint8]  # (rows, P)
+    labels: list[str]
+    ids: list[str]
+
+
+class _Lines:
+    """A stream as its first line and then blocks of whole lines, each with the number of its first line."""
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        self._stream = stream
+        self.name = name
+        self._line = 1
+
+    def first(self) -> bytes:
+        line = self._stream.readline(1 << 22).removeprefix(b"\xef\xbb\xbf")
+        if line.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in line:
+            raise InputError(f"{self.name}: this is not UTF-8 text (UTF-16 or binary). Save it as CSV in UTF-8.")
+        if not line.strip():
+            raise InputError(
+                f"{self.name}, line 1: a header with column names was expected, the file or line is empty."
+            )
+        self._line = 2
+        return line
+
+    def blocks(self) -> Iterator[tuple[bytes, int]]:
+        rest = b""
+        while chunk := self._stream.read(BLOCK_BYTES):
+            whole, newline, rest = (rest + chunk).rpartition(b"\n")
+            if newline:
+                yield from self._numbered(whole + newline)
+        if rest.strip():
+            yield from self._numbered(rest + b"\n")
+
+    def _numbered(self, block: bytes) -> Iterator[tuple[bytes, int]]:
+        line = self._line
+        self._line += block.count(b"\n")
+        if b"\r" in block:
+            block = block.replace(b"\r\n", b"\n")
+        if block.strip():
+            yield block, line
+
+
+def _find_label(names: Sequence[str], name: str, wanted: str | None) -> int | None:
+    if wanted is not None and wanted not in names:
+        raise InputError(
+            f"{name}, line 1: there is no column '{wanted}'. The first columns are: {', '.join(names[:5])}."
+        )
+    if wanted is not None:
+        return names.index(wanted)
+    return next((i for i, column in enumerate(names) if column.lower() == "label"), None)
+
+
+def _pixel_order(names: Sequence[str], others: set[int | None], name: str) -> tuple[int, ...]:
+    """Positions of the pixel columns, in the order of the numbers in their names."""
+    keys: dict[int, tuple[int, int]] = {}
+    for position, column in enumerate(names):
+        if position in others:
+            continue
+        match = _PIXEL_NAME.fullmatch(column)
+        if match is None:
+            raise InputError(
+                f"{name}, line 1, column {position + 1}: '{column}' is neither a pixel (such as pixel0 or 1x1), "
+                "an id nor the label. If it is the label, name it with --label; else remove it."
+            )
+        keys[position] = (int(match[1]), int(match[2] or 0))
+    if not keys:
+        raise InputError(f"{name}, line 1: there are no pixel columns. Expected names such as pixel0, pixel1, …")
+    return tuple(sorted(keys, key=keys.__getitem__))
+
+
+def _parse_plain(block: bytes, columns: Columns) -> _Block | None:
+    """Parse a block of plain lines by array arithmetic; None when any of it is not plain."""
+    width = len(columns.names)
+    characters = np.frombuffer(block, dtype=np.uint8)
+    ends = np.flatnonzero((characters == ord(columns.delimiter)) | (characters == _NEWLINE))
+    rows = block.count(b"\n")
+    if len(ends) != rows * width or (characters[ends[width - 1 :: width]] != _NEWLINE).any() or b'"' in block:
+        return None
+    values, plain = _field_values(characters, ends)
+    order = list(columns.pixels)
+    if not plain.reshape(rows, width)[:, order].all():
+        return None
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    return _Block(
+        values.reshape(rows, width)[:, order],
+        _texts(block, starts, ends, columns.label, width),
+        _texts(block, starts, ends, columns.id, width),
+    )
+
+
+def _field_values(
+    characters: NDArray[np.uint8], ends: NDArray[np.int64]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Each field's value 0..255, and whether it is one to three digits that make such a value."""
+    lengths = np.diff(ends, prepend=-1) - 1
+    values = characters[ends - 1] - np.uint8(_ZERO)
+    plain = (values < 10) & (lengths > 0) & (lengths < 4)
+    longer = np.flatnonzero(lengths > 1)
+    tens = characters[ends[longer] - 2] - np.uint8(_ZERO)
+    plain[longer] &= tens < 10
+    values[longer] += 10 * tens
+    is_longest = lengths[longer] > 2
+    longest = longer[is_longest]
+    hundreds = characters[ends[longest] - 3] - np.uint8(_ZERO)
+    last_two = values[longest]
+    plain[longest] &= (hundreds < 2) | ((hundreds == 2) & (last_two < 56))
+    values[longest] = 100 * hundreds + last_two
+    return values, plain
+
+
+def _texts(
+    block: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64], column: int | None, width: int
+) -> list[str]:
+    if column is None:
+        return []
+    fields = zip(starts[column::width].tolist(), ends[column::width].tolist(), strict=True)
+    return [block[start:end].decode("utf-8", errors="replace").strip() for start, end in fields]
+
+
+def _parse_carefully(block: bytes, columns: Columns, name: str, first_line: int) -> _Block:
+    """Parse a block field by field. Raises InputError at the first field that is wrong."""
+    rows: list[list[int]] = []
+    labels: list[str] = []
+    ids: list[str] = []
+    lines = block.decode("utf-8", errors="replace").rstrip("\n").split("\n")
+    for number, line in enumerate(lines, first_line):
+        fields = next(csv.reader([line], delimiter=columns.delimiter), [])
+        if len(fields) != len(columns.names):
+            raise InputError(
+                f"{name}, line {number}: {len(fields)} fields, expected {len(columns.names)} as in the header. "
+                "Is the line cut short, or a separator missing?"
+            )
+        rows.append([_pixel(fields[i], name, number, columns.names[i]) for i in columns.pixels])
+        labels += [] if columns.label is None else [fields[columns.label].strip()]
+        ids += [] if columns.id is None else [fields[columns.id].strip()]
+    return _Block(np.array(rows, dtype=np.uint8), labels, ids)
+
+
+def _pixel(field: str, name: str, line: int, column: str) -> int:
+    text = field.strip()
+    value = int(text) if _PIXEL_VALUE.fullmatch(text) and len(text) < 10 else -1
+    if not 0 <= value <= 255:
+        raise InputError(
+            f"{name}, line {line}, column '{column}': found '{text[:40]}', expected an integer from 0 to 255. "
+            "Mend the value."
+        )
+    return value

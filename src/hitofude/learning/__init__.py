@@ -1,0 +1,1 @@
+"""The second wing: images become trained members and probabilities."""

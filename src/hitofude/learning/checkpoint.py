@@ -1,0 +1,180 @@
+"""The durable state of one member: its epochs while it trains, its weights when it is done.
+
+    state-0007.safetensors   weights, buffers and the optimiser's state after epoch 7
+    state-0007.json          the epochs so far, and the SHA-256 of the file above; written last, so that a
+                             state counts only when both are whole
+    weights.safetensors      the finished network
+    member.json              what it was trained on, its epochs, and the SHA-256 of the weights; written last
+
+The last two states are kept while training, none when the member is done. Nothing is ever unpickled.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from hitofude.errors import RunFolderError
+from hitofude.storage import read_json, write_bytes, write_json
+
+KEPT_STATES = 2
+
+
+@dataclass(frozen=True)
+class EpochLog:
+    """What is known after one epoch of one member; a line of log.jsonl."""
+
+    member: int
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    learning_rate: float
+    seconds: float
+    images_per_second: float
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "EpochLog":
+        return cls(**{field.name: content[field.name] for field in fields(cls)})
+
+
+class MemberFolder:
+    """Where one member keeps itself."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def weights_path(self) -> Path:
+        return self.path / "weights.safetensors"
+
+    @property
+    def description_path(self) -> Path:
+        return self.path / "member.json"
+
+    @property
+    def is_finished(self) -> bool:
+        return self.description_path.exists()
+
+    def save_state(self, network: nn.Module, optimizer: torch.optim.Optimizer, epochs: list[EpochLog]) -> None:
+        """Keep the state after the last of `epochs`."""
+        content = save(_network_tensors(network) | _optimizer_tensors(optimizer))
+        name = self.path / f"state-{len(epochs):04d}"
+        write_bytes(name.with_suffix(".safetensors"), content)
+        write_json(name.with_suffix(".json"), {"sha256": _sha256(content), "epochs": [asdict(log) for log in epochs]})
+        for old in self._states()[:-KEPT_STATES]:
+            _remove_state(old)
+
+    def restore_state(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> list[EpochLog]:
+        """Put the newest whole state into network and optimizer; its epochs, or [] when there is no state.
+
+        Raises RunFolderError when there are states and none is whole.
+        """
+        states = self._states()
+        for state in reversed(states):
+            content = _read_verified(state.with_suffix(".safetensors"), state)
+            if content is not None:
+                tensors, description = content
+                _load_network(network, tensors, state)
+                _load_optimizer(optimizer, tensors)
+                return [EpochLog.from_json(log) for log in description["epochs"]]
+        if states:
+            raise RunFolderError(
+                f"{self.path}: no saved state of this member is whole. Nothing was deleted; "
+                "remove that folder to train the member anew."
+            )
+        return []
+
+    def finish(self, network: nn.Module, description: dict[str, Any], epochs: list[EpochLog]) -> None:
+        """Keep the weights and what they are; the states are no longer needed."""
+        content = save(_network_tensors(network))
+        write_bytes(self.weights_path, content)
+        logs = [asdict(log) for log in epochs]
+        write_json(self.description_path, description | {"sha256": _sha256(content), "epochs": logs})
+        for state in self._states():
+            _remove_state(state)
+
+    def load_finished(self, network: nn.Module) -> list[EpochLog]:
+        """Put the finished weights into `network`; its epochs.
+
+        Raises RunFolderError when they are missing, damaged, or of another network.
+        """
+        content = _read_verified(self.weights_path, self.description_path)
+        if content is None:
+            raise RunFolderError(
+                f"{self.weights_path} is missing or damaged. Restore it, or run again into a new folder."
+            )
+        tensors, description = content
+        _load_network(network, tensors, self.weights_path)
+        return [EpochLog.from_json(log) for log in description["epochs"]]
+
+    def epochs(self) -> list[EpochLog]:
+        """The epochs so far: of the finished member, else of its newest state, else none."""
+        newest = self.description_path if self.is_finished else next(reversed(self._states()), None)
+        return [EpochLog.from_json(log) for log in read_json(newest)["epochs"]] if newest else []
+
+    def _states(self) -> list[Path]:
+        return sorted(self.path.glob("state-*.json"))
+
+
+def _network_tensors(network: nn.Module) -> dict[str, Tensor]:
+    return {f"network.{name}": tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+
+
+def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    state = optimizer.state_dict()["state"]
+    return {
+        f"optimizer.{index}.{name}": tensor.detach().cpu().contiguous()
+        for index, values in state.items()
+        for name, tensor in values.items()
+    }
+
+
+def _load_network(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    found = {name.removeprefix("network."): tensor for name, tensor in tensors.items() if name.startswith("network.")}
+    expected = network.state_dict()
+    wrong = sorted(expected.keys() ^ found.keys()) or [
+        f"{name}: {tuple(found[name].shape)}, expected {tuple(expected[name].shape)}"
+        for name in expected
+        if found[name].shape != expected[name].shape
+    ]
+    if wrong:
+        raise RunFolderError(f"{path} holds another network's weights ({'; '.join(wrong[:3])}).")
+    network.load_state_dict(found)
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        if key.startswith("optimizer."):
+            _, index, name = key.split(".", 2)
+            state.setdefault(int(index), {})[name] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _read_verified(tensors_path: Path, description_path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Tensors and description, or None when either file is missing, damaged, or not of the other."""
+    try:
+        content = tensors_path.read_bytes()
+        description = json.loads(description_path.read_text(encoding="utf-8"))
+        if description["sha256"] != _sha256(content):
+            return None
+        return load(content), description
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+        return None
+
+
+def _remove_state(description_path: Path) -> None:
+    description_path.unlink(missing_ok=True)
+    description_path.with_suffix(".safetensors").unlink(missing_ok=True)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

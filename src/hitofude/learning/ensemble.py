@@ -1,0 +1,120 @@
+"""Many members as one: who trains on which rows, and what they predict together."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedKFold, train_test_split
+from torch import nn
+
+from hitofude.errors import InputError
+from hitofude.inputs.image_set import ImageSet
+from hitofude.learning.checkpoint import MemberFolder
+from hitofude.learning.engine import Engine
+from hitofude.learning.networks import ImageShape
+from hitofude.learning.predicting import predict_probabilities
+from hitofude.learning.training import MemberPlan, Observer, TrainingData, load_member, train_member
+from hitofude.recipe import EnsembleRecipe, Recipe
+
+FolderOf = Callable[[int], Path]
+
+
+@dataclass(frozen=True, eq=False)
+class EnsembleProbabilities:
+    """What the members say.
+
+    out_of_fold: each training row's probabilities, the mean over the members that never saw it; NaN where
+    every member saw it (`split = "holdout"`).
+    """
+
+    out_of_fold: NDArray[np.float32]  # (N, classes)
+    test: NDArray[np.float32] | None  # (members, N of the test set, classes)
+
+
+def plan_members(recipe: Recipe, image_set: ImageSet) -> list[MemberPlan]:
+    """Every member's rows, a pure function of recipe and labels.
+
+    Raises InputError when a class has fewer images than there are folds.
+    """
+    labels = image_set.known_labels()
+    _check_classes(image_set, recipe.ensemble)
+    if recipe.ensemble.split == "holdout":
+        rows = train_test_split(np.arange(len(labels)), test_size=recipe.ensemble.holdout, random_state=recipe.seed)
+        splits = [tuple(rows)]
+    else:
+        folds = StratifiedKFold(recipe.ensemble.folds, shuffle=True, random_state=recipe.seed)
+        splits = list(folds.split(np.zeros(len(labels)), labels))
+    return [
+        MemberPlan(member, np.asarray(train, dtype=np.int64), np.asarray(validation, dtype=np.int64))
+        for member, (train, validation) in enumerate(splits)
+    ]
+
+
+def train_ensemble(
+    plans: Sequence[MemberPlan],
+    train: ImageSet,
+    test: ImageSet | None,
+    recipe: Recipe,
+    engine: Engine,
+    folder_of: FolderOf,
+    observer: Observer,
+) -> EnsembleProbabilities:
+    """Train the members, or load those that are finished, and let each predict what it never saw.
+
+    folder_of: a member's number → the folder that keeps it.
+    """
+    data = TrainingData.on_device(train, engine)
+    test_images = None if test is None else torch.tensor(test.images, device=engine.device)
+    held_out = []
+    of_test = []
+    for plan in plans:
+        network = train_member(plan, data, recipe, engine, MemberFolder(folder_of(plan.member)), observer)
+        rows = torch.from_numpy(plan.validation_rows).to(engine.device)
+        held_out.append(predict_probabilities(network, data.images[rows], engine))
+        if test_images is not None:
+            of_test.append(predict_probabilities(network, test_images, engine))
+    out_of_fold = join_out_of_fold(plans, held_out, len(train), data.classes)
+    return EnsembleProbabilities(out_of_fold, np.stack(of_test) if of_test else None)
+
+
+def load_members(
+    folders: Sequence[Path], network_name: str, image_shape: ImageShape, classes: int, engine: Engine
+) -> list[nn.Module]:
+    """The finished networks in these folders. Raises RunFolderError when one is missing or damaged."""
+    return [load_member(MemberFolder(folder), network_name, image_shape, classes, engine) for folder in folders]
+
+
+def join_out_of_fold(
+    plans: Sequence[MemberPlan], held_out: Sequence[NDArray[np.float32]], count: int, classes: int
+) -> NDArray[np.float32]:
+    """(count, classes) the mean over the members that held the row out; NaN for rows that none did.
+
+    held_out: for each plan (len(validation_rows), classes).
+    """
+    total = np.zeros((count, classes), dtype=np.float32)
+    members = np.zeros((count, 1), dtype=np.float32)
+    for plan, probabilities in zip(plans, held_out, strict=True):
+        total[plan.validation_rows] += probabilities
+        members[plan.validation_rows] += 1
+    return np.where(members > 0, total / np.maximum(members, 1), np.nan).astype(np.float32)
+
+
+def mean_of_members(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(members, N, classes) → (N, classes): the mean of the probabilities, not of the logits."""
+    mean: NDArray[np.float32] = probabilities.mean(axis=0)
+    return mean
+
+
+def _check_classes(image_set: ImageSet, recipe: EnsembleRecipe) -> None:
+    if len(image_set.classes) < 2:
+        raise InputError(f"All images have the label '{image_set.classes[0]}'. A classifier needs two or more.")
+    counts = np.bincount(image_set.known_labels(), minlength=len(image_set.classes))
+    fewest = int(counts.argmin())
+    if recipe.split == "folds" and counts[fewest] < recipe.folds:
+        raise InputError(
+            f"Class '{image_set.classes[fewest]}' has {counts[fewest]} images, fewer than the {recipe.folds} folds. "
+            f"Add images of it, remove it, or use --set ensemble.folds={max(2, counts[fewest])}."
+        )

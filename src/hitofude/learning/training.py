@@ -1,0 +1,228 @@
+"""Training one member: a pure function of the recipe, the data, the rows, and the member's number.
+
+An epoch's shuffle and augmentation are drawn at its start; its batches are gathered, scaled and warped on the
+device; losses and hits stay there until its end. Each epoch ends with a durable state to continue from.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hitofude.errors import DivergedError
+from hitofude.inputs.image_set import ImageSet
+from hitofude.learning.augment import draw_maps, warp
+from hitofude.learning.checkpoint import EpochLog, MemberFolder
+from hitofude.learning.engine import Engine
+from hitofude.learning.metrics import accuracy, cross_entropy
+from hitofude.learning.networks import ImageShape, build_network, images_from_bytes
+from hitofude.learning.predicting import predict_probabilities
+from hitofude.learning.randomness import generator_for
+from hitofude.recipe import OptimizerRecipe, Recipe, ScheduleRecipe
+
+
+@dataclass(frozen=True, eq=False)
+class MemberPlan:
+    """Which rows a member learns from, and which it is validated on."""
+
+    member: int
+    train_rows: NDArray[np.int64]
+    validation_rows: NDArray[np.int64]
+
+
+class Observer(Protocol):
+    """Who is told how the training goes."""
+
+    def member_started(self, member: int, epochs: int, epochs_done: int) -> None: ...
+
+    def batch_finished(self, images: int) -> None: ...
+
+    def epoch_finished(self, log: EpochLog) -> None: ...
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """The whole training set on the device."""
+
+    images: Tensor  # (N, C, H, W) uint8
+    labels: Tensor  # (N,) int64
+    classes: int
+
+    @classmethod
+    def on_device(cls, image_set: ImageSet, engine: Engine) -> "TrainingData":
+        images = torch.tensor(image_set.images, device=engine.device)
+        return cls(images, torch.tensor(image_set.known_labels(), device=engine.device), len(image_set.classes))
+
+    @property
+    def image_shape(self) -> ImageShape:
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
+
+def train_member(
+    plan: MemberPlan, data: TrainingData, recipe: Recipe, engine: Engine, folder: MemberFolder, observer: Observer
+) -> nn.Module:
+    """The trained network of a member, on the engine's device.
+
+    A finished member is loaded from its folder; one in progress continues from its last whole epoch.
+    Raises DivergedError when the loss is no longer a number.
+    """
+    if folder.is_finished:
+        return load_member(folder, recipe.network.name, data.image_shape, data.classes, engine)
+    generator = generator_for(recipe.seed, plan.member, 0, "weights")
+    network = build_network(recipe.network.name, data.image_shape, data.classes, generator)
+    trainer = _Trainer(plan, data, recipe, engine, _on_device(network, engine))
+    logs = folder.restore_state(trainer.network, trainer.optimizer)
+    observer.member_started(plan.member, trainer.epochs, len(logs))
+    for epoch in range(len(logs) + 1, trainer.epochs + 1):
+        logs.append(trainer.run_epoch(epoch, observer))
+        folder.save_state(trainer.network, trainer.optimizer, logs)
+        observer.epoch_finished(logs[-1])
+    folder.finish(trainer.network, _describe(plan, recipe), logs)
+    return trainer.network
+
+
+def load_member(
+    folder: MemberFolder, network_name: str, image_shape: ImageShape, classes: int, engine: Engine
+) -> nn.Module:
+    """A finished member's network, on the engine's device. Raises RunFolderError when it is not whole."""
+    network = build_network(network_name, image_shape, classes, torch.Generator())
+    folder.load_finished(network)
+    return _on_device(network, engine)
+
+
+def make_optimizer(network: nn.Module, recipe: OptimizerRecipe) -> torch.optim.Optimizer:
+    """Adam (Kingma & Ba 2015), or with decoupled weight decay AdamW (Loshchilov & Hutter 2019)."""
+    kind = torch.optim.AdamW if recipe.name == "adamw" else torch.optim.Adam
+    return kind(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
+
+
+def count_epochs(schedule: ScheduleRecipe, batch_size: int, rows: int) -> int:
+    """The recipe's epochs, or as many as give its least number of steps."""
+    return max(schedule.epochs, math.ceil(schedule.minimum_steps / math.ceil(rows / batch_size)))
+
+
+def learning_rate_at(schedule: ScheduleRecipe, highest: float, progress: float, epochs_done: int) -> float:
+    """The learning rate of a step.
+
+    progress: the share of the training's steps already made, 0 ≤ progress < 1. `one-cycle` rises linearly for
+    the warm-up and then falls linearly to zero (L. N. Smith 2018, arXiv:1803.09820).
+    """
+    if schedule.name == "step":
+        return highest * schedule.factor ** sum(epochs_done >= milestone for milestone in schedule.milestones)
+    if schedule.name == "one-cycle":
+        falling = (1 - progress) / (1 - schedule.warmup) if schedule.warmup < 1 else 1.0
+        rising = progress / schedule.warmup if schedule.warmup > 0 else 1.0
+        return highest * min(rising, falling)
+    return highest
+
+
+class _Trainer:
+    """A network, its optimizer, and the way through an epoch."""
+
+    def __init__(
+        self, plan: MemberPlan, data: TrainingData, recipe: Recipe, engine: Engine, network: nn.Module
+    ) -> None:
+        self.plan, self.data, self.recipe, self.engine, self.network = plan, data, recipe, engine, network
+        self.optimizer = make_optimizer(network, recipe.optimizer)
+        self.epochs = count_epochs(recipe.schedule, recipe.optimizer.batch_size, len(plan.train_rows))
+
+    def run_epoch(self, epoch: int, observer: Observer) -> EpochLog:
+        """Train on every row of the member once, then validate."""
+        started = time.perf_counter()
+        count = len(self.plan.train_rows)
+        losses, hits = self._train(epoch, observer)
+        train_accuracy = hits.sum().item() / count
+        seconds = time.perf_counter() - started
+        validation_loss, validation_accuracy = self._validate()
+        return EpochLog(
+            member=self.plan.member,
+            epoch=epoch,
+            train_loss=losses.sum().item() / count,
+            train_accuracy=train_accuracy,
+            validation_loss=validation_loss,
+            validation_accuracy=validation_accuracy,
+            learning_rate=self.optimizer.param_groups[0]["lr"],
+            seconds=time.perf_counter() - started,
+            images_per_second=count / seconds,
+        )
+
+    def _train(self, epoch: int, observer: Observer) -> tuple[Tensor, Tensor]:
+        """Every batch's summed loss and its number of hits."""
+        self.network.train()
+        batches = self._draw_batches(epoch)
+        losses, hits = [], []
+        for step, (rows, maps) in enumerate(batches):
+            self._set_learning_rate(epoch - 1, step / len(batches))
+            loss, hit = self._step(rows, maps)
+            losses.append(loss * len(rows))
+            hits.append(hit)
+            observer.batch_finished(len(rows))
+        self._check_finite(torch.stack(losses), epoch)
+        return torch.stack(losses), torch.stack(hits)
+
+    def _step(self, rows: Tensor, maps: Tensor | None) -> tuple[Tensor, Tensor]:
+        """One step of the optimizer; the batch's mean loss and its number of hits, still on the device."""
+        labels = self.data.labels[rows]
+        pixels = images_from_bytes(self.data.images[rows])
+        pixels = pixels if maps is None else warp(pixels, maps)
+        with self.engine.autocast():
+            logits = self.network(pixels.contiguous(memory_format=torch.channels_last)).float()
+        loss = functional.cross_entropy(logits, labels, label_smoothing=self.recipe.optimizer.label_smoothing)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return loss.detach(), (logits.detach().argmax(dim=1) == labels).sum()
+
+    def _draw_batches(self, epoch: int) -> list[tuple[Tensor, Tensor | None]]:
+        """The epoch's batches: rows on the device, and the map of each image where there is augmentation."""
+        seed, member = self.recipe.seed, self.plan.member
+        count, size = len(self.plan.train_rows), self.recipe.optimizer.batch_size
+        order = torch.randperm(count, generator=generator_for(seed, member, epoch, "shuffle"))
+        rows = torch.from_numpy(self.plan.train_rows)[order].to(self.engine.device).split(size)
+        if self.recipe.augment.rate == 0:
+            return [(batch, None) for batch in rows]
+        generator = generator_for(seed, member, epoch, "augment")
+        maps = draw_maps(count, self.recipe.augment, self.data.image_shape[1:], generator)
+        return list(zip(rows, maps.to(self.engine.device).split(size), strict=True))
+
+    def _set_learning_rate(self, epochs_done: int, share_of_epoch: float) -> None:
+        progress = (epochs_done + share_of_epoch) / self.epochs
+        highest = self.recipe.optimizer.learning_rate
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate_at(self.recipe.schedule, highest, progress, epochs_done)
+
+    def _check_finite(self, losses: Tensor, epoch: int) -> None:
+        broken = losses.isfinite().logical_not().nonzero().flatten().tolist()
+        if broken:
+            raise DivergedError(
+                f"Member {self.plan.member}: the loss is no longer a number at epoch {epoch}, batch {broken[0] + 1}. "
+                f"Lower the learning rate, now {self.recipe.optimizer.learning_rate:g}: --set optimizer.learning_rate=…"
+            )
+
+    def _validate(self) -> tuple[float, float]:
+        """Loss and accuracy on the validation rows, which are never transformed."""
+        rows = torch.from_numpy(self.plan.validation_rows).to(self.engine.device)
+        labels = self.data.labels[rows].cpu().numpy()
+        probabilities = predict_probabilities(self.network, self.data.images[rows], self.engine)
+        loss = float(cross_entropy(labels, probabilities).mean())
+        return loss, accuracy(labels, probabilities.argmax(axis=1)).value
+
+
+def _describe(plan: MemberPlan, recipe: Recipe) -> dict[str, object]:
+    return {
+        "member": plan.member,
+        "network": recipe.network.name,
+        "train_rows": len(plan.train_rows),
+        "validation_rows": len(plan.validation_rows),
+    }
+
+
+def _on_device(network: nn.Module, engine: Engine) -> nn.Module:
+    return network.to(engine.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -1,0 +1,1 @@
+"""The third wing: probabilities become files that people read."""

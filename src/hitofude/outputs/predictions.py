@@ -1,0 +1,41 @@
+"""Predictions for any images, as CSV or NPZ."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hitofude.errors import InputError
+from hitofude.storage import write_npz, write_text
+
+
+def write_predictions(
+    path: Path, ids: NDArray[np.str_], probabilities: NDArray[np.float32], classes: Sequence[str]
+) -> None:
+    """Write a .csv (id, label, a probability a class) or an .npz (ids, labels, probabilities, classes).
+
+    ids: (N,); probabilities: (N, classes). Raises InputError for any other ending.
+    """
+    if path.suffix == ".csv":
+        text = io.StringIO()
+        write_csv(text, ids, probabilities, classes)
+        write_text(path, text.getvalue())
+    elif path.suffix == ".npz":
+        labels = np.asarray(classes)[probabilities.argmax(axis=1)]
+        write_npz(path, ids=ids, labels=labels, probabilities=probabilities, classes=np.asarray(classes))
+    else:
+        raise InputError(f"{path}: predictions are written as .csv or .npz. Change the ending.")
+
+
+def write_csv(
+    stream: TextIO, ids: NDArray[np.str_], probabilities: NDArray[np.float32], classes: Sequence[str]
+) -> None:
+    """The same as text: a header, then a row an image."""
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["id", "label", *(f"probability_{name}" for name in classes)])
+    for id, row in zip(ids, probabilities, strict=True):
+        writer.writerow([id, classes[int(row.argmax())], *(f"{value:.6f}" for value in row)])

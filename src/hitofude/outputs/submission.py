@@ -1,0 +1,81 @@
+"""Submissions: ids and labels as CSV, checked against the sample, scored against a solution."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hitofude.errors import InputError
+from hitofude.learning.metrics import Accuracy
+from hitofude.storage import write_text
+
+KAGGLE_HEADER = ("ImageId", "Label")
+
+
+def write_submission(
+    path: Path,
+    ids: NDArray[np.str_],
+    labels: Sequence[str],
+    header: tuple[str, str] = KAGGLE_HEADER,
+    expected_ids: Sequence[str] | None = None,
+) -> None:
+    """Write one line an image, in the order of ids.
+
+    ids: (N,); labels: N predicted labels as text; expected_ids: those of the sample submission, in any order.
+    Raises InputError when ids are repeated or are not the expected ones; then nothing is written.
+    """
+    check_ids(ids.tolist(), expected_ids)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *zip(ids.tolist(), labels, strict=True)])
+    write_text(path, text.getvalue())
+
+
+def check_ids(ids: Sequence[str], expected: Sequence[str] | None) -> None:
+    """Raises InputError naming the first id that is repeated, missing or too many."""
+    if len(set(ids)) != len(ids):
+        repeated = Counter(ids).most_common(1)[0][0]
+        raise InputError(f"The id '{repeated}' stands there twice; each image needs its own.")
+    if expected is None:
+        return
+    missing, surplus = sorted(set(expected) - set(ids)), sorted(set(ids) - set(expected))
+    if missing:
+        raise InputError(f"{len(missing)} ids are missing, such as '{missing[0]}'. Is it of the same competition?")
+    if surplus:
+        raise InputError(f"{len(surplus)} ids are not expected, such as '{surplus[0]}'. Is it of the same competition?")
+
+
+def score(submission: Path, solution: Path) -> Accuracy:
+    """The accuracy of a submission: both files have a header, ids in the first column, labels in the second.
+
+    Raises InputError when a file cannot be read or their ids differ.
+    """
+    predicted, true = _read_labels(submission), _read_labels(solution)
+    try:
+        check_ids(list(predicted), list(true))
+    except InputError as error:
+        raise InputError(f"{submission} does not fit {solution}: {error}") from None
+    return Accuracy(sum(predicted[id] == label for id, label in true.items()), len(true))
+
+
+def _read_labels(path: Path) -> dict[str, str]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            rows = [(number, row) for number, row in enumerate(csv.reader(stream), start=1) if row]
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file. Is the path right?") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as CSV ({error}).") from None
+    if len(rows) < 2:
+        raise InputError(f"{path}: expected a header and at least one row below it.")
+    labels: dict[str, str] = {}
+    for number, row in rows[1:]:
+        if len(row) < 2:
+            raise InputError(f"{path}, line {number}: expected an id and a label, found {len(row)} field.")
+        if row[0] in labels:
+            raise InputError(f"{path}, line {number}: the id '{row[0]}' stands there a second time. Remove one.")
+        labels[row[0]] = row[1].strip()
+    return labels

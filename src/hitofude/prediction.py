@@ -1,0 +1,55 @@
+"""Predicting with a finished run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hitofude.errors import InputError
+from hitofude.inputs.sources import read_images
+from hitofude.learning.engine import choose_engine
+from hitofude.learning.ensemble import load_members, mean_of_members
+from hitofude.learning.predicting import predict_probabilities
+from hitofude.outputs.report import read_report
+from hitofude.run_folder import RunFolder
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a run says of some images."""
+
+    ids: NDArray[np.str_]  # (N,)
+    probabilities: NDArray[np.float32]  # (N, classes)
+    classes: tuple[str, ...]
+
+
+def predict(run: str | Path, images: NDArray[np.uint8], *, device: str = "auto") -> NDArray[np.float32]:
+    """(N, classes) probabilities by all members of a finished run, their mean.
+
+    images: (N, C, H, W) uint8 of the run's size. Raises InputError for another size, RunFolderError when the
+    run is not finished or a member is missing or damaged.
+    """
+    folder = RunFolder(Path(run))
+    recipe, data, summary = folder.load_recipe(), folder.load_data(), read_report(folder.report)
+    if list(images.shape[1:]) != data["image_shape"] or images.dtype != np.uint8:
+        raise InputError(
+            f"The run takes uint8 images of shape (N, {', '.join(map(str, data['image_shape']))}); "
+            f"these are {images.dtype} of {images.shape}."
+        )
+    engine = choose_engine(device, recipe.precision)
+    folders = [folder.member(number) for number in range(summary.members)]
+    networks = load_members(folders, recipe.network.name, tuple(data["image_shape"]), len(data["classes"]), engine)
+    pixels = torch.tensor(images)
+    return mean_of_members(np.stack([predict_probabilities(network, pixels, engine) for network in networks]))
+
+
+def predict_files(run: str | Path, inputs: Sequence[Path], *, device: str = "auto") -> Prediction:
+    """Predict the images of some files, one after the other; see hitofude.inputs.sources.read_images."""
+    data = RunFolder(Path(run)).load_data()
+    _, height, width = data["image_shape"]
+    sets = [read_images(path, shape=(height, width)) for path in inputs]
+    probabilities = predict(run, np.concatenate([images.images for images in sets]), device=device)
+    return Prediction(np.concatenate([images.ids for images in sets]), probabilities, tuple(data["classes"]))

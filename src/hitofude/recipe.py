@@ -1,0 +1,223 @@
+"""The recipe: every setting of a run, validated, frozen, and written down in one TOML file.
+
+One class per stage. A default is written here and nowhere else; a preset is a TOML file that names what
+differs. An unknown key is an error that suggests the nearest known one.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from hitofude.errors import RecipeError, suggest
+from hitofude.storage import write_text
+
+DEFAULT_PRESET = "fast"
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Stage(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class NetworkRecipe(Stage):
+    """Which network is trained."""
+
+    name: str = "cnn-medium"
+
+
+class AugmentRecipe(Stage):
+    """A random affine map of each training image, drawn anew at each epoch. Defaults as in the tutorial."""
+
+    rate: Share = 1.0
+    """Probability that an image is transformed at all."""
+    min_scale: Positive = 0.90
+    max_scale: Positive = 1.10
+    """Scale of x and of y, drawn apart."""
+    max_rotation: Annotated[float, Field(ge=0, le=180)] = 4.0
+    """Degrees, to either side."""
+    max_shear: Annotated[float, Field(ge=0, lt=90)] = 2.0
+    """Degrees, to either side."""
+    max_translation: Annotated[int, Field(ge=0)] = 3
+    """Whole pixels, to either side, of x and of y, drawn apart."""
+    about: Literal["center", "origin"] = "center"
+    """The fixed point of scale, rotation and shear: the image's centre, or, as in the tutorial, its corner."""
+
+    @model_validator(mode="after")
+    def _scales_in_order(self) -> Self:
+        if self.min_scale > self.max_scale:
+            raise ValueError(f"min_scale ({self.min_scale}) is above max_scale ({self.max_scale})")
+        return self
+
+
+class OptimizerRecipe(Stage):
+    """What is minimised, and how."""
+
+    name: Literal["adam", "adamw"] = "adam"
+    learning_rate: Positive = 0.001
+    """The highest of the schedule."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    batch_size: Count = 128
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class ScheduleRecipe(Stage):
+    """How long, and the learning rate over that time."""
+
+    name: Literal["constant", "step", "one-cycle"] = "constant"
+    epochs: Count = 20
+    minimum_steps: Annotated[int, Field(ge=0)] = 0
+    """Few rows get more epochs, until the training has this many steps."""
+    milestones: tuple[Count, ...] = Field(default=(), strict=False)
+    """`step`: after each of these epochs the learning rate is multiplied by `factor`."""
+    factor: Positive = 0.1
+    warmup: Share = 0.2
+    """`one-cycle`: the share of the steps in which the learning rate rises."""
+
+
+class EnsembleRecipe(Stage):
+    """Which rows each member trains on, and which it is validated on."""
+
+    split: Literal["folds", "holdout"] = "folds"
+    """Stratified folds, one member each; or one member and one plain random split."""
+    folds: Annotated[int, Field(ge=2)] = 5
+    holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """The share of the rows kept for validation by `split = "holdout"`."""
+
+
+class Recipe(Stage):
+    """Every setting of a run."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """`auto`: bfloat16 where the processor computes in it, float32 elsewhere."""
+    rows: Annotated[int, Field(ge=2)] | None = None
+    """Train on a seeded sample of this many rows, with the classes as even as they allow."""
+    network: NetworkRecipe = NetworkRecipe()
+    augment: AugmentRecipe = AugmentRecipe()
+    optimizer: OptimizerRecipe = OptimizerRecipe()
+    schedule: ScheduleRecipe = ScheduleRecipe()
+    ensemble: EnsembleRecipe = EnsembleRecipe()
+
+    @classmethod
+    def preset(cls, name: str) -> Self:
+        """The preset of that name. Raises RecipeError when there is none."""
+        file = resources.files("hitofude") / "recipes" / f"{name}.toml"
+        if name not in preset_names():
+            raise RecipeError(f"There is no preset '{name}'.{suggest(name, preset_names())}")
+        return cls.from_toml(file.read_text(encoding="utf-8"), name)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """A recipe file. Raises RecipeError when it cannot be read or does not fit."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(f"The recipe {path} cannot be read: {error}.") from None
+        return cls.from_toml(text, str(path))
+
+    @classmethod
+    def from_toml(cls, text: str, origin: str) -> Self:
+        try:
+            content = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(f"The recipe {origin} is not valid TOML: {error}.") from None
+        return cls._validated(content, f"The recipe {origin}")
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Self:
+        """A copy with settings replaced, by dotted name: `{"schedule.epochs": 3}`.
+
+        Raises RecipeError for an unknown name or a value that does not fit.
+        """
+        content = self.model_dump()
+        for name, value in settings.items():
+            *stages, last = name.split(".")
+            place = reduce(lambda inner, stage: inner.get(stage) or {}, stages, content)
+            if last not in place:
+                raise RecipeError(f"There is no setting '{name}'.{suggest(name, setting_names())}")
+            place[last] = value
+        return self._validated(content, "The settings")
+
+    def for_debugging(self) -> Self:
+        """The tutorial's debug switch: 1,000 rows, 5 epochs, 2 folds."""
+        return self.with_settings(
+            {"rows": 1000, "schedule.epochs": 5, "schedule.minimum_steps": 0, "ensemble.folds": 2}
+        )
+
+    def to_toml(self) -> str:
+        """The whole recipe, defaults included."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+    def save(self, path: Path) -> None:
+        write_text(path, self.to_toml())
+
+    def difference(self, other: "Recipe") -> list[str]:
+        """`name: ours → theirs` for each setting that differs."""
+        ours, theirs = _flat(self.model_dump()), _flat(other.model_dump())
+        return [f"{name}: {ours[name]} → {theirs[name]}" for name in ours if ours[name] != theirs[name]]
+
+    @classmethod
+    def _validated(cls, content: Mapping[str, Any], origin: str) -> Self:
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            problems = "\n  ".join(_explain(dict(problem)) for problem in error.errors())
+            raise RecipeError(f"{origin} cannot be used:\n  {problems}") from None
+
+
+def preset_names() -> list[str]:
+    folder = resources.files("hitofude") / "recipes"
+    return sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))
+
+
+def setting_names() -> list[str]:
+    """Every setting by its dotted name."""
+    return list(_flat(Recipe().model_dump()))
+
+
+def parse_settings(assignments: Iterable[str]) -> dict[str, Any]:
+    """`["schedule.epochs=3", "network.name=cnn-lean"]` → names and values; a value is TOML, else plain text.
+
+    Raises RecipeError for text without an equals sign.
+    """
+    settings: dict[str, Any] = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            raise RecipeError(f"'{assignment}' is not a setting. Write name=value, such as schedule.epochs=3.")
+        settings[name.strip()] = _parse_value(value.strip())
+    return settings
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def _explain(problem: dict[str, Any]) -> str:
+    name = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = [*setting_names(), *Recipe.model_fields]
+        return f"{name}: there is no such setting.{suggest(name, known)}"
+    found = "" if isinstance(problem["input"], Mapping) else f", found {problem['input']!r}"
+    return f"{name or 'recipe'}: {problem['msg']}{found}"

@@ -1,0 +1,80 @@
+"""A finished run, read from its folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hitofude.learning.ensemble import mean_of_members
+from hitofude.learning.metrics import Accuracy
+from hitofude.outputs.report import RunSummary, read_report
+from hitofude.recipe import Recipe
+from hitofude.run_folder import RunFolder
+from hitofude.storage import read_npz
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """A finished run."""
+
+    folder: RunFolder
+    recipe: Recipe
+    summary: RunSummary
+    classes: tuple[str, ...]
+    labels: NDArray[np.int64]  # (N,) of the training rows, each an index into classes
+    out_of_fold_probabilities: NDArray[np.float32]  # (N, classes), NaN in rows that every member saw
+    test_ids: NDArray[np.str_] | None  # (M,)
+    member_probabilities: NDArray[np.float32] | None  # (members, M, classes)
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """Of the training rows, each predicted only by members that never saw it."""
+        return self.summary.out_of_fold
+
+    @property
+    def test_probabilities(self) -> NDArray[np.float32] | None:
+        """(M, classes) the mean over the members."""
+        return None if self.member_probabilities is None else mean_of_members(self.member_probabilities)
+
+    @property
+    def test_predictions(self) -> NDArray[np.str_] | None:
+        """(M,) the labels of the submission."""
+        probabilities = self.test_probabilities
+        return None if probabilities is None else np.asarray(self.classes)[probabilities.argmax(axis=1)]
+
+    def describe(self) -> str:
+        """The outcome in a few lines: how good it is, how that is known, where everything lies."""
+        lines = [f"out-of-fold accuracy  {self.accuracy}, each row by members that never saw it"]
+        if self.summary.test is not None:
+            lines.append(
+                f"test accuracy         {self.summary.test}; the source knows these labels, nothing was chosen by them"
+            )
+        if self.submission is not None:
+            lines.append(f"submission            {self.submission}")
+        lines.append(f"hardest images        {self.folder.hardest_picture}")
+        lines.append(f"learning curves       {self.folder.loss}, {self.folder.accuracy}")
+        return "\n".join([*lines, f"everything            {self.folder.path}"])
+
+    @property
+    def submission(self) -> Path | None:
+        return self.folder.submission if self.folder.submission.exists() else None
+
+
+def load_result(path: RunFolder | str | Path) -> RunResult:
+    """Read a finished run. Raises RunFolderError when it is not finished or not a run."""
+    folder = path if isinstance(path, RunFolder) else RunFolder(Path(path))
+    recipe, data = folder.load_recipe(), folder.load_data()
+    summary = read_report(folder.report)
+    out_of_fold = read_npz(folder.out_of_fold)
+    test = read_npz(folder.test_probabilities) if data["test_images"] else None
+    return RunResult(
+        folder=folder,
+        recipe=recipe,
+        summary=summary,
+        classes=tuple(data["classes"]),
+        labels=out_of_fold["labels"],
+        out_of_fold_probabilities=out_of_fold["probabilities"],
+        test_ids=None if test is None else test["ids"],
+        member_probabilities=None if test is None else test["probabilities"],
+    )

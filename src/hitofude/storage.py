@@ -1,0 +1,102 @@
+"""Durable files: each is there whole and on the disk, or not there at all."""
+
+import errno
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hitofude.errors import OutOfResourcesError, RunFolderError
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that appears under its name only when complete and on the disk.
+
+    Written under a temporary name in the same folder, flushed, fsynced, renamed; then the folder is synced.
+
+    Raises OutOfResourcesError when the disk is full, RunFolderError when the place cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with explaining_os_errors(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            partial.replace(path)
+            sync_folder(path.parent)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    with writing(path) as stream:
+        stream.write(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, content: Any) -> None:
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_npz(path: Path, **arrays: NDArray[Any]) -> None:
+    with writing(path) as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+
+
+def read_npz(path: Path) -> dict[str, NDArray[Any]]:
+    """The file's arrays, never unpickled. Raises RunFolderError when it is missing or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise RunFolderError(
+            f"{path} is missing or damaged ({error}). Restore it, or run again into a new folder."
+        ) from None
+
+
+def read_json(path: Path) -> Any:
+    """The file's content. Raises RunFolderError when it is missing or is not JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunFolderError(f"{path} is missing: the run folder is incomplete. Run again into a new folder.") from None
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{path} cannot be read ({error}). Restore it, or run again into a new folder.") from None
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in the folder durable, where the system can."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def explaining_os_errors(path: Path) -> Iterator[None]:
+    """Turn the system's write errors on `path` into ours."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OutOfResourcesError(
+                f"No space left on the disk while writing {path}. Free some space and run the same command again."
+            ) from error
+        raise RunFolderError(
+            f"{path} cannot be written: {error.strerror or error}. Choose another place with --run or --out."
+        ) from error
