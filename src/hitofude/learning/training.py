@@ -176,7 +176,7 @@ class _Trainer:
             logits = self.network(pixels.contiguous(memory_format=torch.channels_last)).float()
         loss = functional.cross_entropy(logits, labels, label_smoothing=self.recipe.optimizer.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.optimizer.step()
         return loss.detach(), (logits.detach().argmax(dim=1) == labels).sum()
 

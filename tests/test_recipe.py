@@ -1,0 +1,109 @@
+from pathlib import Path
+
+import pytest
+
+from hitofude.errors import RecipeError
+from hitofude.recipe import Recipe, parse_settings, preset_names
+
+
+def test_article_simple_is_the_tutorials_first_step() -> None:
+    recipe = Recipe.preset("article-simple")
+    assert recipe.network.name == "cnn-medium"
+    assert (recipe.optimizer.name, recipe.optimizer.learning_rate, recipe.optimizer.batch_size) == ("adam", 1e-3, 16)
+    assert (recipe.schedule.name, recipe.schedule.epochs) == ("constant", 20)
+    assert (recipe.ensemble.split, recipe.ensemble.holdout, recipe.seed) == ("holdout", 0.2, 777)
+    assert recipe.augment.rate == 0
+
+
+def test_article_is_the_tutorials_second_step() -> None:
+    recipe = Recipe.preset("article")
+    assert recipe.network.name == "cnn-medium"
+    assert (recipe.optimizer.name, recipe.optimizer.learning_rate, recipe.optimizer.batch_size) == ("adam", 1e-3, 16)
+    assert recipe.schedule.model_dump() == {
+        "name": "step", "epochs": 30, "minimum_steps": 0, "milestones": (10, 20), "factor": 0.1, "warmup": 0.2,
+    }  # fmt: skip
+    assert recipe.augment.model_dump() == {
+        "rate": 0.5, "min_scale": 0.95, "max_scale": 1.05, "max_rotation": 7.0, "max_shear": 3.0,
+        "max_translation": 2, "about": "origin",
+    }  # fmt: skip
+    assert (recipe.ensemble.split, recipe.ensemble.folds) == ("folds", 5)
+
+
+def test_the_tutorials_own_augmentation_is_the_default() -> None:
+    augment = Recipe().augment
+    assert (augment.rate, augment.min_scale, augment.max_scale) == (1.0, 0.90, 1.10)
+    assert (augment.max_rotation, augment.max_shear, augment.max_translation) == (4.0, 2.0, 3)
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_recipe_survives_being_written_and_read(name: str, tmp_path: Path) -> None:
+    recipe = Recipe.preset(name)
+    recipe.save(tmp_path / "recipe.toml")
+    assert Recipe.load(tmp_path / "recipe.toml") == recipe
+
+
+def test_an_unknown_setting_suggests_the_nearest() -> None:
+    with pytest.raises(RecipeError, match=r"Did you mean 'schedule\.epochs'"):
+        Recipe().with_settings({"schedule.epoch": 3})
+
+
+def test_an_unknown_key_in_a_file_suggests_the_nearest() -> None:
+    with pytest.raises(RecipeError, match=r"augment\.max_rotations: there is no such setting. Did you mean 'augment"):
+        Recipe.from_toml("[augment]\nmax_rotations = 3\n", "mine.toml")
+
+
+def test_an_unknown_preset_suggests_the_nearest() -> None:
+    with pytest.raises(RecipeError, match="Did you mean 'article'"):
+        Recipe.preset("artcle")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("schedule.epochs", 0),
+        ("schedule.epochs", "many"),
+        ("augment.rate", 1.5),
+        ("optimizer.name", "sgdd"),
+        ("ensemble.folds", 1),
+        ("augment.min_scale", 2.0),
+        ("network", 3),
+    ],
+)
+def test_a_value_that_does_not_fit_is_named(name: str, value: object) -> None:
+    with pytest.raises(RecipeError, match=name.split(".")[0]):
+        Recipe().with_settings({name: value})
+
+
+def test_settings_are_read_as_toml_or_as_text() -> None:
+    settings = parse_settings(["schedule.epochs=3", "network.name=cnn-lean", "schedule.milestones=[1, 2]"])
+    assert settings == {"schedule.epochs": 3, "network.name": "cnn-lean", "schedule.milestones": [1, 2]}
+    assert Recipe().with_settings(settings).schedule.milestones == (1, 2)
+
+
+def test_a_setting_without_an_equals_sign_is_refused() -> None:
+    with pytest.raises(RecipeError, match="name=value"):
+        parse_settings(["schedule.epochs"])
+
+
+def test_a_whole_number_is_accepted_where_a_fraction_is_expected() -> None:
+    assert Recipe().with_settings({"augment.max_rotation": 10}).augment.max_rotation == 10.0
+
+
+def test_debugging_is_a_thousand_rows_five_epochs_two_folds() -> None:
+    recipe = Recipe.preset("article").for_debugging()
+    assert (recipe.rows, recipe.schedule.epochs, recipe.ensemble.folds) == (1000, 5, 2)
+
+
+def test_the_difference_of_two_recipes_names_both_values() -> None:
+    changed = Recipe().with_settings({"schedule.epochs": 7})
+    assert Recipe().difference(changed) == ["schedule.epochs: 20 → 7"]
+
+
+def test_a_recipe_that_is_not_toml_is_refused_with_its_line() -> None:
+    with pytest.raises(RecipeError, match="line 1"):
+        Recipe.from_toml("= 3", "mine.toml")
+
+
+def test_a_missing_recipe_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="cannot be read"):
+        Recipe.load(tmp_path / "none.toml")
