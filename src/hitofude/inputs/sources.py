@@ -9,7 +9,6 @@ FILE.csv                      labelled rows only
 
 import csv
 import gzip
-import io
 import math
 import zipfile
 import zlib
@@ -215,8 +214,8 @@ def _height_and_width(pixels: int, name: str, shape: Shape | None) -> Shape:
 
 def _read_template(table: Table) -> SubmissionTemplate:
     with reading(table.name), table.open() as stream:
-        rows = list(csv.reader(io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")))
-    rows = [row for row in rows if row]
+        lines = stream.read().decode("utf-8-sig", errors="replace").splitlines()
+    rows = [row for row in csv.reader(lines) if row]
     if not rows or any(len(row) != 2 for row in rows):
         raise InputError(f"{table.name}: expected two columns, an id and a label, on every line.")
     return SubmissionTemplate((rows[0][0], rows[0][1]), tuple(row[0] for row in rows[1:]))

@@ -151,11 +151,16 @@ def _load_network(network: nn.Module, tensors: dict[str, Tensor], path: Path) ->
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Load the state in the memory layout of its parameters: a fused step goes through both in storage order."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         if key.startswith("optimizer."):
             _, index, name = key.split(".", 2)
-            state.setdefault(int(index), {})[name] = tensor
+            parameter = parameters[int(index)]
+            is_alike = tensor.shape == parameter.shape
+            laid_out = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor) if is_alike else tensor
+            state.setdefault(int(index), {})[name] = laid_out.detach()
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

@@ -67,10 +67,10 @@ def _cnn_lean(image_shape: ImageShape, classes: int) -> nn.Module:
         OrderedDict(
             [
                 *block(image_shape[0], 32, kernel=5, stride=2),
-                *block(32, 32),
+                *block(32, 48),
                 ("pool2", nn.MaxPool2d(2)),
-                *block(32, 64),
-                *block(64, 96),
+                *block(48, 96),
+                *block(96, 96),
                 ("global_max", nn.AdaptiveMaxPool2d(1)),
                 ("flatten", nn.Flatten()),
                 ("fc5", nn.Linear(96, classes)),

@@ -1,0 +1,35 @@
+import pytest
+import torch
+
+from hitofude.errors import RecipeError
+from hitofude.learning.engine import choose_engine, describe_environment
+
+
+def test_the_cpu_is_described_with_threads_and_precision() -> None:
+    engine = choose_engine("cpu", "float32")
+    assert str(engine) == f"cpu, {torch.get_num_threads()} threads, float32"
+    assert describe_environment(engine)["torch"] == torch.__version__
+
+
+def test_auto_takes_the_best_device_there_is() -> None:
+    expected = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    assert choose_engine().device.type == expected
+
+
+def test_bfloat16_is_used_when_asked_for() -> None:
+    engine = choose_engine("cpu", "bfloat16")
+    with engine.autocast():
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert product.dtype == torch.bfloat16
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("CUDA is there")
+    with pytest.raises(RecipeError, match="not available"):
+        choose_engine("cuda")
+
+
+def test_an_unknown_device_is_refused() -> None:
+    with pytest.raises(RecipeError, match="no device 'tpu'"):
+        choose_engine("tpu")

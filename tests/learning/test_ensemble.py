@@ -1,0 +1,85 @@
+"""Who trains on what: every row is predicted by members that never saw it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hitofude.errors import InputError
+from hitofude.inputs.image_set import ImageSet
+from hitofude.inputs.sources import Dataset
+from hitofude.learning.engine import Engine
+from hitofude.learning.ensemble import join_out_of_fold, mean_of_members, plan_members, train_ensemble
+from hitofude.learning.training import MemberPlan
+from hitofude.recipe import Recipe
+from tests.learning.test_training import Listener
+
+
+def test_folds_are_stratified_disjoint_and_cover_every_row(digits: ImageSet, quick: Recipe) -> None:
+    plans = plan_members(quick.with_settings({"ensemble.folds": 5}), digits)
+    assert sorted(np.concatenate([plan.validation_rows for plan in plans]).tolist()) == list(range(300))
+    for plan in plans:
+        assert not set(plan.train_rows) & set(plan.validation_rows)
+        assert len(plan.train_rows) + len(plan.validation_rows) == 300
+        counts = np.bincount(digits.known_labels()[plan.validation_rows], minlength=10)
+        assert counts.max() - counts.min() <= 1
+
+
+def test_folds_are_shuffled_by_the_seed(digits: ImageSet, quick: Recipe) -> None:
+    first, second, other = (
+        plan_members(quick.with_settings({"seed": seed}), digits)[0].validation_rows for seed in (1, 1, 2)
+    )
+    assert np.array_equal(first, second)
+    assert not np.array_equal(first, other)
+
+
+def test_a_holdout_is_the_tutorials_split(digits: ImageSet) -> None:
+    (plan,) = plan_members(Recipe.preset("article-simple"), digits)
+    assert (len(plan.train_rows), len(plan.validation_rows)) == (240, 60)
+    assert not set(plan.train_rows) & set(plan.validation_rows)
+
+
+def test_a_class_with_fewer_images_than_folds_is_named(digits: ImageSet, quick: Recipe) -> None:
+    rows = np.flatnonzero(digits.known_labels() != 7)
+    few = np.concatenate([rows, np.flatnonzero(digits.known_labels() == 7)[:2]])
+    with pytest.raises(InputError, match=r"Class '7' has 2 images, fewer than the 3 folds.*ensemble\.folds=2"):
+        plan_members(quick, digits.take(few))
+
+
+def test_one_class_alone_is_refused(digits: ImageSet, quick: Recipe) -> None:
+    ones = replace(digits, labels=np.zeros(300, dtype=np.int64), classes=("1",))
+    with pytest.raises(InputError, match="All images have the label '1'"):
+        plan_members(quick, ones)
+
+
+def test_out_of_fold_is_the_mean_over_those_that_held_the_row_out() -> None:
+    rows = np.arange(4)
+    plans = [MemberPlan(0, rows[2:], rows[:2]), MemberPlan(1, rows[:1], rows[1:3])]
+    held_out = [np.array([[1, 0], [1, 0]], dtype=np.float32), np.array([[0, 1], [0, 1]], dtype=np.float32)]
+    joined = join_out_of_fold(plans, held_out, count=4, classes=2)
+    assert joined[:3].tolist() == [[1, 0], [0.5, 0.5], [0, 1]]
+    assert np.isnan(joined[3]).all()
+
+
+def test_the_mean_is_over_probabilities() -> None:
+    members = np.array([[[0.9, 0.1]], [[0.2, 0.8]]], dtype=np.float32)
+    assert mean_of_members(members) == pytest.approx(np.array([[0.55, 0.45]]))
+
+
+def test_the_labels_of_held_out_rows_do_not_leak(
+    dataset: Dataset, quick: Recipe, engine: Engine, tmp_path: Path
+) -> None:
+    """A fold's out-of-fold predictions stay the same when the labels of its own rows are changed."""
+    plans = plan_members(quick, dataset.train)
+    own = plans[0].validation_rows
+    labels = dataset.train.known_labels().copy()
+    labels[own] = (labels[own] + 1) % 10
+    found = []
+    for name, train in (("a", dataset.train), ("b", replace(dataset.train, labels=labels))):
+        folder = tmp_path / name
+        probabilities = train_ensemble(
+            plans[:1], train, None, quick, engine, lambda number, folder=folder: folder / str(number), Listener()
+        )
+        found.append(probabilities.out_of_fold[own])
+    assert np.array_equal(found[0], found[1])
