@@ -1,11 +1,13 @@
 """The whole flow: a source becomes a trained ensemble, its honest accuracy, and a submission."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from hitofude.display import Display, SilentDisplay, choose_display
 from hitofude.inputs.image_set import ImageSet, shuffled_evenly
@@ -60,11 +62,12 @@ def run(
     recipe = choose_recipe(preset, settings or {}, debug=debug)
     engine = choose_engine(device, recipe.precision)
     dataset = source if isinstance(source, Dataset) else open_source(source, label=label, shape=shape)
+    job = _Job.prepare(recipe, dataset)
     folder = RunFolder(Path(run) if run else default_folder(dataset.name, preset, debug=debug))
-    display.message(_introduction(dataset, recipe, engine, folder))
+    display.message(_introduction(job, engine, folder))
     folder.claim(recipe, dataset, describe_environment(engine))
     if not folder.is_finished:
-        _train(folder, recipe, dataset, engine, display)
+        _train(job, folder, engine, display)
     return load_result(folder)
 
 
@@ -88,25 +91,43 @@ def choose_rows(train: ImageSet, recipe: Recipe) -> ImageSet:
     return train.take(shuffled_evenly(train.known_labels(), recipe.seed)[: recipe.rows])
 
 
-def _train(folder: RunFolder, recipe: Recipe, dataset: Dataset, engine: Engine, display: Display) -> None:
-    train = choose_rows(dataset.train, recipe)
-    plans = plan_members(recipe, train)
-    parameters = _draw_network(folder, recipe, train)
-    recorder = _Recorder(folder, plans, recipe, display)
-    with display.training(len(plans), recorder.images_left()):
-        probabilities = train_ensemble(plans, train, dataset.test, recipe, engine, folder.member, recorder)
-    _write_probabilities(folder, train, dataset.test, probabilities)
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """What is to be trained, checked before anything is written."""
+
+    recipe: Recipe
+    dataset: Dataset
+    train: ImageSet  # the rows that the recipe takes
+    plans: list[MemberPlan]
+    network: nn.Module  # the first member's, untrained
+
+    @classmethod
+    def prepare(cls, recipe: Recipe, dataset: Dataset) -> "_Job":
+        """Raises RecipeError or InputError where recipe and data do not fit."""
+        train = choose_rows(dataset.train, recipe)
+        generator = generator_for(recipe.seed, 0, 0, "weights")
+        network = build_network(recipe.network.name, train.image_shape, len(train.classes), generator)
+        return cls(recipe, dataset, train, plan_members(recipe, train), network)
+
+
+def _train(job: _Job, folder: RunFolder, engine: Engine, display: Display) -> None:
+    recipe, train, test = job.recipe, job.train, job.dataset.test
+    write_network_graph(folder.network, job.network, train.image_shape, recipe.network.name)
+    recorder = _Recorder(folder, job.plans, recipe, display)
+    with display.training(len(job.plans), recorder.images_left()):
+        probabilities = train_ensemble(job.plans, train, test, recipe, engine, folder.member, recorder)
+    _write_probabilities(folder, train, test, probabilities)
     _write_hardest(folder, train, probabilities.out_of_fold)
     summary = RunSummary(
-        source=dataset.name,
+        source=job.dataset.name,
         images_to_train=len(train),
-        images_to_predict=0 if dataset.test is None else len(dataset.test),
+        images_to_predict=0 if test is None else len(test),
         classes=len(train.classes),
         network=recipe.network.name,
-        parameters=parameters,
-        members=len(plans),
+        parameters=count_parameters(job.network),
+        members=len(job.plans),
         out_of_fold=_out_of_fold_accuracy(train, probabilities.out_of_fold),
-        test=_write_submission(folder, dataset, probabilities.test),
+        test=_write_submission(folder, job.dataset, probabilities.test),
         training_seconds=sum(log.seconds for log in recorder.logs),
     )
     write_report(folder.report, summary)
@@ -145,14 +166,6 @@ class _Recorder:
             plot_accuracy(self._folder.accuracy, self.logs)
 
 
-def _draw_network(folder: RunFolder, recipe: Recipe, train: ImageSet) -> int:
-    """Draw the network; its number of parameters."""
-    generator = generator_for(recipe.seed, 0, 0, "weights")
-    network = build_network(recipe.network.name, train.image_shape, len(train.classes), generator)
-    write_network_graph(folder.network, network, train.image_shape, recipe.network.name)
-    return count_parameters(network)
-
-
 def _write_probabilities(
     folder: RunFolder, train: ImageSet, test: ImageSet | None, probabilities: EnsembleProbabilities
 ) -> None:
@@ -177,7 +190,8 @@ def _write_hardest(folder: RunFolder, train: ImageSet, out_of_fold: NDArray[np.f
         f"{train.classes[label]} → {train.classes[predicted]}"
         for label, predicted in zip(labels, hardness.predicted, strict=False)
     ]
-    plot_images(folder.hardest_picture, train.images[shown], captions)
+    title = "The hardest training images: label → prediction by members that never saw them"
+    plot_images(folder.hardest_picture, train.images[shown], captions, title)
 
 
 def _write_submission(folder: RunFolder, dataset: Dataset, members: NDArray[np.float32] | None) -> Accuracy | None:
@@ -197,14 +211,16 @@ def _out_of_fold_accuracy(train: ImageSet, out_of_fold: NDArray[np.float32]) -> 
     return accuracy(train.known_labels()[known], out_of_fold[known].argmax(axis=1))
 
 
-def _introduction(dataset: Dataset, recipe: Recipe, engine: Engine, folder: RunFolder) -> str:
-    _, height, width = dataset.train.image_shape
-    to_predict = "none" if dataset.test is None else f"{len(dataset.test):,}"
-    split = f"{recipe.ensemble.folds} folds" if recipe.ensemble.split == "folds" else "one split"
+def _introduction(job: _Job, engine: Engine, folder: RunFolder) -> str:
+    train, test, network = job.dataset.train, job.dataset.test, job.recipe.network.name
+    _, height, width = train.image_shape
+    to_predict = "none" if test is None else f"{len(test):,}"
+    rows = "" if job.train is train else f", {len(job.train):,} of them used"
+    members = "1 member" if len(job.plans) == 1 else f"{len(job.plans)} members, one a fold"
     return (
-        f"source   {dataset.name}: {len(dataset.train):,} images of {height}x{width} in {len(dataset.train.classes)} "
-        f"classes to learn from, {to_predict} to predict\n"
-        f"network  {recipe.network.name}, {split}\n"
+        f"source   {job.dataset.name}: {len(train):,} images of {height}x{width} in {len(train.classes)} classes "
+        f"to learn from{rows}, {to_predict} to predict\n"
+        f"network  {network}, {count_parameters(job.network):,} parameters; {members}\n"
         f"device   {engine}\n"
         f"run      {folder.path}"
     )

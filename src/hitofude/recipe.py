@@ -147,9 +147,15 @@ class Recipe(Stage):
         return self._validated(content, "The settings")
 
     def for_debugging(self) -> Self:
-        """The tutorial's debug switch: 1,000 rows, 5 epochs, 2 folds."""
+        """The tutorial's debug switch: 1,000 rows, 5 epochs, 2 folds; batches small enough for so few rows."""
         return self.with_settings(
-            {"rows": 1000, "schedule.epochs": 5, "schedule.minimum_steps": 0, "ensemble.folds": 2}
+            {
+                "rows": 1000,
+                "optimizer.batch_size": min(self.optimizer.batch_size, 32),
+                "schedule.epochs": 5,
+                "schedule.minimum_steps": 0,
+                "ensemble.folds": 2,
+            }
         )
 
     def to_toml(self) -> str:

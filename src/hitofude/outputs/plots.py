@@ -1,9 +1,9 @@
 """Pictures: learning curves and sheets of images, as PNG."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,6 +22,8 @@ def plot_loss(path: Path, logs: Sequence[EpochLog]) -> None:
     """Cross-entropy over the epochs, every member and both parts, on a logarithmic scale."""
     figure, axes = _curves(logs, "train_loss", "validation_loss", "Loss")
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(_label_some)
     axes.set_ylabel("cross-entropy (nats, logarithmic)")
     _save(figure, path)
 
@@ -35,19 +37,23 @@ def plot_accuracy(path: Path, logs: Sequence[EpochLog]) -> None:
     _save(figure, path)
 
 
-def plot_images(path: Path, images: NDArray[np.uint8], captions: Sequence[str], columns: int = 10) -> None:
+def plot_images(
+    path: Path, images: NDArray[np.uint8], captions: Sequence[str], title: str = "", columns: int = 10
+) -> None:
     """A sheet of images with captions, ink dark on white.
 
     images: (N, C, H, W) uint8; captions: N texts.
     """
     rows = -(-len(images) // columns)
-    figure = Figure(figsize=(columns * 0.9, rows * 1.15), layout="constrained")
+    figure = Figure(figsize=(columns * 0.9, rows * 1.15 + (0.4 if title else 0)), layout="constrained")
+    if title:
+        figure.suptitle(title, fontsize=10, parse_math=False)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in panels:
         axes.set_axis_off()
     for axes, image, caption in zip(panels, images, captions, strict=False):
         _show(axes, image)
-        axes.set_title(caption, fontsize=9, pad=2)
+        axes.set_title(caption, fontsize=9, pad=2, parse_math=False)
     _save(figure, path)
 
 
@@ -102,6 +108,11 @@ def _accuracy_floor(logs: Sequence[EpochLog]) -> float:
     return max(0.0, lowest - 0.1 * (1 - lowest) - 0.001)
 
 
+def _label_some(value: float, _position: float) -> str:
+    """A label at 2 and 5 between the powers of ten."""
+    return f"{value:g}" if f"{value:e}"[0] in "25" else ""
+
+
 def _show(axes: Axes, image: NDArray[np.uint8] | NDArray[np.float32]) -> None:
     """One image (C, H, W), 0..255; a single channel is shown dark on white."""
     if len(image) == 1:
@@ -111,6 +122,7 @@ def _show(axes: Axes, image: NDArray[np.uint8] | NDArray[np.float32]) -> None:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    # Labels may be in any script; a missing glyph is a box in the picture, not a warning on the screen.
-    with writing(path) as stream, mpl.rc_context({"axes.unicode_minus": False}):
+    """Labels may be in any script: a glyph that the font lacks is a box in the picture, no warning on the screen."""
+    with writing(path) as stream, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         figure.savefig(stream, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})

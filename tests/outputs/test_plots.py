@@ -1,0 +1,66 @@
+"""Pictures are drawn: their size is right, and the ink is where the data is."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hitofude.learning.checkpoint import EpochLog
+from hitofude.outputs.plots import plot_accuracy, plot_augmentation, plot_images, plot_loss
+
+LOGS = [
+    EpochLog(member, epoch, 1 / epoch, 1 - 0.2 / epoch, 0.8 / epoch, 1 - 0.1 / epoch, 1e-3, 1.0, 100.0)
+    for member in range(3)
+    for epoch in range(1, 6)
+]
+
+
+def drawn(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB")).astype(int)
+
+
+@pytest.mark.parametrize("plot", [plot_loss, plot_accuracy])
+@pytest.mark.parametrize("logs", [LOGS, LOGS[:1]])
+def test_learning_curves_show_both_parts(plot: type, logs: list[EpochLog], tmp_path: Path) -> None:
+    plot(tmp_path / "curve.png", logs)
+    pixels = drawn(tmp_path / "curve.png")
+    assert pixels.shape == (600, 960, 3)
+    red, blue = pixels[..., 0] - pixels[..., 2], pixels[..., 2] - pixels[..., 0]
+    assert (red > 100).sum() > 50, "the training curve"
+    assert (blue > 100).sum() > 50, "the validation curve"
+
+
+def test_ink_is_dark_on_white(tmp_path: Path) -> None:
+    images = np.zeros((2, 1, 8, 8), dtype=np.uint8)
+    plot_images(tmp_path / "blank.png", images, ["", ""])
+    images[:, :, 2:6, 2:6] = 255
+    plot_images(tmp_path / "inked.png", images, ["", ""])
+    assert drawn(tmp_path / "blank.png").min() == 255
+    assert drawn(tmp_path / "inked.png").min() == 0
+
+
+def test_labels_in_any_script_raise_no_warning(tmp_path: Path) -> None:
+    plot_images(tmp_path / "sheet.png", np.zeros((1, 1, 8, 8), dtype=np.uint8), ["猫"])
+    assert (tmp_path / "sheet.png").exists()
+
+
+def test_captions_are_text_not_formulas(tmp_path: Path) -> None:
+    plot_images(tmp_path / "sheet.png", np.zeros((1, 1, 8, 8), dtype=np.uint8), [r"$\frac{$"])
+    assert (tmp_path / "sheet.png").exists()
+
+
+def test_colour_images_are_shown_in_colour(tmp_path: Path) -> None:
+    images = np.zeros((1, 3, 8, 8), dtype=np.uint8)
+    images[:, 0] = 255
+    plot_images(tmp_path / "red.png", images, [""])
+    assert (drawn(tmp_path / "red.png") == [255, 0, 0]).all(axis=2).any()
+
+
+def test_augmentation_shows_each_original_and_its_versions(tmp_path: Path) -> None:
+    originals = np.full((2, 1, 8, 8), 255, dtype=np.uint8)
+    plot_augmentation(tmp_path / "a.png", originals, np.zeros((2, 3, 1, 8, 8), dtype=np.float32), "title")
+    pixels = drawn(tmp_path / "a.png")
+    left, right = pixels[:, : pixels.shape[1] // 4], pixels[:, pixels.shape[1] // 3 :]
+    assert (left.sum(axis=2) == 0).mean() > 5 * (right.sum(axis=2) == 0).mean()

@@ -1,0 +1,185 @@
+"""The command line: every command as a user would call it, exit codes, and no traceback for a user's mistake."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from hitofude.cli import main
+from hitofude.inputs.sources import Dataset
+from tests.conftest import write_csv
+
+Call = Callable[..., tuple[int, str, str]]
+QUICK = ["--set", "schedule.epochs=1", "--set", "schedule.minimum_steps=0", "--set", "ensemble.folds=2"]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Call the command in this process: exit code, standard output, standard error."""
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["hitofude", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ending:
+            main()
+        captured = capsys.readouterr()
+        assert isinstance(ending.value.code, int)
+        return ending.value.code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def files(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("files")
+    assert dataset.test is not None
+    write_csv(folder / "train.csv", dataset.train)
+    write_csv(folder / "test.csv", dataset.test, label=None)
+    return folder
+
+
+@pytest.fixture
+def finished(files: Path, call: Call) -> Path:
+    folder = files / "run"
+    assert call("run", files, "--run", folder, *QUICK)[0] == 0
+    return folder
+
+
+def test_help_answers_in_half_a_second() -> None:
+    best = 9.0
+    for _ in range(3):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "hitofude", "--help"], check=True, capture_output=True)
+        best = min(best, time.perf_counter() - started)
+    assert best < 0.5
+
+
+@pytest.mark.parametrize("command", ["run", "predict", "augment", "score", "data show", "data check"])
+def test_every_command_has_an_example_in_its_help(command: str, call: Call) -> None:
+    code, out, _ = call(*command.split(), "--help")
+    assert code == 0
+    assert f"hitofude {command}" in out.split("Examples:")[1]
+
+
+def test_run_prints_accuracy_interval_and_paths_in_plain_lines(files: Path, call: Call, tmp_path: Path) -> None:
+    code, out, err = call("run", files, "--run", tmp_path / "run", *QUICK)
+    assert (code, err) == (0, "")
+    assert "\x1b" not in out
+    assert "cpu, " in out or "cuda" in out or "mps" in out
+    assert "out-of-fold accuracy" in out
+    assert "95 % interval" in out
+    assert str(tmp_path / "run" / "submission.csv") in out
+
+
+def test_two_named_files_can_be_run(files: Path, call: Call, tmp_path: Path) -> None:
+    train, test = files / "train.csv", files / "test.csv"
+    code, out, _ = call("run", "--train", train, "--test", test, "--run", tmp_path / "run", *QUICK)
+    assert code == 0
+    assert "50 to predict" in out
+
+
+def test_predict_writes_csv_npz_or_to_the_terminal(finished: Path, files: Path, call: Call, tmp_path: Path) -> None:
+    code, out, _ = call("predict", finished, files / "test.csv")
+    assert code == 0
+    assert len(out.splitlines()) == 51
+    assert call("predict", finished, files / "test.csv", "--out", tmp_path / "p.csv")[0] == 0
+    assert call("predict", finished, files / "test.csv", files, "--out", tmp_path / "p.npz")[0] == 0
+    frame = pd.read_csv(tmp_path / "p.csv")
+    submitted = pd.read_csv(finished / "submission.csv")
+    assert frame["label"].tolist() == submitted["Label"].tolist()
+    with np.load(tmp_path / "p.npz") as arrays:
+        assert arrays["probabilities"].shape == (100, 10)
+
+
+def test_score_compares_with_a_solution(finished: Path, files: Path, dataset: Dataset, call: Call) -> None:
+    assert dataset.test is not None
+    labels = dataset.test.known_labels()
+    solution = "".join(f"{i},{label}\n" for i, label in enumerate(labels, start=1))
+    (files / "solution.csv").write_text("ImageId,Label\n" + solution)
+    code, out, _ = call("score", finished / "submission.csv", files / "solution.csv")
+    right = (pd.read_csv(finished / "submission.csv")["Label"].to_numpy() == labels).mean()
+    assert code == 0
+    assert out.startswith(f"accuracy {right:.4f} (95 % interval")
+
+
+def test_augment_and_show_draw_pictures(files: Path, call: Call, tmp_path: Path) -> None:
+    assert call("augment", files, "--out", tmp_path / "a.png", "--images", "2", "--versions", "3")[0] == 0
+    assert call("data", "show", files, "--out", tmp_path / "s.png", "--images", "20")[0] == 0
+    for name in ("a.png", "s.png"):
+        with Image.open(tmp_path / name) as picture:
+            assert picture.size[0] > 200
+
+
+def test_check_says_what_is_there(files: Path, call: Call) -> None:
+    code, out, _ = call("data", "check", files)
+    assert code == 0
+    assert "300 in 10 classes" in out
+    assert "to predict  50" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["data", "check", "none.zip"], "no such file"),
+        (["run", "none.zip"], "no such file"),
+        (["run", "--preset", "fsat"], "Did you mean 'fast'"),
+        (["run", "--set", "schedule.epoch=3"], "Did you mean 'schedule.epochs'"),
+        (["run", "--set", "network.name=cnn-medum", "--run", "unused"], "Did you mean 'cnn-medium'"),
+        (["run", "--device", "tpu"], "no device 'tpu'"),
+        (["run", "--train", "a.csv", "--shape", "28"], "expected HEIGHTxWIDTH"),
+        (["runn"], "Did you mean"),
+        (["run", "--presett", "fast"], "presett"),
+        (["predict"], "RUN"),
+    ],
+)
+def test_a_users_mistake_ends_with_2_and_no_traceback(
+    arguments: list[str], message: str, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = call(*arguments)
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err
+    assert not list(tmp_path.iterdir()), "nothing is written"
+
+
+def test_a_wrong_file_is_named_with_its_line(files: Path, call: Call) -> None:
+    text = (files / "train.csv").read_text().splitlines()
+    text[4] = text[4].replace(",0,", ",zero,", 1)
+    (files / "wrong.csv").write_text("\n".join(text))
+    code, _, err = call("data", "check", files / "wrong.csv")
+    assert code == 2
+    assert "wrong.csv, line 5, column 'pixel0': found 'zero'" in err
+
+
+def test_a_folder_of_another_run_ends_with_3(finished: Path, files: Path, call: Call) -> None:
+    code, _, err = call("run", files, "--run", finished, "--preset", "article")
+    assert code == 3
+    assert "network.name: cnn-lean → cnn-medium" in err
+
+
+def test_a_bug_of_ours_ends_with_70_and_says_so(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hitofude.inputs.sources.open_source", lambda *_, **__: 1 / 0)
+    code, _, err = call("data", "check")
+    assert code == 70
+    assert "ZeroDivisionError" in err
+    assert "a bug of ours" in err
+
+
+def test_ctrl_c_and_sigterm_say_how_to_continue(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+    import signal
+
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        monkeypatch.setattr(
+            "hitofude.inputs.sources.open_source", lambda *_, number=number, **__: os.kill(os.getpid(), number)
+        )
+        found, _, err = call("data", "check")
+        assert found == code
+        assert "again to continue" in err

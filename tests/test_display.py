@@ -1,0 +1,52 @@
+"""What a run says: plain lines without control codes, or a live bar on a terminal."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from hitofude.display import PlainDisplay, TerminalDisplay
+from hitofude.learning.checkpoint import EpochLog
+
+LOG = EpochLog(0, 2, 0.51234, 0.8123, 0.4123, 0.9012, 0.00123, 3.0, 12345.6)
+
+
+def tell(display: PlainDisplay) -> None:
+    with display.training(members=3, images=1000):
+        display.member_started(0, epochs=5, epochs_done=1)
+        display.batch_finished(500)
+        display.epoch_finished(LOG)
+
+
+def test_plain_lines_have_the_figures_and_no_control_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    tell(PlainDisplay())
+    text = capsys.readouterr().out
+    assert "\x1b" not in text
+    assert "\r" not in text
+    assert "continuing after epoch 1" in text
+    assert text.splitlines()[-1].split() == [
+        "1/3", "2/5", "0.5123", "0.8123", "0.4123", "0.9012", "0.00123", "12,346", "0:00",
+    ]  # fmt: skip
+
+
+def test_the_header_stands_above_its_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    tell(PlainDisplay())
+    header, *_, row = capsys.readouterr().out.splitlines()
+    assert len(header) == len(row)
+
+
+def test_a_terminal_shows_the_same_rows_above_a_bar_with_speed_and_time_left() -> None:
+    screen = io.StringIO()
+    tell(TerminalDisplay(Console(file=screen, force_terminal=True, width=120)))
+    text = screen.getvalue()
+    assert "0.5123" in text
+    assert "50 %" in text
+    assert "left" in text
+    assert "member 1/3" in text
+
+
+def test_a_finished_training_shows_no_bar() -> None:
+    screen = io.StringIO()
+    with TerminalDisplay(Console(file=screen, force_terminal=True)).training(members=3, images=0):
+        pass
+    assert screen.getvalue() == ""

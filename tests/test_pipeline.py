@@ -1,0 +1,186 @@
+"""The whole flow on 300 digits: what a run leaves, that it continues, and what it refuses."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import hitofude
+from hitofude.errors import InputError, RunFolderError
+from hitofude.inputs.sources import Dataset
+from hitofude.outputs.report import read_report
+from hitofude.pipeline import choose_recipe, choose_rows, default_folder
+from hitofude.recipe import Recipe
+from hitofude.result import RunResult, load_result
+from hitofude.run_folder import RunFolder
+
+SETTINGS = {"schedule.epochs": 8, "schedule.minimum_steps": 0, "optimizer.batch_size": 32, "ensemble.folds": 2}
+LOG_KEYS = [
+    "member", "epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "learning_rate",
+    "seconds", "images_per_second",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+    folder = tmp_path_factory.mktemp("runs") / "with spaces 一筆"
+    return hitofude.run(dataset, run=folder, settings=SETTINGS, device="cpu", quiet=True)
+
+
+def copy_of(result: RunResult, folder: Path) -> RunFolder:
+    return RunFolder(Path(shutil.copytree(result.folder.path, folder / "copy")))
+
+
+def test_the_folder_holds_everything(finished: RunResult) -> None:
+    names = {path.name for path in finished.folder.path.iterdir()}
+    assert names == {
+        "recipe.toml", "data.json", "environment.json", "log.jsonl", "loss.png", "accuracy.png", "network.dot",
+        "members", "oof.npz", "test_probabilities.npz", "submission.csv", "hardest.csv", "hardest.png", "report.json",
+    }  # fmt: skip
+
+
+def test_the_log_has_a_line_an_epoch_of_a_member(finished: RunResult) -> None:
+    lines = [json.loads(line) for line in finished.folder.log.read_text().splitlines()]
+    assert [(line["member"], line["epoch"]) for line in lines] == [(m, e) for m in (0, 1) for e in range(1, 9)]
+    assert all(list(line) == LOG_KEYS for line in lines)
+
+
+def test_the_accuracy_is_that_of_the_out_of_fold_probabilities(finished: RunResult, dataset: Dataset) -> None:
+    probabilities = finished.out_of_fold_probabilities
+    assert probabilities.shape == (300, 10)
+    assert probabilities.sum(axis=1) == pytest.approx(np.ones(300), abs=1e-5)
+    right = (probabilities.argmax(axis=1) == dataset.train.known_labels()).sum()
+    assert (finished.accuracy.right, finished.accuracy.total) == (right, 300)
+    assert finished.accuracy.value > 0.7
+
+
+def test_the_submission_is_the_argmax_of_the_members_mean(finished: RunResult, dataset: Dataset) -> None:
+    assert finished.submission is not None
+    assert finished.member_probabilities is not None
+    assert finished.test_predictions is not None
+    frame = pd.read_csv(finished.submission)
+    expected = finished.member_probabilities.mean(axis=0).argmax(axis=1)
+    assert frame.columns.tolist() == ["ImageId", "Label"]
+    assert frame["Label"].tolist() == expected.tolist() == finished.test_predictions.astype(int).tolist()
+    assert finished.member_probabilities.shape == (2, 50, 10)
+
+
+def test_known_test_labels_are_scored_at_the_end(finished: RunResult, dataset: Dataset) -> None:
+    assert dataset.test is not None
+    assert finished.summary.test is not None
+    assert finished.summary.test.total == 50
+    assert "test accuracy" in finished.describe()
+
+
+def test_the_same_command_leaves_a_finished_run_alone(finished: RunResult, dataset: Dataset) -> None:
+    before = {path: path.stat().st_mtime_ns for path in finished.folder.path.rglob("*")}
+    again = hitofude.run(dataset, run=finished.folder.path, settings=SETTINGS, device="cpu", quiet=True)
+    assert {path: path.stat().st_mtime_ns for path in finished.folder.path.rglob("*")} == before
+    assert again.summary == finished.summary
+
+
+def test_a_run_that_was_cut_off_ends_with_the_same_bytes(finished: RunResult, dataset: Dataset, tmp_path: Path) -> None:
+    """As after a crash with the second member still to be trained."""
+    folder = copy_of(finished, tmp_path)
+    for path in (folder.report, folder.submission, folder.out_of_fold, folder.test_probabilities, folder.log):
+        path.unlink()
+    shutil.rmtree(folder.member(1))
+    hitofude.run(dataset, run=folder.path, settings=SETTINGS, device="cpu", quiet=True)
+    for name in ("submission.csv", "oof.npz", "test_probabilities.npz", "members/01/weights.safetensors"):
+        assert (folder.path / name).read_bytes() == (finished.folder.path / name).read_bytes(), name
+    assert len(folder.log.read_text().splitlines()) == 16
+
+
+def test_other_settings_in_the_same_folder_are_refused_showing_the_difference(
+    finished: RunResult, dataset: Dataset
+) -> None:
+    with pytest.raises(RunFolderError, match=r"schedule\.epochs: 8 → 9"):
+        hitofude.run(dataset, run=finished.folder.path, settings=SETTINGS | {"schedule.epochs": 9}, quiet=True)
+
+
+def test_other_data_in_the_same_folder_are_refused(finished: RunResult, dataset: Dataset) -> None:
+    other = replace(dataset, train=dataset.train.take(np.arange(299)))
+    with pytest.raises(RunFolderError, match="train_fingerprint"):
+        hitofude.run(other, run=finished.folder.path, settings=SETTINGS, quiet=True)
+
+
+def test_a_folder_with_other_things_is_refused(dataset: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(RunFolderError, match=r"not a run folder: it holds thesis\.tex"):
+        hitofude.run(dataset, run=tmp_path, settings=SETTINGS, quiet=True)
+
+
+def test_a_source_without_test_images_has_no_submission(dataset: Dataset, tmp_path: Path) -> None:
+    alone = replace(dataset, test=None)
+    result = hitofude.run(alone, run=tmp_path / "run", settings=SETTINGS | {"schedule.epochs": 1}, quiet=True)
+    assert result.submission is None
+    assert result.test_predictions is None
+    assert result.accuracy.total == 300
+
+
+def test_a_single_split_validates_only_its_own_rows(dataset: Dataset, tmp_path: Path) -> None:
+    settings = {"schedule.epochs": 1}
+    result = hitofude.run(dataset, preset="article-simple", run=tmp_path / "run", settings=settings, quiet=True)
+    assert result.accuracy.total == 60
+    assert np.isnan(result.out_of_fold_probabilities[:, 0]).sum() == 240
+
+
+def test_predicting_the_test_images_again_gives_the_same(finished: RunResult, dataset: Dataset) -> None:
+    assert dataset.test is not None
+    found = hitofude.predict(finished.folder.path, dataset.test.images, device="cpu")
+    assert np.array_equal(found, finished.test_probabilities)
+
+
+def test_images_of_another_size_are_refused(finished: RunResult) -> None:
+    with pytest.raises(InputError, match=r"\(N, 1, 28, 28\)"):
+        hitofude.predict(finished.folder.path, np.zeros((2, 1, 20, 20), dtype=np.uint8))
+
+
+def test_a_missing_member_is_never_averaged_away(finished: RunResult, dataset: Dataset, tmp_path: Path) -> None:
+    assert dataset.test is not None
+    folder = copy_of(finished, tmp_path)
+    shutil.rmtree(folder.member(1))
+    with pytest.raises(RunFolderError, match="members/01"):
+        hitofude.predict(folder.path, dataset.test.images)
+
+
+def test_an_unfinished_run_has_no_result(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="not a run folder"):
+        load_result(tmp_path)
+
+
+def test_the_saved_recipe_is_the_whole_recipe(finished: RunResult) -> None:
+    assert Recipe.load(finished.folder.recipe) == choose_recipe("fast", SETTINGS)
+    assert choose_recipe(finished.folder.recipe) == finished.recipe
+
+
+def test_debugging_takes_1000_rows_with_even_classes() -> None:
+    train = hitofude.open_source().train
+    rows = choose_rows(train, choose_recipe("article", debug=True))
+    assert np.bincount(rows.known_labels()).tolist() == [100] * 10
+
+
+def test_the_default_folder_is_the_same_for_the_same_command() -> None:
+    assert default_folder("sample", "fast") == Path("runs/sample-fast")
+    assert default_folder("sample", "mine/recipe.toml", debug=True) == Path("runs/sample-recipe-debug")
+
+
+def test_the_report_agrees_with_the_result(finished: RunResult) -> None:
+    assert read_report(finished.folder.report) == finished.summary
+
+
+def test_labels_may_be_any_text_on_images_of_any_shape(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    lines = ["kind," + ",".join(f"p{i}" for i in range(20 * 24))]
+    for row in range(60):
+        name, low = (("暗い", 0), ("bright, very", 150))[row % 2]
+        lines.append(f'"{name}",' + ",".join(map(str, rng.integers(low, low + 100, 480))))
+    (tmp_path / "train.csv").write_text("\n".join(lines), encoding="utf-8")
+    source = hitofude.open_source(tmp_path / "train.csv", label="kind", shape=(20, 24))
+    result = hitofude.run(source, run=tmp_path / "run", settings=SETTINGS, quiet=True)
+    assert result.classes == ("bright, very", "暗い")
+    assert result.accuracy.value > 0.9
