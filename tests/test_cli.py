@@ -29,7 +29,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         with pytest.raises(SystemExit) as ending:
             main()
         captured = capsys.readouterr()
-        assert isinstance(ending.value.code, int)
+        assert isinstance(ending.value.code, int), captured.err
         return ending.value.code, captured.out, captured.err
 
     return run
@@ -64,7 +64,7 @@ def test_help_answers_in_half_a_second() -> None:
 def test_every_command_has_an_example_in_its_help(command: str, call: Call) -> None:
     code, out, _ = call(*command.split(), "--help")
     assert code == 0
-    assert f"hitofude {command}" in out.split("Examples:")[1]
+    assert f"hitofude {command}" in out.split("For example:")[1]
 
 
 def test_run_prints_accuracy_interval_and_paths_in_plain_lines(files: Path, call: Call, tmp_path: Path) -> None:

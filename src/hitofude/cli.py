@@ -24,6 +24,7 @@ app = App(
     "Start with `hitofude run`: it trains on the embedded sample of 5,000 digits.",
     version=hitofude.__version__,
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,
 )
 data = App(name="data", help="Look at a source before training on it.")
 app.command(data)
@@ -71,8 +72,7 @@ def run(
 
     An unfinished run in the same folder is continued; a finished one is left alone.
 
-    Examples
-    --------
+    For example:
       hitofude run
       hitofude run digit-recognizer.zip
       hitofude run digit-recognizer.zip --debug
@@ -95,7 +95,6 @@ def run(
         auto, cpu, cuda or mps.
     settings
         NAME=VALUE, such as schedule.epochs=3; may be repeated.
-
     """
     from hitofude.pipeline import run as run_pipeline
     from hitofude.recipe import parse_settings
@@ -120,8 +119,7 @@ def predict(
 
     Writes the id, the label and a probability a class of each image.
 
-    Examples
-    --------
+    For example:
       hitofude predict runs/sample-fast test.csv
       hitofude predict runs/sample-fast test.csv --out predictions.csv
       hitofude predict runs/sample-fast digit-recognizer.zip --out predictions.npz
@@ -136,7 +134,6 @@ def predict(
         A .csv, or an .npz with ids, labels, probabilities and classes. Left out: CSV to the terminal.
     device
         auto, cpu, cuda or mps.
-
     """
     from hitofude.outputs.predictions import write_csv, write_predictions
     from hitofude.prediction import predict_files
@@ -164,8 +161,7 @@ def augment(
 ) -> None:
     """Draw originals beside their transformed versions.
 
-    Examples
-    --------
+    For example:
       hitofude augment
       hitofude augment digit-recognizer.zip --preset article --out article.png
       hitofude augment --set augment.max_rotation=30 --set augment.rate=1.0
@@ -186,7 +182,6 @@ def augment(
         How many versions of each.
     seed
         Chooses the originals and the transformations.
-
     """
     from hitofude.gallery import draw_augmentation
     from hitofude.pipeline import choose_recipe
@@ -209,8 +204,7 @@ def show(
 ) -> None:
     """Draw a sheet of training images with their labels.
 
-    Examples
-    --------
+    For example:
       hitofude data show
       hitofude data show digit-recognizer.zip --out digits.png --images 200
 
@@ -224,7 +218,6 @@ def show(
         How many, with the classes as even as they allow.
     seed
         Chooses the images.
-
     """
     from hitofude.gallery import draw_sheet
 
@@ -236,8 +229,7 @@ def show(
 def check(source: str | None = None, /, *, options: SourceOptions = DEFAULT_SOURCE_OPTIONS) -> None:
     """Say what is in a source, or what is wrong with it.
 
-    Examples
-    --------
+    For example:
       hitofude data check digit-recognizer.zip
       hitofude data check --train mine.csv --label species --shape 24x32
 
@@ -245,7 +237,6 @@ def check(source: str | None = None, /, *, options: SourceOptions = DEFAULT_SOUR
     ----------
     source
         As for run.
-
     """
     from hitofude.gallery import describe_dataset
 
@@ -258,9 +249,8 @@ def score(submission: Path, solution: Path, /) -> None:
 
     Both are CSV files with a header, the id in the first column and the label in the second.
 
-    Examples:
+    For example:
       hitofude score runs/sample-fast/submission.csv solution.csv
-
     """
     from hitofude.outputs.submission import score as score_files
 
@@ -281,7 +271,7 @@ def main() -> NoReturn:
     """The command's entry point: every ending has its exit code, and a user's mistake no traceback."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        app(print_error=True, exit_on_error=False, result_action="return_value")
+        app(sys.argv[1:], print_error=True, exit_on_error=False, result_action="return_value")
     except CycloptsError:
         sys.exit(EXIT_WRONG_CALL)
     except UserError as error:
