@@ -148,9 +148,13 @@ def test_a_missing_member_is_never_averaged_away(finished: RunResult, dataset: D
         hitofude.predict(folder.path, dataset.test.images)
 
 
-def test_an_unfinished_run_has_no_result(tmp_path: Path) -> None:
+def test_an_unfinished_run_has_no_result(finished: RunResult, tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="not a run folder"):
         load_result(tmp_path)
+    folder = copy_of(finished, tmp_path)
+    folder.report.unlink()
+    with pytest.raises(RunFolderError, match="not finished"):
+        load_result(folder)
 
 
 def test_the_saved_recipe_is_the_whole_recipe(finished: RunResult) -> None:

@@ -113,6 +113,7 @@ def predict(
     /,
     *,
     out: Path | None = None,
+    label: str | None = None,
     device: str = "auto",
 ) -> None:
     """Predict images by a finished run.
@@ -132,13 +133,15 @@ def predict(
         CSV (also .gz) or IDX files; of a zip or folder, its test images.
     out
         A .csv, or an .npz with ids, labels, probabilities and classes. Left out: CSV to the terminal.
+    label
+        The name of a label column to leave aside, where it is not `label`.
     device
         auto, cpu, cuda or mps.
     """
     from hitofude.outputs.predictions import write_csv, write_predictions
     from hitofude.prediction import predict_files
 
-    prediction = predict_files(run, inputs, device=device)
+    prediction = predict_files(run, inputs, label=label, device=device)
     if out is None:
         write_csv(sys.stdout, prediction.ids, prediction.probabilities, prediction.classes)
         return

@@ -13,7 +13,6 @@ from hitofude.inputs.sources import read_images
 from hitofude.learning.engine import choose_engine
 from hitofude.learning.ensemble import load_members, mean_of_members
 from hitofude.learning.predicting import predict_probabilities
-from hitofude.outputs.report import read_report
 from hitofude.run_folder import RunFolder
 
 
@@ -33,7 +32,7 @@ def predict(run: str | Path, images: NDArray[np.uint8], *, device: str = "auto")
     run is not finished or a member is missing or damaged.
     """
     folder = RunFolder(Path(run))
-    recipe, data, summary = folder.load_recipe(), folder.load_data(), read_report(folder.report)
+    recipe, data, summary = folder.load_recipe(), folder.load_data(), folder.load_summary()
     if list(images.shape[1:]) != data["image_shape"] or images.dtype != np.uint8:
         raise InputError(
             f"The run takes uint8 images of shape (N, {', '.join(map(str, data['image_shape']))}); "
@@ -46,10 +45,12 @@ def predict(run: str | Path, images: NDArray[np.uint8], *, device: str = "auto")
     return mean_of_members(np.stack([predict_probabilities(network, pixels, engine) for network in networks]))
 
 
-def predict_files(run: str | Path, inputs: Sequence[Path], *, device: str = "auto") -> Prediction:
+def predict_files(
+    run: str | Path, inputs: Sequence[Path], *, label: str | None = None, device: str = "auto"
+) -> Prediction:
     """Predict the images of some files, one after the other; see hitofude.inputs.sources.read_images."""
     data = RunFolder(Path(run)).load_data()
     _, height, width = data["image_shape"]
-    sets = [read_images(path, shape=(height, width)) for path in inputs]
+    sets = [read_images(path, shape=(height, width), label=label) for path in inputs]
     probabilities = predict(run, np.concatenate([images.images for images in sets]), device=device)
     return Prediction(np.concatenate([images.ids for images in sets]), probabilities, tuple(data["classes"]))

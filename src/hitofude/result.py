@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hitofude.learning.ensemble import mean_of_members
 from hitofude.learning.metrics import Accuracy
-from hitofude.outputs.report import RunSummary, read_report
+from hitofude.outputs.report import RunSummary
 from hitofude.recipe import Recipe
 from hitofude.run_folder import RunFolder
 from hitofude.storage import read_npz
@@ -50,6 +50,8 @@ class RunResult:
             lines.append(
                 f"test accuracy         {self.summary.test}; the source knows these labels, nothing was chosen by them"
             )
+        minutes, seconds = divmod(round(self.summary.training_seconds), 60)
+        lines.append(f"training time         {minutes} min {seconds} s")
         if self.submission is not None:
             lines.append(f"submission            {self.submission}")
         lines.append(f"hardest images        {self.folder.hardest_picture}")
@@ -65,7 +67,7 @@ def load_result(path: RunFolder | str | Path) -> RunResult:
     """Read a finished run. Raises RunFolderError when it is not finished or not a run."""
     folder = path if isinstance(path, RunFolder) else RunFolder(Path(path))
     recipe, data = folder.load_recipe(), folder.load_data()
-    summary = read_report(folder.report)
+    summary = folder.load_summary()
     out_of_fold = read_npz(folder.out_of_fold)
     test = read_npz(folder.test_probabilities) if data["test_images"] else None
     return RunResult(

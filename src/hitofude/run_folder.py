@@ -23,6 +23,7 @@ from typing import Any
 from hitofude.errors import RunFolderError
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.checkpoint import EpochLog, MemberFolder
+from hitofude.outputs.report import RunSummary, read_report
 from hitofude.recipe import Recipe
 from hitofude.storage import explaining_os_errors, read_json, write_json, write_text
 
@@ -80,6 +81,12 @@ class RunFolder:
         if not self.recipe.exists():
             raise RunFolderError(f"{self.path} is not a run folder: there is no {self.recipe.name} in it.")
         return Recipe.load(self.recipe)
+
+    def load_summary(self) -> RunSummary:
+        """The finished run's figures. Raises RunFolderError when the run is not finished."""
+        if not self.is_finished:
+            raise RunFolderError(f"The run in {self.path} is not finished. Run its command again to continue it.")
+        return read_report(self.report)
 
     def load_data(self) -> dict[str, Any]:
         """The content of data.json. Raises RunFolderError when it is missing, damaged, or of a newer version."""

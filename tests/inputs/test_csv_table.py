@@ -103,8 +103,12 @@ def test_a_wrong_file_is_refused_with_its_place(text: str, message: str) -> None
         read(text)
 
 
-def test_a_label_column_that_is_not_there_is_refused() -> None:
-    with pytest.raises(InputError, match="there is no column 'species'"):
+def test_a_file_need_not_have_labels() -> None:
+    assert read("pixel0\n2\n", label="species").labels is None
+
+
+def test_another_label_column_than_the_one_named_is_refused() -> None:
+    with pytest.raises(InputError, match=r"line 1, column 1: 'label' is neither.*--label"):
         read("label,pixel0\n1,2\n", label="species")
 
 

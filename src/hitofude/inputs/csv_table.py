@@ -57,8 +57,7 @@ class Columns:
 def read_csv(stream: BinaryIO, name: str, *, label: str | None = None) -> CsvTable:
     """Read a CSV file with a header line.
 
-    name: how messages call the file. label: the label column's name; without it, a column called `label`
-    is one where there is one.
+    name: how messages call the file. label: the label column's name, `label` without it; a file need not have it.
 
     Raises InputError with line, column, what was found and what to do.
     """
@@ -87,7 +86,7 @@ def parse_header(line: bytes, name: str, label: str | None = None) -> Columns:
         raise InputError(
             f"{name}, line 1: the column '{sorted(repeated)[0]}' stands there twice. Rename or remove one."
         )
-    label_column = _find_label(names, name, label)
+    label_column = _find_label(names, label or "label")
     id_column = next((i for i, column in enumerate(names) if column.lower() in ID_NAMES), None)
     pixels = _pixel_order(names, {label_column, id_column}, name)
     return Columns(names, delimiter, pixels, label_column, id_column)
@@ -151,14 +150,11 @@ class _Lines:
                 yield block, line
 
 
-def _find_label(names: Sequence[str], name: str, wanted: str | None) -> int | None:
-    if wanted is not None and wanted not in names:
-        raise InputError(
-            f"{name}, line 1: there is no column '{wanted}'. The first columns are: {', '.join(names[:5])}."
-        )
-    if wanted is not None:
+def _find_label(names: Sequence[str], wanted: str) -> int | None:
+    """The column of that name; failing that, of that name in other capitals."""
+    if wanted in names:
         return names.index(wanted)
-    return next((i for i, column in enumerate(names) if column.lower() == "label"), None)
+    return next((i for i, column in enumerate(names) if column.lower() == wanted.lower()), None)
 
 
 def _pixel_order(names: Sequence[str], others: set[int | None], name: str) -> tuple[int, ...]:

@@ -162,11 +162,16 @@ def _from_path(path: Path, label: str | None, shape: Shape | None) -> Dataset:
 
 
 def _from_tables(name: str, tables: dict[str, Table], label: str | None, shape: Shape | None) -> Dataset:
-    train = _to_image_set(tables["train"].read(label), tables["train"].name, shape)
+    train_table = tables["train"].read(label)
+    if train_table.labels is None:
+        raise InputError(
+            f"{tables['train'].name}, line 1: there is no column '{label or 'label'}', and training needs one. "
+            "Name the label column with --label."
+        )
+    train = _to_image_set(train_table, tables["train"].name, shape)
     if "test" not in tables:
         return Dataset(name, train)
-    test_label = None if label == "label" else label
-    test = _read_test(tables["test"], test_label, shape, train)
+    test = _read_test(tables["test"], label, shape, train)
     template = _read_template(tables["sample_submission"]) if "sample_submission" in tables else None
     if template is not None:
         test = replace(test, ids=_ids_by_template(test.ids, template, tables["sample_submission"].name))
@@ -174,9 +179,7 @@ def _from_tables(name: str, tables: dict[str, Table], label: str | None, shape: 
 
 
 def _read_test(table: Table, label: str | None, shape: Shape | None, train: ImageSet) -> ImageSet:
-    with reading(table.name), table.open() as stream:
-        header = stream.readline().decode("utf-8", errors="replace")
-    content = table.read(label if label is not None and label in header else None)
+    content = table.read(label)
     if content.pixels.shape[1] != math.prod(train.image_shape):
         raise InputError(
             f"{table.name}: {content.pixels.shape[1]} pixel columns, but the training file has "
@@ -190,12 +193,8 @@ def _read_test(table: Table, label: str | None, shape: Shape | None, train: Imag
 def _to_image_set(table: CsvTable, name: str, shape: Shape | None, *, labelled: bool = True) -> ImageSet:
     images = table.pixels.reshape(len(table.pixels), 1, *_height_and_width(table.pixels.shape[1], name, shape))
     ids = row_numbers(len(images)) if table.ids is None else table.ids
-    if not labelled:
+    if not labelled or table.labels is None:
         return ImageSet(images, None, ids, ())
-    if table.labels is None:
-        raise InputError(
-            f"{name}, line 1: there is no column 'label', and training needs one. Name the label column with --label."
-        )
     blank = np.flatnonzero(table.labels == "")
     if len(blank):
         raise InputError(f"{name}, line {blank[0] + 2}: the label is blank. Fill it in, or remove the line.")
