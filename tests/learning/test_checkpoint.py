@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from hitofude.errors import RunFolderError
@@ -63,6 +64,7 @@ def test_a_damaged_newest_state_is_passed_over(damage: str, tmp_path: Path) -> N
     else:
         newest.with_suffix(".json").write_text("{")
     network, optimizer = trained(3)
+    assert MemberFolder(tmp_path).epochs() == LOGS[:1]
     assert MemberFolder(tmp_path).restore_state(network, optimizer) == LOGS[:1]
     assert same_network(network, earlier[0])
 
@@ -87,6 +89,14 @@ def test_a_finished_member_keeps_its_weights_and_epochs_only(tmp_path: Path) -> 
     other, _ = trained(1)
     assert folder.load_finished(other) == folder.epochs() == LOGS
     assert same_network(network, other)
+
+
+def test_the_weights_have_the_networks_own_names(tmp_path: Path) -> None:
+    network, _ = trained(0)
+    MemberFolder(tmp_path).finish(network, {}, LOGS)
+    found = load_file(tmp_path / "weights.safetensors")
+    network.load_state_dict(found)
+    assert found.keys() == network.state_dict().keys()
 
 
 def test_damaged_weights_are_never_loaded(tmp_path: Path) -> None:

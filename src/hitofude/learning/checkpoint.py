@@ -65,7 +65,7 @@ class MemberFolder:
 
     def save_state(self, network: nn.Module, optimizer: torch.optim.Optimizer, epochs: list[EpochLog]) -> None:
         """Keep the state after the last of `epochs`."""
-        content = save(_network_tensors(network) | _optimizer_tensors(optimizer))
+        content = save(_prefixed("network.", _tensors_of(network)) | _prefixed("optimizer.", _state_of(optimizer)))
         name = self.path / f"state-{len(epochs):04d}"
         write_bytes(name.with_suffix(".safetensors"), content)
         write_json(name.with_suffix(".json"), {"sha256": _sha256(content), "epochs": [asdict(log) for log in epochs]})
@@ -77,24 +77,16 @@ class MemberFolder:
 
         Raises RunFolderError when there are states and none is whole.
         """
-        states = self._states()
-        for state in reversed(states):
-            content = _read_verified(state.with_suffix(".safetensors"), state)
-            if content is not None:
-                tensors, description = content
-                _load_network(network, tensors, state)
-                _load_optimizer(optimizer, tensors)
-                return [EpochLog.from_json(log) for log in description["epochs"]]
-        if states:
-            raise RunFolderError(
-                f"{self.path}: no saved state of this member is whole. Nothing was deleted; "
-                "remove that folder to train the member anew."
-            )
-        return []
+        state = self._newest_state()
+        if state is None:
+            return []
+        _load_network(network, _unprefixed("network.", state.tensors), self.path)
+        _load_optimizer(optimizer, _unprefixed("optimizer.", state.tensors))
+        return state.epochs
 
     def finish(self, network: nn.Module, description: dict[str, Any], epochs: list[EpochLog]) -> None:
         """Keep the weights and what they are; the states are no longer needed."""
-        content = save(_network_tensors(network))
+        content = save(_tensors_of(network))
         write_bytes(self.weights_path, content)
         logs = [asdict(log) for log in epochs]
         write_json(self.description_path, description | {"sha256": _sha256(content), "epochs": logs})
@@ -106,39 +98,75 @@ class MemberFolder:
 
         Raises RunFolderError when they are missing, damaged, or of another network.
         """
-        content = _read_verified(self.weights_path, self.description_path)
-        if content is None:
+        finished = _read_whole(self.weights_path, self.description_path)
+        if finished is None:
             raise RunFolderError(
                 f"{self.weights_path} is missing or damaged. Restore it, or run again into a new folder."
             )
-        tensors, description = content
-        _load_network(network, tensors, self.weights_path)
-        return [EpochLog.from_json(log) for log in description["epochs"]]
+        _load_network(network, finished.tensors, self.weights_path)
+        return finished.epochs
 
     def epochs(self) -> list[EpochLog]:
-        """The epochs so far: of the finished member, else of its newest state, else none."""
-        newest = self.description_path if self.is_finished else next(reversed(self._states()), None)
-        return [EpochLog.from_json(log) for log in read_json(newest)["epochs"]] if newest else []
+        """The epochs so far: of the finished member, else of the state that it would continue from.
+
+        Raises RunFolderError when there are states and none is whole.
+        """
+        if self.is_finished:
+            return _epochs_of(read_json(self.description_path))
+        state = self._newest_state()
+        return [] if state is None else state.epochs
 
     def _states(self) -> list[Path]:
         return sorted(self.path.glob("state-*.json"))
 
+    def _newest_state(self) -> "_Saved | None":
+        """The newest state that is whole; None when there are none at all."""
+        states = self._states()
+        whole = (_read_whole(state.with_suffix(".safetensors"), state) for state in reversed(states))
+        newest = next((state for state in whole if state is not None), None)
+        if states and newest is None:
+            raise RunFolderError(
+                f"{self.path}: no saved state of this member is whole. Nothing was deleted; "
+                "remove that folder to train the member anew."
+            )
+        return newest
 
-def _network_tensors(network: nn.Module) -> dict[str, Tensor]:
-    return {f"network.{name}": tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+
+@dataclass(frozen=True, eq=False)
+class _Saved:
+    """A pair of files whose checksum is right."""
+
+    tensors: dict[str, Tensor]
+    epochs: list[EpochLog]
 
 
-def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    state = optimizer.state_dict()["state"]
+def _tensors_of(network: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+
+
+def _state_of(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's tensors, by the number of the parameter and their own name."""
     return {
-        f"optimizer.{index}.{name}": tensor.detach().cpu().contiguous()
-        for index, values in state.items()
+        f"{index}.{name}": tensor.detach().cpu().contiguous()
+        for index, values in optimizer.state_dict()["state"].items()
         for name, tensor in values.items()
     }
 
 
-def _load_network(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
-    found = {name.removeprefix("network."): tensor for name, tensor in tensors.items() if name.startswith("network.")}
+def _prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {prefix + name: tensor for name, tensor in tensors.items()}
+
+
+def _unprefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Those that have the prefix, without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _epochs_of(description: dict[str, Any]) -> list[EpochLog]:
+    return [EpochLog.from_json(log) for log in description["epochs"]]
+
+
+def _load_network(network: nn.Module, found: dict[str, Tensor], path: Path) -> None:
     expected = network.state_dict()
     wrong = sorted(expected.keys() ^ found.keys()) or [
         f"{name}: {tuple(found[name].shape)}, expected {tuple(expected[name].shape)}"
@@ -155,23 +183,22 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
-        if key.startswith("optimizer."):
-            _, index, name = key.split(".", 2)
-            parameter = parameters[int(index)]
-            is_alike = tensor.shape == parameter.shape
-            laid_out = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor) if is_alike else tensor
-            state.setdefault(int(index), {})[name] = laid_out.detach()
+        index, name = key.split(".", 1)
+        parameter = parameters[int(index)]
+        is_alike = tensor.shape == parameter.shape
+        laid_out = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor) if is_alike else tensor
+        state.setdefault(int(index), {})[name] = laid_out.detach()
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def _read_verified(tensors_path: Path, description_path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Tensors and description, or None when either file is missing, damaged, or not of the other."""
+def _read_whole(tensors_path: Path, description_path: Path) -> _Saved | None:
+    """Tensors and epochs, or None when either file is missing, damaged, or not of the other."""
     try:
         content = tensors_path.read_bytes()
         description = json.loads(description_path.read_text(encoding="utf-8"))
         if description["sha256"] != _sha256(content):
             return None
-        return load(content), description
+        return _Saved(load(content), _epochs_of(description))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError):
         return None
 
