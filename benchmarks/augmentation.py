@@ -4,7 +4,9 @@ python benchmarks/augmentation.py
 """
 
 import platform
+import statistics
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -15,7 +17,13 @@ from hitofude.inputs.sources import sample
 from hitofude.learning.augment import draw_maps, warp
 from hitofude.recipe import Recipe
 
-IMAGES, BATCH = 4_000, 128
+IMAGES, BATCH, REPEATS = 4_000, 128, 7
+
+
+def images_per_second(work: Callable[[], None]) -> float:
+    started = time.perf_counter()
+    work()
+    return IMAGES / (time.perf_counter() - started)
 
 
 def main() -> None:
@@ -24,17 +32,19 @@ def main() -> None:
     maps = draw_maps(IMAGES, recipe, (28, 28), torch.Generator().manual_seed(0))
     images = torch.from_numpy(pixels)
 
-    started = time.perf_counter()
-    for batch, batch_maps in zip(images.split(BATCH), maps.split(BATCH), strict=True):
-        warp(batch, batch_maps)
-    ours = IMAGES / (time.perf_counter() - started)
+    def warp_batches() -> None:
+        for batch, batch_maps in zip(images.split(BATCH), maps.split(BATCH), strict=True):
+            warp(batch, batch_maps)
 
-    started = time.perf_counter()
-    for image, matrix in zip(pixels, maps.numpy(), strict=True):
-        skimage_warp(image[0], AffineTransform(np.vstack([matrix, [0, 0, 1]])), order=1)
-    theirs = IMAGES / (time.perf_counter() - started)
+    def warp_one_by_one() -> None:
+        for image, matrix in zip(pixels, maps.numpy(), strict=True):
+            skimage_warp(image[0], AffineTransform(np.vstack([matrix, [0, 0, 1]])), order=1)
 
-    print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, {IMAGES:,} images")
+    works = warp_batches, warp_one_by_one
+    rounds = [[images_per_second(work) for work in works] for _ in range(REPEATS)]
+    ours, theirs = (statistics.median(rates) for rates in zip(*rounds, strict=True))
+    machine = platform.processor() or platform.machine()
+    print(f"{machine}, {torch.get_num_threads()} threads, {IMAGES:,} images, medians of {REPEATS} pairs")
     print(f"hitofude {ours:,.0f} images/s   scikit-image {theirs:,.0f} images/s   ratio {ours / theirs:.1f}")
 
 

@@ -47,7 +47,8 @@ def main() -> None:
         if not path.exists():
             make_csv(path)
         pairs = [(seconds_of_ours(path), seconds_of_pandas(path)) for _ in range(REPEATS)]
-    print(f"{platform.processor() or platform.machine()}, {path.stat().st_size / 1e6:.0f} MB, {REPEATS} pairs")
+        megabytes = path.stat().st_size / 1e6
+    print(f"{platform.processor() or platform.machine()}, {megabytes:.0f} MB, {REPEATS} pairs")
     for name, choose in (("fastest", min), ("median", statistics.median)):
         ours, pandas = (choose(column) for column in zip(*pairs, strict=True))
         print(f"{name:>8}: hitofude {ours:.2f} s   pandas {pandas:.2f} s   ratio {pandas / ours:.1f}")

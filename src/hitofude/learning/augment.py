@@ -70,8 +70,7 @@ def warp(images: Tensor, maps: Tensor) -> Tensor:
 
     images: (N, C, H, W) float; maps: (N, 2, 3) float32 on the same device. Returns the shape of images.
     """
-    height, width = images.shape[2:]
-    grid = functional.affine_grid(_to_unit_square(maps, height, width), list(images.shape), align_corners=True)
+    grid = _sampling_grid(maps, *images.shape[2:])
     warped = functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
     is_identity = (maps == torch.eye(2, 3, device=maps.device)).all(dim=2).all(dim=1)
     return torch.where(is_identity[:, None, None, None], images, warped)
@@ -86,9 +85,15 @@ def augment(images: Tensor, recipe: AugmentRecipe, generator: torch.Generator) -
     return warp(images, draw_maps(len(images), recipe, (height, width), generator).to(images.device))
 
 
-def _to_unit_square(maps: Tensor, height: int, width: int) -> Tensor:
-    """Maps between pixels → maps between the coordinates -1..1 that `affine_grid` speaks."""
+def _sampling_grid(maps: Tensor, height: int, width: int) -> Tensor:
+    """(N, H, W, 2) the place in the original of each pixel, in the coordinates -1..1 of `grid_sample`.
+
+    One product of all maps with all pixels; `affine_grid` makes one an image and takes several times as long.
+    """
+    rows, columns = torch.meshgrid(
+        torch.arange(height, device=maps.device), torch.arange(width, device=maps.device), indexing="ij"
+    )
+    pixels = torch.stack([columns, rows, torch.ones_like(rows)]).float().reshape(3, height * width)
     half = torch.tensor([max(width - 1, 1) / 2, max(height - 1, 1) / 2], device=maps.device)
-    linear = maps[:, :, :2] * half / half[:, None]
-    translation = (maps[:, :, :2] @ half + maps[:, :, 2]) / half - 1
-    return torch.cat([linear, translation[:, :, None]], dim=2)
+    places = (maps / half[:, None]).reshape(-1, 3) @ pixels - 1
+    return places.reshape(-1, 2, height, width).permute(0, 2, 3, 1)
