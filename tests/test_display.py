@@ -42,7 +42,7 @@ def test_a_terminal_shows_the_same_rows_above_a_bar_with_speed_and_time_left() -
     assert "0.5123" in text
     assert "50 %" in text
     assert "left" in text
-    assert "member 1/3" in text
+    assert "member 1 of 3" in text
 
 
 def test_a_finished_training_shows_no_bar() -> None:

@@ -36,7 +36,7 @@ def copy_of(result: RunResult, folder: Path) -> RunFolder:
 
 
 def test_the_folder_holds_everything(finished: RunResult) -> None:
-    names = {path.name for path in finished.folder.path.iterdir()}
+    names = {path.name for path in finished.folder.path.iterdir() if not path.name.startswith(".")}
     assert names == {
         "recipe.toml", "data.json", "environment.json", "log.jsonl", "loss.png", "accuracy.png", "network.dot",
         "members", "oof.npz", "test_probabilities.npz", "submission.csv", "hardest.csv", "hardest.png", "report.json",

@@ -1,6 +1,7 @@
 """The command line: parse, call, print errors. What a command needs is imported when it runs."""
 
 import re
+import shlex
 import signal
 import sys
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 import hitofude
-from hitofude.errors import RecipeError, UserError
+from hitofude.errors import OutOfResourcesError, RecipeError, UserError
 
 if TYPE_CHECKING:
     from hitofude.inputs.sources import Dataset
@@ -65,6 +66,8 @@ def run(
     run: Path | None = None,
     debug: Annotated[bool, Parameter(negative=())] = False,
     device: str = "auto",
+    workers: str = "auto",
+    threads: str = "auto",
     settings: Settings = (),
     options: SourceOptions = DEFAULT_SOURCE_OPTIONS,
 ) -> None:
@@ -79,6 +82,7 @@ def run(
       hitofude run digit-recognizer.zip --preset article --run runs/article
       hitofude run --train mine.csv --test theirs.csv --label species --shape 24x32
       hitofude run my-folder --set schedule.epochs=20 --set ensemble.folds=5
+      hitofude run digit-recognizer.zip --workers 2 --threads 1
 
     Parameters
     ----------
@@ -93,15 +97,25 @@ def run(
         1,000 rows, 5 epochs, 2 folds: everything, in moments.
     device
         auto, cpu, cuda or mps.
+    workers
+        How many members are trained side by side, each in a process of its own: auto or a number.
+    threads
+        The threads of each member: auto or a number. A run is continued with those that it was begun with.
     settings
         NAME=VALUE, such as schedule.epochs=3; may be repeated.
     """
     from hitofude.pipeline import run as run_pipeline
     from hitofude.recipe import parse_settings
 
-    dataset = options.open(source)
     result = run_pipeline(
-        dataset, preset=preset, run=run, settings=parse_settings(settings), debug=debug, device=device
+        options.open(source),
+        preset=preset,
+        run=run,
+        settings=parse_settings(settings),
+        debug=debug,
+        device=device,
+        workers=parse_count(workers, "--workers"),
+        threads=parse_count(threads, "--threads"),
     )
     print(result.describe())
 
@@ -270,6 +284,15 @@ def parse_shape(text: str | None) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
+def parse_count(text: str, option: str) -> int | None:
+    """'3' → 3, 'auto' → None. Raises RecipeError for anything else."""
+    if text == "auto":
+        return None
+    if not re.fullmatch(r"[1-9]\d{0,3}", text):
+        raise RecipeError(f"{option} {text}: expected auto or a number from 1 up.")
+    return int(text)
+
+
 def main() -> NoReturn:
     """The command's entry point: every ending has its exit code, and a user's mistake no traceback."""
     signal.signal(signal.SIGTERM, _terminate)
@@ -281,19 +304,28 @@ def main() -> NoReturn:
         print(f"hitofude: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print("\nhitofude: interrupted. Run the same command again to continue.", file=sys.stderr)
+        print(f"\nhitofude: interrupted. {_how_to_continue()}", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
     except _Terminated:
-        print("hitofude: terminated. Run the same command again to continue.", file=sys.stderr)
+        print(f"hitofude: terminated. {_how_to_continue()}", file=sys.stderr)
         sys.exit(EXIT_TERMINATED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except MemoryError:
+        print("hitofude: the memory is full. Close other programs, or use fewer images.", file=sys.stderr)
+        sys.exit(OutOfResourcesError.exit_code)
     except Exception:
         sys.excepthook(*sys.exc_info())
         print("hitofude: this is a bug of ours; please report it with the lines above.", file=sys.stderr)
         sys.exit(EXIT_OUR_BUG)
     sys.exit(0)
+
+
+def _how_to_continue() -> str:
+    """The command, as it can be pasted into a shell."""
+    finished = "Every finished epoch is safe. " if sys.argv[1:2] == ["run"] else ""
+    return f"{finished}Run the same command again to continue:\n  {shlex.join(['hitofude', *sys.argv[1:]])}"
 
 
 class _Terminated(BaseException):

@@ -34,12 +34,15 @@ class Display(Protocol):
 
     def epoch_finished(self, log: EpochLog) -> None: ...
 
+    def warned(self, message: str) -> None: ...
+
 
 class PlainDisplay:
     """A line an event, without control codes."""
 
     def __init__(self) -> None:
-        self._members = self._epochs = 0
+        self._members = 0
+        self._epochs: dict[int, int] = {}
         self._started = time.monotonic()
 
     def message(self, text: str) -> None:
@@ -53,7 +56,7 @@ class PlainDisplay:
         yield
 
     def member_started(self, member: int, epochs: int, epochs_done: int) -> None:
-        self._epochs = epochs
+        self._epochs[member] = epochs
         if epochs_done:
             self.message(f"member {member + 1}: continuing after epoch {epochs_done}")
 
@@ -63,8 +66,11 @@ class PlainDisplay:
     def epoch_finished(self, log: EpochLog) -> None:
         self.message(self._row(log))
 
+    def warned(self, message: str) -> None:
+        self.message(f"warning: {message}")
+
     def _row(self, log: EpochLog) -> str:
-        member, epoch = f"{log.member + 1}/{self._members}", f"{log.epoch}/{self._epochs}"
+        member, epoch = f"{log.member + 1}/{self._members}", f"{log.epoch}/{self._epochs[log.member]}"
         minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
         return (
             f"{member:>8} {epoch:>8} {log.train_loss:>11.4f} {log.train_accuracy:>9.4f} {log.validation_loss:>12.4f}"
@@ -92,6 +98,7 @@ class TerminalDisplay(PlainDisplay):
             expand=True,
         )
         self._task = self._progress.add_task("training", total=None)
+        self._at_work: set[int] = set()
 
     def message(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -107,10 +114,24 @@ class TerminalDisplay(PlainDisplay):
 
     def member_started(self, member: int, epochs: int, epochs_done: int) -> None:
         super().member_started(member, epochs, epochs_done)
-        self._progress.update(self._task, description=f"member {member + 1}/{self._members}")
+        self._at_work.add(member)
+        self._describe()
 
     def batch_finished(self, images: int) -> None:
         self._progress.advance(self._task, images)
+
+    def epoch_finished(self, log: EpochLog) -> None:
+        super().epoch_finished(log)
+        if log.epoch == self._epochs[log.member]:
+            self._at_work.discard(log.member)
+            self._describe()
+
+    def _describe(self) -> None:
+        """Which members are being trained; between two of them, as it was."""
+        numbers = ", ".join(str(member + 1) for member in sorted(self._at_work))
+        if numbers:
+            plural = "s" if len(self._at_work) > 1 else ""
+            self._progress.update(self._task, description=f"member{plural} {numbers} of {self._members}")
 
 
 class SilentDisplay(PlainDisplay):

@@ -1,7 +1,7 @@
 """The whole flow: a source becomes a trained ensemble, its honest accuracy, and a submission."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,15 @@ from torch import nn
 from hitofude.display import Display, SilentDisplay, choose_display
 from hitofude.inputs.image_set import ImageSet, shuffled_evenly
 from hitofude.inputs.sources import Dataset, open_source
-from hitofude.learning.checkpoint import EpochLog
-from hitofude.learning.engine import Engine, choose_engine, describe_environment
-from hitofude.learning.ensemble import (
-    EnsembleProbabilities,
-    mean_of_members,
-    plan_members,
-    train_ensemble,
-)
+from hitofude.learning.checkpoint import KEPT_STATES, EpochLog
+from hitofude.learning.engine import Engine, choose_engine, explaining_memory_errors
+from hitofude.learning.ensemble import EnsembleProbabilities, mean_of_members, plan_members, train_ensemble
+from hitofude.learning.member import EnsembleJob
 from hitofude.learning.metrics import Accuracy, accuracy
 from hitofude.learning.networks import build_network, count_parameters
 from hitofude.learning.randomness import generator_for
 from hitofude.learning.training import MemberPlan, count_epochs
+from hitofude.learning.workers import Team
 from hitofude.outputs.audit import rank_hardness, write_hardest
 from hitofude.outputs.network_graph import write_network_graph
 from hitofude.outputs.plots import plot_accuracy, plot_images, plot_loss
@@ -35,6 +32,8 @@ from hitofude.run_folder import RunFolder
 from hitofude.storage import write_npz
 
 HARDEST_SHOWN = 50
+BYTES_A_ROW = 150  # ids and labels in oof.npz, test_probabilities.npz and hardest.csv
+BYTES_OF_PICTURES = 2_000_000
 
 
 def run(
@@ -45,6 +44,8 @@ def run(
     settings: Mapping[str, Any] | None = None,
     debug: bool = False,
     device: str = "auto",
+    workers: int | None = None,
+    threads: int | None = None,
     label: str | None = None,
     shape: tuple[int, int] | None = None,
     quiet: bool = False,
@@ -54,21 +55,29 @@ def run(
     source: see hitofude.inputs.sources; None is the embedded sample. preset: a preset's name or a recipe file.
     run: the folder, by default runs/SOURCE-PRESET. An unfinished run there is continued, a finished one is
     only read. settings: dotted names and values, such as {"schedule.epochs": 3}. debug: 1,000 rows, 5 epochs,
-    2 folds. label, shape: the label column, and (H, W) where the pixels make no square.
+    2 folds. workers: how many members are trained side by side; threads: of each; left out, what is fastest here.
+    A run is continued with the threads that it was begun with. label, shape: the label column, and (H, W) where
+    the pixels make no square.
 
     Raises hitofude.errors.UserError, of the kind that fits, for everything a user can mend.
     """
     display = SilentDisplay() if quiet else choose_display()
     recipe = choose_recipe(preset, settings or {}, debug=debug)
-    engine = choose_engine(device, recipe.precision)
-    dataset = source if isinstance(source, Dataset) else open_source(source, label=label, shape=shape)
-    job = _Job.prepare(recipe, dataset)
-    folder = RunFolder(Path(run) if run else default_folder(dataset.name, preset, debug=debug))
-    display.message(_introduction(job, engine, folder))
-    folder.claim(recipe, dataset, describe_environment(engine))
-    if not folder.is_finished:
-        _train(job, folder, engine, display)
-    return load_result(folder)
+    with explaining_memory_errors():
+        engine = choose_engine(device, recipe.precision)
+        dataset = source if isinstance(source, Dataset) else open_source(source, label=label, shape=shape)
+        job = _Job.prepare(recipe, dataset)
+        folder = RunFolder(Path(run) if run else default_folder(dataset.name, preset, debug=debug))
+        threads = threads or folder.threads_begun_with()
+        team = Team.choose(len(job.plans), job.images_to_train(), engine, workers, threads)
+        engine = replace(engine, threads=team.threads)
+        display.message(_introduction(job, engine, team, folder))
+        if folder.is_finished:
+            folder.check_same(recipe, dataset)
+        else:
+            with folder.claimed(recipe, dataset, engine):
+                _train(job, folder, engine, team, display)
+        return load_result(folder)
 
 
 def choose_recipe(
@@ -109,13 +118,22 @@ class _Job:
         network = build_network(recipe.network.name, train.image_shape, len(train.classes), generator)
         return cls(recipe, dataset, train, plan_members(recipe, train), network)
 
+    def epochs(self, plan: MemberPlan) -> int:
+        return count_epochs(self.recipe.schedule, self.recipe.optimizer.batch_size, len(plan.train_rows))
 
-def _train(job: _Job, folder: RunFolder, engine: Engine, display: Display) -> None:
+    def images_to_train(self) -> int:
+        """Over all members, counted once an epoch."""
+        return sum(self.epochs(plan) * len(plan.train_rows) for plan in self.plans)
+
+
+def _train(job: _Job, folder: RunFolder, engine: Engine, team: Team, display: Display) -> None:
     recipe, train, test = job.recipe, job.train, job.dataset.test
+    folder.check_disk(_bytes_needed(job, team))
     write_network_graph(folder.network, job.network, train.image_shape, recipe.network.name)
-    recorder = _Recorder(folder, job.plans, recipe, display)
+    recorder = _Recorder(folder, job, display)
+    ensemble = EnsembleJob(recipe, engine, tuple(job.plans), train, test, folder.members)
     with display.training(len(job.plans), recorder.images_left()):
-        probabilities = train_ensemble(job.plans, train, test, recipe, engine, folder.member, recorder)
+        probabilities = train_ensemble(ensemble, team.workers, recorder)
     _write_probabilities(folder, train, test, probabilities)
     _write_hardest(folder, train, probabilities.out_of_fold)
     summary = RunSummary(
@@ -136,20 +154,17 @@ def _train(job: _Job, folder: RunFolder, engine: Engine, display: Display) -> No
 class _Recorder:
     """Writes log.jsonl and the learning curves, and passes everything on to the display."""
 
-    def __init__(self, folder: RunFolder, plans: Sequence[MemberPlan], recipe: Recipe, display: Display) -> None:
+    def __init__(self, folder: RunFolder, job: _Job, display: Display) -> None:
         self._folder, self._display = folder, display
-        self._images = {plan.member: len(plan.train_rows) for plan in plans}
-        self._epochs = {
-            plan.member: count_epochs(recipe.schedule, recipe.optimizer.batch_size, len(plan.train_rows))
-            for plan in plans
-        }
+        self._images = {plan.member: len(plan.train_rows) for plan in job.plans}
+        self._epochs = {plan.member: job.epochs(plan) for plan in job.plans}
+        self._images_to_train = job.images_to_train()
         self.logs = folder.epochs(self._images)
         folder.restart_log(self.logs)
 
     def images_left(self) -> int:
         """How many images, counted once an epoch, are still to be trained on."""
-        planned = sum(self._epochs[member] * images for member, images in self._images.items())
-        return planned - sum(self._images[log.member] for log in self.logs)
+        return self._images_to_train - sum(self._images[log.member] for log in self.logs)
 
     def member_started(self, member: int, epochs: int, epochs_done: int) -> None:
         self._display.member_started(member, epochs, epochs_done)
@@ -164,6 +179,9 @@ class _Recorder:
         if log.epoch == self._epochs[log.member]:
             plot_loss(self._folder.loss, self.logs)
             plot_accuracy(self._folder.accuracy, self.logs)
+
+    def warned(self, message: str) -> None:
+        self._display.warned(message)
 
 
 def _write_probabilities(
@@ -211,16 +229,25 @@ def _out_of_fold_accuracy(train: ImageSet, out_of_fold: NDArray[np.float32]) -> 
     return accuracy(train.known_labels()[known], out_of_fold[known].argmax(axis=1))
 
 
-def _introduction(job: _Job, engine: Engine, folder: RunFolder) -> str:
+def _bytes_needed(job: _Job, team: Team) -> int:
+    """What a whole run writes, somewhat more than less: weights, the states of members in training, predictions."""
+    weights = 4 * count_parameters(job.network)
+    states = team.workers * (KEPT_STATES + 1) * 4 * weights
+    rows = len(job.train) + (0 if job.dataset.test is None else len(job.dataset.test) * len(job.plans))
+    return len(job.plans) * weights + states + rows * (4 * len(job.train.classes) + BYTES_A_ROW) + BYTES_OF_PICTURES
+
+
+def _introduction(job: _Job, engine: Engine, team: Team, folder: RunFolder) -> str:
     train, test, network = job.dataset.train, job.dataset.test, job.recipe.network.name
     _, height, width = train.image_shape
     to_predict = "none" if test is None else f"{len(test):,}"
     rows = "" if job.train is train else f", {len(job.train):,} of them used"
     members = "1 member" if len(job.plans) == 1 else f"{len(job.plans)} members, one a fold"
+    side_by_side = f", {team.workers} members side by side" if team.workers > 1 else ""
     return (
         f"source   {job.dataset.name}: {len(train):,} images of {height}x{width} in {len(train.classes)} classes "
         f"to learn from{rows}, {to_predict} to predict\n"
         f"network  {network}, {count_parameters(job.network):,} parameters; {members}\n"
-        f"device   {engine}\n"
+        f"device   {engine}{side_by_side}\n"
         f"run      {folder.path}"
     )

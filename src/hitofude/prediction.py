@@ -42,7 +42,8 @@ def predict(run: str | Path, images: NDArray[np.uint8], *, device: str = "auto")
     folders = [folder.member(number) for number in range(summary.members)]
     networks = load_members(folders, recipe.network.name, tuple(data["image_shape"]), len(data["classes"]), engine)
     pixels = torch.tensor(images)
-    return mean_of_members(np.stack([predict_probabilities(network, pixels, engine) for network in networks]))
+    with engine.computing():
+        return mean_of_members(np.stack([predict_probabilities(network, pixels, engine) for network in networks]))
 
 
 def predict_files(

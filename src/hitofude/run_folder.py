@@ -12,22 +12,37 @@ test_probabilities.npz   ids, probabilities (members, N, classes), classes
 submission.csv           where there are images to predict
 hardest.csv hardest.png  training images by out-of-fold loss
 report.json              the figures; written last: a run that has it is finished
+.lock .owner.json        while a process works here: who
 """
 
 import json
-from collections.abc import Iterable
+import os
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hitofude.errors import RunFolderError
+from hitofude.errors import OutOfResourcesError, RunFolderError
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.checkpoint import EpochLog, MemberFolder
+from hitofude.learning.engine import Engine, describe_arithmetic, describe_environment
 from hitofude.outputs.report import RunSummary, read_report
 from hitofude.recipe import Recipe
-from hitofude.storage import explaining_os_errors, read_json, write_json, write_text
+from hitofude.storage import (
+    explaining_os_errors,
+    free_bytes,
+    owning,
+    read_json,
+    remove_partial_files,
+    write_json,
+    write_text,
+)
 
 FORMAT_VERSION = 1
+SECONDS_FOR_A_DYING_OWNER = 2
 
 
 class RunFolder:
@@ -49,6 +64,7 @@ class RunFolder:
         self.hardest = path / "hardest.csv"
         self.hardest_picture = path / "hardest.png"
         self.report = path / "report.json"
+        self.owner = path / ".owner.json"
 
     @property
     def is_finished(self) -> bool:
@@ -57,24 +73,63 @@ class RunFolder:
     def member(self, number: int) -> Path:
         return self.members / f"{number:02d}"
 
-    def claim(self, recipe: Recipe, dataset: Dataset, environment: dict[str, Any]) -> None:
-        """Begin a run here, or make sure that the run that is here is the same.
+    @contextmanager
+    def claimed(self, recipe: Recipe, dataset: Dataset, engine: Engine) -> Iterator[None]:
+        """Within it, this process alone works here: on a new run, or on the same run that was begun here.
 
-        Raises RunFolderError when another recipe or other data were begun here, or the folder is not a run's.
+        Raises RunFolderError when another recipe, other data or another PyTorch began it, when another process
+        works here, or when the folder is not a run's.
         """
-        if self.recipe.exists():
-            self._check_same(recipe, dataset)
-            return
-        expected = {self.data.name, self.environment.name}
-        others = sorted(set(self._visible_names()) - expected)
-        if others:
+        self._check_holds_nothing_else()
+        with owning(self.path, wait=SECONDS_FOR_A_DYING_OWNER) as is_ours:
+            if not is_ours:
+                raise RunFolderError(
+                    f"{self.path} is in use by {self._describe_owner()}. "
+                    "Wait for it to end, or name another folder with --run."
+                )
+            remove_partial_files(self.path)
+            if self.recipe.exists():
+                self.check_same(recipe, dataset, engine)
+            else:
+                write_json(self.data, describe_data(dataset))
+                write_json(self.environment, describe_environment(engine))
+                recipe.save(self.recipe)
+            write_json(self.owner, _describe_this_process())
+            try:
+                yield
+            finally:
+                self.owner.unlink(missing_ok=True)
+
+    def check_same(self, recipe: Recipe, dataset: Dataset, engine: Engine | None = None) -> None:
+        """Raises RunFolderError showing what differs from the run that was begun here.
+
+        engine: what would continue an unfinished run; its arithmetic must be the same too.
+        """
+        differences = self.load_recipe().difference(recipe)
+        differences += _differences(self.load_data(), describe_data(dataset), ("train_fingerprint", "test_fingerprint"))
+        if engine is not None:
+            arithmetic = describe_arithmetic(engine)
+            differences += _differences(read_json(self.environment), arithmetic, arithmetic)
+        if differences:
+            listed = "\n  ".join(differences)
             raise RunFolderError(
-                f"{self.path} is not a run folder: it holds {', '.join(others[:3])}. "
-                "Name a new or empty one with --run."
+                f"{self.path} holds a run of another kind (there → here):\n  {listed}\n"
+                "Use what it was begun with to continue it, or another folder with --run."
             )
-        write_json(self.data, describe_data(dataset))
-        write_json(self.environment, environment)
-        recipe.save(self.recipe)
+
+    def threads_begun_with(self) -> int | None:
+        """The threads a member of the run that was begun here; None when none was."""
+        return read_json(self.environment).get("threads") if self.recipe.exists() else None
+
+    def check_disk(self, needed: int) -> None:
+        """Raises OutOfResourcesError when the disk has no room for a run of so many bytes, some of them here."""
+        here = sum(path.stat().st_size for path in self.path.rglob("*") if path.is_file())
+        free = free_bytes(self.path)
+        if here + free < needed:
+            raise OutOfResourcesError(
+                f"The run needs about {needed - here:,} bytes more on the disk of {self.path}; {free:,} are free. "
+                "Free some space, or name a folder on another disk with --run."
+            )
 
     def load_recipe(self) -> Recipe:
         """Raises RunFolderError when this is not a run folder."""
@@ -114,20 +169,21 @@ class RunFolder:
             raise RunFolderError(f"{self.path} is a file. Name a new or empty folder with --run.")
         return [entry.name for entry in self.path.iterdir() if not entry.name.startswith(".")]
 
-    def _check_same(self, recipe: Recipe, dataset: Dataset) -> None:
-        differences = self.load_recipe().difference(recipe)
-        begun, found = self.load_data(), describe_data(dataset)
-        differences += [
-            f"{name}: {begun.get(name)} → {found[name]}"
-            for name in ("train_fingerprint", "test_fingerprint")
-            if begun.get(name) != found[name]
-        ]
-        if differences:
-            listed = "\n  ".join(differences)
+    def _check_holds_nothing_else(self) -> None:
+        expected = {self.data.name, self.environment.name}
+        others = [] if self.recipe.exists() else sorted(set(self._visible_names()) - expected)
+        if others:
             raise RunFolderError(
-                f"{self.path} holds a run of another kind (there → here):\n  {listed}\n"
-                "Use the same settings and data to continue it, or another folder with --run."
+                f"{self.path} is not a run folder: it holds {', '.join(others[:3])}. "
+                "Name a new or empty one with --run."
             )
+
+    def _describe_owner(self) -> str:
+        try:
+            owner = json.loads(self.owner.read_text(encoding="utf-8"))
+            return f"process {owner['pid']} on {owner['host']}, since {owner['since']}"
+        except (OSError, ValueError, KeyError):
+            return "another process"
 
 
 def describe_data(dataset: Dataset) -> dict[str, Any]:
@@ -143,6 +199,15 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
         "train_fingerprint": dataset.train.fingerprint,
         "test_fingerprint": None if test is None else test.fingerprint,
     }
+
+
+def _describe_this_process() -> dict[str, Any]:
+    since = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+    return {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+
+
+def _differences(begun: dict[str, Any], found: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    return [f"{name}: {begun.get(name)} → {found[name]}" for name in names if begun.get(name) != found[name]]
 
 
 def _log_line(log: EpochLog) -> str:

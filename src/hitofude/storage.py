@@ -1,8 +1,9 @@
-"""Durable files: each is there whole and on the disk, or not there at all."""
+"""Durable files: each is there whole and on the disk, or not there at all; and folders that one process owns."""
 
 import errno
 import json
 import os
+import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,23 +11,28 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from filelock import BaseFileLock, FileLock, Timeout
 from numpy.typing import NDArray
 
 from hitofude.errors import OutOfResourcesError, RunFolderError
 
+PARTIAL_FILES = ".*.tmp"
+LOCK = ".lock"
+
 
 @contextmanager
-def writing(path: Path) -> Iterator[BinaryIO]:
+def writing(path: Path, size: int | None = None) -> Iterator[BinaryIO]:
     """Open a file for writing that appears under its name only when complete and on the disk.
 
     Written under a temporary name in the same folder, flushed, fsynced, renamed; then the folder is synced.
+    size: the file's bytes where they are known, for the message of a full disk.
 
     Raises OutOfResourcesError when the disk is full, RunFolderError when the place cannot be written.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with explaining_os_errors(path):
+    with explaining_os_errors(path, size):
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             with partial.open("wb") as stream:
                 yield stream
                 stream.flush()
@@ -38,7 +44,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    with writing(path) as stream:
+    with writing(path, len(content)) as stream:
         stream.write(content)
 
 
@@ -76,6 +82,53 @@ def read_json(path: Path) -> Any:
         raise RunFolderError(f"{path} cannot be read ({error}). Restore it, or run again into a new folder.") from None
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each durable in the one that holds it."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Remove what killed processes were writing here or below; the caller owns the folder."""
+    for partial in folder.rglob(PARTIAL_FILES):
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def owning(folder: Path, wait: float = 0) -> Iterator[bool]:
+    """Own a folder while within; whether it could be owned is what is given.
+
+    The system frees the lock when its owner ends, however it ends. wait: seconds to wait for another owner.
+    """
+    lock = FileLock(folder / LOCK)
+    with explaining_os_errors(folder):
+        make_folder(folder)
+        is_ours = _acquire(lock, wait)
+    try:
+        yield is_ours
+    finally:
+        lock.release()
+
+
+def _acquire(lock: BaseFileLock, wait: float) -> bool:
+    try:
+        lock.acquire(timeout=wait)
+    except Timeout:
+        return False
+    return True
+
+
+def free_bytes(path: Path) -> int:
+    """What is free on the disk that holds the path, or would hold it."""
+    place = path.absolute()
+    while not place.exists():
+        place = place.parent
+    return shutil.disk_usage(place).free
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename in the folder durable, where the system can."""
     if os.name != "posix":
@@ -88,14 +141,16 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def explaining_os_errors(path: Path) -> Iterator[None]:
-    """Turn the system's write errors on `path` into ours."""
+def explaining_os_errors(path: Path, size: int | None = None) -> Iterator[None]:
+    """Turn the system's write errors on `path`, a file of `size` bytes, into ours."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            needed = "" if size is None else f"it needs {size:,} bytes, "
             raise OutOfResourcesError(
-                f"No space left on the disk while writing {path}. Free some space and run the same command again."
+                f"No space left on the disk while writing {path}: {needed}{free_bytes(path):,} bytes are free. "
+                "Free some space and run the same command again; what is finished is safe."
             ) from error
         raise RunFolderError(
             f"{path} cannot be written: {error.strerror or error}. Choose another place with --run or --out."

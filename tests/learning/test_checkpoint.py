@@ -11,6 +11,7 @@ from hitofude.errors import RunFolderError
 from hitofude.learning.checkpoint import EpochLog, MemberFolder
 
 LOGS = [EpochLog(0, epoch, 0.5, 0.8, 0.4, 0.9, 1e-3, 1.5, 100.0) for epoch in (1, 2, 3)]
+ORIGIN = {"member": 0, "recipe_sha256": "ab"}
 
 
 def trained(seed: int) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -29,21 +30,21 @@ def same_network(first: nn.Module, second: nn.Module) -> bool:
 
 def test_a_state_brings_back_network_optimizer_and_epochs(tmp_path: Path) -> None:
     network, optimizer = trained(0)
-    MemberFolder(tmp_path).save_state(network, optimizer, LOGS)
+    MemberFolder(tmp_path).save_state(network, optimizer, ORIGIN, LOGS)
     other, other_optimizer = trained(1)
-    assert MemberFolder(tmp_path).restore_state(other, other_optimizer) == LOGS
+    assert MemberFolder(tmp_path).restore_state(other, other_optimizer, ORIGIN) == LOGS
     assert same_network(network, other)
     ours, theirs = optimizer.state_dict()["state"], other_optimizer.state_dict()["state"]
     assert all(torch.equal(ours[i][name], theirs[i][name]) for i in ours for name in ours[i])
 
 
 def test_without_a_state_there_are_no_epochs(tmp_path: Path) -> None:
-    assert MemberFolder(tmp_path / "none").restore_state(*trained(0)) == []
+    assert MemberFolder(tmp_path / "none").restore_state(*trained(0), ORIGIN) == []
 
 
 def test_the_last_two_states_are_kept(tmp_path: Path) -> None:
     for count in (1, 2, 3):
-        MemberFolder(tmp_path).save_state(*trained(count), LOGS[:count])
+        MemberFolder(tmp_path).save_state(*trained(count), ORIGIN, LOGS[:count])
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == [f"state-000{i}.{kind}" for i in (2, 3) for kind in ("json", "safetensors")]
 
@@ -51,8 +52,8 @@ def test_the_last_two_states_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["truncate", "flip", "remove", "not-json"])
 def test_a_damaged_newest_state_is_passed_over(damage: str, tmp_path: Path) -> None:
     earlier = trained(1)
-    MemberFolder(tmp_path).save_state(*earlier, LOGS[:1])
-    MemberFolder(tmp_path).save_state(*trained(2), LOGS[:2])
+    MemberFolder(tmp_path).save_state(*earlier, ORIGIN, LOGS[:1])
+    MemberFolder(tmp_path).save_state(*trained(2), ORIGIN, LOGS[:2])
     newest = tmp_path / "state-0002.safetensors"
     content = newest.read_bytes()
     if damage == "truncate":
@@ -65,25 +66,25 @@ def test_a_damaged_newest_state_is_passed_over(damage: str, tmp_path: Path) -> N
         newest.with_suffix(".json").write_text("{")
     network, optimizer = trained(3)
     assert MemberFolder(tmp_path).epochs() == LOGS[:1]
-    assert MemberFolder(tmp_path).restore_state(network, optimizer) == LOGS[:1]
+    assert MemberFolder(tmp_path).restore_state(network, optimizer, ORIGIN) == LOGS[:1]
     assert same_network(network, earlier[0])
 
 
 def test_no_whole_state_is_an_error_and_deletes_nothing(tmp_path: Path) -> None:
-    MemberFolder(tmp_path).save_state(*trained(1), LOGS[:1])
+    MemberFolder(tmp_path).save_state(*trained(1), ORIGIN, LOGS[:1])
     (tmp_path / "state-0001.safetensors").write_bytes(b"")
     with pytest.raises(RunFolderError, match="no saved state of this member is whole"):
-        MemberFolder(tmp_path).restore_state(*trained(2))
+        MemberFolder(tmp_path).restore_state(*trained(2), ORIGIN)
     assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_finished_member_keeps_its_weights_and_epochs_only(tmp_path: Path) -> None:
     network, optimizer = trained(0)
     folder = MemberFolder(tmp_path)
-    folder.save_state(network, optimizer, LOGS[:2])
+    folder.save_state(network, optimizer, ORIGIN, LOGS[:2])
     assert folder.epochs() == LOGS[:2]
     assert not folder.is_finished
-    folder.finish(network, {"member": 0}, LOGS)
+    folder.finish(network, ORIGIN, LOGS)
     assert folder.is_finished
     assert sorted(path.name for path in tmp_path.iterdir()) == ["member.json", "weights.safetensors"]
     other, _ = trained(1)
@@ -93,7 +94,7 @@ def test_a_finished_member_keeps_its_weights_and_epochs_only(tmp_path: Path) -> 
 
 def test_the_weights_have_the_networks_own_names(tmp_path: Path) -> None:
     network, _ = trained(0)
-    MemberFolder(tmp_path).finish(network, {}, LOGS)
+    MemberFolder(tmp_path).finish(network, ORIGIN, LOGS)
     found = load_file(tmp_path / "weights.safetensors")
     network.load_state_dict(found)
     assert found.keys() == network.state_dict().keys()
@@ -101,7 +102,7 @@ def test_the_weights_have_the_networks_own_names(tmp_path: Path) -> None:
 
 def test_damaged_weights_are_never_loaded(tmp_path: Path) -> None:
     network, _ = trained(0)
-    MemberFolder(tmp_path).finish(network, {}, LOGS)
+    MemberFolder(tmp_path).finish(network, ORIGIN, LOGS)
     path = tmp_path / "weights.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\0")
     with pytest.raises(RunFolderError, match="missing or damaged"):
@@ -109,7 +110,7 @@ def test_damaged_weights_are_never_loaded(tmp_path: Path) -> None:
 
 
 def test_another_networks_weights_are_refused_by_name_and_shape(tmp_path: Path) -> None:
-    MemberFolder(tmp_path).finish(nn.Linear(3, 4), {}, LOGS)
+    MemberFolder(tmp_path).finish(nn.Linear(3, 4), ORIGIN, LOGS)
     with pytest.raises(RunFolderError, match=r"weight: \(4, 3\), expected \(4, 5\)"):
         MemberFolder(tmp_path).load_finished(nn.Linear(5, 4))
     with pytest.raises(RunFolderError, match="bias"):

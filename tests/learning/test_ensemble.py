@@ -11,6 +11,7 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.engine import Engine
 from hitofude.learning.ensemble import join_out_of_fold, mean_of_members, plan_members, train_ensemble
+from hitofude.learning.member import EnsembleJob
 from hitofude.learning.training import MemberPlan
 from hitofude.recipe import Recipe
 from tests.learning.test_training import Listener
@@ -77,9 +78,7 @@ def test_the_labels_of_held_out_rows_do_not_leak(
     labels[own] = (labels[own] + 1) % 10
     found = []
     for name, train in (("a", dataset.train), ("b", replace(dataset.train, labels=labels))):
-        folder = tmp_path / name
-        probabilities = train_ensemble(
-            plans[:1], train, None, quick, engine, lambda number, folder=folder: folder / str(number), Listener()
-        )
+        job = EnsembleJob(quick, engine, tuple(plans[:1]), train, None, tmp_path / name)
+        probabilities = train_ensemble(job, 1, Listener())
         found.append(probabilities.out_of_fold[own])
     assert np.array_equal(found[0], found[1])

@@ -22,6 +22,7 @@ class Listener:
 
     def __init__(self, stop_after: int | None = None) -> None:
         self.logs: list[EpochLog] = []
+        self.warnings: list[str] = []
         self.images = 0
         self.stop_after = stop_after
 
@@ -35,6 +36,9 @@ class Listener:
 
     def epoch_finished(self, log: EpochLog) -> None:
         self.logs.append(log)
+
+    def warned(self, message: str) -> None:
+        self.warnings.append(message)
 
 
 def train(recipe: Recipe, digits: ImageSet, engine: Engine, folder: Path, listener: Listener) -> nn.Module:

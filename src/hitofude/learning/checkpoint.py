@@ -1,16 +1,17 @@
 """The durable state of one member: its epochs while it trains, its weights when it is done.
 
     state-0007.safetensors   weights, buffers and the optimiser's state after epoch 7
-    state-0007.json          the epochs so far, and the SHA-256 of the file above; written last, so that a
-                             state counts only when both are whole
+    state-0007.json          what it was made from, the epochs so far, the SHA-256 of the file above and of
+                             itself; written last, so that a state counts only when both are whole
     weights.safetensors      the finished network
-    member.json              what it was trained on, its epochs, and the SHA-256 of the weights; written last
+    member.json              the same of the finished network; written last
 
 The last two states are kept while training, none when the member is done. Nothing is ever unpickled.
 """
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,13 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from hitofude.errors import RunFolderError
-from hitofude.storage import read_json, write_bytes, write_json
+from hitofude.storage import write_bytes, write_json
 
 KEPT_STATES = 2
+FORMAT_VERSION = 1
+
+Origin = Mapping[str, str | int]
+"""What a member is made from, by name: recipe, data, rows, versions. A state of another origin is not continued."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,16 @@ class EpochLog:
         return cls(**{field.name: content[field.name] for field in fields(cls)})
 
 
-class MemberFolder:
-    """Where one member keeps itself."""
+def ignore(_warning: str) -> None:
+    """For who does not want to know."""
 
-    def __init__(self, path: Path) -> None:
+
+class MemberFolder:
+    """Where one member keeps itself. warn: who is told of a damaged state that was passed over."""
+
+    def __init__(self, path: Path, warn: Callable[[str], None] = ignore) -> None:
         self.path = path
+        self._warn = warn
 
     @property
     def weights_path(self) -> Path:
@@ -63,80 +73,94 @@ class MemberFolder:
     def is_finished(self) -> bool:
         return self.description_path.exists()
 
-    def save_state(self, network: nn.Module, optimizer: torch.optim.Optimizer, epochs: list[EpochLog]) -> None:
+    def save_state(
+        self, network: nn.Module, optimizer: torch.optim.Optimizer, origin: Origin, epochs: list[EpochLog]
+    ) -> None:
         """Keep the state after the last of `epochs`."""
         content = save(_prefixed("network.", _tensors_of(network)) | _prefixed("optimizer.", _state_of(optimizer)))
         name = self.path / f"state-{len(epochs):04d}"
-        write_bytes(name.with_suffix(".safetensors"), content)
-        write_json(name.with_suffix(".json"), {"sha256": _sha256(content), "epochs": [asdict(log) for log in epochs]})
-        for old in self._states()[:-KEPT_STATES]:
-            _remove_state(old)
+        _write_pair(name.with_suffix(".safetensors"), name.with_suffix(".json"), content, origin, epochs)
+        self._remove_states(but=self._states()[-KEPT_STATES:])
 
-    def restore_state(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> list[EpochLog]:
+    def restore_state(self, network: nn.Module, optimizer: torch.optim.Optimizer, origin: Origin) -> list[EpochLog]:
         """Put the newest whole state into network and optimizer; its epochs, or [] when there is no state.
 
-        Raises RunFolderError when there are states and none is whole.
+        Raises RunFolderError when there are states and none is whole, or when they are of another origin.
         """
-        state = self._newest_state()
+        state = self._newest_state(self._warn)
         if state is None:
             return []
+        _check_origin(state.origin, origin, self.path)
         _load_network(network, _unprefixed("network.", state.tensors), self.path)
         _load_optimizer(optimizer, _unprefixed("optimizer.", state.tensors))
         return state.epochs
 
-    def finish(self, network: nn.Module, description: dict[str, Any], epochs: list[EpochLog]) -> None:
+    def finish(self, network: nn.Module, origin: Origin, epochs: list[EpochLog]) -> None:
         """Keep the weights and what they are; the states are no longer needed."""
-        content = save(_tensors_of(network))
-        write_bytes(self.weights_path, content)
-        logs = [asdict(log) for log in epochs]
-        write_json(self.description_path, description | {"sha256": _sha256(content), "epochs": logs})
-        for state in self._states():
-            _remove_state(state)
+        _write_pair(self.weights_path, self.description_path, save(_tensors_of(network)), origin, epochs)
+        self._remove_states(but=[])
 
-    def load_finished(self, network: nn.Module) -> list[EpochLog]:
+    def load_finished(self, network: nn.Module, origin: Origin | None = None) -> list[EpochLog]:
         """Put the finished weights into `network`; its epochs.
 
-        Raises RunFolderError when they are missing, damaged, or of another network.
+        Raises RunFolderError when they are missing, damaged, of another network, or, where one is given, of
+        another origin.
         """
         finished = _read_whole(self.weights_path, self.description_path)
         if finished is None:
             raise RunFolderError(
                 f"{self.weights_path} is missing or damaged. Restore it, or run again into a new folder."
             )
+        if origin is not None:
+            _check_origin(finished.origin, origin, self.path)
         _load_network(network, finished.tensors, self.weights_path)
         return finished.epochs
 
     def epochs(self) -> list[EpochLog]:
         """The epochs so far: of the finished member, else of the state that it would continue from.
 
-        Raises RunFolderError when there are states and none is whole.
+        Raises RunFolderError when there are states and none is whole, or the finished member is damaged.
         """
         if self.is_finished:
-            return _epochs_of(read_json(self.description_path))
-        state = self._newest_state()
+            description = _read_description(self.description_path)
+            if description is None:
+                raise RunFolderError(f"{self.description_path} is damaged. Restore it, or run again into a new folder.")
+            return _epochs_of(description)
+        state = self._newest_state(ignore)
         return [] if state is None else state.epochs
 
     def _states(self) -> list[Path]:
         return sorted(self.path.glob("state-*.json"))
 
-    def _newest_state(self) -> "_Saved | None":
+    def _remove_states(self, but: list[Path]) -> None:
+        """Remove all others, descriptions first: tensors without one do not count."""
+        kept = {path.stem for path in but}
+        for path in sorted(self.path.glob("state-*")):
+            if path.stem not in kept:
+                path.unlink(missing_ok=True)
+
+    def _newest_state(self, warn: Callable[[str], None]) -> "_Saved | None":
         """The newest state that is whole; None when there are none at all."""
         states = self._states()
-        whole = (_read_whole(state.with_suffix(".safetensors"), state) for state in reversed(states))
-        newest = next((state for state in whole if state is not None), None)
-        if states and newest is None:
+        for state in reversed(states):
+            saved = _read_whole(state.with_suffix(".safetensors"), state)
+            if saved is not None:
+                return saved
+            warn(f"{state.with_suffix('')} is damaged or cut short; the state before it is used.")
+        if states:
             raise RunFolderError(
                 f"{self.path}: no saved state of this member is whole. Nothing was deleted; "
                 "remove that folder to train the member anew."
             )
-        return newest
+        return None
 
 
 @dataclass(frozen=True, eq=False)
 class _Saved:
-    """A pair of files whose checksum is right."""
+    """A pair of files whose checksums are right."""
 
     tensors: dict[str, Tensor]
+    origin: Origin
     epochs: list[EpochLog]
 
 
@@ -191,21 +215,61 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
+def _check_origin(found: Origin, expected: Origin, path: Path) -> None:
+    different = [
+        f"{name}: {found.get(name)} → {expected[name]}" for name in expected if found.get(name) != expected[name]
+    ]
+    if different:
+        listed = "\n  ".join(different)
+        raise RunFolderError(
+            f"{path} holds a member that was made otherwise (there → here):\n  {listed}\n"
+            "Continue it as it was begun, or run again into a new folder."
+        )
+
+
+def _write_pair(
+    tensors_path: Path, description_path: Path, content: bytes, origin: Origin, epochs: list[EpochLog]
+) -> None:
+    """Write the tensors, then their description, which makes the pair count."""
+    write_bytes(tensors_path, content)
+    description = {
+        "format_version": FORMAT_VERSION,
+        "made_from": dict(origin),
+        "epochs": [asdict(log) for log in epochs],
+        "sha256": _sha256(content),
+    }
+    write_json(description_path, description | {"sha256_of_this": _sha256_of_description(description)})
+
+
 def _read_whole(tensors_path: Path, description_path: Path) -> _Saved | None:
-    """Tensors and epochs, or None when either file is missing, damaged, or not of the other."""
+    """The pair's content, or None when either file is missing, damaged, or not of the other."""
+    description = _read_description(description_path)
+    if description is None:
+        return None
     try:
         content = tensors_path.read_bytes()
-        description = json.loads(description_path.read_text(encoding="utf-8"))
         if description["sha256"] != _sha256(content):
             return None
-        return _Saved(load(content), _epochs_of(description))
+        return _Saved(load(content), description["made_from"], _epochs_of(description))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError):
         return None
 
 
-def _remove_state(description_path: Path) -> None:
-    description_path.unlink(missing_ok=True)
-    description_path.with_suffix(".safetensors").unlink(missing_ok=True)
+def _read_description(path: Path) -> dict[str, Any] | None:
+    """A description whose checksum is right, else None. Raises RunFolderError when a newer hitofude wrote it."""
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+        if description.pop("sha256_of_this") != _sha256_of_description(description):
+            return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    if description["format_version"] > FORMAT_VERSION:
+        raise RunFolderError(f"{path} was written by a newer hitofude. Upgrade with pip install -U hitofude.")
+    return dict(description)
+
+
+def _sha256_of_description(description: dict[str, Any]) -> str:
+    return _sha256(json.dumps(description, sort_keys=True).encode())
 
 
 def _sha256(content: bytes) -> str:

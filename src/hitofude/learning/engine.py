@@ -2,16 +2,25 @@
 
 import os
 import platform
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
 from typing import Literal
 
 import torch
+from joblib import cpu_count
 
-from hitofude.errors import RecipeError
+from hitofude.errors import OutOfResourcesError, RecipeError
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def processors() -> int:
+    """How many processors this process may use, by affinity and by its container's limit."""
+    return int(cpu_count())
 
 
 @dataclass(frozen=True)
@@ -20,10 +29,24 @@ class Engine:
 
     device: torch.device
     precision: Literal["float32", "bfloat16"]
+    threads: int = field(default_factory=torch.get_num_threads)
+    """Of the CPU. The number is part of a result: sums over threads round differently."""
 
-    @property
-    def threads(self) -> int:
-        return torch.get_num_threads()
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Within it, PyTorch uses this engine's threads and repeats its results bit by bit.
+
+        Raises OutOfResourcesError where memory runs out.
+        """
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.deterministic = True
+        try:
+            with explaining_memory_errors():
+                yield
+        finally:
+            torch.set_num_threads(before)
 
     def autocast(self) -> AbstractContextManager[object]:
         """Within it, matrix products and convolutions are made in the engine's precision."""
@@ -31,14 +54,13 @@ class Engine:
 
     def __str__(self) -> str:
         if self.device.type == "cpu":
-            return f"cpu, {self.threads} threads, {self.precision}"
-        if self.device.type == "cuda":
-            return f"cuda ({torch.cuda.get_device_name(self.device)}), {self.precision}"
-        return f"{self.device.type}, {self.precision}"
+            plural = "" if self.threads == 1 else "s"
+            return f"cpu, {self.threads} thread{plural}, {self.precision}"
+        return f"{device_name(self.device)}, {self.precision}"
 
 
-def choose_engine(device: str = "auto", precision: str = "auto") -> Engine:
-    """The engine asked for; `auto` takes CUDA, else Apple's MPS, else the CPU.
+def choose_engine(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Engine:
+    """The engine asked for; `auto` takes CUDA, else Apple's MPS, else the CPU, with all its processors.
 
     Raises RecipeError when the device is not there.
     """
@@ -51,20 +73,58 @@ def choose_engine(device: str = "auto", precision: str = "auto") -> Engine:
         raise RecipeError(f"The device {device} is not available to PyTorch here. Leave --device out to use what is.")
     chosen = torch.device(device)
     wanted = _native_precision(chosen) if precision == "auto" else precision
-    return Engine(chosen, "bfloat16" if wanted == "bfloat16" else "float32")
+    return Engine(chosen, "bfloat16" if wanted == "bfloat16" else "float32", threads or torch.get_num_threads())
+
+
+@contextmanager
+def explaining_memory_errors() -> Iterator[None]:
+    """Turn a failed allocation, of Python, NumPy or PyTorch, into ours."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        raise OutOfResourcesError(
+            "The memory is full. Use fewer members side by side (--workers 1), smaller batches "
+            "(--set optimizer.batch_size=…), or the processor's memory (--device cpu); finished epochs are safe."
+        ) from error
+
+
+def device_name(device: torch.device) -> str:
+    """`cpu`, `mps`, or `cuda (NVIDIA …)`."""
+    return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
+
+
+def processor_name() -> str:
+    """The processor's own name where the system tells it, else its family."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
 
 
 def describe_environment(engine: Engine) -> dict[str, object]:
     """What a result may depend on, for the run folder: versions, processor, threads."""
     return {
+        "hitofude": version("hitofude"),
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "numpy": version("numpy"),
         "platform": platform.platform(),
-        "processor": platform.machine(),
         "processors": os.cpu_count(),
-        "device": str(engine),
-        "threads": engine.threads,
+        "processor": f"{processor_name()} ({torch.backends.cpu.get_cpu_capability()})",
+        **describe_arithmetic(engine),
+    }
+
+
+def describe_arithmetic(engine: Engine) -> dict[str, str | int]:
+    """What decides every bit of a training besides recipe and data; none of it may change within a run."""
+    return {
+        "torch": torch.__version__,
+        "device": device_name(engine.device),
         "precision": engine.precision,
+        "threads": engine.threads,
     }
 
 
@@ -80,3 +140,8 @@ def _cpu_has_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16 by itself (AVX-512 BF16 or AMX); without it, it is far slower."""
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, check)() for check in checks if hasattr(torch.cpu, check))
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """PyTorch's CPU allocator raises a plain RuntimeError that names itself."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)

@@ -1,11 +1,10 @@
 """Many members as one: who trains on which rows, and what they predict together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold, train_test_split
 from torch import nn
@@ -14,12 +13,11 @@ from hitofude.errors import InputError
 from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.engine import Engine
+from hitofude.learning.member import EnsembleJob
 from hitofude.learning.networks import ImageShape
-from hitofude.learning.predicting import predict_probabilities
-from hitofude.learning.training import MemberPlan, Observer, TrainingData, load_member, train_member
+from hitofude.learning.training import MemberPlan, Observer, load_member
+from hitofude.learning.workers import run_members
 from hitofude.recipe import EnsembleRecipe, Recipe
-
-FolderOf = Callable[[int], Path]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,30 +51,15 @@ def plan_members(recipe: Recipe, image_set: ImageSet) -> list[MemberPlan]:
     ]
 
 
-def train_ensemble(
-    plans: Sequence[MemberPlan],
-    train: ImageSet,
-    test: ImageSet | None,
-    recipe: Recipe,
-    engine: Engine,
-    folder_of: FolderOf,
-    observer: Observer,
-) -> EnsembleProbabilities:
+def train_ensemble(job: EnsembleJob, workers: int, observer: Observer) -> EnsembleProbabilities:
     """Train the members, or load those that are finished, and let each predict what it never saw.
 
-    folder_of: a member's number → the folder that keeps it.
+    workers: how many members are made side by side; see hitofude.learning.workers.
     """
-    data = TrainingData.on_device(train, engine)
-    test_images = None if test is None else torch.tensor(test.images, device=engine.device)
-    held_out = []
-    of_test = []
-    for plan in plans:
-        network = train_member(plan, data, recipe, engine, MemberFolder(folder_of(plan.member)), observer)
-        rows = torch.from_numpy(plan.validation_rows).to(engine.device)
-        held_out.append(predict_probabilities(network, data.images[rows], engine))
-        if test_images is not None:
-            of_test.append(predict_probabilities(network, test_images, engine))
-    out_of_fold = join_out_of_fold(plans, held_out, len(train), data.classes)
+    members = run_members(job, workers, observer)
+    held_out = [member.held_out for member in members]
+    of_test = [member.test for member in members if member.test is not None]
+    out_of_fold = join_out_of_fold(job.plans, held_out, len(job.train), len(job.train.classes))
     return EnsembleProbabilities(out_of_fold, np.stack(of_test) if of_test else None)
 
 

@@ -4,6 +4,7 @@ An epoch's shuffle and augmentation are drawn at its start; its batches are gath
 device; losses and hits stay there until its end. Each epoch ends with a durable state to continue from.
 """
 
+import hashlib
 import math
 import time
 from dataclasses import dataclass
@@ -18,8 +19,8 @@ from torch.nn import functional
 from hitofude.errors import DivergedError
 from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.augment import draw_maps, warp
-from hitofude.learning.checkpoint import EpochLog, MemberFolder
-from hitofude.learning.engine import Engine
+from hitofude.learning.checkpoint import EpochLog, MemberFolder, Origin
+from hitofude.learning.engine import Engine, describe_arithmetic
 from hitofude.learning.metrics import accuracy, cross_entropy
 from hitofude.learning.networks import ImageShape, build_network, images_from_bytes
 from hitofude.learning.predicting import predict_probabilities
@@ -37,13 +38,15 @@ class MemberPlan:
 
 
 class Observer(Protocol):
-    """Who is told how the training goes."""
+    """Who is told how the training goes, of one member or of several at once."""
 
     def member_started(self, member: int, epochs: int, epochs_done: int) -> None: ...
 
     def batch_finished(self, images: int) -> None: ...
 
     def epoch_finished(self, log: EpochLog) -> None: ...
+
+    def warned(self, message: str) -> None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +56,14 @@ class TrainingData:
     images: Tensor  # (N, C, H, W) uint8
     labels: Tensor  # (N,) int64
     classes: int
+    fingerprint: str
 
     @classmethod
     def on_device(cls, image_set: ImageSet, engine: Engine) -> "TrainingData":
-        images = torch.tensor(image_set.images, device=engine.device)
-        return cls(images, torch.tensor(image_set.known_labels(), device=engine.device), len(image_set.classes))
+        """On the CPU the image set's own memory, elsewhere a copy."""
+        images = torch.from_numpy(image_set.images).to(engine.device)
+        labels = torch.from_numpy(image_set.known_labels()).to(engine.device)
+        return cls(images, labels, len(image_set.classes), image_set.fingerprint)
 
     @property
     def image_shape(self) -> ImageShape:
@@ -71,29 +77,39 @@ def train_member(
     """The trained network of a member, on the engine's device.
 
     A finished member is loaded from its folder; one in progress continues from its last whole epoch.
-    Raises DivergedError when the loss is no longer a number.
+    Raises DivergedError when the loss is no longer a number, RunFolderError when the folder's member cannot be
+    continued.
     """
+    origin = describe_origin(plan, data, recipe, engine)
     if folder.is_finished:
-        return load_member(folder, recipe.network.name, data.image_shape, data.classes, engine)
+        return load_member(folder, recipe.network.name, data.image_shape, data.classes, engine, origin)
     generator = generator_for(recipe.seed, plan.member, 0, "weights")
     network = build_network(recipe.network.name, data.image_shape, data.classes, generator)
     trainer = _Trainer(plan, data, recipe, engine, _on_device(network, engine))
-    logs = folder.restore_state(trainer.network, trainer.optimizer)
+    logs = folder.restore_state(trainer.network, trainer.optimizer, origin)
     observer.member_started(plan.member, trainer.epochs, len(logs))
     for epoch in range(len(logs) + 1, trainer.epochs + 1):
         logs.append(trainer.run_epoch(epoch, observer))
-        folder.save_state(trainer.network, trainer.optimizer, logs)
+        folder.save_state(trainer.network, trainer.optimizer, origin, logs)
         observer.epoch_finished(logs[-1])
-    folder.finish(trainer.network, _describe(plan, recipe), logs)
+    folder.finish(trainer.network, origin, logs)
     return trainer.network
 
 
 def load_member(
-    folder: MemberFolder, network_name: str, image_shape: ImageShape, classes: int, engine: Engine
+    folder: MemberFolder,
+    network_name: str,
+    image_shape: ImageShape,
+    classes: int,
+    engine: Engine,
+    origin: Origin | None = None,
 ) -> nn.Module:
-    """A finished member's network, on the engine's device. Raises RunFolderError when it is not whole."""
+    """A finished member's network, on the engine's device.
+
+    Raises RunFolderError when it is not whole, or, where an origin is given, was made from something else.
+    """
     network = build_network(network_name, image_shape, classes, torch.Generator())
-    folder.load_finished(network)
+    folder.load_finished(network, origin)
     return _on_device(network, engine)
 
 
@@ -201,9 +217,11 @@ class _Trainer:
     def _check_finite(self, losses: Tensor, epoch: int) -> None:
         broken = losses.isfinite().logical_not().nonzero().flatten().tolist()
         if broken:
+            self._set_learning_rate(epoch - 1, broken[0] / len(losses))
             raise DivergedError(
-                f"Member {self.plan.member}: the loss is no longer a number at epoch {epoch}, batch {broken[0] + 1}. "
-                f"Lower the learning rate, now {self.recipe.optimizer.learning_rate:g}: --set optimizer.learning_rate=…"
+                f"Member {self.plan.member}: the loss is no longer a number at epoch {epoch}, batch {broken[0] + 1}, "
+                f"learning rate {self.optimizer.param_groups[0]['lr']:.3g}. Lower the highest learning rate, now "
+                f"{self.recipe.optimizer.learning_rate:g}: --set optimizer.learning_rate=… --run NEW_FOLDER"
             )
 
     def _validate(self) -> tuple[float, float]:
@@ -215,12 +233,18 @@ class _Trainer:
         return loss, accuracy(labels, probabilities.argmax(axis=1)).value
 
 
-def _describe(plan: MemberPlan, recipe: Recipe) -> dict[str, object]:
+def describe_origin(plan: MemberPlan, data: TrainingData, recipe: Recipe, engine: Engine) -> Origin:
+    """All that decides a member's bytes."""
+    rows = hashlib.sha256(np.concatenate([plan.train_rows, [-1], plan.validation_rows]).tobytes())
     return {
         "member": plan.member,
         "network": recipe.network.name,
         "train_rows": len(plan.train_rows),
         "validation_rows": len(plan.validation_rows),
+        "rows_sha256": rows.hexdigest(),
+        "data_sha256": data.fingerprint,
+        "recipe_sha256": hashlib.sha256(recipe.to_toml().encode()).hexdigest(),
+        **describe_arithmetic(engine),
     }
 
 

@@ -1,0 +1,70 @@
+"""One member from plan to probabilities: what a worker is given, what it does, and what it gives back."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hitofude.errors import RunFolderError
+from hitofude.inputs.image_set import ImageSet
+from hitofude.learning.checkpoint import MemberFolder
+from hitofude.learning.engine import Engine
+from hitofude.learning.predicting import predict_probabilities
+from hitofude.learning.training import MemberPlan, Observer, TrainingData, train_member
+from hitofude.recipe import Recipe
+from hitofude.storage import owning
+
+SECONDS_FOR_ANOTHER_WORKER = 60
+
+
+@dataclass(frozen=True, eq=False)
+class EnsembleJob:
+    """All that the members of an ensemble are made from."""
+
+    recipe: Recipe
+    engine: Engine
+    plans: tuple[MemberPlan, ...]
+    train: ImageSet
+    test: ImageSet | None
+    folder: Path
+    """It holds a folder for each member."""
+
+    def member_folder(self, member: int) -> Path:
+        return self.folder / f"{member:02d}"
+
+
+@dataclass(frozen=True, eq=False)
+class MemberProbabilities:
+    """What one member says of the images that it never saw."""
+
+    held_out: NDArray[np.float32]  # (its validation rows, classes)
+    test: NDArray[np.float32] | None  # (N of the test set, classes)
+
+
+class MemberRunner:
+    """Makes members of a job, one after the other, with the data on the device once."""
+
+    def __init__(self, job: EnsembleJob, observer: Observer) -> None:
+        self._job, self._observer = job, observer
+        with job.engine.computing():
+            self._data = TrainingData.on_device(job.train, job.engine)
+            self._test = None if job.test is None else torch.from_numpy(job.test.images).to(job.engine.device)
+
+    def run(self, plan: MemberPlan) -> MemberProbabilities:
+        """Train the member, continue or load it, and let it predict what it never saw.
+
+        Raises UserError of every kind, RunFolderError among them where another worker keeps the member's folder.
+        """
+        job, engine = self._job, self._job.engine
+        path = job.member_folder(plan.member)
+        with owning(path, wait=SECONDS_FOR_ANOTHER_WORKER) as is_ours, engine.computing():
+            if not is_ours:
+                raise RunFolderError(f"{path} is kept by a process of an earlier run. End that process, and run again.")
+            folder = MemberFolder(path, self._observer.warned)
+            network = train_member(plan, self._data, job.recipe, engine, folder, self._observer)
+            rows = torch.from_numpy(plan.validation_rows).to(engine.device)
+            held_out = predict_probabilities(network, self._data.images[rows], engine)
+            of_test = None if self._test is None else predict_probabilities(network, self._test, engine)
+        return MemberProbabilities(held_out, of_test)
