@@ -1,6 +1,7 @@
 """What a run says: plain lines without control codes, or a live bar on a terminal."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -50,3 +51,16 @@ def test_a_finished_training_shows_no_bar() -> None:
     with TerminalDisplay(Console(file=screen, force_terminal=True)).training(members=3, images=0):
         pass
     assert screen.getvalue() == ""
+
+
+def test_members_side_by_side_share_one_bar_and_each_has_its_own_epochs() -> None:
+    screen = io.StringIO()
+    display = TerminalDisplay(Console(file=screen, force_terminal=True, width=120))
+    with display.training(members=3, images=1000):
+        for member, epochs in ((0, 5), (2, 7)):
+            display.member_started(member, epochs=epochs, epochs_done=0)
+        display.warned("a state was damaged")
+        display.epoch_finished(replace(LOG, member=2))
+    assert "members 1, 3 of 3" in screen.getvalue()
+    assert "3/3      2/7" in screen.getvalue()
+    assert "warning: a state was damaged" in screen.getvalue()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from benchmarks.damage import run_trials
 from safetensors.torch import load_file
 from torch import nn
 
@@ -49,8 +50,8 @@ def test_the_last_two_states_are_kept(tmp_path: Path) -> None:
     assert names == [f"state-000{i}.{kind}" for i in (2, 3) for kind in ("json", "safetensors")]
 
 
-@pytest.mark.parametrize("damage", ["truncate", "flip", "remove", "not-json"])
-def test_a_damaged_newest_state_is_passed_over(damage: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["truncate", "flip", "remove", "not-json", "other-figure"])
+def test_a_damaged_newest_state_is_passed_over_with_a_warning(damage: str, tmp_path: Path) -> None:
     earlier = trained(1)
     MemberFolder(tmp_path).save_state(*earlier, ORIGIN, LOGS[:1])
     MemberFolder(tmp_path).save_state(*trained(2), ORIGIN, LOGS[:2])
@@ -62,11 +63,16 @@ def test_a_damaged_newest_state_is_passed_over(damage: str, tmp_path: Path) -> N
         newest.write_bytes(content[:-7] + bytes([content[-7] ^ 1]) + content[-6:])
     elif damage == "remove":
         newest.unlink()
-    else:
+    elif damage == "not-json":
         newest.with_suffix(".json").write_text("{")
+    else:
+        description = newest.with_suffix(".json")
+        description.write_text(description.read_text().replace("0.8", "0.9"))
     network, optimizer = trained(3)
+    warnings: list[str] = []
     assert MemberFolder(tmp_path).epochs() == LOGS[:1]
-    assert MemberFolder(tmp_path).restore_state(network, optimizer, ORIGIN) == LOGS[:1]
+    assert MemberFolder(tmp_path, warnings.append).restore_state(network, optimizer, ORIGIN) == LOGS[:1]
+    assert "state-0002 is damaged" in warnings[0]
     assert same_network(network, earlier[0])
 
 
@@ -76,6 +82,25 @@ def test_no_whole_state_is_an_error_and_deletes_nothing(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="no saved state of this member is whole"):
         MemberFolder(tmp_path).restore_state(*trained(2), ORIGIN)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_truncations_and_flipped_bits_never_load_anything_wrong() -> None:
+    """The thousand trials of benchmarks/damage.py, in small."""
+    endings = run_trials(trials=150, seed=1)
+    assert set(endings) == {"refused", "nothing was lost", "the state before, with a warning"}
+
+
+def test_a_state_of_another_origin_is_not_continued(tmp_path: Path) -> None:
+    MemberFolder(tmp_path).save_state(*trained(1), ORIGIN, LOGS[:1])
+    with pytest.raises(RunFolderError, match="recipe_sha256: ab → cd"):
+        MemberFolder(tmp_path).restore_state(*trained(2), ORIGIN | {"recipe_sha256": "cd"})
+
+
+def test_a_finished_member_of_another_origin_is_not_used(tmp_path: Path) -> None:
+    network, _ = trained(0)
+    MemberFolder(tmp_path).finish(network, ORIGIN, LOGS)
+    with pytest.raises(RunFolderError, match="member: 0 → 1"):
+        MemberFolder(tmp_path).load_finished(network, ORIGIN | {"member": 1})
 
 
 def test_a_finished_member_keeps_its_weights_and_epochs_only(tmp_path: Path) -> None:

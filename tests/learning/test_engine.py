@@ -1,13 +1,16 @@
+from collections.abc import Callable
+
+import numpy as np
 import pytest
 import torch
 
-from hitofude.errors import RecipeError
+from hitofude.errors import OutOfResourcesError, RecipeError
 from hitofude.learning.engine import choose_engine, describe_environment
 
 
 def test_the_cpu_is_described_with_threads_and_precision() -> None:
     engine = choose_engine("cpu", "float32")
-    assert str(engine) == f"cpu, {torch.get_num_threads()} threads, float32"
+    assert str(engine) == f"cpu, {engine.threads} thread{'s' * (engine.threads > 1)}, float32"
     assert describe_environment(engine)["torch"] == torch.__version__
 
 
@@ -33,3 +36,21 @@ def test_a_device_that_is_not_there_is_refused() -> None:
 def test_an_unknown_device_is_refused() -> None:
     with pytest.raises(RecipeError, match="no device 'tpu'"):
         choose_engine("tpu")
+
+
+def test_a_number_of_threads_holds_only_within() -> None:
+    before = torch.get_num_threads()
+    with choose_engine("cpu", "float32", threads=before + 1).computing():
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("allocate", [lambda: torch.empty(2**46), lambda: np.empty(2**50)])
+def test_a_full_memory_is_explained(allocate: Callable[[], object]) -> None:
+    with pytest.raises(OutOfResourcesError, match="--workers 1"), choose_engine("cpu").computing():
+        allocate()
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    with pytest.raises(RuntimeError, match="mat1 and mat2"), choose_engine("cpu").computing():
+        torch.mm(torch.ones(2, 3), torch.ones(2, 3))

@@ -94,6 +94,7 @@ def _sampling_grid(maps: Tensor, height: int, width: int) -> Tensor:
         torch.arange(height, device=maps.device), torch.arange(width, device=maps.device), indexing="ij"
     )
     pixels = torch.stack([columns, rows, torch.ones_like(rows)]).float().reshape(3, height * width)
-    half = torch.tensor([max(width - 1, 1) / 2, max(height - 1, 1) / 2], device=maps.device)
-    places = (maps / half[:, None]).reshape(-1, 3) @ pixels - 1
+    half_width, half_height = max(width - 1, 1) / 2, max(height - 1, 1) / 2
+    scaled = torch.stack([maps[:, 0] / half_width, maps[:, 1] / half_height], dim=1)
+    places = scaled.reshape(-1, 3) @ pixels - 1
     return places.reshape(-1, 2, height, width).permute(0, 2, 3, 1)

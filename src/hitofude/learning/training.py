@@ -20,6 +20,7 @@ from hitofude.errors import DivergedError
 from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.augment import draw_maps, warp
 from hitofude.learning.checkpoint import EpochLog, MemberFolder, Origin
+from hitofude.learning.cuda_graph import GraphedStep, record
 from hitofude.learning.engine import Engine, describe_arithmetic
 from hitofude.learning.metrics import accuracy, cross_entropy
 from hitofude.learning.networks import ImageShape, build_network, images_from_bytes
@@ -85,7 +86,7 @@ def train_member(
         return load_member(folder, recipe.network.name, data.image_shape, data.classes, engine, origin)
     generator = generator_for(recipe.seed, plan.member, 0, "weights")
     network = build_network(recipe.network.name, data.image_shape, data.classes, generator)
-    trainer = _Trainer(plan, data, recipe, engine, _on_device(network, engine))
+    trainer = Trainer(plan, data, recipe, engine, _on_device(network, engine))
     logs = folder.restore_state(trainer.network, trainer.optimizer, origin)
     observer.member_started(plan.member, trainer.epochs, len(logs))
     for epoch in range(len(logs) + 1, trainer.epochs + 1):
@@ -114,9 +115,21 @@ def load_member(
 
 
 def make_optimizer(network: nn.Module, recipe: OptimizerRecipe) -> torch.optim.Optimizer:
-    """Adam (Kingma & Ba 2015), or with decoupled weight decay AdamW (Loshchilov & Hutter 2019)."""
+    """Adam (Kingma & Ba 2015), or with decoupled weight decay AdamW (Loshchilov & Hutter 2019).
+
+    On CUDA the learning rate is a tensor there, so that a recorded step sees its changes.
+    """
     kind = torch.optim.AdamW if recipe.name == "adamw" else torch.optim.Adam
-    return kind(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
+    device = next(network.parameters()).device
+    on_cuda = device.type == "cuda"
+    learning_rate = torch.tensor(recipe.learning_rate, device=device) if on_cuda else recipe.learning_rate
+    return kind(
+        network.parameters(),
+        lr=learning_rate,
+        weight_decay=recipe.weight_decay,
+        fused=device.type in ("cpu", "cuda") or None,
+        capturable=on_cuda,
+    )
 
 
 def count_epochs(schedule: ScheduleRecipe, batch_size: int, rows: int) -> int:
@@ -139,8 +152,8 @@ def learning_rate_at(schedule: ScheduleRecipe, highest: float, progress: float, 
     return highest
 
 
-class _Trainer:
-    """A network, its optimizer, and the way through an epoch."""
+class Trainer:
+    """A network on the engine's device, its optimizer, and the way through an epoch."""
 
     def __init__(
         self, plan: MemberPlan, data: TrainingData, recipe: Recipe, engine: Engine, network: nn.Module
@@ -148,6 +161,9 @@ class _Trainer:
         self.plan, self.data, self.recipe, self.engine, self.network = plan, data, recipe, engine, network
         self.optimizer = make_optimizer(network, recipe.optimizer)
         self.epochs = count_epochs(recipe.schedule, recipe.optimizer.batch_size, len(plan.train_rows))
+        self.learning_rate = recipe.optimizer.learning_rate
+        self._graphed: GraphedStep | None = None
+        self._may_record = engine.device.type == "cuda"
 
     def run_epoch(self, epoch: int, observer: Observer) -> EpochLog:
         """Train on every row of the member once, then validate."""
@@ -164,7 +180,7 @@ class _Trainer:
             train_accuracy=train_accuracy,
             validation_loss=validation_loss,
             validation_accuracy=validation_accuracy,
-            learning_rate=self.optimizer.param_groups[0]["lr"],
+            learning_rate=self.learning_rate,
             seconds=time.perf_counter() - started,
             images_per_second=count / seconds,
         )
@@ -172,18 +188,20 @@ class _Trainer:
     def _train(self, epoch: int, observer: Observer) -> tuple[Tensor, Tensor]:
         """Every batch's summed loss and its number of hits."""
         self.network.train()
-        batches = self._draw_batches(epoch)
+        batches = self.draw_batches(epoch)
         losses, hits = [], []
-        for step, (rows, maps) in enumerate(batches):
-            self._set_learning_rate(epoch - 1, step / len(batches))
-            loss, hit = self._step(rows, maps)
+        self._record(*batches[0], observer)
+        for number, (rows, maps) in enumerate(batches):
+            self._set_learning_rate(epoch - 1, number / len(batches))
+            step = self._graphed if self._graphed is not None and self._graphed.fits(rows) else self.step
+            loss, hit = step(rows, maps)
             losses.append(loss * len(rows))
             hits.append(hit)
             observer.batch_finished(len(rows))
         self._check_finite(torch.stack(losses), epoch)
         return torch.stack(losses), torch.stack(hits)
 
-    def _step(self, rows: Tensor, maps: Tensor | None) -> tuple[Tensor, Tensor]:
+    def step(self, rows: Tensor, maps: Tensor | None) -> tuple[Tensor, Tensor]:
         """One step of the optimizer; the batch's mean loss and its number of hits, still on the device."""
         labels = self.data.labels[rows]
         pixels = images_from_bytes(self.data.images[rows])
@@ -196,7 +214,7 @@ class _Trainer:
         self.optimizer.step()
         return loss.detach(), (logits.detach().argmax(dim=1) == labels).sum()
 
-    def _draw_batches(self, epoch: int) -> list[tuple[Tensor, Tensor | None]]:
+    def draw_batches(self, epoch: int) -> list[tuple[Tensor, Tensor | None]]:
         """The epoch's batches: rows on the device, and the map of each image where there is augmentation."""
         seed, member = self.recipe.seed, self.plan.member
         count, size = len(self.plan.train_rows), self.recipe.optimizer.batch_size
@@ -211,8 +229,22 @@ class _Trainer:
     def _set_learning_rate(self, epochs_done: int, share_of_epoch: float) -> None:
         progress = (epochs_done + share_of_epoch) / self.epochs
         highest = self.recipe.optimizer.learning_rate
+        self.learning_rate = learning_rate_at(self.recipe.schedule, highest, progress, epochs_done)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate_at(self.recipe.schedule, highest, progress, epochs_done)
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(self.learning_rate)
+            else:
+                group["lr"] = self.learning_rate
+
+    def _record(self, rows: Tensor, maps: Tensor | None, observer: Observer) -> None:
+        """On CUDA, once: record the step, to launch it as a whole; where that fails, go on step by step."""
+        if not self._may_record:
+            return
+        self._may_record = False
+        try:
+            self._graphed = record(self.step, rows, maps, self.network, self.optimizer)
+        except RuntimeError as error:
+            observer.warned(f"CUDA graphs cannot be used here, training goes on without them ({error}).")
 
     def _check_finite(self, losses: Tensor, epoch: int) -> None:
         broken = losses.isfinite().logical_not().nonzero().flatten().tolist()
@@ -220,7 +252,7 @@ class _Trainer:
             self._set_learning_rate(epoch - 1, broken[0] / len(losses))
             raise DivergedError(
                 f"Member {self.plan.member}: the loss is no longer a number at epoch {epoch}, batch {broken[0] + 1}, "
-                f"learning rate {self.optimizer.param_groups[0]['lr']:.3g}. Lower the highest learning rate, now "
+                f"learning rate {self.learning_rate:.3g}. Lower the highest learning rate, now "
                 f"{self.recipe.optimizer.learning_rate:g}: --set optimizer.learning_rate=… --run NEW_FOLDER"
             )
 

@@ -45,16 +45,23 @@ class Team:
 
     @classmethod
     def choose(
-        cls, members: int, images: int, engine: Engine, workers: int | None = None, threads: int | None = None
+        cls,
+        members: int,
+        images: int,
+        engine: Engine,
+        workers: int | None = None,
+        threads: int | None = None,
+        available: int | None = None,
     ) -> "Team":
         """What was asked for; the rest such that all members are done soonest and no processor has two threads.
 
-        images: how many are trained on in all, counted once an epoch. Raises RecipeError for numbers below 1.
+        images: how many are trained on in all, counted once an epoch. available: the processors, by default all
+        that this process may use. Raises RecipeError for numbers below 1.
         """
         for name, value in (("workers", workers), ("threads", threads)):
             if value is not None and value < 1:
                 raise RecipeError(f"--{name} {value}: expected a number from 1 up.")
-        available = processors()
+        available = available or processors()
         if workers is None and (engine.device.type != "cpu" or images < IMAGES_WORTH_A_PROCESS):
             workers = 1
         if workers is None:

@@ -1,0 +1,1 @@
+"""How fast this machine is with hitofude: pairs of ways to do the same, measured in turn in one process."""

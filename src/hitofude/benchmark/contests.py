@@ -1,0 +1,96 @@
+"""The pairs that `hitofude bench` measures; where the other's library is not installed, a note says so."""
+
+import tempfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hitofude.benchmark.arithmetic import matmul_rate, training_flops
+from hitofude.benchmark.timing import Note, Row, against, rates
+from hitofude.benchmark.training import benchmark_recipe, teams, training_rate
+from hitofude.inputs.csv_table import read_csv
+from hitofude.inputs.image_set import ImageSet
+from hitofude.inputs.sources import sample
+from hitofude.learning.augment import draw_maps, warp
+from hitofude.learning.engine import Engine
+from hitofude.recipe import DEFAULT_PRESET, Recipe
+
+BATCH = 128
+CSV_REPEATS = 5
+
+
+def contests(engine: Engine) -> Iterator[Row | Note]:
+    """Every pair, as it is measured."""
+    images = sample().train
+    yield from training(engine, images)
+    yield from augmentation(engine, images)
+    with tempfile.TemporaryDirectory() as folder:
+        yield from reading(write_csv(Path(folder, "train.csv"), images, CSV_REPEATS))
+
+
+def training(engine: Engine, images: ImageSet) -> Iterator[Row | Note]:
+    """Achieved FLOP/s against the machine's matrix products, and members side by side against one after the other."""
+    peak = matmul_rate(engine) / 1e9
+    for network in dict.fromkeys(("cnn-medium", Recipe.preset(DEFAULT_PRESET).network.name)):
+        recipe = benchmark_recipe(network)
+        found = {name: training_rate(recipe, images, engine, team) for name, team in teams().items()}
+        best = max(found.values())
+        achieved = best * training_flops(network, images.image_shape) / 1e9
+        yield Row(f"training {network}: {best:,.0f} images/s", "GFLOP/s", achieved, f"{engine.precision} matmul", peak)
+        if len(found) > 1:
+            alone, together = found.values()
+            yield Row(f"training {network} side by side", "images/s", together, "one after the other", alone)
+
+
+def augmentation(engine: Engine, images: ImageSet) -> Iterator[Row | Note]:
+    """Affine maps of whole batches against scikit-image, image by image, of the same maps."""
+    if find_spec("skimage") is None:
+        yield Note("augmentation", "pip install scikit-image to compare with it")
+        return
+    from skimage.transform import AffineTransform
+    from skimage.transform import warp as skimage_warp
+
+    pixels = images.images[:2000].astype(np.float32) / 255
+    recipe = Recipe.preset("article").augment.model_copy(update={"rate": 1.0})
+    maps = draw_maps(len(pixels), recipe, images.image_shape[1:], torch.Generator().manual_seed(0))
+    batches = torch.from_numpy(pixels).to(engine.device)
+
+    def whole_batches() -> None:
+        for batch, batch_maps in zip(batches.split(BATCH), maps.to(engine.device).split(BATCH), strict=True):
+            warp(batch, batch_maps)
+
+    def one_by_one() -> None:
+        for image, matrix in zip(pixels, maps.numpy(), strict=True):
+            skimage_warp(image[0], AffineTransform(np.vstack([matrix, [0, 0, 1]])), order=1)
+
+    with engine.computing():
+        found = rates({"hitofude": whole_batches, "scikit-image": one_by_one}, len(pixels))
+    yield from against("augmentation", "images/s", found)
+
+
+def reading(path: Path) -> Iterator[Row | Note]:
+    """A train.csv against pandas.read_csv."""
+    if find_spec("pandas") is None:
+        yield Note("CSV reading", "pip install pandas to compare with it")
+        return
+    import pandas as pd
+
+    def ours() -> None:
+        with path.open("rb") as stream:
+            read_csv(stream, path.name)
+
+    found = rates({"hitofude": ours, "pandas": lambda: pd.read_csv(path)}, path.stat().st_size / 1e6)
+    yield from against("reading CSV", "MB/s", found)
+
+
+def write_csv(path: Path, images: ImageSet, repeats: int) -> Path:
+    """The images' rows as Kaggle writes them, so many times over."""
+    pixels = images.images.reshape(len(images), -1).tolist()
+    labels = images.known_labels().tolist()
+    rows = "".join(f"{label},{','.join(map(str, row))}\n" for label, row in zip(labels, pixels, strict=True))
+    header = ",".join(["label", *(f"pixel{i}" for i in range(len(pixels[0])))])
+    path.write_text(f"{header}\n{rows * repeats}", encoding="utf-8")
+    return path

@@ -1,0 +1,65 @@
+"""How fast members are trained: by real trainings of the sample, as a run does them."""
+
+import statistics
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from hitofude.inputs.image_set import ImageSet
+from hitofude.learning.checkpoint import EpochLog
+from hitofude.learning.engine import Engine, processors
+from hitofude.learning.ensemble import plan_members
+from hitofude.learning.member import EnsembleJob
+from hitofude.learning.workers import Team, run_members
+from hitofude.recipe import Recipe
+
+MEMBERS, EPOCHS = 2, 5
+
+
+class LogKeeper:
+    """An observer that keeps the epochs."""
+
+    def __init__(self) -> None:
+        self.logs: list[EpochLog] = []
+
+    def member_started(self, member: int, epochs: int, epochs_done: int) -> None: ...
+
+    def batch_finished(self, images: int) -> None: ...
+
+    def epoch_finished(self, log: EpochLog) -> None:
+        self.logs.append(log)
+
+    def warned(self, message: str) -> None: ...
+
+
+def benchmark_recipe(network_name: str, preset: str = "fast") -> Recipe:
+    """The preset's training of that network, in a few epochs of two folds."""
+    return Recipe.preset(preset).with_settings(
+        {
+            "network.name": network_name,
+            "optimizer.learning_rate": 0.002,
+            "schedule.epochs": EPOCHS,
+            "schedule.minimum_steps": 0,
+            "ensemble.split": "folds",
+            "ensemble.folds": MEMBERS,
+        }
+    )
+
+
+def training_rate(recipe: Recipe, images: ImageSet, engine: Engine, team: Team) -> float:
+    """Images/s of all members together, augmentation included, the first epoch and validation left out."""
+    keeper = LogKeeper()
+    with tempfile.TemporaryDirectory() as folder:
+        engine = replace(engine, threads=team.threads)
+        job = EnsembleJob(recipe, engine, tuple(plan_members(recipe, images)), images, None, Path(folder))
+        run_members(job, team.workers, keeper)
+    return team.workers * statistics.median(log.images_per_second for log in keeper.logs if log.epoch > 1)
+
+
+def teams() -> dict[str, Team]:
+    """One member by all processors, and several side by side."""
+    available = processors()
+    found = {"one after the other": Team(1, available)}
+    if available > 1:
+        found["side by side"] = Team(MEMBERS, available // MEMBERS)
+    return found

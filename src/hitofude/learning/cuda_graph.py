@@ -1,0 +1,75 @@
+"""A training step recorded once and launched as a whole, where the device is CUDA.
+
+A step of a small network is dozens of kernels, each of which takes longer to launch than to run. A CUDA graph
+launches them together (https://pytorch.org/blog/accelerating-pytorch-with-cuda-graphs).
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+Step = Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]]
+"""Rows (B,) and maps (B, 2, 3) or None → mean loss () and number of hits ()."""
+
+WARM_UP_STEPS = 3
+
+
+class GraphedStep:
+    """A step for batches of one size; its results are those of the step that was recorded."""
+
+    def __init__(self, graph: torch.cuda.CUDAGraph, inputs: list[Tensor], outputs: tuple[Tensor, Tensor]) -> None:
+        self._graph, self._inputs, self._outputs = graph, inputs, outputs
+
+    def fits(self, rows: Tensor) -> bool:
+        return len(rows) == len(self._inputs[0])
+
+    def __call__(self, rows: Tensor, maps: Tensor | None) -> tuple[Tensor, Tensor]:
+        for place, values in zip(self._inputs, _given(rows, maps), strict=True):
+            place.copy_(values)
+        self._graph.replay()
+        loss, hits = self._outputs
+        return loss.clone(), hits.clone()
+
+
+def record(
+    step: Step, rows: Tensor, maps: Tensor | None, network: nn.Module, optimizer: torch.optim.Optimizer
+) -> GraphedStep:
+    """Record a step on a batch like this one; network and optimizer are left as they were.
+
+    Raises RuntimeError where PyTorch cannot record it.
+    """
+    before = {id(tensor): tensor.clone() for tensor in _state(network, optimizer)}
+    inputs = [values.clone() for values in _given(rows, maps)]
+    arguments = (inputs[0], inputs[1] if maps is not None else None)
+    try:
+        _warm_up(step, arguments)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            outputs = step(*arguments)
+    finally:
+        with torch.no_grad():
+            for tensor in _state(network, optimizer):
+                tensor.copy_(before[id(tensor)]) if id(tensor) in before else tensor.zero_()
+    return GraphedStep(graph, inputs, outputs)
+
+
+def _warm_up(step: Step, arguments: tuple[Tensor, Tensor | None]) -> None:
+    """Let libraries choose and allocate what they need, on a stream of its own, as recording wants it."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(WARM_UP_STEPS):
+            step(*arguments)
+    torch.cuda.current_stream().wait_stream(stream)
+
+
+def _given(rows: Tensor, maps: Tensor | None) -> list[Tensor]:
+    return [rows] if maps is None else [rows, maps]
+
+
+def _state(network: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[Tensor]:
+    """All that a step changes; what an optimizer makes at its first step is zero before it."""
+    yield from network.state_dict().values()
+    for values in optimizer.state.values():
+        yield from (value for value in values.values() if isinstance(value, Tensor))

@@ -1,0 +1,45 @@
+"""On CUDA a recorded step does what the step itself does; a training that uses it continues exactly."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from hitofude.inputs.image_set import ImageSet
+from hitofude.learning.checkpoint import MemberFolder
+from hitofude.learning.cuda_graph import record
+from hitofude.learning.engine import choose_engine
+from hitofude.learning.networks import build_network
+from hitofude.learning.training import Trainer, TrainingData
+from hitofude.recipe import Recipe
+from tests.learning.test_training import PLAN, Listener, train
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA is not there")
+
+
+def trainer_on_cuda(recipe: Recipe, digits: ImageSet) -> Trainer:
+    engine = choose_engine("cuda", "float32")
+    network = build_network(recipe.network.name, digits.image_shape, 10, torch.Generator().manual_seed(0))
+    network = network.to(engine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Trainer(PLAN, TrainingData.on_device(digits, engine), recipe, engine, network)
+
+
+def test_a_recorded_step_changes_the_weights_as_the_step_does(quick: Recipe, digits: ImageSet) -> None:
+    eager, graphed = (trainer_on_cuda(quick, digits) for _ in range(2))
+    rows, maps = eager.draw_batches(1)[0]
+    step = record(graphed.step, rows, maps, graphed.network, graphed.optimizer)
+    for _ in range(3):
+        assert torch.equal(eager.step(rows, maps)[0], step(rows, maps)[0])
+    ours, theirs = eager.network.state_dict(), graphed.network.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_an_interrupted_training_ends_with_the_same_bytes(quick: Recipe, digits: ImageSet, tmp_path: Path) -> None:
+    engine = choose_engine("cuda")
+    listener = Listener()
+    train(quick, digits, engine, tmp_path / "whole", listener)
+    assert not listener.warnings
+    with pytest.raises(KeyboardInterrupt):
+        train(quick, digits, engine, tmp_path / "broken", Listener(stop_after=250))
+    train(quick, digits, engine, tmp_path / "broken", Listener())
+    assert len({MemberFolder(tmp_path / name).weights_path.read_bytes() for name in ("whole", "broken")}) == 1

@@ -1,0 +1,104 @@
+"""Prediction: faster than the network itself, and the same."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from hitofude.inputs.image_set import ImageSet
+from hitofude.learning.engine import Engine
+from hitofude.learning.networks import NETWORKS, build_network, images_from_bytes
+from hitofude.learning.predicting import predict_probabilities
+
+each_network = pytest.mark.parametrize("name", sorted(NETWORKS))
+
+
+def trained_like(name: str) -> nn.Module:
+    """A network whose batch norms, if any, are far from the identity."""
+    generator = torch.Generator().manual_seed(0)
+    network = build_network(name, (1, 28, 28), 10, generator)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for values in (module.running_var, module.weight.data):
+                values.uniform_(0.5, 2, generator=generator)
+            for values in (module.running_mean, module.bias.data):
+                values.normal_(0, 0.3, generator=generator)
+    return network
+
+
+@pytest.fixture(scope="module")
+def images(digits: ImageSet) -> torch.Tensor:
+    return torch.from_numpy(digits.images)
+
+
+@each_network
+def test_probabilities_are_the_softmax_of_the_networks_logits(name: str, images: torch.Tensor, engine: Engine) -> None:
+    network = trained_like(name)
+    found = predict_probabilities(network, images, engine)
+    with torch.no_grad():
+        expected = network(images_from_bytes(images)).softmax(dim=1).numpy()
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-7)
+
+
+@each_network
+def test_rows_sum_to_one(name: str, images: torch.Tensor, engine: Engine) -> None:
+    probabilities = predict_probabilities(trained_like(name), images, engine)
+    assert probabilities.shape == (300, 10)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+
+
+@each_network
+def test_the_network_is_left_as_it_was_but_in_evaluation_mode(name: str, images: torch.Tensor, engine: Engine) -> None:
+    network = trained_like(name).train()
+    modules, tensors = repr(network), {key: value.clone() for key, value in network.state_dict().items()}
+    predict_probabilities(network, images, engine)
+    assert repr(network) == modules
+    assert all(torch.equal(value, tensors[key]) for key, value in network.state_dict().items())
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    assert not any(module.training for module in network.modules())
+
+
+@each_network
+@pytest.mark.parametrize("batch_size", [1, 7, 300])
+def test_the_batch_size_does_not_matter(name: str, batch_size: int, images: torch.Tensor, engine: Engine) -> None:
+    network = trained_like(name)
+    expected = predict_probabilities(network, images, engine)
+    found = predict_probabilities(network, images, engine, batch_size)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-7)
+
+
+@each_network
+def test_two_predictions_are_the_same_bit_by_bit(name: str, images: torch.Tensor, engine: Engine) -> None:
+    network = trained_like(name)
+    first, second = (predict_probabilities(network, images, engine) for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+@each_network
+def test_no_images_have_no_probabilities(name: str, images: torch.Tensor, engine: Engine) -> None:
+    assert predict_probabilities(trained_like(name), images[:0], engine).shape == (0, 10)
+
+
+@each_network
+def test_bfloat16_predicts_nearly_the_same(name: str, images: torch.Tensor, engine: Engine) -> None:
+    network = trained_like(name)
+    half = predict_probabilities(network, images, Engine(torch.device("cpu"), "bfloat16"))
+    assert half.dtype == np.float32
+    assert np.abs(half - predict_probabilities(network, images, engine)).max() < 0.1
+
+
+def test_an_activation_does_not_overwrite_what_is_used_again(images: torch.Tensor, engine: Engine) -> None:
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.activation = nn.Conv2d(1, 10, 28), nn.ReLU()
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            logits = self.layer(pixels)
+            return (logits + self.activation(logits)).flatten(1)
+
+    network = Residual()
+    with torch.no_grad():
+        expected = network(images_from_bytes(images)).softmax(dim=1).numpy()
+    np.testing.assert_allclose(predict_probabilities(network, images, engine), expected, rtol=1e-4, atol=1e-7)

@@ -1,0 +1,165 @@
+"""Members side by side: the same bytes as one after the other, the same errors, and nobody left behind."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hitofude.errors import DivergedError, OutOfResourcesError, RecipeError
+from hitofude.inputs.sources import Dataset
+from hitofude.learning.checkpoint import EpochLog
+from hitofude.learning.engine import Engine
+from hitofude.learning.ensemble import plan_members
+from hitofude.learning.member import EnsembleJob, MemberProbabilities
+from hitofude.learning.messages import pack_job, receive, send, unpack_job
+from hitofude.learning.workers import Team, run_members
+from hitofude.recipe import Recipe
+from tests.learning.test_training import Listener
+
+MANY_IMAGES = 10**7
+has_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="there is no /proc here")
+
+
+@pytest.fixture(scope="module")
+def job(dataset: Dataset, quick: Recipe, tmp_path_factory: pytest.TempPathFactory) -> EnsembleJob:
+    """Two members of one thread each."""
+    recipe = quick.with_settings({"ensemble.folds": 2})
+    engine = Engine(torch.device("cpu"), "float32", threads=1)
+    plans = tuple(plan_members(recipe, dataset.train))
+    return EnsembleJob(recipe, engine, plans, dataset.train, dataset.test, tmp_path_factory.mktemp("alone"))
+
+
+@pytest.fixture(scope="module")
+def alone(job: EnsembleJob) -> list[MemberProbabilities]:
+    return run_members(job, 1, Listener())
+
+
+def weights(job: EnsembleJob) -> list[bytes]:
+    return [(job.member_folder(member) / "weights.safetensors").read_bytes() for member in (0, 1)]
+
+
+def children() -> list[int]:
+    return [int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
+
+
+def test_two_processes_make_the_same_bytes_as_one(
+    job: EnsembleJob, alone: list[MemberProbabilities], tmp_path: Path
+) -> None:
+    listener = Listener()
+    together = run_members(replace(job, folder=tmp_path), 2, listener)
+    assert weights(replace(job, folder=tmp_path)) == weights(job)
+    for ours, theirs in zip(together, alone, strict=True):
+        assert np.array_equal(ours.held_out, theirs.held_out)
+        assert ours.test is not None
+        assert theirs.test is not None
+        assert np.array_equal(ours.test, theirs.test)
+    assert sorted((log.member, log.epoch) for log in listener.logs) == [(m, e) for m in (0, 1) for e in (1, 2, 3)]
+    assert listener.images == 2 * 3 * 150
+
+
+def test_the_order_of_members_does_not_matter(
+    job: EnsembleJob, alone: list[MemberProbabilities], tmp_path: Path
+) -> None:
+    backwards = replace(job, folder=tmp_path, plans=job.plans[::-1])
+    found = run_members(backwards, 1, Listener())
+    assert weights(backwards) == weights(job)
+    assert np.array_equal(found[1].held_out, alone[0].held_out)
+
+
+def test_the_error_of_a_worker_arrives_as_its_kind(job: EnsembleJob, tmp_path: Path) -> None:
+    recipe = job.recipe.with_settings({"network.name": "cnn-medium", "optimizer.learning_rate": 1e30})
+    with pytest.raises(DivergedError, match=r"epoch 1, batch \d+, learning rate"):
+        run_members(replace(job, recipe=recipe, folder=tmp_path), 2, Listener())
+
+
+@has_proc
+def test_a_worker_that_the_system_kills_is_explained_and_the_others_end(job: EnsembleJob, tmp_path: Path) -> None:
+    class KillsOne(Listener):
+        def epoch_finished(self, log: EpochLog) -> None:
+            super().epoch_finished(log)
+            if len(self.logs) == 1:
+                os.kill(children()[-1], signal.SIGKILL)
+
+    with pytest.raises(OutOfResourcesError, match="--workers 1"):
+        run_members(replace(job, folder=tmp_path), 2, KillsOne())
+    assert children() == []
+
+
+@has_proc
+def test_no_worker_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hitofude", "run", "--run", str(tmp_path / "run"), "--workers", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        while "1/" not in run.stdout.readline():
+            pass
+        workers = [int(pid) for pid in Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()]
+        run.kill()
+    assert len(workers) == 2
+    deadline = time.monotonic() + 10
+    while any(is_running(pid) for pid in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_running(pid: int) -> bool:
+    """Dead processes whose parent has not asked for them do not count."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_a_job_survives_the_way_to_a_worker(job: EnsembleJob) -> None:
+    stream = io.BytesIO()
+    send(stream, *pack_job(job))
+    stream.seek(0)
+    message = receive(stream)
+    assert message is not None
+    found = unpack_job(*message)
+    assert (found.recipe, found.engine, found.folder) == (job.recipe, job.engine, job.folder)
+    assert found.train.fingerprint == job.train.fingerprint
+    assert all(np.array_equal(a.train_rows, b.train_rows) for a, b in zip(found.plans, job.plans, strict=True))
+
+
+def test_half_a_message_is_the_end(job: EnsembleJob) -> None:
+    stream = io.BytesIO()
+    send(stream, *pack_job(job))
+    for length in (0, 10, stream.tell() - 1):
+        assert receive(io.BytesIO(stream.getvalue()[:length])) is None
+
+
+@pytest.mark.parametrize(
+    ("members", "available", "asked", "expected"),
+    [
+        (2, 2, {}, Team(2, 1)),
+        (3, 2, {}, Team(1, 2)),
+        (4, 2, {}, Team(2, 1)),
+        (1, 8, {}, Team(1, 8)),
+        (5, 16, {}, Team(5, 3)),
+        (5, 4, {"workers": 2}, Team(2, 2)),
+        (5, 4, {"threads": 1}, Team(4, 1)),
+        (5, 4, {"workers": 9}, Team(5, 1)),
+        (3, 1, {"workers": 2, "threads": 3}, Team(2, 3)),
+    ],
+)
+def test_a_team_ends_soonest_and_never_has_more_threads_than_processors(
+    members: int, available: int, asked: dict[str, int], expected: Team, engine: Engine
+) -> None:
+    assert Team.choose(members, MANY_IMAGES, engine, available=available, **asked) == expected
+
+
+def test_little_work_starts_no_processes(engine: Engine) -> None:
+    assert Team.choose(2, 1000, engine, available=2) == Team(1, 2)
+
+
+def test_a_team_of_nobody_is_refused(engine: Engine) -> None:
+    with pytest.raises(RecipeError, match="--workers 0"):
+        Team.choose(2, 1000, engine, workers=0)
