@@ -35,10 +35,10 @@ def folder(tmp_path: Path) -> RunFolder:
 def test_a_second_process_is_told_who_the_first_is(
     folder: RunFolder, quick: Recipe, dataset: Dataset, engine: Engine
 ) -> None:
-    with folder.claimed(quick, dataset, engine):
-        with pytest.raises(RunFolderError, match=rf"in use by process {os.getpid()} on .+, since 20\d\d-"):
-            with RunFolder(folder.path).claimed(quick, dataset, engine):
-                pass
+    second = RunFolder(folder.path).claimed(quick, dataset, engine)
+    expected = rf"in use by process {os.getpid()} on .+, since 20\d\d-"
+    with folder.claimed(quick, dataset, engine), pytest.raises(RunFolderError, match=expected), second:
+        pass
     with folder.claimed(quick, dataset, engine):
         pass
 
@@ -75,9 +75,9 @@ def test_a_run_is_continued_with_the_threads_it_was_begun_with(
     with folder.claimed(quick, dataset, Engine(engine.device, "float32", threads=3)):
         pass
     assert folder.threads_begun_with() == 3
-    with pytest.raises(RunFolderError, match="threads: 3 → 1"):
-        with folder.claimed(quick, dataset, Engine(engine.device, "float32", threads=1)):
-            pass
+    other = folder.claimed(quick, dataset, Engine(engine.device, "float32", threads=1))
+    with pytest.raises(RunFolderError, match="threads: 3 → 1"), other:
+        pass
 
 
 def test_too_little_room_on_the_disk_is_told_in_bytes(folder: RunFolder) -> None:

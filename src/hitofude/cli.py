@@ -1,5 +1,6 @@
 """The command line: parse, call, print errors. What a command needs is imported when it runs."""
 
+import os
 import re
 import shlex
 import signal
@@ -296,6 +297,7 @@ def parse_count(text: str, option: str) -> int | None:
 def main() -> NoReturn:
     """The command's entry point: every ending has its exit code, and a user's mistake no traceback."""
     signal.signal(signal.SIGTERM, _terminate)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin for each other starve all beside them
     try:
         app(sys.argv[1:], print_error=True, exit_on_error=False, result_action="return_value")
     except CycloptsError:

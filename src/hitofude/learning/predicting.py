@@ -36,7 +36,8 @@ def predict_probabilities(
     def predict(batch: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode(), engine.autocast():
             pixels = images_from_bytes(batch.to(engine.device)).contiguous(memory_format=torch.channels_last)
-            return folded(pixels).float().softmax(dim=1)
+            logits: torch.Tensor = folded(pixels)
+            return logits.float().softmax(dim=1)
 
     if engine.device.type != "cpu":
         return torch.cat([predict(batch) for batch in batches]).cpu().numpy()
