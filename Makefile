@@ -23,8 +23,12 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.dev
-	$(BIN)/python benchmarks/csv_reading.py
-	$(BIN)/python benchmarks/augmentation.py
+	$(BIN)/hitofude bench
+	$(BIN)/python benchmarks/tutorial.py
+	$(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/damage.py
+	$(BIN)/python benchmarks/crash.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -275,6 +275,32 @@ def score(submission: Path, solution: Path, /) -> None:
     print(f"accuracy {score_files(submission, solution)}")
 
 
+@app.command
+def bench(*, device: str = "auto", csv: Path | None = None) -> None:
+    """Measure how fast this machine is with hitofude, each figure beside another way to do the same.
+
+    Takes a few minutes. Both ways are measured in turn; read the ratios, and let the machine rest.
+
+    For example:
+      hitofude bench
+      hitofude bench --csv train.csv
+
+    Parameters
+    ----------
+    device
+        auto, cpu, cuda or mps.
+    csv
+        Measure only the reading of this file.
+    """
+    from hitofude.benchmark.contests import contests, describe, reading
+    from hitofude.benchmark.timing import format_table
+    from hitofude.learning.engine import choose_engine
+
+    engine = choose_engine(device)
+    print(describe(engine), flush=True)
+    print(format_table(contests(engine) if csv is None else reading(csv)))
+
+
 def parse_shape(text: str | None) -> tuple[int, int] | None:
     """'24x32' → (24, 32). Raises RecipeError for anything else."""
     if text is None:

@@ -1,5 +1,6 @@
 """The pairs that `hitofude bench` measures; where the other's library is not installed, a note says so."""
 
+import platform
 import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -9,13 +10,14 @@ import numpy as np
 import torch
 
 from hitofude.benchmark.arithmetic import matmul_rate, training_flops
+from hitofude.benchmark.prediction import prediction
 from hitofude.benchmark.timing import Note, Row, against, rates
 from hitofude.benchmark.training import benchmark_recipe, teams, training_rate
 from hitofude.inputs.csv_table import read_csv
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import sample
 from hitofude.learning.augment import draw_maps, warp
-from hitofude.learning.engine import Engine
+from hitofude.learning.engine import Engine, processor_name, processors
 from hitofude.recipe import DEFAULT_PRESET, Recipe
 
 BATCH = 128
@@ -29,6 +31,7 @@ def contests(engine: Engine) -> Iterator[Row | Note]:
     yield from augmentation(engine, images)
     with tempfile.TemporaryDirectory() as folder:
         yield from reading(write_csv(Path(folder, "train.csv"), images, CSV_REPEATS))
+    yield from prediction(engine, images)
 
 
 def training(engine: Engine, images: ImageSet) -> Iterator[Row | Note]:
@@ -94,3 +97,9 @@ def write_csv(path: Path, images: ImageSet, repeats: int) -> Path:
     header = ",".join(["label", *(f"pixel{i}" for i in range(len(pixels[0])))])
     path.write_text(f"{header}\n{rows * repeats}", encoding="utf-8")
     return path
+
+
+def describe(engine: Engine) -> str:
+    """The machine, in a line."""
+    machine = f"{processor_name()}, {processors()} processors ({torch.backends.cpu.get_cpu_capability()})"
+    return f"{machine}; {engine}; Python {platform.python_version()}, PyTorch {torch.__version__}"

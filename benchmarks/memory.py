@@ -1,0 +1,88 @@
+"""The peak memory of a run on a competition's files, and of reading them.
+
+python benchmarks/memory.py [SOURCE] [--whole]
+
+SOURCE left out: 42,000 + 28,000 rows made from the sample. The run has one epoch, which needs as much as many do;
+--whole runs the default preset to its end. The peak is the sum over the run's processes of what each held at most.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from hitofude.benchmark.contests import write_csv
+from hitofude.inputs.sources import sample
+from hitofude.learning.engine import processor_name
+
+LIMIT = 1.5e9
+READ = "import sys; from hitofude.inputs.sources import open_source; open_source(sys.argv[1])"
+ONE_EPOCH = ["--set", "schedule.epochs=1", "--set", "schedule.minimum_steps=0"]
+
+
+def peak_of(pid: int) -> int:
+    """The most bytes that a process has held; 0 when it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
+
+
+def family(pid: int) -> list[int]:
+    """A process and its children."""
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        return [pid, *(int(child) for task in tasks for child in (task / "children").read_text().split())]
+    except (FileNotFoundError, ProcessLookupError):
+        return [pid]
+
+
+def peak_bytes(command: list[str]) -> int:
+    """Run a command; the peaks of its processes, summed."""
+    peaks: dict[int, int] = {}
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            for pid in family(process.pid):
+                peaks[pid] = max(peaks.get(pid, 0), peak_of(pid))
+            time.sleep(0.02)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    return sum(peaks.values())
+
+
+def make_source(folder: Path) -> Path:
+    """Files of the competition's size."""
+    images = sample().train
+    write_csv(folder / "train.csv", images, 11)
+    rows = (folder / "train.csv").read_text().splitlines()[:42_001]
+    (folder / "train.csv").write_text("\n".join(rows) + "\n")
+    (folder / "test.csv").write_text("\n".join(row.partition(",")[2] for row in rows[:28_001]) + "\n")
+    return folder
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("source", nargs="?", type=Path)
+    parser.add_argument("--whole", action="store_true")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        source = arguments.source or make_source(Path(name))
+        run = [sys.executable, "-m", "hitofude", "run", str(source)]
+        settings = [] if arguments.whole else ONE_EPOCH
+        peaks = {
+            "importing PyTorch": peak_bytes([sys.executable, "-c", "import torch"]),
+            "reading": peak_bytes([sys.executable, "-c", READ, str(source)]),
+            "a run": peak_bytes([*run, "--run", f"{name}/run", *settings]),
+            "a run of two workers": peak_bytes([*run, "--run", f"{name}/two", "--workers", "2", *ONE_EPOCH]),
+        }
+    print(f"{processor_name()}, {source if arguments.source else '42,000 + 28,000 rows of the sample'}")
+    for what, peak in peaks.items():
+        print(f"{what:<22} {peak / 1e6:7,.0f} MB at most")
+    sys.exit(max(peaks.values()) > LIMIT)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""How the cost grows with rows and with members: reading, preparing, training steps, at 4,000, 42,000, 420,000 rows.
+
+python benchmarks/scaling.py
+
+Rows are those of the sample, repeated. Reading is measured up to 42,000 rows.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from hitofude.benchmark.contests import describe, write_csv
+from hitofude.benchmark.training import LogKeeper, benchmark_recipe, teams
+from hitofude.inputs.csv_table import read_csv
+from hitofude.inputs.image_set import ImageSet
+from hitofude.inputs.sources import sample
+from hitofude.learning.engine import Engine, choose_engine
+from hitofude.learning.ensemble import plan_members
+from hitofude.learning.member import EnsembleJob
+from hitofude.learning.networks import build_network
+from hitofude.learning.randomness import generator_for
+from hitofude.learning.training import Trainer, TrainingData
+from hitofude.learning.workers import run_members
+
+ROWS = (4_000, 42_000, 420_000)
+STEPS = 60
+MEMBERS = (1, 2, 4)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def repeated(images: ImageSet, rows: int) -> ImageSet:
+    return images.take(np.arange(rows) % len(images))
+
+
+def cost_of_rows(images: ImageSet, engine: Engine) -> None:
+    """Microseconds a row; all of them should stay as they are however many rows there are."""
+    recipe = benchmark_recipe("cnn-lean")
+    (plan, *_), data = plan_members(recipe, images), TrainingData.on_device(images, engine)
+    network = build_network("cnn-lean", images.image_shape, 10, generator_for(0, 0, 0, "weights"))
+    trainer = Trainer(plan, data, recipe, engine, network)
+    with engine.computing():
+        drawing = seconds(lambda: trainer.draw_batches(1))
+        batches = trainer.draw_batches(1)[: STEPS + 10]
+        for batch in batches[:10]:
+            trainer.step(*batch)
+        stepping = seconds(lambda: [trainer.step(*batch) for batch in batches[10:]])
+    images_stepped = sum(len(rows) for rows, _ in batches[10:])
+    print(
+        f"{len(images):>9,} rows: fingerprint {1e6 * seconds(lambda: replace(images).fingerprint) / len(images):6.2f}, "
+        f"folds {1e6 * seconds(lambda: plan_members(recipe, images)) / len(images):6.2f}, "
+        f"drawing an epoch {1e6 * drawing / len(plan.train_rows):6.2f}, "
+        f"a step {1e6 * stepping / images_stepped:8.1f} µs a row"
+    )
+
+
+def cost_of_reading(images: ImageSet, folder: Path) -> None:
+    for repeats in (1, 10):
+        path = write_csv(folder / "train.csv", images, repeats)
+        with path.open("rb") as stream:
+            taken = seconds(partial(read_csv, stream, path.name))
+        rows = repeats * len(images)
+        print(f"{rows:>9,} rows: reading {1e6 * taken / rows:6.1f} µs a row")
+
+
+def cost_of_members(images: ImageSet, engine: Engine, folder: Path) -> None:
+    """Each member trains on as many rows, whatever their number."""
+    for members in MEMBERS:
+        recipe = benchmark_recipe("cnn-lean").with_settings({"ensemble.folds": 4, "schedule.epochs": 2})
+        plans = tuple(plan_members(recipe, images))[:members]
+        for name, team in teams().items():
+            team = replace(team, workers=min(team.workers, members))
+            job = EnsembleJob(
+                recipe, replace(engine, threads=team.threads), plans, images, None, folder / f"{members}-{name}"
+            )
+            taken = seconds(partial(run_members, job, team.workers, LogKeeper()))
+            print(f"{members} members {name}: {taken:5.1f} s, {taken / members:5.1f} s a member")
+
+
+def main() -> None:
+    engine, images = choose_engine(), sample().train
+    print(describe(engine))
+    for rows in ROWS:
+        cost_of_rows(repeated(images, rows), engine)
+    with tempfile.TemporaryDirectory() as folder:
+        cost_of_reading(images, Path(folder))
+        cost_of_members(images, engine, Path(folder))
+
+
+if __name__ == "__main__":
+    main()
