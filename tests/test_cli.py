@@ -1,5 +1,6 @@
 """The command line: every command as a user would call it, exit codes, and no traceback for a user's mistake."""
 
+import shlex
 import subprocess
 import sys
 import time
@@ -60,7 +61,7 @@ def test_help_answers_in_half_a_second() -> None:
     assert best < 0.5
 
 
-@pytest.mark.parametrize("command", ["run", "predict", "augment", "score", "data show", "data check"])
+@pytest.mark.parametrize("command", ["run", "predict", "augment", "score", "bench", "data show", "data check"])
 def test_every_command_has_an_example_in_its_help(command: str, call: Call) -> None:
     code, out, _ = call(*command.split(), "--help")
     assert code == 0
@@ -182,4 +183,45 @@ def test_ctrl_c_and_sigterm_say_how_to_continue(call: Call, monkeypatch: pytest.
         )
         found, _, err = call("data", "check")
         assert found == code
-        assert "again to continue" in err
+        assert "again to continue:\n  hitofude data check" in err
+
+
+def test_a_terminated_run_is_continued_by_the_command_that_it_prints(files: Path, tmp_path: Path) -> None:
+    arguments = [
+        "run",
+        str(files),
+        "--run",
+        str(tmp_path / "一筆 run"),
+        "--workers",
+        "2",
+        *QUICK,
+        "--set",
+        "schedule.epochs=30",
+    ]
+    command = [sys.executable, "-m", "hitofude", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        while " 1/8 " not in process.stdout.readline():
+            pass
+        process.terminate()
+        _, err = process.communicate()
+    assert process.returncode == 143
+    assert shlex.split(err.splitlines()[-1])[1:] == arguments
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 0
+    assert "continuing after epoch" in again.stdout
+    assert "Traceback" not in err + again.stderr
+
+
+def test_a_reading_benchmark_prints_a_ratio(files: Path, call: Call) -> None:
+    code, out, _ = call("bench", "--csv", files / "train.csv")
+    assert code == 0
+    assert "pandas" in out
+    assert "PyTorch" in out
+
+
+@pytest.mark.parametrize("workers", ["0", "two", "-1"])
+def test_a_wrong_number_of_workers_is_refused(workers: str, call: Call) -> None:
+    code, _, err = call("run", f"--workers={workers}")
+    assert code == 2
+    assert "expected auto or a number" in err
