@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import torch
+from matplotlib.figure import Figure
 
 import hitofude.pipeline  # noqa: F401  imported before forking, with all that it imports
 from hitofude import cli
@@ -46,6 +47,12 @@ Prepare = Callable[[], None]
 
 def nothing() -> None:
     """No preparation."""
+
+
+def import_all() -> None:
+    """Let this process import, once for all runs, what PyTorch and Matplotlib import at their first use."""
+    torch.optim.Adam([torch.zeros(1)], fused=True)
+    Figure(layout="constrained").savefig(io.BytesIO(), format="png")
 
 
 def start(folder: Path, workers: int, prepare: Prepare = nothing) -> int:
@@ -258,6 +265,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     seed = parser.parse_args().seed
     began = time.monotonic()
+    import_all()
     durations = {}
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
