@@ -3,7 +3,8 @@
 python benchmarks/memory.py [SOURCE] [--whole]
 
 SOURCE left out: 42,000 + 28,000 rows made from the sample. The run has one epoch, which needs as much as many do;
---whole runs the default preset to its end. The peak is the sum over the run's processes of what each held at most.
+--whole runs the default preset to its end. The peak is the most that all processes of the run held at one time, pages
+that they share counted once (Linux's proportional set size).
 """
 
 import argparse
@@ -22,13 +23,13 @@ READ = "import sys; from hitofude.inputs.sources import open_source; open_source
 ONE_EPOCH = ["--set", "schedule.epochs=1", "--set", "schedule.minimum_steps=0"]
 
 
-def peak_of(pid: int) -> int:
-    """The most bytes that a process has held; 0 when it has ended."""
+def bytes_of(pid: int) -> int:
+    """What a process holds, its share of common pages; 0 when it has ended."""
     try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
 
 
 def family(pid: int) -> list[int]:
@@ -41,16 +42,15 @@ def family(pid: int) -> list[int]:
 
 
 def peak_bytes(command: list[str]) -> int:
-    """Run a command; the peaks of its processes, summed."""
-    peaks: dict[int, int] = {}
+    """Run a command; the most that its processes held together."""
+    peak = 0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
-            for pid in family(process.pid):
-                peaks[pid] = max(peaks.get(pid, 0), peak_of(pid))
+            peak = max(peak, sum(bytes_of(pid) for pid in family(process.pid)))
             time.sleep(0.02)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    return sum(peaks.values())
+    return peak
 
 
 def make_source(folder: Path) -> Path:

@@ -3,6 +3,7 @@
 import platform
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def training(engine: Engine, images: ImageSet) -> Iterator[Row | Note]:
 
 
 def augmentation(engine: Engine, images: ImageSet) -> Iterator[Row | Note]:
-    """Affine maps of whole batches against scikit-image, image by image, of the same maps."""
+    """Affine maps of whole batches against scikit-image, image by image, of the same maps; on a CPU one thread each."""
     if find_spec("skimage") is None:
         yield Note("augmentation", "pip install scikit-image to compare with it")
         return
@@ -63,13 +64,13 @@ def augmentation(engine: Engine, images: ImageSet) -> Iterator[Row | Note]:
 
     def whole_batches() -> None:
         for batch, batch_maps in zip(batches.split(BATCH), maps.to(engine.device).split(BATCH), strict=True):
-            warp(batch, batch_maps)
+            warp(batch, batch_maps, some_untouched=False)
 
     def one_by_one() -> None:
         for image, matrix in zip(pixels, maps.numpy(), strict=True):
             skimage_warp(image[0], AffineTransform(np.vstack([matrix, [0, 0, 1]])), order=1)
 
-    with engine.computing():
+    with replace(engine, threads=1).computing():
         found = rates({"hitofude": whole_batches, "scikit-image": one_by_one}, len(pixels))
     yield from against("augmentation", "images/s", found)
 

@@ -65,13 +65,16 @@ def about_center(maps: Tensor, image_size: tuple[int, int]) -> Tensor:
     return torch.cat([linear, (translation + center - linear @ center)[:, :, None]], dim=2)
 
 
-def warp(images: Tensor, maps: Tensor) -> Tensor:
+def warp(images: Tensor, maps: Tensor, *, some_untouched: bool = True) -> Tensor:
     """Warp each image by its map: bilinear, black outside; where the map is the identity the image stays as it is.
 
-    images: (N, C, H, W) float; maps: (N, 2, 3) float32 on the same device. Returns the shape of images.
+    images: (N, C, H, W) float; maps: (N, 2, 3) float32 on the same device. some_untouched: False where no map is
+    the identity, which saves looking for it. Returns the shape of images.
     """
     grid = _sampling_grid(maps, *images.shape[2:])
     warped = functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
+    if not some_untouched:
+        return warped
     is_identity = (maps == torch.eye(2, 3, device=maps.device)).all(dim=2).all(dim=1)
     return torch.where(is_identity[:, None, None, None], images, warped)
 
@@ -82,7 +85,8 @@ def augment(images: Tensor, recipe: AugmentRecipe, generator: torch.Generator) -
     images: (N, C, H, W) float, any device; generator: a CPU generator.
     """
     height, width = images.shape[2:]
-    return warp(images, draw_maps(len(images), recipe, (height, width), generator).to(images.device))
+    maps = draw_maps(len(images), recipe, (height, width), generator).to(images.device)
+    return warp(images, maps, some_untouched=recipe.rate < 1)
 
 
 def _sampling_grid(maps: Tensor, height: int, width: int) -> Tensor:
@@ -96,5 +100,6 @@ def _sampling_grid(maps: Tensor, height: int, width: int) -> Tensor:
     pixels = torch.stack([columns, rows, torch.ones_like(rows)]).float().reshape(3, height * width)
     half_width, half_height = max(width - 1, 1) / 2, max(height - 1, 1) / 2
     scaled = torch.stack([maps[:, 0] / half_width, maps[:, 1] / half_height], dim=1)
-    places = scaled.reshape(-1, 3) @ pixels - 1
+    scaled[:, :, 2] -= 1
+    places = scaled.reshape(-1, 3) @ pixels
     return places.reshape(-1, 2, height, width).permute(0, 2, 3, 1)

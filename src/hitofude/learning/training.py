@@ -205,7 +205,7 @@ class Trainer:
         """One step of the optimizer; the batch's mean loss and its number of hits, still on the device."""
         labels = self.data.labels[rows]
         pixels = images_from_bytes(self.data.images[rows])
-        pixels = pixels if maps is None else warp(pixels, maps)
+        pixels = pixels if maps is None else warp(pixels, maps, some_untouched=self.recipe.augment.rate < 1)
         with self.engine.autocast():
             logits = self.network(pixels.contiguous(memory_format=torch.channels_last)).float()
         loss = functional.cross_entropy(logits, labels, label_smoothing=self.recipe.optimizer.label_smoothing)
