@@ -30,7 +30,7 @@ Events = queue.Queue["tuple[_Worker, tuple[Message, Tensors] | None]"]
 """What each worker told; None when it has ended."""
 
 SPEEDUP_EXPONENT = 0.75
-"""t threads are about t ** 0.75 times as fast as one: 1.6 to 1.8 times with two (benchmarks/workers.py)."""
+"""t threads are about t ** 0.75 times as fast as one: 1.6 to 1.8 times with two (`hitofude bench` measures it)."""
 
 IMAGES_WORTH_A_PROCESS = 50_000
 """Fewer are trained on before a second process has imported PyTorch."""
@@ -206,8 +206,12 @@ def _environment(threads: int) -> dict[str, str]:
     """As ours, with its threads; this very package is found first, and nothing in the current folder."""
     package_root = str(Path(hitofude.__file__).parents[1])
     others = os.environ.get("PYTHONPATH")
-    return os.environ | {
-        "PYTHONPATH": os.pathsep.join([package_root, others] if others else [package_root]),
-        "OMP_NUM_THREADS": str(threads),
-        "MKL_NUM_THREADS": str(threads),
-    }
+    return (
+        {"OMP_WAIT_POLICY": "PASSIVE"}
+        | os.environ
+        | {
+            "PYTHONPATH": os.pathsep.join([package_root, others] if others else [package_root]),
+            "OMP_NUM_THREADS": str(threads),
+            "MKL_NUM_THREADS": str(threads),
+        }
+    )
