@@ -47,7 +47,7 @@ def peak_bytes(command: list[str]) -> int:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
             peak = max(peak, sum(bytes_of(pid) for pid in family(process.pid)))
-            time.sleep(0.02)
+            time.sleep(0.2)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
     return peak
