@@ -1,5 +1,6 @@
 """What several tests start from: a few hundred real digits, and a recipe that trains on them in a second."""
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -58,3 +59,12 @@ def write_csv(path: Path, images: ImageSet, *, label: str | None = "label") -> P
         lines.append(",".join([*first, *map(str, values)]))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
+    """Read what a process prints until a line holds the text; fails when it ends before."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if text in line:
+            return
+    raise AssertionError(f"the process ended without printing {text!r}")

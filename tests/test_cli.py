@@ -14,7 +14,7 @@ from PIL import Image
 
 from hitofude.cli import main
 from hitofude.inputs.sources import Dataset
-from tests.conftest import write_csv
+from tests.conftest import wait_for_line, write_csv
 
 Call = Callable[..., tuple[int, str, str]]
 QUICK = ["--set", "schedule.epochs=1", "--set", "schedule.minimum_steps=0", "--set", "ensemble.folds=2"]
@@ -187,22 +187,11 @@ def test_ctrl_c_and_sigterm_say_how_to_continue(call: Call, monkeypatch: pytest.
 
 
 def test_a_terminated_run_is_continued_by_the_command_that_it_prints(files: Path, tmp_path: Path) -> None:
-    arguments = [
-        "run",
-        str(files),
-        "--run",
-        str(tmp_path / "一筆 run"),
-        "--workers",
-        "2",
-        *QUICK,
-        "--set",
-        "schedule.epochs=30",
-    ]
+    folder, epochs = str(tmp_path / "一筆 run"), ["--set", "schedule.epochs=8"]
+    arguments = ["run", str(files), "--run", folder, "--workers", "2", *QUICK, *epochs]
     command = [sys.executable, "-m", "hitofude", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        while " 1/8 " not in process.stdout.readline():
-            pass
+        wait_for_line(process, " 1/8 ")
         process.terminate()
         _, err = process.communicate()
     assert process.returncode == 143

@@ -51,7 +51,7 @@ class RunResult:
                 f"test accuracy         {self.summary.test}; the source knows these labels, nothing was chosen by them"
             )
         minutes, seconds = divmod(round(self.summary.training_seconds), 60)
-        lines.append(f"training time         {minutes} min {seconds} s")
+        lines.append(f"training time         {minutes} min {seconds} s, all members together")
         if self.submission is not None:
             lines.append(f"submission            {self.submission}")
         lines.append(f"hardest images        {self.folder.hardest_picture}")

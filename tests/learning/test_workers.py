@@ -22,6 +22,7 @@ from hitofude.learning.member import EnsembleJob, MemberProbabilities
 from hitofude.learning.messages import pack_job, receive, send, unpack_job
 from hitofude.learning.workers import Team, run_members
 from hitofude.recipe import Recipe
+from tests.conftest import wait_for_line
 from tests.learning.test_training import Listener
 
 MANY_IMAGES = 10**7
@@ -97,9 +98,7 @@ def test_a_worker_that_the_system_kills_is_explained_and_the_others_end(job: Ens
 def test_no_worker_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hitofude", "run", "--run", str(tmp_path / "run"), "--workers", "2"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
-        assert run.stdout is not None
-        while "1/" not in run.stdout.readline():
-            pass
+        wait_for_line(run, " 1/20 ")
         workers = [int(pid) for pid in Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()]
         run.kill()
     assert len(workers) == 2
