@@ -1,4 +1,4 @@
-"""On CUDA a recorded step does what the step itself does; a training that uses it continues exactly."""
+"""On CUDA a recorded step does what the step itself does; recording it, on any device, changes nothing."""
 
 from pathlib import Path
 
@@ -7,25 +7,42 @@ import torch
 
 from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.checkpoint import MemberFolder
-from hitofude.learning.cuda_graph import record
+from hitofude.learning.cuda_graph import leaving_unchanged, record
 from hitofude.learning.engine import choose_engine
 from hitofude.learning.networks import build_network
 from hitofude.learning.training import Trainer, TrainingData
 from hitofude.recipe import Recipe
 from tests.learning.test_training import PLAN, Listener, train
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA is not there")
+on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA is not there")
 
 
-def trainer_on_cuda(recipe: Recipe, digits: ImageSet) -> Trainer:
-    engine = choose_engine("cuda", "float32")
+def trainer_on(device: str, recipe: Recipe, digits: ImageSet) -> Trainer:
+    engine = choose_engine(device, "float32")
     network = build_network(recipe.network.name, digits.image_shape, 10, torch.Generator().manual_seed(0))
     network = network.to(engine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Trainer(PLAN, TrainingData.on_device(digits, engine), recipe, engine, network)
 
 
+@pytest.mark.parametrize("steps_before", [0, 2])
+def test_the_steps_of_a_recording_are_undone(steps_before: int, quick: Recipe, digits: ImageSet) -> None:
+    """Afterwards the training goes on as one without a recording, from its first step or from a later one."""
+    plain, recorded = (trainer_on("cpu", quick, digits) for _ in range(2))
+    batches = plain.draw_batches(1)
+    for trainer in (plain, recorded):
+        for batch in batches[:steps_before]:
+            trainer.step(*batch)
+    with leaving_unchanged(recorded.network, recorded.optimizer):
+        recorded.step(*batches[2])
+    for trainer in (plain, recorded):
+        trainer.step(*batches[3])
+    ours, theirs = plain.network.state_dict(), recorded.network.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@on_cuda
 def test_a_recorded_step_changes_the_weights_as_the_step_does(quick: Recipe, digits: ImageSet) -> None:
-    eager, graphed = (trainer_on_cuda(quick, digits) for _ in range(2))
+    eager, graphed = (trainer_on("cuda", quick, digits) for _ in range(2))
     rows, maps = eager.draw_batches(1)[0]
     step = record(graphed.step, rows, maps, graphed.network, graphed.optimizer)
     for _ in range(3):
@@ -34,6 +51,7 @@ def test_a_recorded_step_changes_the_weights_as_the_step_does(quick: Recipe, dig
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
+@on_cuda
 def test_an_interrupted_training_ends_with_the_same_bytes(quick: Recipe, digits: ImageSet, tmp_path: Path) -> None:
     engine = choose_engine("cuda")
     listener = Listener()

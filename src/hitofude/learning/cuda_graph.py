@@ -5,6 +5,7 @@ launches them together (https://pytorch.org/blog/accelerating-pytorch-with-cuda-
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -39,19 +40,29 @@ def record(
 
     Raises RuntimeError where PyTorch cannot record it.
     """
-    before = {id(tensor): tensor.clone() for tensor in _state(network, optimizer)}
     inputs = [values.clone() for values in _given(rows, maps)]
     arguments = (inputs[0], inputs[1] if maps is not None else None)
-    try:
+    with leaving_unchanged(network, optimizer):
         _warm_up(step, arguments)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             outputs = step(*arguments)
+    return GraphedStep(graph, inputs, outputs)
+
+
+@contextmanager
+def leaving_unchanged(network: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """Undo, in place, what steps within it did; what an optimizer makes at its first step is zero before it."""
+    before = {name: tensor.clone() for name, tensor in _state(network, optimizer)}
+    try:
+        yield
     finally:
         with torch.no_grad():
-            for tensor in _state(network, optimizer):
-                tensor.copy_(before[id(tensor)]) if id(tensor) in before else tensor.zero_()
-    return GraphedStep(graph, inputs, outputs)
+            for name, tensor in _state(network, optimizer):
+                if name in before:
+                    tensor.copy_(before[name])
+                else:
+                    tensor.zero_()
 
 
 def _warm_up(step: Step, arguments: tuple[Tensor, Tensor | None]) -> None:
@@ -68,8 +79,11 @@ def _given(rows: Tensor, maps: Tensor | None) -> list[Tensor]:
     return [rows] if maps is None else [rows, maps]
 
 
-def _state(network: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[Tensor]:
-    """All that a step changes; what an optimizer makes at its first step is zero before it."""
-    yield from network.state_dict().values()
-    for values in optimizer.state.values():
-        yield from (value for value in values.values() if isinstance(value, Tensor))
+def _state(network: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
+    """All that a step changes, by name: `state_dict` makes new tensors of the same memory at each call."""
+    for name, tensor in network.state_dict().items():
+        yield f"network.{name}", tensor
+    for index, values in optimizer.state_dict()["state"].items():
+        for name, value in values.items():
+            if isinstance(value, Tensor):
+                yield f"optimizer.{index}.{name}", value
