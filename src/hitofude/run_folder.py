@@ -12,7 +12,7 @@ test_probabilities.npz   ids, probabilities (members, N, classes), classes
 submission.csv           where there are images to predict
 hardest.csv hardest.png  training images by out-of-fold loss
 report.json              the figures; written last: a run that has it is finished
-.lock .owner.json        while a process works here: who
+.owner.json              while a process works here: who; .lock, which stays, is what it holds
 """
 
 import json
