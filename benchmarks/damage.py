@@ -21,7 +21,7 @@ from torch import Tensor
 from hitofude.errors import RunFolderError
 from hitofude.learning.checkpoint import EpochLog, MemberFolder, Origin
 from hitofude.learning.networks import build_network
-from hitofude.learning.training import make_optimizer
+from hitofude.learning.optimizers import make_optimizer
 from hitofude.recipe import OptimizerRecipe
 
 ORIGIN: Origin = {"member": 0, "network": "cnn-medium"}
@@ -57,7 +57,7 @@ class Saved:
         self.states = {}
         for count in (1, 2):
             made = member(count)
-            MemberFolder(self.training).save_state(*made, ORIGIN, self.logs[:count])
+            MemberFolder(self.training).save_state({"network": made[0]}, made[1], ORIGIN, self.logs[:count])
             self.states[count] = tensors(*made)
         made = member(3)
         MemberFolder(self.finished).finish(made[0], ORIGIN, self.logs)
@@ -66,7 +66,7 @@ class Saved:
     def load_training(self, folder: Path) -> str:
         warnings: list[str] = []
         network, optimizer = member(9)
-        epochs = MemberFolder(folder, warnings.append).restore_state(network, optimizer, ORIGIN)
+        epochs = MemberFolder(folder, warnings.append).restore_state({"network": network}, optimizer, ORIGIN)
         if epochs != self.logs[: len(epochs)] or not same(tensors(network, optimizer), self.states[len(epochs)]):
             return "WRONG LOAD"
         if len(epochs) == 2:

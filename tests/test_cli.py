@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from hitofude.benchmark.arithmetic import multiplications
 from hitofude.cli import main
 from hitofude.inputs.sources import Dataset
+from hitofude.learning.networks import NETWORKS
 from tests.conftest import wait_for_line, write_csv
 
 Call = Callable[..., tuple[int, str, str]]
@@ -115,6 +117,15 @@ def test_augment_and_show_draw_pictures(files: Path, call: Call, tmp_path: Path)
     for name in ("a.png", "s.png"):
         with Image.open(tmp_path / name) as picture:
             assert picture.size[0] > 200
+
+
+def test_networks_lists_each_with_its_size_and_speed(call: Call) -> None:
+    code, out, _ = call("networks", "--device", "cpu")
+    assert code == 0
+    lines = {line.split()[0]: line.split()[1:] for line in out.splitlines()[2:]}
+    assert set(lines) == set(NETWORKS)
+    assert lines["cnn-medium"][:2] == ["95,156", f"{multiplications('cnn-medium', (1, 28, 28)):,}"]
+    assert all(int(figures[3].replace(",", "")) > int(figures[2].replace(",", "")) > 0 for figures in lines.values())
 
 
 def test_check_says_what_is_there(files: Path, call: Call) -> None:

@@ -119,6 +119,7 @@ def test_a_source_without_test_images_has_no_submission(dataset: Dataset, tmp_pa
     result = hitofude.run(alone, run=tmp_path / "run", settings=SETTINGS | {"schedule.epochs": 1}, quiet=True)
     assert result.submission is None
     assert result.test_predictions is None
+    assert result.estimate is None
     assert result.accuracy.total == 300
 
 
@@ -133,6 +134,44 @@ def test_predicting_the_test_images_again_gives_the_same(finished: RunResult, da
     assert dataset.test is not None
     found = hitofude.predict(finished.folder.path, dataset.test.images, device="cpu")
     assert np.array_equal(found, finished.test_probabilities)
+
+
+@pytest.fixture(scope="module")
+def mixed(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+    """Two networks over two splits, and a member on all rows."""
+    settings = SETTINGS | {
+        "schedule.epochs": 2,
+        "ensemble.repeats": 2,
+        "ensemble.all_rows": 1,
+        "ensemble.networks": ("cnn-lean", "cnn-medium"),
+        "views.shift": 1,
+    }
+    return hitofude.run(dataset, run=tmp_path_factory.mktemp("mixed"), settings=settings, device="cpu", quiet=True)
+
+
+def test_members_of_different_networks_predict_together(mixed: RunResult, dataset: Dataset) -> None:
+    assert mixed.summary.networks == ("cnn-lean", "cnn-lean", "cnn-medium", "cnn-medium", "cnn-lean")
+    assert mixed.member_probabilities is not None
+    assert mixed.member_probabilities.shape == (5, 50, 10)
+    assert dataset.test is not None
+    again = hitofude.predict(mixed.folder.path, dataset.test.images, device="cpu")
+    assert np.array_equal(again, mixed.test_probabilities)
+
+
+def test_single_members_are_judged_by_network_and_only_on_what_they_never_saw(mixed: RunResult) -> None:
+    assert {name: single.total for name, single in mixed.summary.single.items()} == {"cnn-lean": 300, "cnn-medium": 300}
+    assert "single cnn-medium" in mixed.describe()
+    assert np.allclose(mixed.out_of_fold_probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+def test_the_score_of_the_submission_is_expected_with_an_interval(mixed: RunResult) -> None:
+    assert mixed.estimate is not None
+    assert mixed.summary.test is not None
+    low, high = mixed.estimate.interval
+    assert low <= mixed.estimate.value <= high
+    assert low <= mixed.summary.test.value <= high
+    assert mixed.estimate.out_of_fold == mixed.accuracy
+    assert "expected test score" in mixed.describe()
 
 
 def test_images_of_another_size_are_refused(finished: RunResult) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from hitofude.errors import RecipeError
-from hitofude.recipe import Recipe, parse_settings, preset_names
+from hitofude.recipe import AugmentRecipe, Recipe, ScheduleRecipe, parse_settings, preset_names
 
 
 def test_article_simple_is_the_tutorials_first_step() -> None:
@@ -19,13 +19,16 @@ def test_article_is_the_tutorials_second_step() -> None:
     recipe = Recipe.preset("article")
     assert recipe.network.name == "cnn-medium"
     assert (recipe.optimizer.name, recipe.optimizer.learning_rate, recipe.optimizer.batch_size) == ("adam", 1e-3, 16)
-    assert recipe.schedule.model_dump() == {
-        "name": "step", "epochs": 30, "minimum_steps": 0, "milestones": (10, 20), "factor": 0.1, "warmup": 0.2,
-    }  # fmt: skip
-    assert recipe.augment.model_dump() == {
-        "rate": 0.5, "min_scale": 0.95, "max_scale": 1.05, "max_rotation": 7.0, "max_shear": 3.0,
-        "max_translation": 2, "about": "origin",
-    }  # fmt: skip
+    assert recipe.schedule == ScheduleRecipe(name="step", epochs=30, milestones=(10, 20), factor=0.1)
+    assert recipe.augment == AugmentRecipe(
+        rate=0.5,
+        min_scale=0.95,
+        max_scale=1.05,
+        max_rotation=7.0,
+        max_shear=3.0,
+        max_translation=2,
+        about="origin",
+    )
     assert (recipe.ensemble.split, recipe.ensemble.folds) == ("folds", 5)
 
 
@@ -33,6 +36,8 @@ def test_the_tutorials_own_augmentation_is_the_default() -> None:
     augment = Recipe().augment
     assert (augment.rate, augment.min_scale, augment.max_scale) == (1.0, 0.90, 1.10)
     assert (augment.max_rotation, augment.max_shear, augment.max_translation) == (4.0, 2.0, 3)
+    assert (augment.min_crop, augment.elastic, augment.erase_rate, augment.untouched_epochs) == (1.0, 0.0, 0.0, 0)
+    assert (Recipe().averaging.decay, Recipe().views.shift) == (0.0, 0)
 
 
 @pytest.mark.parametrize("name", preset_names())

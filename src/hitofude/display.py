@@ -73,8 +73,9 @@ class PlainDisplay:
         member, epoch = f"{log.member + 1}/{self._members}", f"{log.epoch}/{self._epochs[log.member]}"
         minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
         return (
-            f"{member:>8} {epoch:>8} {log.train_loss:>11.4f} {log.train_accuracy:>9.4f} {log.validation_loss:>12.4f}"
-            f" {log.validation_accuracy:>9.4f} {log.learning_rate:>14.3g} {log.images_per_second:>9,.0f}"
+            f"{member:>8} {epoch:>8} {log.train_loss:>11.4f} {log.train_accuracy:>9.4f}"
+            f" {_figure(log.validation_loss):>12} {_figure(log.validation_accuracy):>9}"
+            f" {log.learning_rate:>14.3g} {log.images_per_second:>9,.0f}"
             f" {minutes:>5}:{seconds:02d}"
         )
 
@@ -145,6 +146,11 @@ def choose_display() -> Display:
     """A live one on a terminal, plain lines elsewhere."""
     console = Console(file=sys.stdout)
     return TerminalDisplay(console) if console.is_terminal and not console.is_dumb_terminal else PlainDisplay()
+
+
+def _figure(value: float | None) -> str:
+    """Four decimals, or a dash for a member that has no rows to be validated on."""
+    return "-" if value is None else f"{value:.4f}"
 
 
 class _ImagesPerSecond(ProgressColumn):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -15,11 +16,12 @@ from hitofude.inputs.sources import Dataset, open_source
 from hitofude.learning.checkpoint import KEPT_STATES, EpochLog
 from hitofude.learning.engine import Engine, choose_engine, explaining_memory_errors
 from hitofude.learning.ensemble import EnsembleProbabilities, mean_of_members, plan_members, train_ensemble
+from hitofude.learning.estimate import Estimate, estimate_ensemble
 from hitofude.learning.member import EnsembleJob
 from hitofude.learning.metrics import Accuracy, accuracy
 from hitofude.learning.networks import build_network, count_parameters
-from hitofude.learning.randomness import generator_for
-from hitofude.learning.training import MemberPlan, count_epochs
+from hitofude.learning.schedule import count_epochs
+from hitofude.learning.training import MemberPlan
 from hitofude.learning.workers import Team
 from hitofude.outputs.audit import rank_hardness, write_hardest
 from hitofude.outputs.network_graph import write_network_graph
@@ -108,18 +110,25 @@ class _Job:
     dataset: Dataset
     train: ImageSet  # the rows that the recipe takes
     plans: list[MemberPlan]
-    network: nn.Module  # the first member's, untrained
+    networks: dict[str, nn.Module]  # one of each name, untrained
 
     @classmethod
     def prepare(cls, recipe: Recipe, dataset: Dataset) -> "_Job":
         """Raises RecipeError or InputError where recipe and data do not fit."""
         train = choose_rows(dataset.train, recipe)
-        generator = generator_for(recipe.seed, 0, 0, "weights")
-        network = build_network(recipe.network.name, train.image_shape, len(train.classes), generator)
-        return cls(recipe, dataset, train, plan_members(recipe, train), network)
+        plans = plan_members(recipe, train)
+        names = dict.fromkeys(plan.network for plan in plans)
+        networks = {
+            name: build_network(name, train.image_shape, len(train.classes), torch.Generator()) for name in names
+        }
+        return cls(recipe, dataset, train, plans, networks)
 
     def epochs(self, plan: MemberPlan) -> int:
         return count_epochs(self.recipe.schedule, self.recipe.optimizer.batch_size, len(plan.train_rows))
+
+    def parameters(self) -> dict[str, int]:
+        """Of each network."""
+        return {name: count_parameters(network) for name, network in self.networks.items()}
 
     def images_to_train(self) -> int:
         """Over all members, counted once an epoch."""
@@ -129,7 +138,8 @@ class _Job:
 def _train(job: _Job, folder: RunFolder, engine: Engine, team: Team, display: Display) -> None:
     recipe, train, test = job.recipe, job.train, job.dataset.test
     folder.check_disk(_bytes_needed(job, team))
-    write_network_graph(folder.network, job.network, train.image_shape, recipe.network.name)
+    name, network = next(iter(job.networks.items()))
+    write_network_graph(folder.network, network, train.image_shape, name)
     recorder = _Recorder(folder, job, display)
     ensemble = EnsembleJob(recipe, engine, tuple(job.plans), train, test, folder.members)
     with display.training(len(job.plans), recorder.images_left()):
@@ -141,10 +151,11 @@ def _train(job: _Job, folder: RunFolder, engine: Engine, team: Team, display: Di
         images_to_train=len(train),
         images_to_predict=0 if test is None else len(test),
         classes=len(train.classes),
-        network=recipe.network.name,
-        parameters=count_parameters(job.network),
-        members=len(job.plans),
+        networks=tuple(plan.network for plan in job.plans),
+        parameters=job.parameters(),
+        single=_accuracy_of_singles(job, probabilities),
         out_of_fold=_out_of_fold_accuracy(train, probabilities.out_of_fold),
+        estimate=_estimate(job, probabilities),
         test=_write_submission(folder, job.dataset, probabilities.test),
         training_seconds=sum(log.seconds for log in recorder.logs),
     )
@@ -229,25 +240,52 @@ def _out_of_fold_accuracy(train: ImageSet, out_of_fold: NDArray[np.float32]) -> 
     return accuracy(train.known_labels()[known], out_of_fold[known].argmax(axis=1))
 
 
+def _accuracy_of_singles(job: _Job, probabilities: EnsembleProbabilities) -> dict[str, Accuracy]:
+    """Of each network's members on the rows that they held out, all their answers together."""
+    labels, found = job.train.known_labels(), {name: Accuracy(0, 0) for name in job.networks}
+    for plan, held_out in zip(job.plans, probabilities.held_out, strict=True):
+        right = int((held_out.argmax(axis=1) == labels[plan.validation_rows]).sum())
+        before = found[plan.network]
+        found[plan.network] = Accuracy(before.right + right, before.total + len(held_out))
+    return {name: single for name, single in found.items() if single.total}
+
+
+def _estimate(job: _Job, probabilities: EnsembleProbabilities) -> Estimate | None:
+    if probabilities.test is None:
+        return None
+    held_out = [plan.validation_rows for plan in job.plans]
+    return estimate_ensemble(job.train.known_labels(), probabilities.out_of_fold, held_out, probabilities.test)
+
+
 def _bytes_needed(job: _Job, team: Team) -> int:
     """What a whole run writes, somewhat more than less: weights, the states of members in training, predictions."""
-    weights = 4 * count_parameters(job.network)
-    states = team.workers * (KEPT_STATES + 1) * 4 * weights
+    weights = 4 * max(job.parameters().values())
+    states = team.workers * (KEPT_STATES + 1) * 5 * weights
     rows = len(job.train) + (0 if job.dataset.test is None else len(job.dataset.test) * len(job.plans))
     return len(job.plans) * weights + states + rows * (4 * len(job.train.classes) + BYTES_A_ROW) + BYTES_OF_PICTURES
 
 
 def _introduction(job: _Job, engine: Engine, team: Team, folder: RunFolder) -> str:
-    train, test, network = job.dataset.train, job.dataset.test, job.recipe.network.name
+    train, test = job.dataset.train, job.dataset.test
     _, height, width = train.image_shape
     to_predict = "none" if test is None else f"{len(test):,}"
     rows = "" if job.train is train else f", {len(job.train):,} of them used"
-    members = "1 member" if len(job.plans) == 1 else f"{len(job.plans)} members, one a fold"
+    networks = ", ".join(f"{name} ({parameters:,} parameters)" for name, parameters in job.parameters().items())
     side_by_side = f", {team.workers} members side by side" if team.workers > 1 else ""
     return (
         f"source   {job.dataset.name}: {len(train):,} images of {height}x{width} in {len(train.classes)} classes "
         f"to learn from{rows}, {to_predict} to predict\n"
-        f"network  {network}, {count_parameters(job.network):,} parameters; {members}\n"
+        f"network  {networks}\n"
+        f"members  {_describe_members(job)}\n"
         f"device   {engine}{side_by_side}\n"
         f"run      {folder.path}"
     )
+
+
+def _describe_members(job: _Job) -> str:
+    """How many, and from which rows: `8: 3 folds, 2 times over; 2 on all rows, without out-of-fold rows`."""
+    ensemble = job.recipe.ensemble
+    parts = f"{ensemble.folds} folds" if ensemble.split == "folds" else "one part held out"
+    repeats = f", {ensemble.repeats} times over" if ensemble.repeats > 1 else ""
+    on_all = f"; {ensemble.all_rows} on all rows, without out-of-fold rows" if ensemble.all_rows else ""
+    return f"{len(job.plans)}: {parts}{repeats}{on_all}"

@@ -39,11 +39,13 @@ def predict(run: str | Path, images: NDArray[np.uint8], *, device: str = "auto")
             f"these are {images.dtype} of {images.shape}."
         )
     engine = choose_engine(device, recipe.precision)
-    folders = [folder.member(number) for number in range(summary.members)]
-    networks = load_members(folders, recipe.network.name, tuple(data["image_shape"]), len(data["classes"]), engine)
+    folders = [folder.member(number) for number in range(len(summary.networks))]
+    networks = load_members(folders, summary.networks, tuple(data["image_shape"]), len(data["classes"]), engine)
     pixels = torch.tensor(images)
     with engine.computing():
-        return mean_of_members(np.stack([predict_probabilities(network, pixels, engine) for network in networks]))
+        return mean_of_members(
+            np.stack([predict_probabilities(network, pixels, engine, views=recipe.views) for network in networks])
+        )
 
 
 def predict_files(

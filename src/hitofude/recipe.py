@@ -35,10 +35,10 @@ class NetworkRecipe(Stage):
 
 
 class AugmentRecipe(Stage):
-    """A random affine map of each training image, drawn anew at each epoch. Defaults as in the tutorial."""
+    """How each training image is transformed, drawn anew at each epoch. Defaults as in the tutorial."""
 
     rate: Share = 1.0
-    """Probability that an image is transformed at all."""
+    """Probability that an image is warped at all: by the affine map, the crop and the elastic displacement."""
     min_scale: Positive = 0.90
     max_scale: Positive = 1.10
     """Scale of x and of y, drawn apart."""
@@ -50,6 +50,18 @@ class AugmentRecipe(Stage):
     """Whole pixels, to either side, of x and of y, drawn apart."""
     about: Literal["center", "origin"] = "center"
     """The fixed point of scale, rotation and shear: the image's centre, or, as in the tutorial, its corner."""
+    min_crop: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Crop and resize: the least share of height and of width, drawn apart, that is blown up to the whole image."""
+    elastic: Annotated[float, Field(ge=0)] = 0.0
+    """Elastic displacement: the standard deviation, in pixels, of the knots of a coarse grid laid over the image."""
+    elastic_knots: Annotated[int, Field(ge=2)] = 4
+    """Knots along each side of that grid."""
+    erase_rate: Share = 0.0
+    """Probability that a random rectangle is blackened."""
+    max_erased: Annotated[float, Field(gt=0, le=0.5)] = 0.15
+    """The largest share of the image that it covers."""
+    untouched_epochs: Annotated[int, Field(ge=0)] = 0
+    """So many epochs at the end train on the images as they are."""
 
     @model_validator(mode="after")
     def _scales_in_order(self) -> Self:
@@ -61,9 +73,14 @@ class AugmentRecipe(Stage):
 class OptimizerRecipe(Stage):
     """What is minimised, and how."""
 
-    name: Literal["adam", "adamw"] = "adam"
+    name: Literal["adam", "adamw", "sgd", "muon"] = "adam"
+    """`sgd` has Nesterov's momentum; `muon` trains the filters of convolutions, and AdamW the rest beside it."""
     learning_rate: Positive = 0.001
     """The highest of the schedule."""
+    other_learning_rate: Positive = 0.01
+    """`muon`: the highest of AdamW's, for norms, biases and the last layer."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Of `sgd` and `muon`."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     batch_size: Count = 128
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -72,7 +89,8 @@ class OptimizerRecipe(Stage):
 class ScheduleRecipe(Stage):
     """How long, and the learning rate over that time."""
 
-    name: Literal["constant", "step", "one-cycle"] = "constant"
+    name: Literal["constant", "step", "one-cycle", "cosine"] = "constant"
+    """`one-cycle` falls in a straight line, `cosine` along half a wave, both to zero and after a warm-up."""
     epochs: Count = 20
     minimum_steps: Annotated[int, Field(ge=0)] = 0
     """Few rows get more epochs, until the training has this many steps."""
@@ -80,7 +98,18 @@ class ScheduleRecipe(Stage):
     """`step`: after each of these epochs the learning rate is multiplied by `factor`."""
     factor: Positive = 0.1
     warmup: Share = 0.2
-    """`one-cycle`: the share of the steps in which the learning rate rises."""
+    """`one-cycle` and `cosine`: the share of the steps in which the learning rate rises."""
+    validation_rows: Count | None = None
+    """Watch each epoch on a seeded sample of so many held-out rows instead of all; the out-of-fold rows stay all."""
+
+
+class AveragingRecipe(Stage):
+    """An exponential moving average of the weights, which then validates and predicts in their place."""
+
+    decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The share that stays at each step; 0 is no averaging."""
+    batch_norm: Literal["averaged", "recomputed"] = "averaged"
+    """The statistics of its batch norms: averaged as the weights are, or recomputed at the end on training images."""
 
 
 class EnsembleRecipe(Stage):
@@ -91,6 +120,21 @@ class EnsembleRecipe(Stage):
     folds: Annotated[int, Field(ge=2)] = 5
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """The share of the rows kept for validation by `split = "holdout"`."""
+    repeats: Count = 1
+    """Over how many different splits into folds."""
+    all_rows: Annotated[int, Field(ge=0)] = 0
+    """So many members more that learn from every row: they help to predict, and have no out-of-fold rows."""
+    networks: tuple[str, ...] = Field(default=(), strict=False)
+    """The network of each repeat, and of each member on all rows, in turn; left out, network.name everywhere."""
+
+
+class ViewsRecipe(Stage):
+    """Test-time augmentation: an image is also predicted shifted, and the probabilities averaged."""
+
+    shift: Annotated[int, Field(ge=0)] = 0
+    """Pixels, to each of the four sides; 0 is none."""
+    below: Share = 1.0
+    """Only images whose likeliest class has a probability below this; the others are clear at first sight."""
 
 
 class Recipe(Stage):
@@ -105,7 +149,9 @@ class Recipe(Stage):
     augment: AugmentRecipe = AugmentRecipe()
     optimizer: OptimizerRecipe = OptimizerRecipe()
     schedule: ScheduleRecipe = ScheduleRecipe()
+    averaging: AveragingRecipe = AveragingRecipe()
     ensemble: EnsembleRecipe = EnsembleRecipe()
+    views: ViewsRecipe = ViewsRecipe()
 
     @classmethod
     def preset(cls, name: str) -> Self:
@@ -155,6 +201,8 @@ class Recipe(Stage):
                 "schedule.epochs": 5,
                 "schedule.minimum_steps": 0,
                 "ensemble.folds": 2,
+                "ensemble.repeats": 1,
+                "ensemble.all_rows": 0,
             }
         )
 

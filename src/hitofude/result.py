@@ -7,11 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.learning.ensemble import mean_of_members
+from hitofude.learning.estimate import Estimate
 from hitofude.learning.metrics import Accuracy
 from hitofude.outputs.report import RunSummary
 from hitofude.recipe import Recipe
 from hitofude.run_folder import RunFolder
 from hitofude.storage import read_npz
+
+_WHY = "what all members together gain where they disagree on the images to predict"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +36,11 @@ class RunResult:
         return self.summary.out_of_fold
 
     @property
+    def estimate(self) -> Estimate | None:
+        """The expected score of the submission; None where there are no images to predict."""
+        return self.summary.estimate
+
+    @property
     def test_probabilities(self) -> NDArray[np.float32] | None:
         """(M, classes) the mean over the members."""
         return None if self.member_probabilities is None else mean_of_members(self.member_probabilities)
@@ -45,18 +53,24 @@ class RunResult:
 
     def describe(self) -> str:
         """The outcome in a few lines: how good it is, how that is known, where everything lies."""
-        lines = [f"out-of-fold accuracy  {self.accuracy}, each row by members that never saw it"]
-        if self.summary.test is not None:
-            lines.append(
-                f"test accuracy         {self.summary.test}; the source knows these labels, nothing was chosen by them"
+        summary = self.summary
+        facts = [(f"single {name}", str(accuracy)) for name, accuracy in summary.single.items()]
+        facts.append(("out-of-fold accuracy", f"{summary.out_of_fold}, each row by members that never saw it"))
+        if summary.estimate is not None:
+            facts.append(("expected test score", f"{summary.estimate}: {summary.estimate.gain:+.4f}, {_WHY}"))
+        if summary.test is not None:
+            facts.append(
+                ("test accuracy", f"{summary.test}; the source knows these labels, nothing was chosen by them")
             )
-        minutes, seconds = divmod(round(self.summary.training_seconds), 60)
-        lines.append(f"training time         {minutes} min {seconds} s, all members together")
+        minutes, seconds = divmod(round(summary.training_seconds), 60)
+        facts.append(("training time", f"{minutes} min {seconds} s, all members together"))
         if self.submission is not None:
-            lines.append(f"submission            {self.submission}")
-        lines.append(f"hardest images        {self.folder.hardest_picture}")
-        lines.append(f"learning curves       {self.folder.loss}, {self.folder.accuracy}")
-        return "\n".join([*lines, f"everything            {self.folder.path}"])
+            facts.append(("submission", str(self.submission)))
+        facts.append(("hardest images", str(self.folder.hardest_picture)))
+        facts.append(("learning curves", f"{self.folder.loss}, {self.folder.accuracy}"))
+        facts.append(("everything", str(self.folder.path)))
+        width = max(len(name) for name, _ in facts)
+        return "\n".join(f"{name:<{width}}  {value}" for name, value in facts)
 
     @property
     def submission(self) -> Path | None:

@@ -9,7 +9,7 @@ from skimage.transform import AffineTransform
 from skimage.transform import warp as skimage_warp
 
 from hitofude.inputs.image_set import ImageSet
-from hitofude.learning.augment import about_center, affine_maps, augment, draw_maps, warp
+from hitofude.learning.augment import about_center, affine_maps, augment, draw_maps, draw_transforms, erase, warp
 from hitofude.recipe import AugmentRecipe
 
 TOLERANCE = 1e-3
@@ -99,3 +99,82 @@ def test_parameters_stay_within_their_limits(about: str) -> None:
 def test_the_same_generator_draws_the_same() -> None:
     first, second = (draw_maps(9, AugmentRecipe(), (28, 28), torch.Generator().manual_seed(3)) for _ in range(2))
     assert torch.equal(first, second)
+
+
+UNMOVED = {"min_scale": 1.0, "max_scale": 1.0, "max_rotation": 0.0, "max_shear": 0.0, "max_translation": 0}
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_displacements_are_skimages_warp_to_the_displaced_places() -> None:
+    """At the knots the displacement is what was drawn; between them the picture is read from between."""
+    image = torch.rand(20, 28, generator=seeded()).numpy()
+    knots = torch.zeros(1, 2, 2, 2)
+    knots[0, 0] = torch.tensor([[1.5, 1.5], [1.5, 1.5]])  # x
+    knots[0, 1] = torch.tensor([[-2.0, -2.0], [-2.0, -2.0]])  # y
+    found = warp(torch.from_numpy(image)[None, None], torch.eye(2, 3)[None], knots)[0, 0].numpy()
+    expected = skimage_warp(image, AffineTransform(translation=(1.5, -2.0)), order=1)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_displacements_of_a_corner_leave_the_other_corners() -> None:
+    image = torch.rand(1, 1, 28, 28, generator=seeded())
+    knots = torch.zeros(1, 2, 4, 4)
+    knots[:, :, 0, 0] = 2.0
+    moved = warp(image, torch.eye(2, 3)[None], knots)
+    assert not torch.allclose(moved[..., :5, :5], image[..., :5, :5], atol=0.05)
+    assert torch.allclose(moved[..., -4:, -4:], image[..., -4:, -4:], atol=1e-4)
+
+
+def test_elastic_displacements_have_their_standard_deviation_and_no_bias() -> None:
+    recipe = AugmentRecipe(**UNMOVED, elastic=1.5, elastic_knots=4)
+    displacements = draw_transforms(2_000, recipe, (28, 28), seeded()).displacements
+    assert displacements is not None
+    assert displacements.shape == (2_000, 2, 4, 4)
+    assert displacements.std().item() == pytest.approx(1.5, rel=0.02)
+    assert abs(displacements.mean().item()) < 0.03
+
+
+def test_untouched_images_are_untouched_by_crop_and_elastic_too(digits: ImageSet) -> None:
+    images = torch.from_numpy(digits.images).float()
+    recipe = AugmentRecipe(rate=0.5, elastic=2.0, min_crop=0.7)
+    changed = (augment(images, recipe, seeded()) != images).flatten(1).any(dim=1)
+    assert 0.4 < changed.float().mean() < 0.6
+
+
+def test_a_crop_blows_up_a_window_within_the_image() -> None:
+    maps = draw_transforms(2_000, AugmentRecipe(**UNMOVED, min_crop=0.6), (20, 30), seeded()).maps
+    corners = torch.tensor([[0.0, 0.0, 1.0], [29.0, 19.0, 1.0]]).T
+    first, last = (maps @ corners).unbind(dim=2)
+    assert first.min() >= -1e-4
+    assert last[:, 0].max() <= 29 + 1e-4
+    assert last[:, 1].max() <= 19 + 1e-4
+    share = (last - first) / torch.tensor([29.0, 19.0])
+    assert 0.6 <= share.min() < 0.61
+    assert 0.99 < share.max() <= 1.0001
+
+
+def test_a_crop_is_taken_before_the_affine_map_reads_from_it() -> None:
+    """What lies outside the window is never seen, whatever the rotation: it is the map of the crop's own result."""
+    recipe = AugmentRecipe(**(UNMOVED | {"max_rotation": 30.0}), min_crop=0.5)
+    maps = draw_transforms(500, recipe, (28, 28), seeded()).maps
+    middle = maps @ torch.tensor([13.5, 13.5, 1.0])
+    assert middle.min() >= 13.5 * 0.5 - 1e-3, "the window's centre stays where the window allows"
+    assert middle.max() <= 27 - 13.5 * 0.5 + 1e-3
+
+
+def test_erasing_blackens_just_the_rectangle() -> None:
+    images = torch.ones(2, 3, 6, 8)
+    erased = erase(images, torch.tensor([[1, 3, 2, 7], [0, 0, 0, 0]]))
+    assert erased[0].sum() == 3 * (6 * 8 - 2 * 5)
+    assert not erased[0, :, 1:3, 2:7].any()
+    assert torch.equal(erased[1], images[1])
+
+
+def test_the_erase_rate_is_the_share_of_images_and_the_area_is_bounded() -> None:
+    recipe = AugmentRecipe(rate=0.0, erase_rate=0.4, max_erased=0.25)
+    left = augment(torch.ones(3_000, 1, 28, 28), recipe, seeded()).mean(dim=(1, 2, 3))
+    assert 0.36 < (left < 1).float().mean() < 0.42, "some rectangles round to nothing"
+    assert left.min() > 1 - 0.25 - 0.04

@@ -1,5 +1,6 @@
 """A member's files: two states are kept, a damaged one is passed over, another network's are refused."""
 
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -9,32 +10,32 @@ from safetensors.torch import load_file
 from torch import nn
 
 from hitofude.errors import RunFolderError
-from hitofude.learning.checkpoint import EpochLog, MemberFolder
+from hitofude.learning.checkpoint import EpochLog, MemberFolder, Networks
 
 LOGS = [EpochLog(0, epoch, 0.5, 0.8, 0.4, 0.9, 1e-3, 1.5, 100.0) for epoch in (1, 2, 3)]
 ORIGIN = {"member": 0, "recipe_sha256": "ab"}
 
 
-def trained(seed: int) -> tuple[nn.Module, torch.optim.Optimizer]:
+def trained(seed: int) -> tuple[Networks, torch.optim.Optimizer]:
     torch.manual_seed(seed)
     network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
     optimizer = torch.optim.Adam(network.parameters())
     network(torch.rand(5, 3)).square().sum().backward()
     optimizer.step()
-    return network, optimizer
+    return {"network": network, "averaged": deepcopy(network)}, optimizer
 
 
-def same_network(first: nn.Module, second: nn.Module) -> bool:
-    ours, theirs = first.state_dict(), second.state_dict()
-    return all(torch.equal(ours[name], theirs[name]) for name in ours)
+def same_networks(first: Networks, second: Networks) -> bool:
+    pairs = [(first[name].state_dict(), second[name].state_dict()) for name in first]
+    return all(torch.equal(ours[name], theirs[name]) for ours, theirs in pairs for name in ours)
 
 
 def test_a_state_brings_back_network_optimizer_and_epochs(tmp_path: Path) -> None:
-    network, optimizer = trained(0)
-    MemberFolder(tmp_path).save_state(network, optimizer, ORIGIN, LOGS)
+    networks, optimizer = trained(0)
+    MemberFolder(tmp_path).save_state(networks, optimizer, ORIGIN, LOGS)
     other, other_optimizer = trained(1)
     assert MemberFolder(tmp_path).restore_state(other, other_optimizer, ORIGIN) == LOGS
-    assert same_network(network, other)
+    assert same_networks(networks, other)
     ours, theirs = optimizer.state_dict()["state"], other_optimizer.state_dict()["state"]
     assert all(torch.equal(ours[i][name], theirs[i][name]) for i in ours for name in ours[i])
 
@@ -68,12 +69,12 @@ def test_a_damaged_newest_state_is_passed_over_with_a_warning(damage: str, tmp_p
     else:
         description = newest.with_suffix(".json")
         description.write_text(description.read_text().replace("0.8", "0.9"))
-    network, optimizer = trained(3)
+    networks, optimizer = trained(3)
     warnings: list[str] = []
     assert MemberFolder(tmp_path).epochs() == LOGS[:1]
-    assert MemberFolder(tmp_path, warnings.append).restore_state(network, optimizer, ORIGIN) == LOGS[:1]
+    assert MemberFolder(tmp_path, warnings.append).restore_state(networks, optimizer, ORIGIN) == LOGS[:1]
     assert "state-0002 is damaged" in warnings[0]
-    assert same_network(network, earlier[0])
+    assert same_networks(networks, earlier[0])
 
 
 def test_no_whole_state_is_an_error_and_deletes_nothing(tmp_path: Path) -> None:
@@ -97,28 +98,28 @@ def test_a_state_of_another_origin_is_not_continued(tmp_path: Path) -> None:
 
 
 def test_a_finished_member_of_another_origin_is_not_used(tmp_path: Path) -> None:
-    network, _ = trained(0)
+    network = trained(0)[0]["network"]
     MemberFolder(tmp_path).finish(network, ORIGIN, LOGS)
     with pytest.raises(RunFolderError, match="member: 0 → 1"):
         MemberFolder(tmp_path).load_finished(network, ORIGIN | {"member": 1})
 
 
 def test_a_finished_member_keeps_its_weights_and_epochs_only(tmp_path: Path) -> None:
-    network, optimizer = trained(0)
+    networks, optimizer = trained(0)
     folder = MemberFolder(tmp_path)
-    folder.save_state(network, optimizer, ORIGIN, LOGS[:2])
+    folder.save_state(networks, optimizer, ORIGIN, LOGS[:2])
     assert folder.epochs() == LOGS[:2]
     assert not folder.is_finished
-    folder.finish(network, ORIGIN, LOGS)
+    folder.finish(networks["network"], ORIGIN, LOGS)
     assert folder.is_finished
     assert sorted(path.name for path in tmp_path.iterdir()) == ["member.json", "weights.safetensors"]
-    other, _ = trained(1)
-    assert folder.load_finished(other) == folder.epochs() == LOGS
-    assert same_network(network, other)
+    others = trained(1)[0]
+    assert folder.load_finished(others["network"]) == folder.epochs() == LOGS
+    assert same_networks({"network": networks["network"]}, others)
 
 
 def test_the_weights_have_the_networks_own_names(tmp_path: Path) -> None:
-    network, _ = trained(0)
+    network = trained(0)[0]["network"]
     MemberFolder(tmp_path).finish(network, ORIGIN, LOGS)
     found = load_file(tmp_path / "weights.safetensors")
     network.load_state_dict(found)
@@ -126,7 +127,7 @@ def test_the_weights_have_the_networks_own_names(tmp_path: Path) -> None:
 
 
 def test_damaged_weights_are_never_loaded(tmp_path: Path) -> None:
-    network, _ = trained(0)
+    network = trained(0)[0]["network"]
     MemberFolder(tmp_path).finish(network, ORIGIN, LOGS)
     path = tmp_path / "weights.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\0")

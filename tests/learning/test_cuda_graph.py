@@ -32,7 +32,7 @@ def test_the_steps_of_a_recording_are_undone(steps_before: int, quick: Recipe, d
     for trainer in (plain, recorded):
         for batch in batches[:steps_before]:
             trainer.step(*batch)
-    with leaving_unchanged(recorded.network, recorded.optimizer):
+    with leaving_unchanged(recorded.networks.values(), recorded.optimizer):
         recorded.step(*batches[2])
     for trainer in (plain, recorded):
         trainer.step(*batches[3])
@@ -44,7 +44,7 @@ def test_the_steps_of_a_recording_are_undone(steps_before: int, quick: Recipe, d
 def test_a_recorded_step_changes_the_weights_as_the_step_does(quick: Recipe, digits: ImageSet) -> None:
     eager, graphed = (trainer_on("cuda", quick, digits) for _ in range(2))
     rows, maps = eager.draw_batches(1)[0]
-    step = record(graphed.step, rows, maps, graphed.network, graphed.optimizer)
+    step = record(graphed.step, rows, maps, graphed.networks.values(), graphed.optimizer)
     for _ in range(3):
         assert torch.equal(eager.step(rows, maps)[0], step(rows, maps)[0])
     ours, theirs = eager.network.state_dict(), graphed.network.state_dict()

@@ -54,9 +54,39 @@ def test_one_class_alone_is_refused(digits: ImageSet, quick: Recipe) -> None:
         plan_members(quick, ones)
 
 
+def test_repeats_split_anew_and_take_the_networks_in_turn(digits: ImageSet, quick: Recipe) -> None:
+    recipe = quick.with_settings({"ensemble.repeats": 3, "ensemble.networks": ("cnn-lean", "cnn-medium")})
+    plans = plan_members(recipe, digits)
+    assert [plan.member for plan in plans] == list(range(9))
+    assert [plan.network for plan in plans] == ["cnn-lean"] * 3 + ["cnn-medium"] * 3 + ["cnn-lean"] * 3
+    for repeat in (plans[:3], plans[3:6], plans[6:]):
+        assert sorted(np.concatenate([plan.validation_rows for plan in repeat]).tolist()) == list(range(300))
+    assert not np.array_equal(plans[0].validation_rows, plans[3].validation_rows)
+
+
+def test_members_on_all_rows_come_last_and_hold_nothing_out(digits: ImageSet, quick: Recipe) -> None:
+    recipe = quick.with_settings({"ensemble.all_rows": 2, "ensemble.networks": ("cnn-lean", "cnn-medium")})
+    *folds, first, second = plan_members(recipe, digits)
+    assert len(folds) == 3
+    assert [first.network, second.network] == ["cnn-medium", "cnn-lean"]
+    assert all(len(plan.train_rows) == 300 and not len(plan.validation_rows) for plan in (first, second))
+
+
+def test_a_member_on_all_rows_predicts_the_test_set_but_no_training_row(
+    dataset: Dataset, quick: Recipe, engine: Engine, tmp_path: Path
+) -> None:
+    plans = tuple(plan_members(quick.with_settings({"ensemble.all_rows": 1}), dataset.train)[-1:])
+    listener = Listener()
+    found = train_ensemble(EnsembleJob(quick, engine, plans, dataset.train, dataset.test, tmp_path), 1, listener)
+    assert np.isnan(found.out_of_fold).all()
+    assert found.test is not None
+    assert found.test.shape == (1, 50, 10)
+    assert {log.validation_accuracy for log in listener.logs} == {None}
+
+
 def test_out_of_fold_is_the_mean_over_those_that_held_the_row_out() -> None:
     rows = np.arange(4)
-    plans = [MemberPlan(0, rows[2:], rows[:2]), MemberPlan(1, rows[:1], rows[1:3])]
+    plans = [MemberPlan(0, "cnn-lean", rows[2:], rows[:2]), MemberPlan(1, "cnn-lean", rows[:1], rows[1:3])]
     held_out = [np.array([[1, 0], [1, 0]], dtype=np.float32), np.array([[0, 1], [0, 1]], dtype=np.float32)]
     joined = join_out_of_fold(plans, held_out, count=4, classes=2)
     assert joined[:3].tolist() == [[1, 0], [0.5, 0.5], [0, 1]]

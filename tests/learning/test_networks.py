@@ -31,7 +31,7 @@ def test_cnn_medium_begins_as_chainer_does() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
-@pytest.mark.parametrize(("shape", "classes"), [((1, 28, 28), 10), ((3, 40, 24), 2), ((1, 64, 64), 1000)])
+@pytest.mark.parametrize(("shape", "classes"), [((1, 28, 28), 10), ((3, 40, 26), 2), ((1, 64, 64), 1000)])
 def test_a_network_takes_any_shape_and_number_of_classes(name: str, shape: tuple[int, int, int], classes: int) -> None:
     network = build_network(name, shape, classes, seeded()).eval()
     assert network(torch.rand(2, *shape)).shape == (2, classes)

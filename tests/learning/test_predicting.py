@@ -9,6 +9,7 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.engine import Engine
 from hitofude.learning.networks import NETWORKS, build_network, images_from_bytes
 from hitofude.learning.predicting import predict_probabilities
+from hitofude.recipe import ViewsRecipe
 
 each_network = pytest.mark.parametrize("name", sorted(NETWORKS))
 
@@ -78,6 +79,27 @@ def test_two_predictions_are_the_same_bit_by_bit(name: str, images: torch.Tensor
 @each_network
 def test_no_images_have_no_probabilities(name: str, images: torch.Tensor, engine: Engine) -> None:
     assert predict_probabilities(trained_like(name), images[:0], engine).shape == (0, 10)
+
+
+@each_network
+def test_shifted_views_are_the_mean_of_five_predictions(name: str, images: torch.Tensor, engine: Engine) -> None:
+    network = trained_like(name)
+    views = [images, *(images.roll(shift, dims=(2, 3)) for shift in ((2, 0), (-2, 0), (0, 2), (0, -2)))]
+    for view, edge in zip(views[1:], (np.s_[:2, :], np.s_[-2:, :], np.s_[:, :2], np.s_[:, -2:]), strict=True):
+        view[:, :, edge[0], edge[1]] = 0
+    expected = np.mean([predict_probabilities(network, view, engine) for view in views], axis=0)
+    found = predict_probabilities(network, images, engine, views=ViewsRecipe(shift=2))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_only_unclear_images_are_seen_again(images: torch.Tensor, engine: Engine) -> None:
+    network = trained_like("cnn-lean")
+    once = predict_probabilities(network, images, engine)
+    limit = float(np.median(once.max(axis=1)))
+    found = predict_probabilities(network, images, engine, views=ViewsRecipe(shift=1, below=limit))
+    clear = once.max(axis=1) >= limit
+    assert np.array_equal(found[clear], once[clear])
+    assert (found[~clear] != once[~clear]).any(axis=1).mean() > 0.9
 
 
 @each_network

@@ -76,9 +76,10 @@ def test_the_order_of_members_does_not_matter(
 
 
 def test_the_error_of_a_worker_arrives_as_its_kind(job: EnsembleJob, tmp_path: Path) -> None:
-    recipe = job.recipe.with_settings({"network.name": "cnn-medium", "optimizer.learning_rate": 1e30})
+    recipe = job.recipe.with_settings({"optimizer.name": "adam", "optimizer.learning_rate": 1e30})
+    plans = tuple(replace(plan, network="cnn-medium") for plan in job.plans)
     with pytest.raises(DivergedError, match=r"epoch 1, batch \d+, learning rate"):
-        run_members(replace(job, recipe=recipe, folder=tmp_path), 2, Listener())
+        run_members(replace(job, recipe=recipe, plans=plans, folder=tmp_path), 2, Listener())
 
 
 @has_proc
@@ -97,6 +98,7 @@ def test_a_worker_that_the_system_kills_is_explained_and_the_others_end(job: Ens
 @has_proc
 def test_no_worker_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hitofude", "run", "--run", str(tmp_path / "run"), "--workers", "2"]
+    command += ["--set", "schedule.epochs=20", "--set", "schedule.minimum_steps=0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
         wait_for_line(run, " 1/20 ")
         workers = [int(pid) for pid in Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()]

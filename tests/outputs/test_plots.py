@@ -1,5 +1,6 @@
 """Pictures are drawn: their size is right, and the ink is where the data is."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,14 @@ def test_learning_curves_show_both_parts(plot: type, logs: list[EpochLog], tmp_p
     red, blue = pixels[..., 0] - pixels[..., 2], pixels[..., 2] - pixels[..., 0]
     assert (red > 100).sum() > 50, "the training curve"
     assert (blue > 100).sum() > 50, "the validation curve"
+
+
+def test_a_member_without_validation_rows_has_one_curve(tmp_path: Path) -> None:
+    logs = [replace(log, validation_loss=None, validation_accuracy=None) for log in LOGS]
+    for plot in (plot_loss, plot_accuracy):
+        plot(tmp_path / "curve.png", logs)
+        pixels = drawn(tmp_path / "curve.png")
+        assert (pixels[..., 0] - pixels[..., 2] > 100).sum() > 50
 
 
 def test_ink_is_dark_on_white(tmp_path: Path) -> None:

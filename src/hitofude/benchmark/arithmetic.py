@@ -27,6 +27,14 @@ def training_flops(network_name: str, image_shape: ImageShape, classes: int = 10
     return _flops_of_a_step(network, image_shape)
 
 
+def multiplications(network_name: str, image_shape: ImageShape, classes: int = 10) -> int:
+    """Multiply-accumulate operations of one image's prediction."""
+    network = build_network(network_name, image_shape, classes, torch.Generator()).eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.zeros(1, *image_shape))
+    return int(counter.get_total_flops()) // 2
+
+
 def synchronize(device: torch.device) -> None:
     """Wait until the device has done all that it was given."""
     if device.type == "cuda":

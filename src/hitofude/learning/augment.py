@@ -1,13 +1,15 @@
-"""Random affine maps of whole batches, on the device where the images are.
+"""Random transformations of whole batches, on the device where the images are.
 
-The tutorial transforms one image at a time with scikit-image; here an epoch's maps are drawn at once, as one
-small tensor, and a batch is warped by one `grid_sample`.
+The tutorial transforms one image at a time with scikit-image; here an epoch's transformations are drawn at once,
+as small tensors, and a batch is warped by one `grid_sample`.
 
 A map is a 2×3 matrix that takes a pixel of the result, as (x, y, 1), to the place in the original that it is
 read from, as `skimage.transform.warp(image, AffineTransform(...))` has it; pixel centres are whole numbers.
 """
 
 import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,8 +18,47 @@ from torch.nn import functional
 from hitofude.recipe import AugmentRecipe
 
 
+class Transforms(NamedTuple):
+    """How each of N images is transformed."""
+
+    maps: Tensor  # (N, 2, 3) float32
+    displacements: Tensor | None = None  # (N, 2, knots, knots) float32, pixels in x and y, added to the map
+    erased: Tensor | None = None  # (N, 4) int64: first and past the last row, first and past the last column
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Transforms":
+        """Those with every tensor changed."""
+        maps, *others = self
+        return Transforms(change(maps), *(None if values is None else change(values) for values in others))
+
+    def to(self, device: torch.device) -> "Transforms":
+        return self.each(lambda values: values.to(device))
+
+    def split(self, size: int) -> Iterator["Transforms"]:
+        """Those of the first `size` images, of the next, and so on."""
+        for start in range(0, len(self.maps), size):
+            yield self.each(lambda values, start=start: values[start : start + size])  # type: ignore[misc]
+
+
+def draw_transforms(
+    count: int, recipe: AugmentRecipe, image_size: tuple[int, int], generator: torch.Generator
+) -> Transforms:
+    """Draw the transformations of `count` images of (H, W) pixels."""
+    maps = draw_maps(count, recipe, image_size, generator)
+    displacements = erased = None
+    untouched = torch.rand(count, generator=generator) >= recipe.rate
+    if recipe.min_crop < 1:
+        maps = _within(_draw_crops(count, recipe.min_crop, image_size, generator), maps)
+    maps = torch.where(untouched[:, None, None], torch.eye(2, 3), maps)
+    if recipe.elastic > 0:
+        knots = torch.randn(count, 2, recipe.elastic_knots, recipe.elastic_knots, generator=generator)
+        displacements = knots.mul_(recipe.elastic).masked_fill_(untouched[:, None, None, None], 0)
+    if recipe.erase_rate > 0:
+        erased = _draw_rectangles(count, recipe, image_size, generator)
+    return Transforms(maps, displacements, erased)
+
+
 def draw_maps(count: int, recipe: AugmentRecipe, image_size: tuple[int, int], generator: torch.Generator) -> Tensor:
-    """Draw (count, 2, 3) float32 maps; a share of 1 - rate of them is the identity.
+    """Draw (count, 2, 3) float32 affine maps, whatever the rate.
 
     image_size: (H, W) in pixels; it matters only for maps about the centre.
     """
@@ -35,10 +76,7 @@ def draw_maps(count: int, recipe: AugmentRecipe, image_size: tuple[int, int], ge
         shear=uniform(-max_shear, max_shear),
         translation=torch.stack([whole_pixels(recipe.max_translation) for _ in "xy"], dim=1),
     )
-    if recipe.about == "center":
-        maps = about_center(maps, image_size)
-    untouched = torch.rand(count, generator=generator) >= recipe.rate
-    return torch.where(untouched[:, None, None], torch.eye(2, 3), maps)
+    return about_center(maps, image_size) if recipe.about == "center" else maps
 
 
 def affine_maps(scale: Tensor, rotation: Tensor, shear: Tensor, translation: Tensor) -> Tensor:
@@ -65,28 +103,96 @@ def about_center(maps: Tensor, image_size: tuple[int, int]) -> Tensor:
     return torch.cat([linear, (translation + center - linear @ center)[:, :, None]], dim=2)
 
 
-def warp(images: Tensor, maps: Tensor, *, some_untouched: bool = True) -> Tensor:
-    """Warp each image by its map: bilinear, black outside; where the map is the identity the image stays as it is.
+def transform(images: Tensor, transforms: Transforms, recipe: AugmentRecipe) -> Tensor:
+    """Warp each image and erase from it, as drawn.
 
-    images: (N, C, H, W) float; maps: (N, 2, 3) float32 on the same device. some_untouched: False where no map is
-    the identity, which saves looking for it. Returns the shape of images.
+    images: (N, C, H, W) float; transforms: of N images, on the same device, drawn by this recipe.
+    """
+    warped = warp(images, transforms.maps, transforms.displacements, some_untouched=recipe.rate < 1)
+    return warped if transforms.erased is None else erase(warped, transforms.erased)
+
+
+def warp(
+    images: Tensor,
+    maps: Tensor,
+    displacements: Tensor | None = None,
+    *,
+    some_untouched: bool = True,
+) -> Tensor:
+    """Warp each image by its map and displacements: bilinear, black outside; where both do nothing it stays as it is.
+
+    images: (N, C, H, W) float; maps: (N, 2, 3) float32 on the same device; displacements: (N, 2, K, K) float32, in
+    pixels of x and y at K×K knots over the image, smooth between them (P. Y. Simard et al. 2003,
+    doi:10.1109/ICDAR.2003.1227801, with knots in place of a Gaussian filter). some_untouched: False where every
+    image is moved, which saves looking for those that are not. Returns the shape of images.
     """
     grid = _sampling_grid(maps, *images.shape[2:])
+    if displacements is not None:
+        grid = grid + _smooth(displacements, *images.shape[2:])
     warped = functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
     if not some_untouched:
         return warped
-    is_identity = (maps == torch.eye(2, 3, device=maps.device)).all(dim=2).all(dim=1)
+    is_identity = (maps == torch.eye(2, 3, device=maps.device)).flatten(1).all(dim=1)
+    if displacements is not None:
+        is_identity &= (displacements == 0).flatten(1).all(dim=1)
     return torch.where(is_identity[:, None, None, None], images, warped)
 
 
+def erase(images: Tensor, rectangles: Tensor) -> Tensor:
+    """Blacken a rectangle of each image (Z. Zhong et al. 2017, arXiv:1708.04896).
+
+    images: (N, C, H, W); rectangles: (N, 4) int64, the first and past the last row, the same of the columns.
+    """
+    top, bottom, left, right = rectangles.unsqueeze(2).unbind(dim=1)
+    rows, columns = (torch.arange(size, device=images.device) for size in images.shape[2:])
+    within_rows, within_columns = (rows >= top) & (rows < bottom), (columns >= left) & (columns < right)
+    return images.masked_fill((within_rows[:, :, None] & within_columns[:, None, :])[:, None], 0)
+
+
 def augment(images: Tensor, recipe: AugmentRecipe, generator: torch.Generator) -> Tensor:
-    """Draw a map for each image, and warp it.
+    """Draw a transformation of each image, and apply it.
 
     images: (N, C, H, W) float, any device; generator: a CPU generator.
     """
     height, width = images.shape[2:]
-    maps = draw_maps(len(images), recipe, (height, width), generator).to(images.device)
-    return warp(images, maps, some_untouched=recipe.rate < 1)
+    transforms = draw_transforms(len(images), recipe, (height, width), generator)
+    return transform(images, transforms.to(images.device), recipe)
+
+
+def _draw_crops(count: int, least: float, image_size: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """(count, 2, 3) maps that blow up a window of the image, its sides drawn apart, to the whole."""
+    share = least + (1 - least) * torch.rand(count, 2, generator=generator)
+    height, width = image_size
+    start = (1 - share) * torch.rand(count, 2, generator=generator) * torch.tensor([width - 1, height - 1])
+    return torch.cat([torch.diag_embed(share), start[:, :, None]], dim=2)
+
+
+def _within(first: Tensor, second: Tensor) -> Tensor:
+    """(N, 2, 3) the maps that read from the result of the first as the second do."""
+    linear = first[:, :, :2] @ second
+    return torch.cat([linear[:, :, :2], linear[:, :, 2:] + first[:, :, 2:]], dim=2)
+
+
+def _draw_rectangles(
+    count: int, recipe: AugmentRecipe, image_size: tuple[int, int], generator: torch.Generator
+) -> Tensor:
+    """(count, 4) rectangles up to the recipe's share of the image; empty for images that are not erased."""
+    share = recipe.max_erased * torch.rand(count, generator=generator)
+    share[torch.rand(count, generator=generator) >= recipe.erase_rate] = 0
+    stretch = 0.5 * 4 ** torch.rand(count, generator=generator)  # height against width: 1/2 to 2
+    sides = torch.stack([(share * stretch).sqrt(), (share / stretch).sqrt()], dim=1).clamp(max=1)
+    pixels = (sides * torch.tensor(image_size)).round().long()
+    room = torch.tensor(image_size) - pixels + 1
+    start = (room * torch.rand(count, 2, generator=generator)).long()
+    return torch.stack([start, start + pixels], dim=2).flatten(1)
+
+
+def _smooth(displacements: Tensor, height: int, width: int) -> Tensor:
+    """(N, H, W, 2) displacements of every pixel, in the coordinates of `grid_sample`, from those of the knots."""
+    half = torch.tensor([max(width - 1, 1) / 2, max(height - 1, 1) / 2], device=displacements.device)
+    scaled = displacements / half[:, None, None]
+    size = (height, width)
+    return functional.interpolate(scaled, size, mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
 
 
 def _sampling_grid(maps: Tensor, height: int, width: int) -> Tensor:

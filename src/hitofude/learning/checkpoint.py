@@ -1,6 +1,6 @@
 """The durable state of one member: its epochs while it trains, its weights when it is done.
 
-    state-0007.safetensors   weights, buffers and the optimiser's state after epoch 7
+    state-0007.safetensors   weights, buffers, averaged weights and the optimiser's state after epoch 7
     state-0007.json          what it was made from, the epochs so far, the SHA-256 of the file above and of
                              itself; written last, so that a state counts only when both are whole
     weights.safetensors      the finished network
@@ -30,6 +30,9 @@ FORMAT_VERSION = 1
 Origin = Mapping[str, str | int]
 """What a member is made from, by name: recipe, data, rows, versions. A state of another origin is not continued."""
 
+Networks = Mapping[str, nn.Module]
+"""What a training changes: the network, and its average where there is one."""
+
 
 @dataclass(frozen=True)
 class EpochLog:
@@ -39,8 +42,8 @@ class EpochLog:
     epoch: int
     train_loss: float
     train_accuracy: float
-    validation_loss: float
-    validation_accuracy: float
+    validation_loss: float | None  # None where the member learns from all rows
+    validation_accuracy: float | None
     learning_rate: float
     seconds: float
     images_per_second: float
@@ -74,16 +77,19 @@ class MemberFolder:
         return self.description_path.exists()
 
     def save_state(
-        self, network: nn.Module, optimizer: torch.optim.Optimizer, origin: Origin, epochs: list[EpochLog]
+        self, networks: Networks, optimizer: torch.optim.Optimizer, origin: Origin, epochs: list[EpochLog]
     ) -> None:
         """Keep the state after the last of `epochs`."""
-        content = save(_prefixed("network.", _tensors_of(network)) | _prefixed("optimizer.", _state_of(optimizer)))
-        name = self.path / f"state-{len(epochs):04d}"
-        _write_pair(name.with_suffix(".safetensors"), name.with_suffix(".json"), content, origin, epochs)
+        tensors = _prefixed("optimizer.", _state_of(optimizer))
+        for name, network in networks.items():
+            tensors |= _prefixed(f"{name}.", _tensors_of(network))
+        content = save(tensors)
+        state = self.path / f"state-{len(epochs):04d}"
+        _write_pair(state.with_suffix(".safetensors"), state.with_suffix(".json"), content, origin, epochs)
         self._remove_states(but=self._states()[-KEPT_STATES:])
 
-    def restore_state(self, network: nn.Module, optimizer: torch.optim.Optimizer, origin: Origin) -> list[EpochLog]:
-        """Put the newest whole state into network and optimizer; its epochs, or [] when there is no state.
+    def restore_state(self, networks: Networks, optimizer: torch.optim.Optimizer, origin: Origin) -> list[EpochLog]:
+        """Put the newest whole state into networks and optimizer; its epochs, or [] when there is no state.
 
         Raises RunFolderError when there are states and none is whole, or when they are of another origin.
         """
@@ -91,7 +97,8 @@ class MemberFolder:
         if state is None:
             return []
         _check_origin(state.origin, origin, self.path)
-        _load_network(network, _unprefixed("network.", state.tensors), self.path)
+        for name, network in networks.items():
+            _load_network(network, _unprefixed(f"{name}.", state.tensors), self.path)
         _load_optimizer(optimizer, _unprefixed("optimizer.", state.tensors))
         return state.epochs
 

@@ -4,14 +4,16 @@ A step of a small network is dozens of kernels, each of which takes longer to la
 launches them together (https://pytorch.org/blog/accelerating-pytorch-with-cuda-graphs).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
-Step = Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]]
-"""Rows (B,) and maps (B, 2, 3) or None → mean loss () and number of hits ()."""
+from hitofude.learning.augment import Transforms
+
+Step = Callable[[Tensor, Transforms | None], tuple[Tensor, Tensor]]
+"""Rows (B,) and how their images are transformed → mean loss () and number of hits ()."""
 
 WARM_UP_STEPS = 3
 
@@ -22,11 +24,11 @@ class GraphedStep:
     def __init__(self, graph: torch.cuda.CUDAGraph, inputs: list[Tensor], outputs: tuple[Tensor, Tensor]) -> None:
         self._graph, self._inputs, self._outputs = graph, inputs, outputs
 
-    def fits(self, rows: Tensor) -> bool:
-        return len(rows) == len(self._inputs[0])
+    def fits(self, rows: Tensor, transforms: Transforms | None) -> bool:
+        return [values.shape for values in _given(rows, transforms)] == [place.shape for place in self._inputs]
 
-    def __call__(self, rows: Tensor, maps: Tensor | None) -> tuple[Tensor, Tensor]:
-        for place, values in zip(self._inputs, _given(rows, maps), strict=True):
+    def __call__(self, rows: Tensor, transforms: Transforms | None) -> tuple[Tensor, Tensor]:
+        for place, values in zip(self._inputs, _given(rows, transforms), strict=True):
             place.copy_(values)
         self._graph.replay()
         loss, hits = self._outputs
@@ -34,55 +36,62 @@ class GraphedStep:
 
 
 def record(
-    step: Step, rows: Tensor, maps: Tensor | None, network: nn.Module, optimizer: torch.optim.Optimizer
+    step: Step,
+    rows: Tensor,
+    transforms: Transforms | None,
+    networks: Iterable[nn.Module],
+    optimizer: torch.optim.Optimizer,
 ) -> GraphedStep:
-    """Record a step on a batch like this one; network and optimizer are left as they were.
+    """Record a step on a batch like this one; networks and optimizer are left as they were.
 
     Raises RuntimeError where PyTorch cannot record it.
     """
-    inputs = [values.clone() for values in _given(rows, maps)]
-    arguments = (inputs[0], inputs[1] if maps is not None else None)
-    with leaving_unchanged(network, optimizer):
-        _warm_up(step, arguments)
+    rows = rows.clone()
+    if transforms is not None:
+        transforms = transforms.each(Tensor.clone)
+    with leaving_unchanged(networks, optimizer):
+        _warm_up(step, rows, transforms)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            outputs = step(*arguments)
-    return GraphedStep(graph, inputs, outputs)
+            outputs = step(rows, transforms)
+    return GraphedStep(graph, _given(rows, transforms), outputs)
 
 
 @contextmanager
-def leaving_unchanged(network: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+def leaving_unchanged(networks: Iterable[nn.Module], optimizer: torch.optim.Optimizer) -> Iterator[None]:
     """Undo, in place, what steps within it did; what an optimizer makes at its first step is zero before it."""
-    before = {name: tensor.clone() for name, tensor in _state(network, optimizer)}
+    networks = list(networks)
+    before = {name: tensor.clone() for name, tensor in _state(networks, optimizer)}
     try:
         yield
     finally:
         with torch.no_grad():
-            for name, tensor in _state(network, optimizer):
+            for name, tensor in _state(networks, optimizer):
                 if name in before:
                     tensor.copy_(before[name])
                 else:
                     tensor.zero_()
 
 
-def _warm_up(step: Step, arguments: tuple[Tensor, Tensor | None]) -> None:
+def _warm_up(step: Step, rows: Tensor, transforms: Transforms | None) -> None:
     """Let libraries choose and allocate what they need, on a stream of its own, as recording wants it."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(WARM_UP_STEPS):
-            step(*arguments)
+            step(rows, transforms)
     torch.cuda.current_stream().wait_stream(stream)
 
 
-def _given(rows: Tensor, maps: Tensor | None) -> list[Tensor]:
-    return [rows] if maps is None else [rows, maps]
+def _given(rows: Tensor, transforms: Transforms | None) -> list[Tensor]:
+    return [rows, *(values for values in transforms or () if values is not None)]
 
 
-def _state(network: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
+def _state(networks: Iterable[nn.Module], optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
     """All that a step changes, by name: `state_dict` makes new tensors of the same memory at each call."""
-    for name, tensor in network.state_dict().items():
-        yield f"network.{name}", tensor
+    for number, network in enumerate(networks):
+        for name, tensor in network.state_dict().items():
+            yield f"network.{number}.{name}", tensor
     for index, values in optimizer.state_dict()["state"].items():
         for name, value in values.items():
             if isinstance(value, Tensor):

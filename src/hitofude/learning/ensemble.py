@@ -1,5 +1,6 @@
 """Many members as one: who trains on which rows, and what they predict together."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,29 +27,42 @@ class EnsembleProbabilities:
 
     out_of_fold: each training row's probabilities, the mean over the members that never saw it; NaN where
     every member saw it (`split = "holdout"`).
+    held_out: of each member, of its validation rows.
     """
 
     out_of_fold: NDArray[np.float32]  # (N, classes)
+    held_out: list[NDArray[np.float32]]  # each (len(validation_rows), classes)
     test: NDArray[np.float32] | None  # (members, N of the test set, classes)
 
 
 def plan_members(recipe: Recipe, image_set: ImageSet) -> list[MemberPlan]:
-    """Every member's rows, a pure function of recipe and labels.
+    """Every member's network and rows, a pure function of recipe and labels.
 
+    The folds of one repeat come one after the other, then those of the next, at last the members on all rows.
     Raises InputError when a class has fewer images than there are folds.
     """
-    labels = image_set.known_labels()
     _check_classes(image_set, recipe.ensemble)
-    if recipe.ensemble.split == "holdout":
-        rows = train_test_split(np.arange(len(labels)), test_size=recipe.ensemble.holdout, random_state=recipe.seed)
-        splits = [tuple(rows)]
-    else:
-        folds = StratifiedKFold(recipe.ensemble.folds, shuffle=True, random_state=recipe.seed)
-        splits = list(folds.split(np.zeros(len(labels)), labels))
+    labels, ensemble = image_set.known_labels(), recipe.ensemble
+    networks = itertools.cycle(ensemble.networks or [recipe.network.name])
+    parts = [(next(networks), _split(labels, ensemble, recipe.seed + repeat)) for repeat in range(ensemble.repeats)]
+    everything = (np.arange(len(labels)), np.arange(0))
+    parts += [(next(networks), [everything]) for _ in range(ensemble.all_rows)]
+    named = [(network, rows) for network, splits in parts for rows in splits]
     return [
-        MemberPlan(member, np.asarray(train, dtype=np.int64), np.asarray(validation, dtype=np.int64))
-        for member, (train, validation) in enumerate(splits)
+        MemberPlan(member, network, np.asarray(train, dtype=np.int64), np.asarray(validation, dtype=np.int64))
+        for member, (network, (train, validation)) in enumerate(named)
     ]
+
+
+def _split(
+    labels: NDArray[np.int64], ensemble: EnsembleRecipe, seed: int
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """The rows to learn from and to validate on, of each fold or of the one random split."""
+    if ensemble.split == "holdout":
+        train, validation = train_test_split(np.arange(len(labels)), test_size=ensemble.holdout, random_state=seed)
+        return [(train, validation)]
+    folds = StratifiedKFold(ensemble.folds, shuffle=True, random_state=seed)
+    return list(folds.split(np.zeros(len(labels)), labels))
 
 
 def train_ensemble(job: EnsembleJob, workers: int, observer: Observer) -> EnsembleProbabilities:
@@ -60,14 +74,17 @@ def train_ensemble(job: EnsembleJob, workers: int, observer: Observer) -> Ensemb
     held_out = [member.held_out for member in members]
     of_test = [member.test for member in members if member.test is not None]
     out_of_fold = join_out_of_fold(job.plans, held_out, len(job.train), len(job.train.classes))
-    return EnsembleProbabilities(out_of_fold, np.stack(of_test) if of_test else None)
+    return EnsembleProbabilities(out_of_fold, held_out, np.stack(of_test) if of_test else None)
 
 
 def load_members(
-    folders: Sequence[Path], network_name: str, image_shape: ImageShape, classes: int, engine: Engine
+    folders: Sequence[Path], networks: Sequence[str], image_shape: ImageShape, classes: int, engine: Engine
 ) -> list[nn.Module]:
-    """The finished networks in these folders. Raises RunFolderError when one is missing or damaged."""
-    return [load_member(MemberFolder(folder), network_name, image_shape, classes, engine) for folder in folders]
+    """The finished networks of these names in these folders. Raises RunFolderError when one is missing or damaged."""
+    return [
+        load_member(MemberFolder(folder), name, image_shape, classes, engine)
+        for folder, name in zip(folders, networks, strict=True)
+    ]
 
 
 def join_out_of_fold(

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from hitofude.errors import RunFolderError
 from hitofude.inputs.image_set import ImageSet
@@ -39,7 +40,7 @@ class EnsembleJob:
 class MemberProbabilities:
     """What one member says of the images that it never saw."""
 
-    held_out: NDArray[np.float32]  # (its validation rows, classes)
+    held_out: NDArray[np.float32]  # (its validation rows, classes); none where it learned from all
     test: NDArray[np.float32] | None  # (N of the test set, classes)
 
 
@@ -65,6 +66,9 @@ class MemberRunner:
             folder = MemberFolder(path, self._observer.warned)
             network = train_member(plan, self._data, job.recipe, engine, folder, self._observer)
             rows = torch.from_numpy(plan.validation_rows).to(engine.device)
-            held_out = predict_probabilities(network, self._data.images[rows], engine)
-            of_test = None if self._test is None else predict_probabilities(network, self._test, engine)
+            held_out = self._predict(network, self._data.images[rows])
+            of_test = None if self._test is None else self._predict(network, self._test)
         return MemberProbabilities(held_out, of_test)
+
+    def _predict(self, network: nn.Module, images: Tensor) -> NDArray[np.float32]:
+        return predict_probabilities(network, images, self._job.engine, views=self._job.recipe.views)

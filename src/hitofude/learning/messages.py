@@ -57,7 +57,7 @@ def pack_job(job: EnsembleJob) -> tuple[Message, Tensors]:
         "precision": job.engine.precision,
         "threads": job.engine.threads,
         "classes": job.train.classes,
-        "members": [plan.member for plan in job.plans],
+        "members": [{"member": plan.member, "network": plan.network} for plan in job.plans],
         "folder": str(job.folder.absolute()),
     }
     return message, tensors
@@ -68,8 +68,12 @@ def unpack_job(message: Message, tensors: Tensors) -> EnsembleJob:
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
     no_ids = np.array([], dtype=np.str_)
     plans = (
-        MemberPlan(member, arrays[f"{member}.train_rows"], arrays[f"{member}.validation_rows"])
-        for member in message["members"]
+        MemberPlan(
+            **named,
+            train_rows=arrays[f"{named['member']}.train_rows"],
+            validation_rows=arrays[f"{named['member']}.validation_rows"],
+        )
+        for named in message["members"]
     )
     test = arrays.get("test.images")
     return EnsembleJob(

@@ -35,7 +35,7 @@ def accuracy(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> Accurac
     return Accuracy(int((labels == predicted).sum()), len(labels))
 
 
-def wilson_interval(right: int, total: int, z: float = Z_95) -> tuple[float, float]:
+def wilson_interval(right: float, total: float, z: float = Z_95) -> tuple[float, float]:
     """The score interval of a share (E. B. Wilson 1927, doi:10.2307/2276774); within 0..1 whatever the counts."""
     share = right / total
     spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))

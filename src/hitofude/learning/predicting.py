@@ -11,27 +11,59 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 from torch.fx import GraphModule, symbolic_trace
+from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from hitofude.learning.engine import Engine
 from hitofude.learning.networks import images_from_bytes
+from hitofude.recipe import ViewsRecipe
 
 BATCH_SIZES = {"cpu": 128}
 """So few that the activations of 28×28 images stay near a processor's cache; see benchmarks/prediction.py."""
 BATCH_SIZE_ELSEWHERE = 4096
 
+ONE_VIEW = ViewsRecipe()
+
 
 def predict_probabilities(
-    network: nn.Module, images: torch.Tensor, engine: Engine, batch_size: int | None = None
+    network: nn.Module,
+    images: torch.Tensor,
+    engine: Engine,
+    batch_size: int | None = None,
+    views: ViewsRecipe = ONE_VIEW,
 ) -> NDArray[np.float32]:
     """(N, classes) probabilities, softmax over the logits; each row sums to one.
 
-    images: (N, C, H, W) uint8, any device. The network, which torch.fx must be able to trace, is left in
-    evaluation mode and otherwise as it was. On the CPU the engine's threads each take whole batches, which wastes
-    no time on waiting for each other, and makes the bits independent of their number.
+    images: (N, C, H, W) uint8, any device. views: which images are seen shifted too, and their probabilities
+    averaged. The network, which torch.fx must be able to trace, is left in evaluation mode and otherwise as it was.
+    On the CPU the engine's threads each take whole batches, which wastes no time on waiting for each other, and
+    makes the bits independent of their number.
     """
     folded = _fold(network.eval())
-    batches = images.split(batch_size or BATCH_SIZES.get(engine.device.type, BATCH_SIZE_ELSEWHERE))
+    size = batch_size or BATCH_SIZES.get(engine.device.type, BATCH_SIZE_ELSEWHERE)
+    probabilities = _predict(folded, images, engine, size)
+    if views.shift > 0:
+        unclear = (probabilities.amax(dim=1) < views.below).nonzero().flatten()
+        seen = [
+            _predict(folded, view, engine, size) for view in shifted(images[unclear.to(images.device)], views.shift)
+        ]
+        probabilities[unclear] = torch.stack([probabilities[unclear], *seen]).mean(dim=0)
+    return probabilities.numpy()
+
+
+def shifted(images: torch.Tensor, pixels: int) -> Iterator[torch.Tensor]:
+    """The images moved up, down, left and right, with black behind them.
+
+    images: (N, C, H, W); pixels: from 0 up.
+    """
+    height, width = images.shape[2:]
+    padded = functional.pad(images, (pixels, pixels, pixels, pixels))
+    for top, left in ((2 * pixels, pixels), (0, pixels), (pixels, 2 * pixels), (pixels, 0)):
+        yield padded[:, :, top : top + height, left : left + width]
+
+
+def _predict(folded: GraphModule, images: torch.Tensor, engine: Engine, batch_size: int) -> torch.Tensor:
+    """(N, classes) probabilities on the CPU."""
 
     def predict(batch: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode(), engine.autocast():
@@ -39,10 +71,11 @@ def predict_probabilities(
             logits: torch.Tensor = folded(pixels)
             return logits.float().softmax(dim=1)
 
+    batches = images.split(batch_size)
     if engine.device.type != "cpu":
-        return torch.cat([predict(batch) for batch in batches]).cpu().numpy()
+        return torch.cat([predict(batch) for batch in batches]).cpu()
     with _single_threads(engine.threads) as pool:
-        return torch.cat(list(pool.map(predict, batches))).numpy()
+        return torch.cat(list(pool.map(predict, batches)))
 
 
 @contextmanager

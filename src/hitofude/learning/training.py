@@ -5,8 +5,8 @@ device; losses and hits stay there until its end. Each epoch ends with a durable
 """
 
 import hashlib
-import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,24 +18,31 @@ from torch.nn import functional
 
 from hitofude.errors import DivergedError
 from hitofude.inputs.image_set import ImageSet
-from hitofude.learning.augment import draw_maps, warp
+from hitofude.learning.augment import Transforms, draw_transforms, transform
+from hitofude.learning.averaging import WeightAverage
 from hitofude.learning.checkpoint import EpochLog, MemberFolder, Origin
 from hitofude.learning.cuda_graph import GraphedStep, record
 from hitofude.learning.engine import Engine, describe_arithmetic
 from hitofude.learning.metrics import accuracy, cross_entropy
 from hitofude.learning.networks import ImageShape, build_network, images_from_bytes
+from hitofude.learning.optimizers import make_optimizer
 from hitofude.learning.predicting import predict_probabilities
-from hitofude.learning.randomness import generator_for
-from hitofude.recipe import OptimizerRecipe, Recipe, ScheduleRecipe
+from hitofude.learning.randomness import generator_for, seed_for, seeding_dropout
+from hitofude.learning.schedule import count_epochs, learning_rate_at
+from hitofude.recipe import Recipe
+
+BATCHES_FOR_STATISTICS = 100
+"""So many batches tell the batch-norm statistics of averaged weights."""
 
 
 @dataclass(frozen=True, eq=False)
 class MemberPlan:
-    """Which rows a member learns from, and which it is validated on."""
+    """What a member is, which rows it learns from, and which it is validated on."""
 
     member: int
+    network: str
     train_rows: NDArray[np.int64]
-    validation_rows: NDArray[np.int64]
+    validation_rows: NDArray[np.int64]  # empty where it learns from all
 
 
 class Observer(Protocol):
@@ -83,18 +90,18 @@ def train_member(
     """
     origin = describe_origin(plan, data, recipe, engine)
     if folder.is_finished:
-        return load_member(folder, recipe.network.name, data.image_shape, data.classes, engine, origin)
+        return load_member(folder, plan.network, data.image_shape, data.classes, engine, origin)
     generator = generator_for(recipe.seed, plan.member, 0, "weights")
-    network = build_network(recipe.network.name, data.image_shape, data.classes, generator)
+    network = build_network(plan.network, data.image_shape, data.classes, generator)
     trainer = Trainer(plan, data, recipe, engine, _on_device(network, engine))
-    logs = folder.restore_state(trainer.network, trainer.optimizer, origin)
+    logs = folder.restore_state(trainer.networks, trainer.optimizer, origin)
     observer.member_started(plan.member, trainer.epochs, len(logs))
     for epoch in range(len(logs) + 1, trainer.epochs + 1):
         logs.append(trainer.run_epoch(epoch, observer))
-        folder.save_state(trainer.network, trainer.optimizer, origin, logs)
+        folder.save_state(trainer.networks, trainer.optimizer, origin, logs)
         observer.epoch_finished(logs[-1])
-    folder.finish(trainer.network, origin, logs)
-    return trainer.network
+    folder.finish(trainer.result, origin, logs)
+    return trainer.result
 
 
 def load_member(
@@ -114,44 +121,6 @@ def load_member(
     return _on_device(network, engine)
 
 
-def make_optimizer(network: nn.Module, recipe: OptimizerRecipe) -> torch.optim.Optimizer:
-    """Adam (Kingma & Ba 2015), or with decoupled weight decay AdamW (Loshchilov & Hutter 2019).
-
-    On CUDA the learning rate is a tensor there, so that a recorded step sees its changes.
-    """
-    kind = torch.optim.AdamW if recipe.name == "adamw" else torch.optim.Adam
-    device = next(network.parameters()).device
-    on_cuda = device.type == "cuda"
-    learning_rate = torch.tensor(recipe.learning_rate, device=device) if on_cuda else recipe.learning_rate
-    return kind(
-        network.parameters(),
-        lr=learning_rate,
-        weight_decay=recipe.weight_decay,
-        fused=device.type in ("cpu", "cuda") or None,
-        capturable=on_cuda,
-    )
-
-
-def count_epochs(schedule: ScheduleRecipe, batch_size: int, rows: int) -> int:
-    """The recipe's epochs, or as many as give its least number of steps."""
-    return max(schedule.epochs, math.ceil(schedule.minimum_steps / math.ceil(rows / batch_size)))
-
-
-def learning_rate_at(schedule: ScheduleRecipe, highest: float, progress: float, epochs_done: int) -> float:
-    """The learning rate of a step.
-
-    progress: the share of the training's steps already made, 0 ≤ progress < 1. `one-cycle` rises linearly for
-    the warm-up and then falls linearly to zero (L. N. Smith 2018, arXiv:1803.09820).
-    """
-    if schedule.name == "step":
-        return highest * schedule.factor ** sum(epochs_done >= milestone for milestone in schedule.milestones)
-    if schedule.name == "one-cycle":
-        falling = (1 - progress) / (1 - schedule.warmup) if schedule.warmup < 1 else 1.0
-        rising = progress / schedule.warmup if schedule.warmup > 0 else 1.0
-        return highest * min(rising, falling)
-    return highest
-
-
 class Trainer:
     """A network on the engine's device, its optimizer, and the way through an epoch."""
 
@@ -160,18 +129,33 @@ class Trainer:
     ) -> None:
         self.plan, self.data, self.recipe, self.engine, self.network = plan, data, recipe, engine, network
         self.optimizer = make_optimizer(network, recipe.optimizer)
+        self.average = WeightAverage(network, recipe.averaging.decay) if recipe.averaging.decay > 0 else None
         self.epochs = count_epochs(recipe.schedule, recipe.optimizer.batch_size, len(plan.train_rows))
         self.learning_rate = recipe.optimizer.learning_rate
+        self._watched = _choose_watched(plan, recipe)
         self._graphed: GraphedStep | None = None
         self._may_record = engine.device.type == "cuda"
+
+    @property
+    def result(self) -> nn.Module:
+        """What validates and predicts: the averaged network where there is one."""
+        return self.network if self.average is None else self.average.network
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """All that belongs to the state of the training, by name."""
+        return {"network": self.network} | ({} if self.average is None else {"averaged": self.average.network})
 
     def run_epoch(self, epoch: int, observer: Observer) -> EpochLog:
         """Train on every row of the member once, then validate."""
         started = time.perf_counter()
         count = len(self.plan.train_rows)
-        losses, hits = self._train(epoch, observer)
+        with seeding_dropout(seed_for(self.recipe.seed, self.plan.member, epoch, "dropout"), self.engine.device):
+            losses, hits = self._train(epoch, observer)
         train_accuracy = hits.sum().item() / count
         seconds = time.perf_counter() - started
+        if self.average is not None and epoch == self.epochs and self.recipe.averaging.batch_norm == "recomputed":
+            self.average.recompute_statistics(self._batches_for_statistics(epoch))
         validation_loss, validation_accuracy = self._validate()
         return EpochLog(
             member=self.plan.member,
@@ -191,58 +175,68 @@ class Trainer:
         batches = self.draw_batches(epoch)
         losses, hits = [], []
         self._record(*batches[0], observer)
-        for number, (rows, maps) in enumerate(batches):
+        for number, (rows, transforms) in enumerate(batches):
             self._set_learning_rate(epoch - 1, number / len(batches))
-            step = self._graphed if self._graphed is not None and self._graphed.fits(rows) else self.step
-            loss, hit = step(rows, maps)
+            step = self._graphed if self._graphed is not None and self._graphed.fits(rows, transforms) else self.step
+            loss, hit = step(rows, transforms)
             losses.append(loss * len(rows))
             hits.append(hit)
             observer.batch_finished(len(rows))
         self._check_finite(torch.stack(losses), epoch)
         return torch.stack(losses), torch.stack(hits)
 
-    def step(self, rows: Tensor, maps: Tensor | None) -> tuple[Tensor, Tensor]:
+    def step(self, rows: Tensor, transforms: Transforms | None) -> tuple[Tensor, Tensor]:
         """One step of the optimizer; the batch's mean loss and its number of hits, still on the device."""
         labels = self.data.labels[rows]
-        pixels = images_from_bytes(self.data.images[rows])
-        pixels = pixels if maps is None else warp(pixels, maps, some_untouched=self.recipe.augment.rate < 1)
         with self.engine.autocast():
-            logits = self.network(pixels.contiguous(memory_format=torch.channels_last)).float()
+            logits = self.network(self._pixels(rows, transforms)).float()
         loss = functional.cross_entropy(logits, labels, label_smoothing=self.recipe.optimizer.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
+        if self.average is not None:
+            self.average.update()
         return loss.detach(), (logits.detach().argmax(dim=1) == labels).sum()
 
-    def draw_batches(self, epoch: int) -> list[tuple[Tensor, Tensor | None]]:
-        """The epoch's batches: rows on the device, and the map of each image where there is augmentation."""
-        seed, member = self.recipe.seed, self.plan.member
+    def draw_batches(self, epoch: int) -> list[tuple[Tensor, Transforms | None]]:
+        """The epoch's batches: rows on the device, and how each image is transformed where any is."""
+        seed, member, recipe = self.recipe.seed, self.plan.member, self.recipe.augment
         count, size = len(self.plan.train_rows), self.recipe.optimizer.batch_size
         order = torch.randperm(count, generator=generator_for(seed, member, epoch, "shuffle"))
         rows = torch.from_numpy(self.plan.train_rows)[order].to(self.engine.device).split(size)
-        if self.recipe.augment.rate == 0:
+        if (recipe.rate == 0 and recipe.erase_rate == 0) or epoch > self.epochs - recipe.untouched_epochs:
             return [(batch, None) for batch in rows]
         generator = generator_for(seed, member, epoch, "augment")
-        maps = draw_maps(count, self.recipe.augment, self.data.image_shape[1:], generator)
-        return list(zip(rows, maps.to(self.engine.device).split(size), strict=True))
+        transforms = draw_transforms(count, recipe, self.data.image_shape[1:], generator)
+        return list(zip(rows, transforms.to(self.engine.device).split(size), strict=True))
+
+    def _pixels(self, rows: Tensor, transforms: Transforms | None) -> Tensor:
+        """(B, C, H, W) float32 0..1 the images of a batch, transformed."""
+        pixels = images_from_bytes(self.data.images[rows])
+        if transforms is not None:
+            pixels = transform(pixels, transforms, self.recipe.augment)
+        return pixels.contiguous(memory_format=torch.channels_last)
+
+    def _batches_for_statistics(self, epoch: int) -> Iterator[Tensor]:
+        for rows, transforms in self.draw_batches(epoch)[:BATCHES_FOR_STATISTICS]:
+            yield self._pixels(rows, transforms)
 
     def _set_learning_rate(self, epochs_done: int, share_of_epoch: float) -> None:
         progress = (epochs_done + share_of_epoch) / self.epochs
-        highest = self.recipe.optimizer.learning_rate
-        self.learning_rate = learning_rate_at(self.recipe.schedule, highest, progress, epochs_done)
-        for group in self.optimizer.param_groups:
+        for group in reversed(self.optimizer.param_groups):
+            self.learning_rate = learning_rate_at(self.recipe.schedule, group["highest"], progress, epochs_done)
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(self.learning_rate)
             else:
                 group["lr"] = self.learning_rate
 
-    def _record(self, rows: Tensor, maps: Tensor | None, observer: Observer) -> None:
+    def _record(self, rows: Tensor, transforms: Transforms | None, observer: Observer) -> None:
         """On CUDA, once: record the step, to launch it as a whole; where that fails, go on step by step."""
         if not self._may_record:
             return
         self._may_record = False
         try:
-            self._graphed = record(self.step, rows, maps, self.network, self.optimizer)
+            self._graphed = record(self.step, rows, transforms, self.networks.values(), self.optimizer)
         except RuntimeError as error:
             observer.warned(f"CUDA graphs cannot be used here, training goes on without them ({error}).")
 
@@ -256,13 +250,24 @@ class Trainer:
                 f"{self.recipe.optimizer.learning_rate:g}: --set optimizer.learning_rate=… --run NEW_FOLDER"
             )
 
-    def _validate(self) -> tuple[float, float]:
-        """Loss and accuracy on the validation rows, which are never transformed."""
-        rows = torch.from_numpy(self.plan.validation_rows).to(self.engine.device)
+    def _validate(self) -> tuple[float | None, float | None]:
+        """Loss and accuracy on the rows that are watched, which are never transformed; None where there are none."""
+        if not len(self._watched):
+            return None, None
+        rows = torch.from_numpy(self._watched).to(self.engine.device)
         labels = self.data.labels[rows].cpu().numpy()
-        probabilities = predict_probabilities(self.network, self.data.images[rows], self.engine)
+        probabilities = predict_probabilities(self.result, self.data.images[rows], self.engine)
         loss = float(cross_entropy(labels, probabilities).mean())
         return loss, accuracy(labels, probabilities.argmax(axis=1)).value
+
+
+def _choose_watched(plan: MemberPlan, recipe: Recipe) -> NDArray[np.int64]:
+    """The held-out rows that each epoch is validated on: all, or the recipe's seeded sample."""
+    rows, count = plan.validation_rows, recipe.schedule.validation_rows
+    if count is None or count >= len(rows):
+        return rows
+    order = torch.randperm(len(rows), generator=generator_for(recipe.seed, plan.member, 0, "watch"))
+    return np.sort(rows[order[:count].numpy()])
 
 
 def describe_origin(plan: MemberPlan, data: TrainingData, recipe: Recipe, engine: Engine) -> Origin:
@@ -270,7 +275,7 @@ def describe_origin(plan: MemberPlan, data: TrainingData, recipe: Recipe, engine
     rows = hashlib.sha256(np.concatenate([plan.train_rows, [-1], plan.validation_rows]).tobytes())
     return {
         "member": plan.member,
-        "network": recipe.network.name,
+        "network": plan.network,
         "train_rows": len(plan.train_rows),
         "validation_rows": len(plan.validation_rows),
         "rows_sha256": rows.hexdigest(),

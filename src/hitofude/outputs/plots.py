@@ -104,7 +104,7 @@ def _curves(logs: Sequence[EpochLog], train: str, validation: str, title: str) -
 def _accuracy_floor(logs: Sequence[EpochLog]) -> float:
     """Low enough for all but the first epoch, so that the end can be read."""
     later = [log for log in logs if log.epoch > 1] or list(logs)
-    lowest = min(min(log.train_accuracy, log.validation_accuracy) for log in later)
+    lowest = min(min(log.train_accuracy, log.validation_accuracy or 1.0) for log in later)
     return max(0.0, lowest - 0.1 * (1 - lowest) - 0.001)
 
 

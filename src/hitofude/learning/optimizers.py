@@ -1,0 +1,111 @@
+"""The optimizers, by name; those that PyTorch has are PyTorch's."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hitofude.recipe import OptimizerRecipe
+
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+"""The coefficients of K. Jordan 2024: singular values end near one, within 0.7 to 1.2, after few iterations."""
+
+
+def make_optimizer(network: nn.Module, recipe: OptimizerRecipe) -> torch.optim.Optimizer:
+    """Adam (Kingma & Ba 2015), AdamW (Loshchilov & Hutter 2019), SGD with Nesterov's momentum, or Muon.
+
+    Each group of parameters keeps the highest learning rate of its schedule as `highest`. On CUDA the learning rate
+    is a tensor there, so that a recorded step sees its changes.
+    """
+    device = next(network.parameters()).device
+    groups = _groups(network, recipe)
+    for group in groups:
+        highest = group["highest"]
+        group["lr"] = torch.tensor(highest, device=device) if device.type == "cuda" else highest
+    if recipe.name == "muon":
+        return Muon(groups, recipe.momentum, recipe.weight_decay)
+    fused = device.type in ("cpu", "cuda") or None
+    if recipe.name == "sgd":
+        return torch.optim.SGD(
+            groups,
+            momentum=recipe.momentum,
+            nesterov=recipe.momentum > 0,
+            weight_decay=recipe.weight_decay,
+            fused=fused,
+        )
+    kind = torch.optim.AdamW if recipe.name == "adamw" else torch.optim.Adam
+    return kind(groups, weight_decay=recipe.weight_decay, fused=fused, capturable=device.type == "cuda")
+
+
+def _groups(network: nn.Module, recipe: OptimizerRecipe) -> list[dict[str, Any]]:
+    """All parameters, or for Muon the filters apart from the rest."""
+    parameters = list(network.parameters())
+    if recipe.name != "muon":
+        return [{"params": parameters, "highest": recipe.learning_rate}]
+    groups = [
+        {"params": [values for values in parameters if values.ndim == 4], "highest": recipe.learning_rate},
+        {"params": [values for values in parameters if values.ndim != 4], "highest": recipe.other_learning_rate},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon for the filters of convolutions (K. Jordan 2024, kellerjordan.github.io/posts/muon), AdamW beside it.
+
+    A filter bank (out, in, h, w) is a matrix of `out` rows. Its step is the nearest orthogonal matrix to Nesterov's
+    momentum, and it is kept at the norm √out that it was initialised with. Nothing in a step waits for the device.
+    """
+
+    def __init__(self, groups: list[dict[str, Any]], momentum: float, weight_decay: float) -> None:
+        super().__init__(groups, {"momentum": momentum, "weight_decay": weight_decay, "betas": (0.9, 0.999)})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
+        """Change every parameter that has a gradient."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    change = self._step_filters if parameter.ndim == 4 else self._step_other
+                    change(parameter, parameter.grad, group)
+
+    def _step_filters(self, filters: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[filters]
+        if not state:
+            state["momentum"] = torch.zeros_like(filters)
+        velocity = state["momentum"].mul_(group["momentum"]).add_(gradient)
+        direction = gradient.add(velocity, alpha=group["momentum"])
+        step = orthogonalised(direction.reshape(len(filters), -1)).view(direction.shape)
+        filters.mul_(len(filters) ** 0.5 / filters.norm()).sub_(step * group["lr"])
+
+    def _step_other(self, values: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        """AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101)."""
+        state = self.state[values]
+        if not state:
+            state["step"] = torch.zeros((), device=values.device)
+            state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(values), torch.zeros_like(values)
+        first, second = group["betas"]
+        count = state["step"].add_(1)
+        mean = state["exp_avg"].lerp_(gradient, 1 - first) / (1 - first**count)
+        spread = (state["exp_avg_sq"].lerp_(gradient.square(), 1 - second) / (1 - second**count)).sqrt_()
+        values.sub_((mean / spread.add_(1e-8) + group["weight_decay"] * values) * group["lr"])
+
+
+def orthogonalised(matrix: Tensor, iterations: int = 5) -> Tensor:
+    """(rows, columns) float32 → about the nearest matrix with orthonormal rows or columns, whichever are fewer.
+
+    The iteration of Newton and Schulz on the matrix of inner products of the shorter side, which commutes with every
+    factor that it is multiplied with: much less work than on the whole matrix.
+    """
+    is_tall = matrix.shape[0] > matrix.shape[1]
+    wide = matrix.T if is_tall else matrix
+    wide = wide / (wide.norm() + 1e-7)
+    inner = wide @ wide.T
+    identity = torch.eye(len(inner), device=inner.device)
+    product = identity
+    first, third, fifth = NEWTON_SCHULZ
+    for _ in range(iterations):
+        factor = first * identity + third * inner + fifth * (inner @ inner)
+        product = factor @ product
+        inner = factor @ inner @ factor
+    found: Tensor = product @ wide
+    return found.T if is_tall else found
