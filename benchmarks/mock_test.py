@@ -1,0 +1,46 @@
+"""Does the estimate hold? 8,000 training rows become a test set that the run does not know the labels of.
+
+python benchmarks/mock_test.py digit-recognizer.zip --preset fast --run /tmp/mock-fast
+
+The rows are those that `benchmarks/ablation.py` leaves aside, so that no setting was chosen by them either.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+import hitofude
+from benchmarks.ablation import split_rows
+from hitofude.inputs.sources import Dataset, open_source
+from hitofude.learning.metrics import Accuracy, accuracy
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source")
+    parser.add_argument("--preset", default="fast")
+    parser.add_argument("--run", type=Path, required=True)
+    arguments = parser.parse_args()
+    images = open_source(arguments.source).train
+    train, validated, aside = split_rows(images)
+    known = images.take(np.sort(np.concatenate([train, validated])))
+    hidden = images.take(aside)
+    dataset = Dataset(f"{len(hidden)} rows aside", known, replace(hidden, labels=None))
+    result = hitofude.run(dataset, preset=arguments.preset, run=arguments.run)
+    print(result.describe())
+    assert result.test_probabilities is not None
+    print(verdict(result, accuracy(hidden.known_labels(), result.test_probabilities.argmax(axis=1))))
+
+
+def verdict(result: hitofude.RunResult, true: Accuracy) -> str:
+    """Whether the true score lies within the interval of the estimate."""
+    assert result.estimate is not None
+    low, high = result.estimate.interval
+    place = "within" if low <= true.value <= high else "OUTSIDE"
+    return f"true score of the rows aside: {true}, {place} the interval {low:.4f} to {high:.4f} of the estimate"
+
+
+if __name__ == "__main__":
+    main()
