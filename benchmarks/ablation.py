@@ -74,9 +74,10 @@ def main() -> None:
 
 
 def split_rows(images: ImageSet) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """The rows to train on, to validate on, and those that no choice ever sees."""
+    """The rows to train on, to validate on, and those that no choice ever sees: 8,000, of few images a fifth."""
     order = np.random.default_rng(ASIDE_SEED).permutation(len(images))
-    aside, rest = order[:ASIDE], order[ASIDE:]
+    count = min(ASIDE, len(images) // 5)
+    aside, rest = order[:count], order[count:]
     validated = round(len(rest) * VALIDATED)
     return np.sort(rest[validated:]), np.sort(rest[:validated]), np.sort(aside)
 

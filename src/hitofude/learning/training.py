@@ -6,7 +6,7 @@ device; losses and hits stay there until its end. Each epoch ends with a durable
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,6 +30,9 @@ from hitofude.learning.predicting import predict_probabilities
 from hitofude.learning.randomness import generator_for, seed_for, seeding_dropout
 from hitofude.learning.schedule import count_epochs, learning_rate_at
 from hitofude.recipe import Recipe
+
+Batch = tuple[Tensor, Transforms | None]
+"""Rows (B,) on the device, and how their images are transformed."""
 
 BATCHES_FOR_STATISTICS = 100
 """So many batches tell the batch-norm statistics of averaged weights."""
@@ -133,7 +136,7 @@ class Trainer:
         self.epochs = count_epochs(recipe.schedule, recipe.optimizer.batch_size, len(plan.train_rows))
         self.learning_rate = recipe.optimizer.learning_rate
         self._watched = _choose_watched(plan, recipe)
-        self._graphed: GraphedStep | None = None
+        self._graphs: dict[bool, GraphedStep] = {}  # by whether the images are transformed
         self._may_record = engine.device.type == "cuda"
 
     @property
@@ -150,8 +153,11 @@ class Trainer:
         """Train on every row of the member once, then validate."""
         started = time.perf_counter()
         count = len(self.plan.train_rows)
+        batches = self.draw_batches(epoch)
+        self.network.train()
+        self._record(*batches[0], observer)
         with seeding_dropout(seed_for(self.recipe.seed, self.plan.member, epoch, "dropout"), self.engine.device):
-            losses, hits = self._train(epoch, observer)
+            losses, hits = self._train(epoch, batches, observer)
         train_accuracy = hits.sum().item() / count
         seconds = time.perf_counter() - started
         if self.average is not None and epoch == self.epochs and self.recipe.averaging.batch_norm == "recomputed":
@@ -169,15 +175,13 @@ class Trainer:
             images_per_second=count / seconds,
         )
 
-    def _train(self, epoch: int, observer: Observer) -> tuple[Tensor, Tensor]:
+    def _train(self, epoch: int, batches: Sequence[Batch], observer: Observer) -> tuple[Tensor, Tensor]:
         """Every batch's summed loss and its number of hits."""
-        self.network.train()
-        batches = self.draw_batches(epoch)
         losses, hits = [], []
-        self._record(*batches[0], observer)
         for number, (rows, transforms) in enumerate(batches):
             self._set_learning_rate(epoch - 1, number / len(batches))
-            step = self._graphed if self._graphed is not None and self._graphed.fits(rows, transforms) else self.step
+            graph = self._graphs.get(transforms is not None)
+            step = graph if graph is not None and graph.fits(rows) else self.step
             loss, hit = step(rows, transforms)
             losses.append(loss * len(rows))
             hits.append(hit)
@@ -198,7 +202,7 @@ class Trainer:
             self.average.update()
         return loss.detach(), (logits.detach().argmax(dim=1) == labels).sum()
 
-    def draw_batches(self, epoch: int) -> list[tuple[Tensor, Transforms | None]]:
+    def draw_batches(self, epoch: int) -> list[Batch]:
         """The epoch's batches: rows on the device, and how each image is transformed where any is."""
         seed, member, recipe = self.recipe.seed, self.plan.member, self.recipe.augment
         count, size = len(self.plan.train_rows), self.recipe.optimizer.batch_size
@@ -231,13 +235,14 @@ class Trainer:
                 group["lr"] = self.learning_rate
 
     def _record(self, rows: Tensor, transforms: Transforms | None, observer: Observer) -> None:
-        """On CUDA, once: record the step, to launch it as a whole; where that fails, go on step by step."""
-        if not self._may_record:
+        """On CUDA, once a kind: record the step, to launch it as a whole; where that fails, go on step by step."""
+        if not self._may_record or (transforms is not None) in self._graphs:
             return
-        self._may_record = False
         try:
-            self._graphed = record(self.step, rows, transforms, self.networks.values(), self.optimizer)
+            graph = record(self.step, rows, transforms, self.networks.values(), self.optimizer)
+            self._graphs[transforms is not None] = graph
         except RuntimeError as error:
+            self._may_record = False
             observer.warned(f"CUDA graphs cannot be used here, training goes on without them ({error}).")
 
     def _check_finite(self, losses: Tensor, epoch: int) -> None:
