@@ -20,7 +20,9 @@ IMAGES = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 def test_images_are_read_gzipped_or_not(pack: type[bytes], tmp_path: Path) -> None:
     path = tmp_path / "images"
     path.write_bytes(pack(idx_bytes(IMAGES)))
-    assert np.array_equal(read_idx(path, 3), IMAGES)
+    found = read_idx(path, 3)
+    assert np.array_equal(found, IMAGES)
+    assert found.flags.writeable, "PyTorch warns of arrays that are not"
 
 
 @pytest.mark.parametrize(

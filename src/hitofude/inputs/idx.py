@@ -41,7 +41,9 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
             f"{path}: {len(content) - header} bytes of values, expected {math.prod(shape)} for {shape}. "
             "Fetch the file again."
         )
-    return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(shape)
+    return np.frombuffer(bytearray(content), dtype=np.uint8, offset=header).reshape(
+        shape
+    )  # writable, as PyTorch wants it
 
 
 def _content(path: Path) -> bytes:

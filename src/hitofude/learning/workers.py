@@ -202,12 +202,17 @@ def _started(job: EnsembleJob, workers: int, events: Events) -> Iterator[list[_W
             worker.close()
 
 
+KEEPING_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
+"""For glibc: memory that a step frees is kept for the next one. To fetch it anew took a tenth of the time."""
+
+
 def _environment(threads: int) -> dict[str, str]:
     """As ours, with its threads; this very package is found first, and nothing in the current folder."""
     package_root = str(Path(hitofude.__file__).parents[1])
     others = os.environ.get("PYTHONPATH")
     return (
         {"OMP_WAIT_POLICY": "PASSIVE"}
+        | KEEPING_MEMORY
         | os.environ
         | {
             "PYTHONPATH": os.pathsep.join([package_root, others] if others else [package_root]),
