@@ -227,7 +227,7 @@ class Trainer:
 
     def _set_learning_rate(self, epochs_done: int, share_of_epoch: float) -> None:
         progress = (epochs_done + share_of_epoch) / self.epochs
-        for group in reversed(self.optimizer.param_groups):
+        for group in reversed(self.optimizer.param_groups):  # the first group's is what the log shows
             self.learning_rate = learning_rate_at(self.recipe.schedule, group["highest"], progress, epochs_done)
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(self.learning_rate)
