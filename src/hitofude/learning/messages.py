@@ -20,11 +20,15 @@ Tensors = dict[str, Tensor]
 
 
 def send(stream: BinaryIO, message: Message, tensors: Tensors | None = None) -> None:
-    """Write a message whole. Raises BrokenPipeError when the other side has ended."""
-    content = b"" if not tensors else save({name: tensor.contiguous() for name, tensor in tensors.items()})
+    """Write a message whole; tensors may share memory. Raises BrokenPipeError when the other side has ended."""
+    content = b"" if not tensors else save({name: _copy(tensor) for name, tensor in tensors.items()})
     stream.write(json.dumps(message | {"bytes": len(content)}).encode() + b"\n")
     stream.write(content)
     stream.flush()
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    return tensor.clone(memory_format=torch.contiguous_format)  # safetensors refuses tensors that share memory
 
 
 def receive(stream: BinaryIO) -> tuple[Message, Tensors] | None:
