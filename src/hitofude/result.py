@@ -14,7 +14,6 @@ from hitofude.recipe import Recipe
 from hitofude.run_folder import RunFolder
 from hitofude.storage import read_npz
 
-_WHY = "what all members together gain where they disagree on the images to predict"
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +56,7 @@ class RunResult:
         facts = [(f"single {name}", str(accuracy)) for name, accuracy in summary.single.items()]
         facts.append(("out-of-fold accuracy", f"{summary.out_of_fold}, each row by members that never saw it"))
         if summary.estimate is not None:
-            facts.append(("expected test score", f"{summary.estimate}: {summary.estimate.gain:+.4f}, {_WHY}"))
+            facts.append(("expected test score", f"{summary.estimate}: {_explain(summary.estimate)}"))
         if summary.test is not None:
             facts.append(
                 ("test accuracy", f"{summary.test}; the source knows these labels, nothing was chosen by them")
@@ -75,6 +74,14 @@ class RunResult:
     @property
     def submission(self) -> Path | None:
         return self.folder.submission if self.folder.submission.exists() else None
+
+
+def _explain(estimate: Estimate) -> str:
+    harder = "easier" if estimate.ease > 0 else "harder"
+    return (
+        f"{estimate.gain:+.4f}, what all members together gain where they disagree on the images to predict; "
+        f"{estimate.ease:+.4f}, for these look {harder} than the training images"
+    )
 
 
 def load_result(path: RunFolder | str | Path) -> RunResult:

@@ -1,9 +1,11 @@
 """How good the whole ensemble will be on the test images, before anyone scores it.
 
 A training row is predicted by the few members that never saw it, a test image by all. So the out-of-fold accuracy is
-that of a part of the ensemble, and too low for the whole. What the whole gains is read off the test images, which need
-no labels for it: where a part and the whole answer differently, the gain is the calibrated probability of the whole's
-answer less that of the part's. No label of a test image is looked at, and nothing is chosen by it.
+that of a part of the ensemble, and too low for the whole. Two things are read off the test images, which need no labels
+for it. What the whole gains: where a part and the whole answer differently, the calibrated probability of the whole's
+answer less that of the part's. And whether the test images are harder than the training images: how much less sure,
+on average, the same parts are of them (difference of confidences, D. Guillory et al. 2021, arXiv:2107.03315). No label
+of a test image is looked at, and nothing is chosen by it.
 """
 
 import math
@@ -27,22 +29,24 @@ class Estimate:
     """Of the parts."""
     gain: float
     """What the whole ensemble adds."""
+    ease: float
+    """What the images to predict add, below zero where they are harder than the training images."""
     images: int
     """How many are to be predicted."""
 
     @property
     def value(self) -> float:
-        return min(1.0, self.out_of_fold.value + self.gain)
+        return min(1.0, max(0.0, self.out_of_fold.value + self.gain + self.ease))
 
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson's, of as many rows as give the chance of both draws, training rows and test images; half of the gain
-        is taken for the error of the gain.
+        is taken for the error of the gain, and half of the ease for its own.
         """
         rows = 1 / (1 / self.out_of_fold.total + 1 / self.images)
         low, high = wilson_interval(self.value * rows, rows)
-        of_gain = Z_95 * self.gain / 2
-        below, above = math.hypot(self.value - low, of_gain), math.hypot(high - self.value, of_gain)
+        of_gain, of_ease = Z_95 * self.gain / 2, Z_95 * self.ease / 2
+        below, above = (math.hypot(side, of_gain, of_ease) for side in (self.value - low, high - self.value))
         return max(0.0, self.value - below), min(1.0, self.value + above)
 
     def __str__(self) -> str:
@@ -62,20 +66,29 @@ def estimate_ensemble(
     never saw; members: (M, test images, classes).
     """
     known = ~np.isnan(out_of_fold[:, 0])
-    temperature = fit_temperature(labels[known], out_of_fold[known])
-    whole = members.mean(axis=0)
-    calibrated = with_temperature(whole, temperature)
-    best = calibrated.max(axis=1)
-    parts, weights = _parts(held_out, len(labels))
-    gains = [
-        (best - np.take_along_axis(calibrated, answer[:, None], axis=1)[:, 0]).mean()
-        for answer in (members[part].mean(axis=0).argmax(axis=1) for part in parts)
-    ]
+    labels, out_of_fold = labels[known], out_of_fold[known]
+    temperature = fit_temperature(labels, out_of_fold)
+    whole = with_temperature(members.mean(axis=0), temperature)
+    parts, rows = _parts(held_out, len(known))
+    found = [_compare(members[part].mean(axis=0), whole, temperature) for part in parts]
+    gain, sureness = np.average(found, axis=0, weights=rows)
     return Estimate(
-        accuracy(labels[known], out_of_fold[known].argmax(axis=1)),
-        float(np.average(gains, weights=weights)),
-        len(whole),
+        accuracy(labels, out_of_fold.argmax(axis=1)),
+        gain=float(gain),
+        ease=float(sureness) - _sureness(with_temperature(out_of_fold, temperature)),
+        images=len(whole),
     )
+
+
+def _compare(part: NDArray[np.float32], whole: NDArray[np.float32], temperature: float) -> tuple[float, float]:
+    """What the calibrated whole gains over a part of the ensemble, and how sure that part is when calibrated."""
+    of_part = np.take_along_axis(whole, part.argmax(axis=1)[:, None], axis=1)[:, 0]
+    return float((whole.max(axis=1) - of_part).mean()), _sureness(with_temperature(part, temperature))
+
+
+def _sureness(probabilities: NDArray[np.float32]) -> float:
+    """The mean probability of the likeliest class."""
+    return float(probabilities.max(axis=1).mean(dtype=np.float64))
 
 
 def _parts(held_out: Sequence[NDArray[np.int64]], count: int) -> tuple[list[NDArray[np.int64]], NDArray[np.int64]]:

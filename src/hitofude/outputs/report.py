@@ -9,7 +9,7 @@ from hitofude.learning.estimate import Estimate
 from hitofude.learning.metrics import Accuracy
 from hitofude.storage import read_json, write_json
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,16 @@ def _accuracy_from_json(content: dict[str, Any]) -> Accuracy:
 
 def _estimate_to_json(estimate: Estimate) -> dict[str, Any]:
     low, high = estimate.interval
-    return {"accuracy": estimate.value, "low": low, "high": high, "gain_over_out_of_fold": estimate.gain}
+    return {
+        "accuracy": estimate.value,
+        "low": low,
+        "high": high,
+        "gain_of_the_ensemble": estimate.gain,
+        "ease_of_the_images": estimate.ease,
+    }
 
 
 def _estimate_from_json(content: dict[str, Any]) -> Estimate:
-    return Estimate(content["out_of_fold"], content["estimate"]["gain_over_out_of_fold"], content["images_to_predict"])
+    estimate = content["estimate"]
+    gain, ease = estimate["gain_of_the_ensemble"], estimate["ease_of_the_images"]
+    return Estimate(content["out_of_fold"], gain, ease, content["images_to_predict"])
