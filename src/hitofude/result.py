@@ -15,7 +15,6 @@ from hitofude.run_folder import RunFolder
 from hitofude.storage import read_npz
 
 
-
 @dataclass(frozen=True, eq=False)
 class RunResult:
     """A finished run."""

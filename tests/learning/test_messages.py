@@ -27,7 +27,10 @@ def test_messages_arrive_whole_and_in_order() -> None:
 def test_tensors_of_a_message_may_share_memory() -> None:
     """As do the rows of several members that learn from all of them."""
     everything = torch.arange(6)
-    _, tensors = receive(io.BytesIO(sent(({}, {"6": everything, "7": everything, "even": everything[::2]})))) or ({}, {})
+    _, tensors = receive(io.BytesIO(sent(({}, {"6": everything, "7": everything, "even": everything[::2]})))) or (
+        {},
+        {},
+    )
     assert torch.equal(tensors["6"], tensors["7"]) and tensors["even"].tolist() == [0, 2, 4]
 
 

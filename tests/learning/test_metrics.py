@@ -2,9 +2,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn import metrics as sklearn_metrics
 from sklearn.metrics import log_loss
 
-from hitofude.learning.metrics import accuracy, cross_entropy, wilson_interval
+from hitofude.learning.metrics import (
+    accuracy,
+    agreement,
+    class_scores,
+    confusion_matrix,
+    cross_entropy,
+    mcnemar,
+    reliability,
+    wilson_interval,
+)
 
 
 def test_the_interval_is_wilsons() -> None:
@@ -35,3 +46,48 @@ def test_cross_entropy_is_scikit_learns_image_by_image() -> None:
 
 def test_a_probability_of_zero_costs_much_but_not_infinitely() -> None:
     assert np.isfinite(cross_entropy(np.array([0]), np.array([[0, 1]], dtype=np.float32))).all()
+
+
+@pytest.fixture
+def answered() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Labels of five classes and answers; the last class is never answered."""
+    generator = np.random.default_rng(0)
+    return generator.integers(0, 5, 400), generator.integers(0, 4, 400)
+
+
+def test_the_confusion_matrix_is_scikit_learns(answered: tuple[NDArray[np.int64], NDArray[np.int64]]) -> None:
+    assert np.array_equal(confusion_matrix(*answered, 5), sklearn_metrics.confusion_matrix(*answered))
+
+
+def test_the_scores_of_classes_are_scikit_learns(answered: tuple[NDArray[np.int64], NDArray[np.int64]]) -> None:
+    expected = sklearn_metrics.precision_recall_fscore_support(*answered, zero_division=0)
+    scores = class_scores(confusion_matrix(*answered, 5))
+    found = np.array([(score.precision, score.recall, score.f1, score.rows) for score in scores]).T
+    assert np.allclose(found, np.stack(expected))
+
+
+def test_right_answers_as_often_as_they_claim_are_calibrated() -> None:
+    generator = np.random.default_rng(0)
+    sure = generator.uniform(0.5, 1, 40_000)
+    labels = (generator.random(40_000) > sure).astype(np.int64)
+    probabilities = np.stack([sure, 1 - sure], axis=1).astype(np.float32)
+    assert reliability(labels, probabilities).expected_calibration_error < 0.01
+    assert reliability(1 - labels, probabilities).expected_calibration_error > 0.4
+
+
+def test_groups_hold_every_row_with_its_confidence_and_accuracy() -> None:
+    probabilities = np.array([[1.0, 0.0], [0.95, 0.05], [0.55, 0.45]], dtype=np.float32)
+    found = reliability(np.array([0, 1, 0]), probabilities)
+    assert found.rows == (0, 0, 0, 0, 0, 1, 0, 0, 0, 2)
+    assert found.confidence[9] == pytest.approx(0.975)
+    assert (found.accuracy[5], found.accuracy[9]) == (1.0, 0.5)
+
+
+def test_agreement_is_the_share_of_equal_answers() -> None:
+    assert agreement(np.array([[0, 1, 2, 2], [0, 1, 1, 1]])).tolist() == [[1, 0.5], [0.5, 1]]
+
+
+def test_mcnemar_is_the_exact_binomial_test_of_both_sides() -> None:
+    assert mcnemar(1, 9) == pytest.approx(2 * (1 + 10) / 2**10)
+    assert mcnemar(9, 1) == mcnemar(1, 9)
+    assert mcnemar(0, 0) == mcnemar(4, 4) == 1

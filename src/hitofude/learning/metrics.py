@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 Z_95 = 1.959963984540054
 
@@ -49,3 +50,79 @@ def cross_entropy(labels: NDArray[np.int64], probabilities: NDArray[np.float32])
     of_label = probabilities[np.arange(len(labels)), labels]
     losses: NDArray[np.float32] = -np.log(of_label.clip(min=np.finfo(np.float32).tiny))
     return losses
+
+
+def confusion_matrix(labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """(classes, classes) how many rows of each label, down, were given each answer, across. labels, predicted: (N,)."""
+    counts = np.bincount(labels * classes + predicted, minlength=classes * classes)
+    return counts.reshape(classes, classes)
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How well one class is told from the others; a share of nothing is 0."""
+
+    rows: int
+    """With this label."""
+    precision: float
+    """Of the rows given this answer, the share with this label."""
+    recall: float
+    """Of the rows with this label, the share given this answer."""
+
+    @property
+    def f1(self) -> float:
+        return 2 * self.precision * self.recall / (self.precision + self.recall or 1)
+
+
+def class_scores(confusion: NDArray[np.int64]) -> list[ClassScore]:
+    """Of each class, from its row and column of the confusion matrix."""
+    right, of_label, answered = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    return [
+        ClassScore(int(rows), int(hits) / max(int(answers), 1), int(hits) / max(int(rows), 1))
+        for hits, rows, answers in zip(right, of_label, answered, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Rows grouped by the probability of their answer: in a calibrated group it is the share of right answers."""
+
+    rows: tuple[int, ...]
+    """In each group; the groups part 0..1 evenly."""
+    confidence: tuple[float, ...]
+    """Their mean probability; 0 in an empty group."""
+    accuracy: tuple[float, ...]
+    """Their share of right answers; 0 in an empty group."""
+
+    @property
+    def expected_calibration_error(self) -> float:
+        """The mean distance of confidence and accuracy over all rows (M. Naeini et al. 2015)."""
+        groups = zip(self.rows, self.confidence, self.accuracy, strict=True)
+        return sum(rows * abs(confidence - right) for rows, confidence, right in groups) / sum(self.rows)
+
+
+def reliability(labels: NDArray[np.int64], probabilities: NDArray[np.float32], groups: int = 10) -> Reliability:
+    """labels: (N,), N ≥ 1; probabilities: (N, classes)."""
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    group = (confidence * groups).astype(np.int64).clip(max=groups - 1)
+    rows = np.bincount(group, minlength=groups)
+    right = np.bincount(group, weights=probabilities.argmax(axis=1) == labels, minlength=groups)
+    summed = np.bincount(group, weights=confidence, minlength=groups)
+    filled = rows.clip(min=1)
+    return Reliability(tuple(rows.tolist()), tuple((summed / filled).tolist()), tuple((right / filled).tolist()))
+
+
+def agreement(answers: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(members, members) the share of images on which two members agree. answers: (members, N), N ≥ 1."""
+    shares: NDArray[np.float64] = (answers[:, None] == answers[None]).mean(axis=2)
+    return shares
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """The probability of so uneven a split, or a more uneven one, were both equally good (Q. McNemar 1947, exact).
+
+    only_first: how many rows the first alone has right; only_second: the second alone.
+    """
+    if only_first + only_second == 0:
+        return 1.0
+    return float(binomtest(only_first, only_first + only_second).pvalue)

@@ -1,0 +1,68 @@
+"""Images that are there twice, against a comparison of every pair."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hitofude.inputs.duplicates import NEAR, find_duplicates
+from hitofude.inputs.image_set import ImageSet
+
+
+def with_images(digits: ImageSet, *more: NDArray[np.uint8]) -> ImageSet:
+    """The digits, and these images, with the first one's label, at the end."""
+    images = np.concatenate([digits.images, *(image[None] for image in more)])
+    labels = np.concatenate([digits.known_labels(), np.full(len(more), digits.known_labels()[0])])
+    return replace(digits, images=images, labels=labels, ids=np.arange(len(images)).astype(np.str_))
+
+
+def noisy(image: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
+    noise = np.random.default_rng(seed).integers(-5, 6, image.shape)
+    return (image.astype(np.int64) + noise).clip(0, 255).astype(np.uint8)
+
+
+def test_different_digits_are_no_duplicates(digits: ImageSet) -> None:
+    assert find_duplicates(digits) == []
+
+
+def test_the_same_image_is_found_with_the_first_of_its_kind(digits: ImageSet) -> None:
+    found = find_duplicates(with_images(digits, digits.images[7], digits.images[7]))
+    assert [(item.row, item.earlier_row, item.difference) for item in found] == [(300, 7, 0.0), (301, 7, 0.0)]
+
+
+@pytest.mark.parametrize("change", [lambda image: noisy(image, 0), lambda image: (image * 0.8).astype(np.uint8)])
+def test_a_noisy_or_darker_copy_is_near(digits: ImageSet, change) -> None:  # type: ignore[no-untyped-def]
+    copy = change(digits.images[40])
+    (found,) = find_duplicates(with_images(digits, copy))
+    assert (found.row, found.earlier_row) == (300, 40)
+    expected = np.sqrt(((copy.astype(float) - digits.images[40]) ** 2).mean())
+    assert found.difference == pytest.approx(expected)
+    assert found.difference > 0
+
+
+def test_the_nearest_is_that_of_a_comparison_of_all_pairs(digits: ImageSet) -> None:
+    copies = [noisy(digits.images[row], seed) for seed, row in enumerate([3, 3, 3, 90, 150])]
+    images = with_images(digits, *copies)
+    directions = images.images.reshape(len(images), -1).astype(float)
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    expected = []
+    for row in range(1, len(images)):
+        distances = np.linalg.norm(directions[:row] - directions[row], axis=1)
+        if distances.min() <= NEAR:
+            expected.append((row, int(distances.argmin())))
+    assert [(item.row, item.earlier_row) for item in find_duplicates(images)] == expected
+    assert len(expected) == 5
+
+
+def test_a_training_image_among_those_to_predict_is_a_leak(digits: ImageSet) -> None:
+    test = digits.take(np.array([250, 5]))
+    found = find_duplicates(digits.take(np.arange(200)), test)
+    assert [(item.part, item.row, item.earlier_part, item.earlier_row) for item in found] == [("test", 1, "train", 5)]
+    assert found[0].is_leak
+
+
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_black_images_are_the_same_and_few_are_enough(digits: ImageSet, count: int) -> None:
+    black = replace(digits.take(np.arange(count)), images=np.zeros((count, 1, 28, 28), dtype=np.uint8))
+    assert [(item.row, item.earlier_row) for item in find_duplicates(black)] == [(row, 0) for row in range(1, count)]

@@ -1,0 +1,60 @@
+"""Confident learning against cleanlab, on labels of which a known part is wrong."""
+
+import numpy as np
+import pytest
+from cleanlab.filter import find_label_issues as cleanlab_issues
+from numpy.typing import NDArray
+
+from hitofude.learning.label_issues import confidence_thresholds, find_label_issues
+
+CLASSES = 6
+
+
+def noisy(seed: int, rows: int = 3_000, share: float = 0.05) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Labels, a share of them wrong, and probabilities that lean to the true ones, less so in some classes."""
+    generator = np.random.default_rng(seed)
+    true = generator.integers(0, CLASSES, rows)
+    logits = (3 + true[:, None] / 2) * np.eye(CLASSES)[true] + generator.normal(0, 1.2, (rows, CLASSES))
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    wrong = generator.random(rows) < share
+    return np.where(wrong, (true + generator.integers(1, CLASSES, rows)) % CLASSES, true), probabilities.astype(
+        np.float32
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_set_and_ranking_are_cleanlabs(seed: int) -> None:
+    labels, probabilities = noisy(seed)
+    expected = cleanlab_issues(
+        labels, probabilities, filter_by="confident_learning", return_indices_ranked_by="self_confidence", n_jobs=1
+    )
+    assert len(expected) > 100
+    assert find_label_issues(labels, probabilities).rows.tolist() == expected.tolist()
+
+
+def test_the_score_is_the_probability_of_the_label_and_the_suggestion_another_class() -> None:
+    labels, probabilities = noisy(0)
+    issues = find_label_issues(labels, probabilities)
+    assert np.array_equal(issues.scores, probabilities[issues.rows, labels[issues.rows]])
+    assert (np.diff(issues.scores) >= 0).all()
+    assert (issues.suggested != labels[issues.rows]).all()
+
+
+def test_rows_that_every_member_saw_are_left_out() -> None:
+    labels, probabilities = noisy(1)
+    hidden = probabilities.copy()
+    hidden[::2] = np.nan
+    part = find_label_issues(labels[1::2], probabilities[1::2])
+    assert find_label_issues(labels, hidden).rows.tolist() == (2 * part.rows + 1).tolist()
+
+
+def test_labels_that_agree_with_sure_probabilities_are_no_issues() -> None:
+    labels = np.arange(30) % 3
+    assert len(find_label_issues(labels, np.eye(3, dtype=np.float32)[labels])) == 0
+
+
+def test_a_class_without_rows_is_never_suggested() -> None:
+    labels = np.array([0, 0, 1, 1])
+    probabilities = np.full((4, 3), 1 / 3, dtype=np.float32)
+    assert confidence_thresholds(labels, probabilities)[2] == np.inf
+    assert 2 not in find_label_issues(labels, probabilities).suggested
