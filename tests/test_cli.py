@@ -63,7 +63,13 @@ def test_help_answers_in_half_a_second() -> None:
     assert best < 0.5
 
 
-@pytest.mark.parametrize("command", ["run", "predict", "augment", "score", "bench", "data show", "data check"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run", "predict", "audit", "compare", "runs", "augment", "score", "networks", "bench", "data show",
+        "data check",
+    ],
+)  # fmt: skip
 def test_every_command_has_an_example_in_its_help(command: str, call: Call) -> None:
     code, out, _ = call(*command.split(), "--help")
     assert code == 0
@@ -98,6 +104,51 @@ def test_predict_writes_csv_npz_or_to_the_terminal(finished: Path, files: Path, 
     assert frame["label"].tolist() == submitted["Label"].tolist()
     with np.load(tmp_path / "p.npz") as arrays:
         assert arrays["probabilities"].shape == (100, 10)
+
+
+def test_calibrated_predictions_keep_their_labels(finished: Path, files: Path, call: Call, tmp_path: Path) -> None:
+    for name, more in (("as-is.csv", []), ("calibrated.csv", ["--calibrated"])):
+        assert call("predict", finished, files / "test.csv", "--out", tmp_path / name, *more)[0] == 0
+    as_is, calibrated = (pd.read_csv(tmp_path / name) for name in ("as-is.csv", "calibrated.csv"))
+    assert as_is["label"].tolist() == calibrated["label"].tolist()
+    assert not np.allclose(as_is["probability_0"], calibrated["probability_0"], atol=1e-3)
+
+
+def test_issues_that_were_found_can_be_dropped_or_relabelled(
+    finished: Path, files: Path, call: Call, tmp_path: Path
+) -> None:
+    listed = finished / "label_issues.csv"
+    count = len(pd.read_csv(listed))
+    assert count > 0
+    code, out, _ = call("run", files, "--drop-issues", listed, "--run", tmp_path / "dropped", *QUICK)
+    assert code == 0
+    assert f"{300 - count} images of 28x28" in out
+    code, out, _ = call("run", files, "--relabel-issues", listed, "--run", tmp_path / "relabelled", *QUICK)
+    assert code == 0
+    assert "300 images of 28x28" in out
+
+
+def test_an_audit_is_of_a_run_of_files_or_of_images(finished: Path, files: Path, call: Call, tmp_path: Path) -> None:
+    code, out, _ = call("audit", finished, "--source", files, "--out", tmp_path)
+    assert code == 0
+    assert "labels are probably wrong" in out
+    assert "0 images repeat an earlier one" in out
+    for name in ("label_issues.csv", "hardest.csv"):
+        assert (tmp_path / name).read_bytes() == (finished / name).read_bytes()
+    (tmp_path / "labels.csv").write_text("id,label\n1,0\n")
+    code, _, err = call("audit", "--labels", tmp_path / "labels.csv")
+    assert code == 2
+    assert "belong together" in err
+    assert call("audit")[0] == 2
+
+
+def test_runs_are_listed_and_compared(finished: Path, files: Path, call: Call, tmp_path: Path) -> None:
+    code, out, _ = call("runs", files)
+    assert code == 0
+    assert str(finished) in out
+    code, out, _ = call("compare", finished, finished, "--out", tmp_path / "differences.csv")
+    assert code == 0
+    assert "0 images written to" in out
 
 
 def test_score_compares_with_a_solution(finished: Path, files: Path, dataset: Dataset, call: Call) -> None:

@@ -12,8 +12,9 @@ import pytest
 import hitofude
 from hitofude.errors import InputError, RunFolderError
 from hitofude.inputs.sources import Dataset
+from hitofude.job import choose_rows
 from hitofude.outputs.report import read_report
-from hitofude.pipeline import choose_recipe, choose_rows, default_folder
+from hitofude.pipeline import choose_recipe, default_folder
 from hitofude.recipe import Recipe
 from hitofude.result import RunResult, load_result
 from hitofude.run_folder import RunFolder
@@ -39,7 +40,8 @@ def test_the_folder_holds_everything(finished: RunResult) -> None:
     names = {path.name for path in finished.folder.path.iterdir() if not path.name.startswith(".")}
     assert names == {
         "recipe.toml", "data.json", "environment.json", "log.jsonl", "loss.png", "accuracy.png", "network.dot",
-        "members", "oof.npz", "test_probabilities.npz", "submission.csv", "hardest.csv", "hardest.png", "report.json",
+        "members", "oof.npz", "test_probabilities.npz", "submission.csv", "hardest.csv", "hardest.png",
+        "label_issues.csv", "duplicates.csv", "report.html", "report.json",
     }  # fmt: skip
 
 

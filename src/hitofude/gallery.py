@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from hitofude.inputs.image_set import ImageSet, shuffled_evenly
 from hitofude.inputs.sources import Dataset
@@ -24,17 +25,23 @@ def draw_augmentation(
     path: Path, images: ImageSet, recipe: AugmentRecipe, count: int, versions: int, seed: int
 ) -> None:
     """Draw `count` originals with `versions` transformations of each beside it."""
-    originals = images.images[shuffled_evenly(images.known_labels(), seed)[:count]]
-    repeated = torch.from_numpy(originals).float().repeat_interleave(versions, dim=0)
-    transformed = augment(repeated, recipe, torch.Generator().manual_seed(seed))
+    originals, transformed = transformed_versions(images, recipe, count, versions, seed)
     title = (
         f"rate {recipe.rate:g}, scale {recipe.min_scale:g} to {recipe.max_scale:g}, "
         f"rotation ±{recipe.max_rotation:g}°, shear ±{recipe.max_shear:g}°, "
         f"translation ±{recipe.max_translation} px, about the {recipe.about}"
     )
-    plot_augmentation(
-        path, originals, transformed.numpy().reshape(len(originals), versions, *images.image_shape), title
-    )
+    plot_augmentation(path, originals, transformed, title)
+
+
+def transformed_versions(
+    images: ImageSet, recipe: AugmentRecipe, count: int, versions: int, seed: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Up to `count` originals (K, C, H, W), the classes as even as they allow, and (K, versions, C, H, W), 0..255."""
+    originals = images.images[shuffled_evenly(images.known_labels(), seed)[:count]]
+    repeated = torch.from_numpy(originals).float().repeat_interleave(versions, dim=0)
+    transformed = augment(repeated, recipe, torch.Generator().manual_seed(seed))
+    return originals, transformed.numpy().reshape(len(originals), versions, *images.image_shape)
 
 
 def describe_dataset(dataset: Dataset) -> str:

@@ -23,8 +23,10 @@ class RunResult:
     recipe: Recipe
     summary: RunSummary
     classes: tuple[str, ...]
+    ids: NDArray[np.str_]  # (N,) of the training rows
     labels: NDArray[np.int64]  # (N,) of the training rows, each an index into classes
     out_of_fold_probabilities: NDArray[np.float32]  # (N, classes), NaN in rows that every member saw
+    disagreement: NDArray[np.float32]  # (N,) share of those members that answers otherwise than their mean
     test_ids: NDArray[np.str_] | None  # (M,)
     member_probabilities: NDArray[np.float32] | None  # (members, M, classes)
 
@@ -64,11 +66,17 @@ class RunResult:
         facts.append(("training time", f"{minutes} min {seconds} s, all members together"))
         if self.submission is not None:
             facts.append(("submission", str(self.submission)))
-        facts.append(("hardest images", str(self.folder.hardest_picture)))
-        facts.append(("learning curves", f"{self.folder.loss}, {self.folder.accuracy}"))
+        facts.append(("audit", self._describe_audit()))
+        facts.append(("report", str(self.folder.page)))
         facts.append(("everything", str(self.folder.path)))
         width = max(len(name) for name, _ in facts)
         return "\n".join(f"{name:<{width}}  {value}" for name, value in facts)
+
+    def _describe_audit(self) -> str:
+        audit = self.summary.audit
+        twice = audit.same_images + audit.near_images
+        leaks = f", {audit.leaks} of them across training and test images" if audit.leaks else ""
+        return f"{audit.label_issues} labels probably wrong, {twice} images there twice{leaks}; see the report"
 
     @property
     def submission(self) -> Path | None:
@@ -95,8 +103,10 @@ def load_result(path: RunFolder | str | Path) -> RunResult:
         recipe=recipe,
         summary=summary,
         classes=tuple(data["classes"]),
+        ids=out_of_fold["ids"],
         labels=out_of_fold["labels"],
         out_of_fold_probabilities=out_of_fold["probabilities"],
+        disagreement=out_of_fold["disagreement"],
         test_ids=None if test is None else test["ids"],
         member_probabilities=None if test is None else test["probabilities"],
     )

@@ -7,10 +7,14 @@ log.jsonl                a line an epoch of a member
 loss.png accuracy.png    the same as pictures
 network.dot              the computation graph
 members/NN/              weights.safetensors and member.json; while it trains, state-*
-oof.npz                  ids, labels, probabilities (N, classes), classes; each row by members that never saw it
+oof.npz                  ids, labels, probabilities (N, classes), classes; each row by members that never saw it;
+                         disagreement (N,) among those members
 test_probabilities.npz   ids, probabilities (members, N, classes), classes
 submission.csv           where there are images to predict
 hardest.csv hardest.png  training images by out-of-fold loss
+label_issues.csv         labels that are probably wrong
+duplicates.csv           images that an earlier one is like
+report.html              all of it to look at, one file
 report.json              the figures; written last: a run that has it is finished
 .owner.json              while a process works here: who; .lock, which stays, is what it holds
 """
@@ -63,6 +67,9 @@ class RunFolder:
         self.submission = path / "submission.csv"
         self.hardest = path / "hardest.csv"
         self.hardest_picture = path / "hardest.png"
+        self.label_issues = path / "label_issues.csv"
+        self.duplicates = path / "duplicates.csv"
+        self.page = path / "report.html"
         self.report = path / "report.json"
         self.owner = path / ".owner.json"
 
@@ -148,6 +155,11 @@ class RunFolder:
         content: dict[str, Any] = read_json(self.data)
         if content.get("format_version", 0) > FORMAT_VERSION:
             raise RunFolderError(f"{self.data} was written by a newer hitofude. Upgrade with pip install -U hitofude.")
+        return content
+
+    def load_environment(self) -> dict[str, Any]:
+        """The content of environment.json. Raises RunFolderError when it is missing or damaged."""
+        content: dict[str, Any] = read_json(self.environment)
         return content
 
     def epochs(self, members: Iterable[int]) -> list[EpochLog]:

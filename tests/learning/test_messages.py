@@ -19,7 +19,8 @@ def test_messages_arrive_whole_and_in_order() -> None:
     rows = torch.arange(5)
     stream = io.BytesIO(sent(({"member": 1}, {"rows": rows}), ({"member": 2}, {})))
     message, tensors = receive(stream) or ({}, {})
-    assert message == {"member": 1} and torch.equal(tensors["rows"], rows)
+    assert message == {"member": 1}
+    assert torch.equal(tensors["rows"], rows)
     assert receive(stream) == ({"member": 2}, {})
     assert receive(stream) is None
 
@@ -31,7 +32,8 @@ def test_tensors_of_a_message_may_share_memory() -> None:
         {},
         {},
     )
-    assert torch.equal(tensors["6"], tensors["7"]) and tensors["even"].tolist() == [0, 2, 4]
+    assert torch.equal(tensors["6"], tensors["7"])
+    assert tensors["even"].tolist() == [0, 2, 4]
 
 
 @pytest.mark.parametrize("lost", [1, 20, 200])

@@ -1,25 +1,43 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hitofude.errors import RunFolderError
 from hitofude.learning.estimate import Estimate
-from hitofude.learning.metrics import Accuracy
-from hitofude.outputs.report import RunSummary, read_report, write_report
+from hitofude.learning.metrics import Accuracy, Reliability, class_scores
+from hitofude.outputs.report import (
+    AuditSummary,
+    Calibration,
+    MemberSummary,
+    RunSummary,
+    read_report,
+    write_report,
+)
 
 OUT_OF_FOLD = Accuracy(3960, 4000)
+CONFUSION = np.array([[1990, 10], [30, 1970]])
+RELIABILITY = Reliability((1000, 3000), (0.6, 0.9), (0.7, 0.98))
 SUMMARY = RunSummary(
     source="sample",
+    command="hitofude run",
+    finished="2026-01-01 12:00:00+00:00",
+    environment={"hitofude": "0.1.0", "threads": 1},
     images_to_train=4000,
     images_to_predict=1000,
-    classes=10,
-    networks=("cnn-lean", "cnn-medium"),
+    classes=("no", "yes"),
     parameters={"cnn-lean": 140_554, "cnn-medium": 95_156},
+    members=(MemberSummary("cnn-lean", 4000, OUT_OF_FOLD), MemberSummary("cnn-medium", 4000, None)),
+    agreement=((1.0, 0.98), (0.98, 1.0)),
     single={"cnn-lean": OUT_OF_FOLD},
     out_of_fold=OUT_OF_FOLD,
+    confusion=tuple(map(tuple, CONFUSION.tolist())),
+    class_scores=tuple(class_scores(CONFUSION)),
+    calibration=Calibration(0.7, RELIABILITY, RELIABILITY),
     estimate=Estimate(OUT_OF_FOLD, gain=0.003, ease=-0.001, images=1000),
     test=None,
+    audit=AuditSummary(label_issues=3, same_images=2, near_images=1, differing_labels=1, leaks=0),
     training_seconds=12.5,
 )
 
@@ -36,6 +54,22 @@ def test_a_report_survives_and_states_its_intervals(tmp_path: Path) -> None:
 def test_a_report_of_another_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     write_report(path, SUMMARY)
-    path.write_text(path.read_text().replace('"format_version": 3', '"format_version": 1'))
+    path.write_text(path.read_text().replace('"format_version": 4', '"format_version": 1'))
     with pytest.raises(RunFolderError, match="another version of hitofude"):
+        read_report(path)
+
+
+def test_a_report_states_what_follows_from_its_figures(tmp_path: Path) -> None:
+    write_report(tmp_path / "report.json", SUMMARY)
+    content = json.loads((tmp_path / "report.json").read_text())
+    assert content["class_scores"][0]["f1"] == pytest.approx(2 * 1990 / (2 * 1990 + 10 + 30))
+    error = content["calibration"]["as_predicted"]["expected_calibration_error"]
+    assert error == pytest.approx((1000 * 0.1 + 3000 * 0.08) / 4000)
+
+
+def test_a_damaged_report_names_the_place(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    write_report(path, SUMMARY)
+    path.write_text(path.read_text().replace('"label_issues": 3', '"label_issues": "many"'))
+    with pytest.raises(RunFolderError, match=r"damaged at audit\.label_issues"):
         read_report(path)

@@ -49,7 +49,7 @@ def test_a_score_is_the_share_of_right_labels_whatever_the_order(tmp_path: Path)
     [
         ("ImageId,Label\n1,7\n", "1 ids are missing, such as '2'"),
         ("ImageId,Label\n1,7\n1,8\n", "line 3: the id '1' stands there a second time"),
-        ("ImageId,Label\n1\n", "line 2: expected an id and a label"),
+        ("ImageId,Label\n1\n", "line 2: expected 2 fields, found 1 field"),
         ("", "expected a header"),
         (None, "no such file"),
     ],

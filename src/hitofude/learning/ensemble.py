@@ -27,10 +27,12 @@ class EnsembleProbabilities:
 
     out_of_fold: each training row's probabilities, the mean over the members that never saw it; NaN where
     every member saw it (`split = "holdout"`).
+    disagreement: of the members that never saw a row, the share that answers otherwise than their mean.
     held_out: of each member, of its validation rows.
     """
 
     out_of_fold: NDArray[np.float32]  # (N, classes)
+    disagreement: NDArray[np.float32]  # (N,)
     held_out: list[NDArray[np.float32]]  # each (len(validation_rows), classes)
     test: NDArray[np.float32] | None  # (members, N of the test set, classes)
 
@@ -74,7 +76,8 @@ def train_ensemble(job: EnsembleJob, workers: int, observer: Observer) -> Ensemb
     held_out = [member.held_out for member in members]
     of_test = [member.test for member in members if member.test is not None]
     out_of_fold = join_out_of_fold(job.plans, held_out, len(job.train), len(job.train.classes))
-    return EnsembleProbabilities(out_of_fold, held_out, np.stack(of_test) if of_test else None)
+    disagreeing = disagreement(job.plans, held_out, out_of_fold)
+    return EnsembleProbabilities(out_of_fold, disagreeing, held_out, np.stack(of_test) if of_test else None)
 
 
 def load_members(
@@ -100,6 +103,21 @@ def join_out_of_fold(
         total[plan.validation_rows] += probabilities
         members[plan.validation_rows] += 1
     return np.where(members > 0, total / np.maximum(members, 1), np.nan).astype(np.float32)
+
+
+def disagreement(
+    plans: Sequence[MemberPlan], held_out: Sequence[NDArray[np.float32]], out_of_fold: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """(N,) of the members that held a row out, the share that answers otherwise than their mean; 0 where one alone did.
+
+    held_out: for each plan (len(validation_rows), classes); out_of_fold: (N, classes).
+    """
+    answers = np.nan_to_num(out_of_fold, nan=-1).argmax(axis=1)
+    others, members = np.zeros((2, len(answers)), dtype=np.float32)
+    for plan, probabilities in zip(plans, held_out, strict=True):
+        others[plan.validation_rows] += probabilities.argmax(axis=1) != answers[plan.validation_rows]
+        members[plan.validation_rows] += 1
+    return (others / np.maximum(members, 1)).astype(np.float32)
 
 
 def mean_of_members(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,16 +1,35 @@
-"""Which training images are hard, by models that never saw them."""
+"""What to look at in the training data, as CSV: hard images, suspected labels, images that are there twice."""
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hitofude.inputs.duplicates import Duplicate
 from hitofude.inputs.image_set import ImageSet
+from hitofude.learning.label_issues import LabelIssues
 from hitofude.learning.metrics import cross_entropy
 from hitofude.storage import write_text
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Training rows by name."""
+
+    ids: NDArray[np.str_]  # (N,)
+    labels: NDArray[np.int64]  # (N,) each an index into classes
+    classes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, images: ImageSet) -> "Labelled":
+        return cls(images.ids, images.known_labels(), images.classes)
+
+    def label(self, row: int) -> str:
+        return self.classes[int(self.labels[row])]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,16 +51,55 @@ def rank_hardness(labels: NDArray[np.int64], out_of_fold: NDArray[np.float32]) -
     return Hardness(rows, out_of_fold[rows].argmax(axis=1), losses[order], out_of_fold[rows])
 
 
-def write_hardest(path: Path, image_set: ImageSet, hardness: Hardness) -> None:
-    """A CSV line for each ranked image, the hardest first."""
-    labels, classes = image_set.known_labels(), image_set.classes
+def write_hardest(path: Path, train: Labelled, hardness: Hardness, disagreement: NDArray[np.float32]) -> None:
+    """A CSV line for each ranked image, the hardest first.
+
+    disagreement: (N,) of all rows; see hitofude.learning.ensemble.disagreement.
+    """
+    of_classes = [f"probability_{name}" for name in train.classes]
+    lines = (
+        [train.ids[row], train.label(row), train.classes[predicted], f"{loss:.4f}", f"{disagreement[row]:.3f}"]
+        + [f"{probability:.6f}" for probability in probabilities]
+        for row, predicted, loss, probabilities in zip(
+            hardness.rows, hardness.predicted, hardness.losses, hardness.probabilities.tolist(), strict=True
+        )
+    )
+    _write(path, ["id", "label", "predicted", "loss", "disagreement", *of_classes], lines)
+
+
+def write_label_issues(path: Path, train: Labelled, issues: LabelIssues, probabilities: NDArray[np.float32]) -> None:
+    """A CSV line for each suspected label, the most suspect first: what `--drop-issues` and `--relabel-issues` take.
+
+    probabilities: (N, classes) of all rows.
+    """
+    lines = (
+        [train.ids[row], train.label(row), train.classes[suggested], f"{score:.6f}", f"{probability:.6f}"]
+        for row, suggested, score, probability in zip(
+            issues.rows, issues.suggested, issues.scores, probabilities[issues.rows, issues.suggested], strict=True
+        )
+    )
+    _write(path, ["id", "label", "suggested", "score", "probability_of_suggested"], lines)
+
+
+def write_duplicates(
+    path: Path, train: Labelled, test_ids: NDArray[np.str_] | None, duplicates: Sequence[Duplicate]
+) -> None:
+    """A CSV line for each image that an earlier one is like. A test image has no label."""
+
+    def name(part: str, row: int) -> list[str]:
+        if part == "train" or test_ids is None:
+            return [part, train.ids[row], train.label(row)]
+        return [part, test_ids[row], ""]
+
+    lines = (
+        [*name(item.part, item.row), *name(item.earlier_part, item.earlier_row), f"{item.difference:.2f}"]
+        for item in duplicates
+    )
+    header = ["part", "id", "label", "earlier_part", "earlier_id", "earlier_label", "difference"]
+    _write(path, header, lines)
+
+
+def _write(path: Path, header: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "label", "predicted", "loss", "probability_of_label", "probability_of_predicted"])
-    for row, predicted, loss, probabilities in zip(
-        hardness.rows, hardness.predicted, hardness.losses, hardness.probabilities, strict=True
-    ):
-        label = labels[row]
-        shares = f"{probabilities[label]:.6f}", f"{probabilities[predicted]:.6f}"
-        writer.writerow([image_set.ids[row], classes[label], classes[predicted], f"{loss:.4f}", *shares])
+    csv.writer(text, lineterminator="\n").writerows([header, *lines])
     write_text(path, text.getvalue())

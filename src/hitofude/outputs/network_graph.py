@@ -1,5 +1,6 @@
-"""The computation graph of a network, as Graphviz's dot."""
+"""The computation graph of a network: its operations, and a drawing as Graphviz's dot."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,38 +12,54 @@ from hitofude.storage import write_text
 ImageShape = tuple[int, int, int]
 
 
+@dataclass(frozen=True)
+class Operation:
+    """A node of the graph."""
+
+    name: str
+    what: str
+    shape: str
+    """Of its output, N images."""
+    parameters: int
+    sources: tuple[str, ...]
+    """The names of the operations whose outputs it takes."""
+
+
 def write_network_graph(path: Path, network: nn.Module, image_shape: ImageShape, name: str) -> None:
     """Write a drawing with a node an operation: its kind, its output's shape, its number of parameters."""
     write_text(path, network_graph(network, image_shape, name))
 
 
 def network_graph(network: nn.Module, image_shape: ImageShape, name: str) -> str:
-    """Dot text; `dot -Tsvg network.dot` draws it. N stands for the number of images."""
-    traced = fx.symbolic_trace(network.eval())
-    device = next(network.parameters()).device
-    ShapeProp(traced).propagate(torch.zeros(2, *image_shape, device=device))
+    """Dot text; `dot -Tsvg network.dot` draws it."""
     total = sum(parameter.numel() for parameter in network.parameters())
     lines = [
         "digraph network {",
         f'  label="{name}: {total:,} parameters"; labelloc=t; fontname="Helvetica";',
         '  node [shape=box, style="rounded,filled", fillcolor="#eef4f8", fontname="Helvetica"];',
     ]
-    for node in traced.graph.nodes:
-        lines.append(f'  "{node.name}" [label="{_describe(node, traced)}"];')
-        lines += [f'  "{source.name}" -> "{node.name}";' for source in node.all_input_nodes]
+    for operation in operations(network, image_shape):
+        count = f"\\n{operation.parameters:,} parameters" if operation.parameters else ""
+        lines.append(f'  "{operation.name}" [label="{operation.what}\\n{operation.shape}{count}"];')
+        lines += [f'  "{source}" -> "{operation.name}";' for source in operation.sources]
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _describe(node: fx.Node, traced: fx.GraphModule) -> str:
+def operations(network: nn.Module, image_shape: ImageShape) -> list[Operation]:
+    """In the order in which they are computed. The network, left in evaluation mode, must be traceable by torch.fx."""
+    traced = fx.symbolic_trace(network.eval())
+    device = next(network.parameters()).device
+    ShapeProp(traced).propagate(torch.zeros(2, *image_shape, device=device))
+    return [_operation(node, traced) for node in traced.graph.nodes]
+
+
+def _operation(node: fx.Node, traced: fx.GraphModule) -> Operation:
     metadata = node.meta.get("tensor_meta")
     shape = "×".join(["N", *(str(size) for size in metadata.shape[1:])]) if metadata else ""
-    if node.op == "placeholder":
-        return f"images\\n{shape}"
-    if node.op == "output":
-        return f"logits\\n{shape}"
-    if node.op != "call_module":
-        return f"{node.name}\\n{shape}"
-    module = traced.get_submodule(str(node.target))
-    parameters = sum(parameter.numel() for parameter in module.parameters())
-    count = f"\\n{parameters:,} parameters" if parameters else ""
-    return f"{node.target}: {type(module).__name__}\\n{shape}{count}"
+    what = {"placeholder": "images", "output": "logits"}.get(node.op, node.name)
+    parameters = 0
+    if node.op == "call_module":
+        module = traced.get_submodule(str(node.target))
+        what = f"{node.target}: {type(module).__name__}"
+        parameters = sum(parameter.numel() for parameter in module.parameters())
+    return Operation(node.name, what, shape, parameters, tuple(source.name for source in node.all_input_nodes))

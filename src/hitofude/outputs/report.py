@@ -1,15 +1,54 @@
-"""A run in figures: one object, written for machines."""
+"""A run in figures: one object, written for machines, and what the HTML report is made from."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from hitofude.errors import RunFolderError
 from hitofude.learning.estimate import Estimate
-from hitofude.learning.metrics import Accuracy
+from hitofude.learning.metrics import Accuracy, ClassScore, Reliability
 from hitofude.storage import read_json, write_json
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How far the out-of-fold probabilities mean what they say."""
+
+    temperature: float
+    """At which they mean it best; see hitofude.learning.calibration."""
+    as_predicted: Reliability
+    at_temperature: Reliability
+
+
+@dataclass(frozen=True)
+class MemberSummary:
+    """One network of the ensemble."""
+
+    network: str
+    trained_on: int
+    """Rows."""
+    held_out: Accuracy | None
+    """On the rows that it never saw; None where it saw all."""
+
+
+@dataclass(frozen=True)
+class AuditSummary:
+    """What the audit of the training data found; the files beside the report list it."""
+
+    label_issues: int
+    """Labels that are probably wrong."""
+    same_images: int
+    """Images that repeat an earlier one."""
+    near_images: int
+    """Images that an earlier one is nearly like."""
+    differing_labels: int
+    """Of both, training images with another label than the earlier one's."""
+    leaks: int
+    """Of both, images to predict that are like a training image."""
 
 
 @dataclass(frozen=True)
@@ -17,66 +56,76 @@ class RunSummary:
     """What a finished run knows of itself."""
 
     source: str
+    command: str
+    """It makes this run again."""
+    finished: str
+    """When, by ISO 8601."""
+    environment: dict[str, str | int | None]
+    """Versions, processor, device, threads, precision."""
     images_to_train: int
     images_to_predict: int
-    classes: int
-    networks: tuple[str, ...]
-    """Each member's."""
+    classes: tuple[str, ...]
     parameters: dict[str, int]
     """Of each network."""
+    members: tuple[MemberSummary, ...]
+    agreement: tuple[tuple[float, ...], ...] | None
+    """The share of the images to predict on which two members agree, of each pair."""
     single: dict[str, Accuracy]
     """Of each network's single members, together, on the rows that they never saw."""
     out_of_fold: Accuracy
+    confusion: tuple[tuple[int, ...], ...]
+    """Out of fold: rows of each label, down, by their answer, across."""
+    class_scores: tuple[ClassScore, ...]
+    calibration: Calibration
     estimate: Estimate | None
     """Of the whole ensemble on the images to predict, where there are some."""
     test: Accuracy | None
     """Only where the source holds the labels of its test images; nothing was chosen by it."""
+    audit: AuditSummary
     training_seconds: float
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Each member's."""
+        return tuple(member.network for member in self.members)
 
 
 def write_report(path: Path, summary: RunSummary) -> None:
-    content = {"format_version": FORMAT_VERSION} | asdict(summary)
-    content["single"] = {name: _accuracy_to_json(accuracy) for name, accuracy in summary.single.items()}
-    content["out_of_fold"] = _accuracy_to_json(summary.out_of_fold)
-    content["estimate"] = None if summary.estimate is None else _estimate_to_json(summary.estimate)
-    content["test"] = None if summary.test is None else _accuracy_to_json(summary.test)
-    write_json(path, content)
+    write_json(path, {"format_version": FORMAT_VERSION} | _to_json(summary))
 
 
 def read_report(path: Path) -> RunSummary:
     """Raises RunFolderError when the file is missing or damaged, or of another version."""
     content = read_json(path)
-    if content.pop("format_version") != FORMAT_VERSION:
+    if not isinstance(content, dict) or content.pop("format_version", None) != FORMAT_VERSION:
         raise RunFolderError(f"{path} was written by another version of hitofude. Run again into a new folder.")
-    content["networks"] = tuple(content["networks"])
-    content["single"] = {name: _accuracy_from_json(accuracy) for name, accuracy in content["single"].items()}
-    content["out_of_fold"] = _accuracy_from_json(content["out_of_fold"])
-    content["estimate"] = None if content["estimate"] is None else _estimate_from_json(content)
-    content["test"] = None if content["test"] is None else _accuracy_from_json(content["test"])
-    return RunSummary(**content)
+    try:
+        return TypeAdapter(RunSummary).validate_python(content)
+    except ValidationError as error:
+        place = ".".join(map(str, error.errors()[0]["loc"]))
+        raise RunFolderError(f"{path} is damaged at {place}. Restore it, or run again into a new folder.") from None
 
 
-def _accuracy_to_json(accuracy: Accuracy) -> dict[str, Any]:
-    low, high = accuracy.interval
-    return {"accuracy": accuracy.value, "low": low, "high": high, "right": accuracy.right, "total": accuracy.total}
+def _to_json(value: Any) -> Any:
+    """The fields, and beside them the figures that follow from them, which reading leaves aside."""
+    if is_dataclass(value):
+        content = {field.name: _to_json(getattr(value, field.name)) for field in fields(value)}
+        return _derived(value) | content
+    if isinstance(value, dict):
+        return {key: _to_json(inner) for key, inner in value.items()}
+    if isinstance(value, tuple):
+        return [_to_json(inner) for inner in value]
+    return value
 
 
-def _accuracy_from_json(content: dict[str, Any]) -> Accuracy:
-    return Accuracy(content["right"], content["total"])
-
-
-def _estimate_to_json(estimate: Estimate) -> dict[str, Any]:
-    low, high = estimate.interval
-    return {
-        "accuracy": estimate.value,
-        "low": low,
-        "high": high,
-        "gain_of_the_ensemble": estimate.gain,
-        "ease_of_the_images": estimate.ease,
-    }
-
-
-def _estimate_from_json(content: dict[str, Any]) -> Estimate:
-    estimate = content["estimate"]
-    gain, ease = estimate["gain_of_the_ensemble"], estimate["ease_of_the_images"]
-    return Estimate(content["out_of_fold"], gain, ease, content["images_to_predict"])
+def _derived(value: Any) -> dict[str, float]:
+    match value:
+        case Accuracy() | Estimate():
+            low, high = value.interval
+            return {"accuracy": value.value, "low": low, "high": high}
+        case ClassScore():
+            return {"f1": value.f1}
+        case Reliability():
+            return {"expected_calibration_error": value.expected_calibration_error}
+        case _:
+            return {}

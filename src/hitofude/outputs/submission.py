@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
+from hitofude.inputs.text_table import read_text_table
 from hitofude.learning.metrics import Accuracy
 from hitofude.storage import write_text
 
@@ -62,20 +63,12 @@ def score(submission: Path, solution: Path) -> Accuracy:
 
 
 def _read_labels(path: Path) -> dict[str, str]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = [(number, row) for number, row in enumerate(csv.reader(stream), start=1) if row]
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file. Is the path right?") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as CSV ({error}).") from None
-    if len(rows) < 2:
+    lines = read_text_table(path, fewest=2).lines
+    if not lines:
         raise InputError(f"{path}: expected a header and at least one row below it.")
     labels: dict[str, str] = {}
-    for number, row in rows[1:]:
-        if len(row) < 2:
-            raise InputError(f"{path}, line {number}: expected an id and a label, found {len(row)} field.")
-        if row[0] in labels:
-            raise InputError(f"{path}, line {number}: the id '{row[0]}' stands there a second time. Remove one.")
-        labels[row[0]] = row[1].strip()
+    for number, fields in lines:
+        if fields[0] in labels:
+            raise InputError(f"{path}, line {number}: the id '{fields[0]}' stands there a second time. Remove one.")
+        labels[fields[0]] = fields[1]
     return labels

@@ -1,0 +1,60 @@
+"""Does the audit find wrong labels? A share of the sample's labels is swapped at random; the default preset audits it.
+
+python benchmarks/label_noise.py [--share 0.02] [--seeds 3] [--preset fast]
+
+Prints, for each seed, which share of the swapped labels was found, and which share of those listed is swapped. The
+embedded sample has 4,000 training images; every label that is swapped becomes another one, each as likely.
+"""
+
+import argparse
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import hitofude
+from hitofude.inputs.sources import Dataset
+from hitofude.learning.calibration import fit_temperature, with_temperature
+from hitofude.learning.label_issues import find_label_issues
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--share", type=float, default=0.02)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--preset", default="fast")
+    arguments = parser.parse_args()
+    print(f"{'seed':>4} {'swapped':>8} {'listed':>7} {'found':>7} {'right':>7}")
+    for seed in range(arguments.seeds):
+        swapped, listed = audit_swapped(arguments.share, seed, arguments.preset)
+        both = len(np.intersect1d(swapped, listed))
+        print(
+            f"{seed:>4} {len(swapped):>8} {len(listed):>7} {both / len(swapped):>7.3f} {both / max(len(listed), 1):>7.3f}",
+            flush=True,
+        )
+
+
+def audit_swapped(share: float, seed: int, preset: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows whose labels were swapped, and those that the audit of a run lists."""
+    dataset, swapped = swap(hitofude.open_source(), share, seed)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {"seed": seed}
+        result = hitofude.run(dataset, preset=preset, run=Path(folder) / "run", settings=settings, quiet=True)
+    temperature = fit_temperature(result.labels, result.out_of_fold_probabilities)
+    calibrated = with_temperature(result.out_of_fold_probabilities, temperature)
+    return swapped, find_label_issues(result.labels, calibrated).rows
+
+
+def swap(dataset: Dataset, share: float, seed: int) -> tuple[Dataset, NDArray[np.int64]]:
+    """The dataset with this share of the training labels replaced by others, and the rows of those."""
+    generator, labels = np.random.default_rng(seed), dataset.train.known_labels().copy()
+    rows = np.sort(generator.choice(len(labels), round(share * len(labels)), replace=False))
+    classes = len(dataset.train.classes)
+    labels[rows] = (labels[rows] + generator.integers(1, classes, len(rows))) % classes
+    return replace(dataset, train=replace(dataset.train, labels=labels)), rows
+
+
+if __name__ == "__main__":
+    main()

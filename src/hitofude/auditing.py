@@ -1,0 +1,120 @@
+"""Auditing without training: of a run's out-of-fold probabilities, of anybody's, or of images alone."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hitofude.errors import InputError
+from hitofude.inputs.duplicates import find_duplicates
+from hitofude.inputs.image_set import classes_of, encode_labels
+from hitofude.inputs.sources import Dataset
+from hitofude.inputs.text_table import read_text_table
+from hitofude.learning.calibration import fit_temperature, with_temperature
+from hitofude.learning.label_issues import find_label_issues
+from hitofude.outputs.audit import Labelled, rank_hardness, write_duplicates, write_hardest, write_label_issues
+from hitofude.result import load_result
+from hitofude.storage import read_npz
+
+SHOWN = 10
+PREFIX = "probability_"
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Labelled rows, and probabilities by models that never saw them."""
+
+    train: Labelled
+    probabilities: NDArray[np.float32]  # (N, classes), NaN where unknown
+    disagreement: NDArray[np.float32]  # (N,); 0 where one model alone judged
+
+
+def judged_by_run(run: Path) -> Judged:
+    """Raises RunFolderError when the run is not finished or damaged."""
+    result = load_result(run)
+    train = Labelled(result.ids, result.labels, result.classes)
+    return Judged(train, result.out_of_fold_probabilities, result.disagreement)
+
+
+def judged_by_files(labels: Path, probabilities: Path) -> Judged:
+    """Labels and probabilities of the same ids, in any order.
+
+    labels: a CSV with columns `id` and `label`. probabilities: a CSV with `id` and a column `probability_CLASS` for
+    each class, as `hitofude predict` writes, or an .npz with ids, probabilities and classes. Raises InputError with the
+    line for what cannot be read or does not fit.
+    """
+    ids, classes, values = _read_probabilities(probabilities)
+    place_of = {id: place for place, id in enumerate(ids)}
+    lines = read_text_table(labels).columns(["id", "label"])
+    for number, (id, label) in lines:
+        if id not in place_of:
+            raise InputError(f"{labels}, line {number}: {probabilities} has no probabilities for the id '{id}'.")
+        if label not in classes:
+            raise InputError(f"{labels}, line {number}: {probabilities} has no probability of the label '{label}'.")
+    if not lines:
+        raise InputError(f"{labels}: expected a row below the header.")
+    order = [place_of[id] for _, (id, _) in lines]
+    encoded = encode_labels(np.asarray([label for _, (_, label) in lines]), classes)
+    train = Labelled(np.asarray([id for _, (id, _) in lines]), encoded, classes)
+    return Judged(train, values[order], np.zeros(len(order), dtype=np.float32))
+
+
+def audit_labels(judged: Judged, folder: Path) -> str:
+    """Write hardest.csv and label_issues.csv; what was found, for people."""
+    labels, probabilities = judged.train.labels, judged.probabilities
+    known = ~np.isnan(probabilities[:, 0])
+    if not known.any():
+        raise InputError("No row has probabilities by a model that never saw it.")
+    temperature = fit_temperature(labels[known], probabilities[known])
+    calibrated = with_temperature(probabilities, temperature)
+    issues = find_label_issues(labels, calibrated)
+    hardest, listed = folder / "hardest.csv", folder / "label_issues.csv"
+    write_hardest(hardest, judged.train, rank_hardness(labels, probabilities), judged.disagreement)
+    write_label_issues(listed, judged.train, issues, calibrated)
+    shown = [
+        f"  {judged.train.ids[row]}: {judged.train.label(row)} → {judged.train.classes[suggested]}"
+        f"  (probability of the label {score:.3f})"
+        for row, suggested, score in zip(issues.rows[:SHOWN], issues.suggested, issues.scores, strict=False)
+    ]
+    found = f"{len(issues)} of {int(known.sum()):,} labels are probably wrong"
+    return "\n".join([f"{found}{', such as' if shown else ''}", *shown, f"written: {listed}, {hardest}"])
+
+
+def audit_images(dataset: Dataset, folder: Path) -> str:
+    """Write duplicates.csv; what was found, for people."""
+    duplicates = find_duplicates(dataset.train, dataset.test)
+    path = folder / "duplicates.csv"
+    write_duplicates(path, Labelled.of(dataset.train), None if dataset.test is None else dataset.test.ids, duplicates)
+    same = sum(item.difference == 0 for item in duplicates)
+    leaks = sum(item.is_leak for item in duplicates)
+    leak = f"; {leaks} to predict are like a training image: a score on them flatters" if leaks else ""
+    return f"{same} images repeat an earlier one, {len(duplicates) - same} are nearly like one{leak}\nwritten: {path}"
+
+
+def _read_probabilities(path: Path) -> tuple[list[str], tuple[str, ...], NDArray[np.float32]]:
+    """Ids, classes, and (N, classes)."""
+    if path.suffix == ".npz":
+        arrays = read_npz(path)
+        missing = {"ids", "probabilities", "classes"} - arrays.keys()
+        if missing:
+            raise InputError(f"{path}: there is no array '{min(missing)}' in it; expected ids, probabilities, classes.")
+        return arrays["ids"].tolist(), tuple(arrays["classes"].tolist()), arrays["probabilities"]
+    table = read_text_table(path)
+    columns = [name for name in table.header if name.startswith(PREFIX)]
+    if len(columns) < 2:
+        raise InputError(f"{path}, line 1: expected a column {PREFIX}CLASS for each class, found {len(columns)}.")
+    classes = classes_of(np.asarray([name.removeprefix(PREFIX) for name in columns]))
+    lines = table.columns(["id", *(PREFIX + name for name in classes)])
+    values = [_probabilities(fields[1:], f"{path}, line {number}") for number, fields in lines]
+    return [fields[0] for _, fields in lines], classes, np.asarray(values, dtype=np.float32).reshape(-1, len(classes))
+
+
+def _probabilities(fields: tuple[str, ...], place: str) -> list[float]:
+    try:
+        values = [float(field) for field in fields]
+    except ValueError:
+        values = []
+    if not values or not all(0 <= value <= 1 for value in values):
+        raise InputError(f"{place}: expected probabilities from 0 to 1, found {', '.join(fields[:5])}.")
+    return values

@@ -1,0 +1,77 @@
+"""The command's app, and the options that several commands share."""
+
+import re
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+import hitofude
+from hitofude.errors import RecipeError
+
+if TYPE_CHECKING:
+    from hitofude.inputs.sources import Dataset
+
+app = App(
+    name="hitofude",
+    help="One command from a CSV of small images to an honest, resumable, inspectable classifier.\n\n"
+    "Start with `hitofude run`: it trains on the embedded sample of 5,000 digits.",
+    version=hitofude.__version__,
+    help_format="plaintext",
+    suppress_keyboard_interrupt=False,
+)
+data = App(name="data", help="Look at a source before training on it.")
+app.command(data)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class SourceOptions:
+    """How a source is read."""
+
+    train: Path | None = None
+    "A CSV file to learn from, instead of SOURCE."
+    test: Path | None = None
+    "A CSV file to predict, beside --train."
+    label: str | None = None
+    "The label column's name, where it is not `label`."
+    shape: str | None = None
+    "HEIGHTxWIDTH, where the pixels make no square."
+
+    def open(self, source: str | None) -> "Dataset":
+        from hitofude.inputs.sources import open_source
+
+        return open_source(source, train=self.train, test=self.test, label=self.label, shape=parse_shape(self.shape))
+
+
+Preset = Annotated[str, Parameter(name="--preset")]
+Settings = Annotated[tuple[str, ...], Parameter(name="--set", negative=(), consume_multiple=False)]
+Seed = Annotated[int, Parameter(name="--seed")]
+DEFAULT_SOURCE_OPTIONS = SourceOptions()
+
+
+def parse_shape(text: str | None) -> tuple[int, int] | None:
+    """'24x32' → (24, 32). Raises RecipeError for anything else."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,3})", text)
+    if match is None:
+        raise RecipeError(f"--shape {text}: expected HEIGHTxWIDTH in pixels, such as 28x28.")
+    return int(match[1]), int(match[2])
+
+
+def parse_count(text: str, option: str) -> int | None:
+    """'3' → 3, 'auto' → None. Raises RecipeError for anything else."""
+    if text == "auto":
+        return None
+    if not re.fullmatch(r"[1-9]\d{0,3}", text):
+        raise RecipeError(f"{option} {text}: expected auto or a number from 1 up.")
+    return int(text)
+
+
+def this_command() -> str:
+    """As it can be pasted into a shell."""
+    return shlex.join(["hitofude", *sys.argv[1:]])

@@ -1,0 +1,58 @@
+"""The command's entry point."""
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+from cyclopts import CycloptsError
+
+from hitofude.cli.app import app, this_command
+from hitofude.errors import OutOfResourcesError, UserError
+
+EXIT_WRONG_CALL, EXIT_OUR_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 70, 130, 143
+
+
+def main() -> NoReturn:
+    """The command's entry point: every ending has its exit code, and a user's mistake no traceback."""
+    signal.signal(signal.SIGTERM, _terminate)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin for each other starve all beside them
+    try:
+        app(sys.argv[1:], print_error=True, exit_on_error=False, result_action="return_value")
+    except CycloptsError:
+        sys.exit(EXIT_WRONG_CALL)
+    except UserError as error:
+        print(f"hitofude: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print(f"\nhitofude: interrupted. {_how_to_continue()}", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    except _Terminated:
+        print(f"hitofude: terminated. {_how_to_continue()}", file=sys.stderr)
+        sys.exit(EXIT_TERMINATED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except MemoryError:
+        print("hitofude: the memory is full. Close other programs, or use fewer images.", file=sys.stderr)
+        sys.exit(OutOfResourcesError.exit_code)
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+        print("hitofude: this is a bug of ours; please report it with the lines above.", file=sys.stderr)
+        sys.exit(EXIT_OUR_BUG)
+    sys.exit(0)
+
+
+def _how_to_continue() -> str:
+    """The command, as it can be pasted into a shell."""
+    finished = "Every finished epoch is safe. " if sys.argv[1:2] == ["run"] else ""
+    return f"{finished}Run the same command again to continue:\n  {this_command()}"
+
+
+class _Terminated(BaseException):
+    """SIGTERM has arrived."""
+
+
+def _terminate(_signum: int, _frame: FrameType | None) -> NoReturn:
+    raise _Terminated

@@ -1,0 +1,102 @@
+"""Looking at a source before training on it."""
+
+from pathlib import Path
+
+from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, Preset, Seed, Settings, SourceOptions, app, data
+
+
+@app.command
+def augment(
+    source: str | None = None,
+    /,
+    *,
+    out: Path = Path("augment.png"),
+    preset: Preset = "fast",
+    settings: Settings = (),
+    images: int = 8,
+    versions: int = 9,
+    seed: Seed = 0,
+    options: SourceOptions = DEFAULT_SOURCE_OPTIONS,
+) -> None:
+    """Draw originals beside their transformed versions.
+
+    For example:
+      hitofude augment
+      hitofude augment digit-recognizer.zip --preset article --out article.png
+      hitofude augment --set augment.max_rotation=30 --set augment.rate=1.0
+
+    Parameters
+    ----------
+    source
+        As for run.
+    out
+        The PNG to write.
+    preset
+        Whose augmentation to draw.
+    settings
+        NAME=VALUE, such as augment.max_rotation=30; may be repeated.
+    images
+        How many originals.
+    versions
+        How many versions of each.
+    seed
+        Chooses the originals and the transformations.
+    """
+    from hitofude.gallery import draw_augmentation
+    from hitofude.pipeline import choose_recipe
+    from hitofude.recipe import parse_settings
+
+    recipe = choose_recipe(preset, parse_settings(settings))
+    draw_augmentation(out, options.open(source).train, recipe.augment, images, versions, seed)
+    print(f"{images} originals and {versions} versions of each drawn in {out}")
+
+
+@data.command
+def show(
+    source: str | None = None,
+    /,
+    *,
+    out: Path = Path("images.png"),
+    images: int = 100,
+    seed: Seed = 0,
+    options: SourceOptions = DEFAULT_SOURCE_OPTIONS,
+) -> None:
+    """Draw a sheet of training images with their labels.
+
+    For example:
+      hitofude data show
+      hitofude data show digit-recognizer.zip --out digits.png --images 200
+
+    Parameters
+    ----------
+    source
+        As for run.
+    out
+        The PNG to write.
+    images
+        How many, with the classes as even as they allow.
+    seed
+        Chooses the images.
+    """
+    from hitofude.gallery import draw_sheet
+
+    shown = draw_sheet(out, options.open(source).train, images, seed)
+    print(f"{shown} images drawn in {out}")
+
+
+@data.command
+def check(source: str | None = None, /, *, options: SourceOptions = DEFAULT_SOURCE_OPTIONS) -> None:
+    """Say what is in a source, or what is wrong with it.
+
+    For example:
+      hitofude data check digit-recognizer.zip
+      hitofude data check --train mine.csv --label species --shape 24x32
+
+    Parameters
+    ----------
+    source
+        As for run.
+    """
+    from hitofude.gallery import describe_dataset
+
+    print(describe_dataset(options.open(source)))

@@ -1,0 +1,135 @@
+"""Training, and predicting with what was trained."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, Preset, Settings, SourceOptions, app, parse_count, this_command
+
+
+@app.command
+def run(
+    source: str | None = None,
+    /,
+    *,
+    preset: Preset = "fast",
+    run: Path | None = None,
+    debug: Annotated[bool, Parameter(negative=())] = False,
+    device: str = "auto",
+    workers: str = "auto",
+    threads: str = "auto",
+    settings: Settings = (),
+    drop_issues: Path | None = None,
+    relabel_issues: Path | None = None,
+    options: SourceOptions = DEFAULT_SOURCE_OPTIONS,
+) -> None:
+    """Train on a source, validate honestly, predict its test images.
+
+    An unfinished run in the same folder is continued; a finished one is left alone.
+
+    For example:
+      hitofude run
+      hitofude run digit-recognizer.zip
+      hitofude run digit-recognizer.zip --debug
+      hitofude run digit-recognizer.zip --preset best
+      hitofude run digit-recognizer.zip --preset article --run runs/article
+      hitofude run --train mine.csv --test theirs.csv --label species --shape 24x32
+      hitofude run my-folder --set schedule.epochs=20 --set ensemble.folds=5
+      hitofude run digit-recognizer.zip --workers 2 --threads 1
+      hitofude run digit-recognizer.zip --drop-issues runs/digit-recognizer-fast/label_issues.csv
+
+    Parameters
+    ----------
+    source
+        Kaggle's zip, a folder with train.csv and test.csv or with IDX files, or a labelled CSV. Left out: the
+        embedded sample.
+    preset
+        fast, best, article, article-simple, or a recipe file (.toml).
+    run
+        The run's folder; by default runs/SOURCE-PRESET.
+    debug
+        1,000 rows, 5 epochs, 2 folds: everything, in moments.
+    device
+        auto, cpu, cuda or mps.
+    workers
+        How many members are trained side by side, each in a process of its own: auto or a number.
+    threads
+        The threads of each member: auto or a number. A run is continued with those that it was begun with.
+    settings
+        NAME=VALUE, such as schedule.epochs=3; may be repeated.
+    drop_issues
+        A label_issues.csv that you reviewed: the training images in it are left out.
+    relabel_issues
+        The same, but they are learned from with their suggested labels. Both have their own default folder; the
+        accuracy on what is left flatters, so compare by the score of the submission.
+    """
+    from hitofude.inputs.review import review
+    from hitofude.pipeline import run as run_pipeline
+    from hitofude.recipe import parse_settings
+
+    dataset = options.open(source)
+    if drop_issues is not None:
+        dataset = review(dataset, drop_issues, "drop")
+    if relabel_issues is not None:
+        dataset = review(dataset, relabel_issues, "relabel")
+    result = run_pipeline(
+        dataset,
+        preset=preset,
+        run=run,
+        settings=parse_settings(settings),
+        debug=debug,
+        device=device,
+        workers=parse_count(workers, "--workers"),
+        threads=parse_count(threads, "--threads"),
+        command=this_command(),
+    )
+    print(result.describe())
+
+
+@app.command
+def predict(
+    run: Path,
+    inputs: Annotated[tuple[Path, ...], Parameter(negative=())],
+    /,
+    *,
+    out: Path | None = None,
+    label: str | None = None,
+    device: str = "auto",
+    calibrated: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Predict images by a finished run.
+
+    Writes the id, the label and a probability a class of each image.
+
+    For example:
+      hitofude predict runs/sample-fast test.csv
+      hitofude predict runs/sample-fast test.csv --out predictions.csv
+      hitofude predict runs/sample-fast digit-recognizer.zip --out predictions.npz
+      hitofude predict runs/sample-fast test.csv --calibrated
+
+    Parameters
+    ----------
+    run
+        The folder of a finished run.
+    inputs
+        CSV (also .gz) or IDX files; of a zip or folder, its test images.
+    out
+        A .csv, or an .npz with ids, labels, probabilities and classes. Left out: CSV to the terminal.
+    label
+        The name of a label column to leave aside, where it is not `label`.
+    device
+        auto, cpu, cuda or mps.
+    calibrated
+        Probabilities that mean what they say: at the temperature fitted on the run's out-of-fold rows.
+    """
+    from hitofude.outputs.predictions import write_csv, write_predictions
+    from hitofude.prediction import predict_files
+
+    prediction = predict_files(run, inputs, label=label, device=device, calibrated=calibrated)
+    if out is None:
+        write_csv(sys.stdout, prediction.ids, prediction.probabilities, prediction.classes)
+        return
+    write_predictions(out, prediction.ids, prediction.probabilities, prediction.classes)
+    print(f"{len(prediction.ids):,} predictions written to {out}")

@@ -1,0 +1,176 @@
+"""Runs beside each other: which is better, whether that is chance, where they differ."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hitofude.errors import InputError, UserError
+from hitofude.learning.metrics import Accuracy, accuracy, mcnemar
+from hitofude.result import RunResult, load_result
+from hitofude.run_folder import RunFolder
+from hitofude.storage import write_text
+
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two runs on the rows that both answered out of fold."""
+
+    first: str
+    second: str
+    only_first: tuple[str, ...]
+    """Ids of the images that the first alone has right."""
+    only_second: tuple[str, ...]
+    differences: tuple[str, ...]
+    """`setting: of the first → of the second`"""
+
+    @property
+    def probability(self) -> float:
+        """Of so uneven a split, were both equally good: McNemar's exact test."""
+        return mcnemar(len(self.only_first), len(self.only_second))
+
+    def describe(self) -> str:
+        first, second = len(self.only_first), len(self.only_second)
+        lines = [
+            f"{self.first} | {self.second}",
+            f"  only the first right   {first:>5}  {_some(self.only_first)}",
+            f"  only the second right  {second:>5}  {_some(self.only_second)}",
+            f"  {self._verdict()} (McNemar's exact test: p = {self.probability:.3g})",
+            "  settings, first → second" if self.differences else "  the same settings",
+            *(f"    {difference}" for difference in self.differences),
+        ]
+        return "\n".join(line.rstrip() for line in lines)
+
+    def _verdict(self) -> str:
+        if self.probability >= 0.05:
+            return "no difference beyond chance"
+        return f"{self.first if len(self.only_first) > len(self.only_second) else self.second} is better"
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Several runs on the same training images."""
+
+    names: tuple[str, ...]
+    results: tuple[RunResult, ...]
+    ids: NDArray[np.str_]  # (N,) the rows that every run answered out of fold
+    labels: NDArray[np.int64]  # (N,)
+    answers: NDArray[np.int64]  # (runs, N)
+
+    def accuracies(self) -> list[Accuracy]:
+        """On the common rows."""
+        return [accuracy(self.labels, answers) for answers in self.answers]
+
+    def pairs(self) -> list[Pair]:
+        right = self.answers == self.labels
+        return [
+            Pair(
+                self.names[first],
+                self.names[second],
+                tuple(self.ids[right[first] & ~right[second]].tolist()),
+                tuple(self.ids[right[second] & ~right[first]].tolist()),
+                tuple(self.results[first].recipe.difference(self.results[second].recipe)),
+            )
+            for first, second in combinations(range(len(self.names)), 2)
+        ]
+
+    def describe(self) -> str:
+        width = max(map(len, self.names))
+        table = [f"{'run':<{width}}  accuracy  95 % interval     wrong  expected score  training"]
+        for name, result, found in zip(self.names, self.results, self.accuracies(), strict=True):
+            low, high = found.interval
+            expected = "-" if result.estimate is None else f"{result.estimate.value:.4f}"
+            wrong = found.total - found.right
+            seconds, interval = f"{result.summary.training_seconds:,.0f} s", f"{low:.4f} to {high:.4f}"
+            table.append(f"{name:<{width}}  {found.value:.4f}    {interval}  {wrong:>5}  {expected:>14}  {seconds:>8}")
+        rows = f"On the {len(self.ids):,} training images that all of them answered out of fold:"
+        return "\n\n".join([f"{rows}\n" + "\n".join(table), *(pair.describe() for pair in self.pairs())])
+
+
+def compare(runs: Sequence[str | Path]) -> Comparison:
+    """Raises InputError for fewer than two runs, or runs of different training images."""
+    if len(runs) < 2:
+        raise InputError("Comparing needs two runs or more: hitofude compare RUN RUN.")
+    results = [load_result(run) for run in runs]
+    data = [result.folder.load_data() for result in results]
+    for run, other in zip(runs, data, strict=True):
+        if other["train_fingerprint"] != data[0]["train_fingerprint"]:
+            raise InputError(
+                f"{run} learned from other images or labels than {runs[0]}; only runs of the same training data "
+                "can be compared row by row."
+            )
+    answered = [_answers_by_id(result) for result in results]
+    common = [id for id in answered[0] if all(id in answers for answers in answered)]
+    if not common:
+        raise InputError("There is no training image that all of these runs answered out of fold.")
+    labels = dict(zip(_ids(results[0]), results[0].labels.tolist(), strict=True))
+    return Comparison(
+        tuple(map(str, runs)),
+        tuple(results),
+        np.asarray(common),
+        np.asarray([labels[id] for id in common]),
+        np.asarray([[answers[id] for id in common] for answers in answered]),
+    )
+
+
+def write_differences(path: Path, comparison: Comparison) -> int:
+    """A CSV line for each image that some run has right and another has not; how many there are."""
+    right = comparison.answers == comparison.labels
+    differing = np.flatnonzero(right.any(axis=0) & ~right.all(axis=0))
+    classes = comparison.results[0].classes
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", "label", *comparison.names])
+    for row in differing:
+        answers = (classes[answer] for answer in comparison.answers[:, row])
+        writer.writerow([comparison.ids[row], classes[comparison.labels[row]], *answers])
+    write_text(path, text.getvalue())
+    return len(differing)
+
+
+def list_runs(folder: Path) -> str:
+    """A line for each run folder in this one or below: its state and how good it is. Raises InputError for none."""
+    found = sorted(path.parent for path in folder.rglob("recipe.toml") if RunFolder(path.parent).data.exists())
+    if not found:
+        raise InputError(f"{folder} holds no run. Make one with hitofude run, or name another folder.")
+    width = max(len(str(path)) for path in found)
+    return "\n".join(f"{path!s:<{width}}  {_state(RunFolder(path))}" for path in found)
+
+
+def _state(folder: RunFolder) -> str:
+    try:
+        if not folder.is_finished:
+            epochs = len(folder.log.read_text(encoding="utf-8").splitlines()) if folder.log.exists() else 0
+            return f"not finished, {epochs} epochs done; run its command again to continue"
+        summary = folder.load_summary()
+    except UserError as error:
+        return str(error)
+    expected = "" if summary.estimate is None else f", expected {summary.estimate.value:.4f}"
+    members = f"{len(summary.members)} x {' '.join(dict.fromkeys(summary.networks))}"
+    return (
+        f"{summary.finished[:16]}  {summary.source}  {members}  out of fold {summary.out_of_fold.value:.4f}{expected}"
+    )
+
+
+def _ids(result: RunResult) -> list[str]:
+    ids: list[str] = result.ids.tolist()
+    return ids
+
+
+def _answers_by_id(result: RunResult) -> dict[str, int]:
+    probabilities = result.out_of_fold_probabilities
+    known = ~np.isnan(probabilities[:, 0])
+    answers = probabilities[known].argmax(axis=1).tolist()
+    return dict(zip(result.ids[known].tolist(), answers, strict=True))
+
+
+def _some(ids: Sequence[str]) -> str:
+    more = " …" if len(ids) > SHOWN else ""
+    return f"{', '.join(ids[:SHOWN])}{more}"

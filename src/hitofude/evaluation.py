@@ -1,0 +1,190 @@
+"""What the out-of-fold probabilities of a run say: figures, lists of images to look at, the report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hitofude.gallery import transformed_versions
+from hitofude.inputs.duplicates import Duplicate, find_duplicates
+from hitofude.job import Job
+from hitofude.learning.calibration import fit_temperature, with_temperature
+from hitofude.learning.checkpoint import EpochLog
+from hitofude.learning.ensemble import EnsembleProbabilities
+from hitofude.learning.estimate import Estimate, estimate_ensemble
+from hitofude.learning.label_issues import LabelIssues, find_label_issues
+from hitofude.learning.metrics import Accuracy, accuracy, agreement, class_scores, confusion_matrix, reliability
+from hitofude.outputs.audit import (
+    Hardness,
+    Labelled,
+    rank_hardness,
+    write_duplicates,
+    write_hardest,
+    write_label_issues,
+)
+from hitofude.outputs.html_report import Page, write_page
+from hitofude.outputs.network_graph import operations
+from hitofude.outputs.plots import plot_images
+from hitofude.outputs.report import AuditSummary, Calibration, MemberSummary, RunSummary
+from hitofude.run_folder import RunFolder
+
+HARDEST_DRAWN = 50
+ORIGINALS, VERSIONS = 6, 12
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """What the audit of the training data found."""
+
+    hardness: Hardness
+    issues: LabelIssues
+    duplicates: list[Duplicate]
+
+    @classmethod
+    def of(cls, job: Job, out_of_fold: NDArray[np.float32], temperature: float) -> "Audit":
+        labels = job.train.known_labels()
+        return cls(
+            rank_hardness(labels, out_of_fold),
+            find_label_issues(labels, with_temperature(out_of_fold, temperature)),
+            find_duplicates(job.train, job.dataset.test),
+        )
+
+    def summary(self, labels: NDArray[np.int64]) -> AuditSummary:
+        """labels: (N,) of the training rows."""
+        within = [item for item in self.duplicates if item.part == item.earlier_part == "train"]
+        return AuditSummary(
+            label_issues=len(self.issues),
+            same_images=sum(item.difference == 0 for item in self.duplicates),
+            near_images=sum(item.difference > 0 for item in self.duplicates),
+            differing_labels=sum(bool(labels[item.row] != labels[item.earlier_row]) for item in within),
+            leaks=sum(item.is_leak for item in self.duplicates),
+        )
+
+
+def evaluate(
+    job: Job, folder: RunFolder, probabilities: EnsembleProbabilities, logs: Sequence[EpochLog], test: Accuracy | None
+) -> RunSummary:
+    """Write the lists, pictures and the page; the figures, with the test accuracy where it is known, are given back."""
+    labels, out_of_fold = job.train.known_labels(), probabilities.out_of_fold
+    calibration = _calibrate(labels, out_of_fold)
+    audit = Audit.of(job, out_of_fold, calibration.temperature)
+    summary = _summarise(job, folder, probabilities, logs, test, calibration, audit.summary(labels))
+    _write_lists(job, folder, probabilities, audit, calibration.temperature)
+    originals, augmented = transformed_versions(job.train, job.recipe.augment, ORIGINALS, VERSIONS, job.recipe.seed)
+    page = Page(
+        summary=summary,
+        train=job.train,
+        test=job.dataset.test,
+        out_of_fold=out_of_fold,
+        logs=logs,
+        hardness=audit.hardness,
+        issues=audit.issues,
+        duplicates=audit.duplicates,
+        recipe=job.recipe.to_toml(),
+        originals=originals,
+        augmented=augmented.round().astype(np.uint8),
+        operations={name: operations(network, job.train.image_shape) for name, network in job.networks.items()},
+    )
+    write_page(folder.page, page)
+    return summary
+
+
+def _summarise(
+    job: Job,
+    folder: RunFolder,
+    probabilities: EnsembleProbabilities,
+    logs: Sequence[EpochLog],
+    test: Accuracy | None,
+    calibration: Calibration,
+    audit: AuditSummary,
+) -> RunSummary:
+    labels, out_of_fold = _held_out(job.train.known_labels(), probabilities.out_of_fold)
+    predicted = out_of_fold.argmax(axis=1)
+    confusion = confusion_matrix(labels, predicted, len(job.train.classes))
+    members = _members(job, probabilities)
+    return RunSummary(
+        source=job.dataset.name,
+        command=job.command,
+        finished=datetime.now().astimezone().isoformat(sep=" ", timespec="seconds"),
+        environment=folder.load_environment(),
+        images_to_train=len(job.train),
+        images_to_predict=0 if job.dataset.test is None else len(job.dataset.test),
+        classes=job.train.classes,
+        parameters=job.parameters(),
+        members=members,
+        agreement=_agreement(probabilities.test),
+        single=_by_network(members),
+        out_of_fold=accuracy(labels, predicted),
+        confusion=tuple(map(tuple, confusion.tolist())),
+        class_scores=tuple(class_scores(confusion)),
+        calibration=calibration,
+        estimate=_estimate(job, probabilities),
+        test=test,
+        audit=audit,
+        training_seconds=sum(log.seconds for log in logs),
+    )
+
+
+def _held_out(
+    labels: NDArray[np.int64], out_of_fold: NDArray[np.float32]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Labels and probabilities of the rows that some member held out."""
+    known = ~np.isnan(out_of_fold[:, 0])
+    return labels[known], out_of_fold[known]
+
+
+def _calibrate(labels: NDArray[np.int64], out_of_fold: NDArray[np.float32]) -> Calibration:
+    labels, out_of_fold = _held_out(labels, out_of_fold)
+    temperature = fit_temperature(labels, out_of_fold)
+    calibrated = with_temperature(out_of_fold, temperature)
+    return Calibration(temperature, reliability(labels, out_of_fold), reliability(labels, calibrated))
+
+
+def _members(job: Job, probabilities: EnsembleProbabilities) -> tuple[MemberSummary, ...]:
+    labels, found = job.train.known_labels(), []
+    for plan, held_out in zip(job.plans, probabilities.held_out, strict=True):
+        of_rows = labels[plan.validation_rows]
+        judged = accuracy(of_rows, held_out.argmax(axis=1)) if len(held_out) else None
+        found.append(MemberSummary(plan.network, len(plan.train_rows), judged))
+    return tuple(found)
+
+
+def _by_network(members: Sequence[MemberSummary]) -> dict[str, Accuracy]:
+    """Of each network's members on the rows that they held out, all their answers together."""
+    found: dict[str, Accuracy] = {}
+    for member in members:
+        if member.held_out is not None:
+            before = found.get(member.network, Accuracy(0, 0))
+            after = member.held_out
+            found[member.network] = Accuracy(before.right + after.right, before.total + after.total)
+    return found
+
+
+def _agreement(members: NDArray[np.float32] | None) -> tuple[tuple[float, ...], ...] | None:
+    return None if members is None else tuple(map(tuple, agreement(members.argmax(axis=2)).tolist()))
+
+
+def _estimate(job: Job, probabilities: EnsembleProbabilities) -> Estimate | None:
+    if probabilities.test is None:
+        return None
+    held_out = [plan.validation_rows for plan in job.plans]
+    return estimate_ensemble(job.train.known_labels(), probabilities.out_of_fold, held_out, probabilities.test)
+
+
+def _write_lists(
+    job: Job, folder: RunFolder, probabilities: EnsembleProbabilities, audit: Audit, temperature: float
+) -> None:
+    train, test = Labelled.of(job.train), job.dataset.test
+    calibrated = with_temperature(probabilities.out_of_fold, temperature)
+    write_hardest(folder.hardest, train, audit.hardness, probabilities.disagreement)
+    write_label_issues(folder.label_issues, train, audit.issues, calibrated)
+    write_duplicates(folder.duplicates, train, None if test is None else test.ids, audit.duplicates)
+    shown = audit.hardness.rows[:HARDEST_DRAWN]
+    captions = [
+        f"{train.label(row)} → {train.classes[predicted]}"
+        for row, predicted in zip(shown, audit.hardness.predicted, strict=False)
+    ]
+    title = "The hardest training images: label → prediction by members that never saw them"
+    plot_images(folder.hardest_picture, job.train.images[shown], captions, title)

@@ -1,0 +1,51 @@
+"""Small CSV files of text: labels, lists of images, probabilities."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hitofude.errors import InputError, suggest
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A header, and the lines below it with their numbers in the file, from 1."""
+
+    path: Path
+    header: tuple[str, ...]
+    lines: tuple[tuple[int, tuple[str, ...]], ...]
+
+    def columns(self, names: Sequence[str]) -> list[tuple[int, tuple[str, ...]]]:
+        """The line number and these columns of each line. Raises InputError when there is no such column."""
+        places = [self._place(name) for name in names]
+        return [(number, tuple(fields[place] for place in places)) for number, fields in self.lines]
+
+    def _place(self, name: str) -> int:
+        if name not in self.header:
+            raise InputError(f"{self.path}, line 1: there is no column '{name}'.{suggest(name, list(self.header))}")
+        return self.header.index(name)
+
+
+def read_text_table(path: Path, *, fewest: int = 1) -> TextTable:
+    """Read a CSV file with a header; blank lines are left aside.
+
+    fewest: the columns that each line must have. Raises InputError with the line when the file is missing, has no line
+    below the header, or a line has another number of fields than the header.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream)
+            lines = [(reader.line_num, tuple(field.strip() for field in fields)) for fields in reader if fields]
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file. Is the path right?") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as CSV ({error}).") from None
+    if not lines:
+        raise InputError(f"{path}: expected a header, and the file is empty.")
+    expected = max(len(lines[0][1]), fewest)
+    for number, fields in lines:
+        if len(fields) != expected:
+            plural = "" if len(fields) == 1 else "s"
+            raise InputError(f"{path}, line {number}: expected {expected} fields, found {len(fields)} field{plural}.")
+    return TextTable(path, lines[0][1], tuple(lines[1:]))

@@ -1,0 +1,67 @@
+"""A reviewed list of label issues, put to use."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hitofude.errors import InputError
+from hitofude.inputs.review import Remedy, review
+from hitofude.inputs.sources import Dataset
+
+
+def listed(folder: Path, *lines: str) -> Path:
+    path = folder / "label_issues.csv"
+    path.write_text("\n".join(["id,label,suggested,score", *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+def line(dataset: Dataset, row: int, suggested: str = "0") -> str:
+    train = dataset.train
+    return f"{train.ids[row]},{train.classes[train.known_labels()[row]]},{suggested},0.01"
+
+
+def test_listed_images_are_dropped_and_the_others_keep_their_ids(dataset: Dataset, tmp_path: Path) -> None:
+    found = review(dataset, listed(tmp_path, line(dataset, 5), line(dataset, 0)), "drop")
+    kept = np.delete(np.arange(300), [0, 5])
+    assert np.array_equal(found.train.ids, dataset.train.ids[kept])
+    assert np.array_equal(found.train.images, dataset.train.images[kept])
+    assert found.name == "digits-dropped"
+
+
+def test_listed_images_get_their_suggested_labels_and_nothing_else_changes(dataset: Dataset, tmp_path: Path) -> None:
+    found = review(dataset, listed(tmp_path, line(dataset, 7, "3")), "relabel")
+    expected = dataset.train.known_labels().copy()
+    expected[7] = 3
+    assert np.array_equal(found.train.known_labels(), expected)
+    assert np.array_equal(found.train.images, dataset.train.images)
+    assert found.name == "digits-relabelled"
+
+
+def test_the_data_fingerprint_tells_the_reviewed_from_the_original(dataset: Dataset, tmp_path: Path) -> None:
+    other = str((dataset.train.known_labels()[7] + 1) % 10)
+    path = listed(tmp_path, line(dataset, 7, other))
+    fingerprints = {review(dataset, path, remedy).train.fingerprint for remedy in ("drop", "relabel")}
+    assert len(fingerprints | {dataset.train.fingerprint}) == 3
+
+
+@pytest.mark.parametrize(
+    ("lines", "remedy", "message"),
+    [
+        (["9999,1,2,0.1"], "drop", "line 2: there is no training image with the id '9999'"),
+        (["first", "first"], "drop", "line 3: the id '1' stands there a second time, after line 2"),
+        (["1,nine,2,0.1"], "drop", "line 2: image '1' has the label '.', not 'nine'"),
+        (["first to ten"], "relabel", "line 2: 'ten' is none of the classes"),
+    ],
+)
+def test_a_list_that_does_not_fit_is_refused_with_its_line(
+    lines: list[str], remedy: Remedy, message: str, dataset: Dataset, tmp_path: Path
+) -> None:
+    known = {"first": line(dataset, 0), "first to ten": line(dataset, 0, "ten")}
+    with pytest.raises(InputError, match=message):
+        review(dataset, listed(tmp_path, *(known.get(text, text) for text in lines)), remedy)
+
+
+def test_a_list_of_everything_is_refused(dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="none would be left"):
+        review(dataset, listed(tmp_path, *(line(dataset, row) for row in range(300))), "drop")

@@ -1,0 +1,163 @@
+"""The report of a real run, as a file and in a real browser."""
+
+import io
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+from sklearn import metrics as sklearn_metrics
+
+import hitofude
+from hitofude.inputs.sources import Dataset
+from hitofude.result import RunResult
+
+CHROMIUM = shutil.which("chromium")
+SETTINGS = {"schedule.epochs": 6, "schedule.minimum_steps": 0, "optimizer.batch_size": 32, "ensemble.folds": 2}
+HOSTILE = '<img src=x onerror="alert(1)">'
+MOST_BYTES = 5_000_000
+
+
+def run_quickly(dataset: Dataset, folder: Path, epochs: int = 1) -> RunResult:
+    settings = SETTINGS | {"schedule.epochs": epochs}
+    return hitofude.run(dataset, run=folder, settings=settings, device="cpu", workers=1, quiet=True)
+
+
+@pytest.fixture(scope="module")
+def result(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+    """A run with ten wrong labels and a leak."""
+    labels = dataset.train.known_labels().copy()
+    labels[:10] = (labels[:10] + 1) % 10
+    assert dataset.test is not None
+    images = dataset.test.images.copy()
+    images[0] = dataset.train.images[20]
+    spoiled = Dataset("digits", replace(dataset.train, labels=labels), replace(dataset.test, images=images))
+    return run_quickly(spoiled, tmp_path_factory.mktemp("page") / "run", epochs=6)
+
+
+@pytest.fixture(scope="module")
+def page_text(result: RunResult) -> str:
+    return result.folder.page.read_text(encoding="utf-8")
+
+
+def test_the_page_asks_for_nothing_outside_itself(page_text: str) -> None:
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!#|data:)""", page_text)
+    assert "://" not in page_text
+    assert "<script" not in page_text
+    assert len(page_text.encode()) < MOST_BYTES
+
+
+def test_the_page_warns_of_the_leak(page_text: str, result: RunResult) -> None:
+    assert result.summary.audit.leaks == 1
+    assert "<b>Leak:</b> 1 of the images to predict" in page_text
+    listed = pd.read_csv(result.folder.duplicates)
+    assert listed.loc[listed["part"] == "test", ["id", "earlier_id"]].to_numpy().tolist() == [[1, 21]]
+
+
+def test_the_label_issues_are_mostly_the_wrong_labels(result: RunResult) -> None:
+    listed = pd.read_csv(result.folder.label_issues)
+    assert (listed["id"] <= 10).sum() >= 5
+    assert listed["score"].is_monotonic_increasing
+
+
+def test_hostile_labels_are_shown_as_text(dataset: Dataset, tmp_path: Path) -> None:
+    classes = (HOSTILE, *dataset.train.classes[1:])
+    hostile = Dataset("<b>digits", replace(dataset.train, classes=classes), None)
+    page = run_quickly(hostile, tmp_path / "run").folder.page.read_text(encoding="utf-8")
+    assert HOSTILE not in page
+    assert "&lt;img src=x onerror=" in page
+    assert "<b>digits" not in page
+
+
+def test_more_classes_than_a_matrix_holds_are_listed_by_their_confusions(dataset: Dataset, tmp_path: Path) -> None:
+    classes = tuple(str(number) for number in range(50))
+    train = replace(dataset.train, labels=np.arange(300) % 50, classes=classes)
+    page = run_quickly(Dataset("many", train), tmp_path / "run").folder.page.read_text(encoding="utf-8")
+    assert "The most frequent confusions" in page
+    assert '<table class="matrix">' not in page
+
+
+def test_the_figures_for_machines_are_scikit_learns(result: RunResult) -> None:
+    content = json.loads(result.folder.report.read_text(encoding="utf-8"))
+    answers = result.out_of_fold_probabilities.argmax(axis=1)
+    assert content["out_of_fold"]["accuracy"] == pytest.approx(sklearn_metrics.accuracy_score(result.labels, answers))
+    assert content["confusion"] == sklearn_metrics.confusion_matrix(result.labels, answers).tolist()
+    expected = sklearn_metrics.precision_recall_fscore_support(result.labels, answers, zero_division=0)
+    found = [[score[name] for score in content["class_scores"]] for name in ("precision", "recall", "f1", "rows")]
+    assert np.allclose(found, np.stack(expected))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("chromium is not there")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def opened(browser: Browser, result: RunResult, width: int = 1200, scheme: str = "light") -> tuple[Page, list[str]]:
+    """The page, and what it complained of or asked for."""
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)  # type: ignore[arg-type]
+    page, complaints = context.new_page(), list[str]()
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: complaints.append(request.url) if is_outside(request.url) else None)
+    page.goto(result.folder.page.resolve().as_uri())
+    return page, [url for url in complaints if not url.endswith("report.html")]
+
+
+def is_outside(url: str) -> bool:
+    return not url.startswith(("data:", "file:"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 375])
+def test_it_opens_without_complaint_request_or_scrolling_sideways(
+    browser: Browser, result: RunResult, width: int, scheme: str
+) -> None:
+    page, complaints = opened(browser, result, width, scheme)
+    assert complaints == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 28)"}[scheme]
+
+
+def test_it_opens_in_two_seconds(browser: Browser, result: RunResult) -> None:
+    page, _ = opened(browser, result)
+    assert page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd") < 2000
+
+
+def test_a_cell_of_the_confusion_matrix_opens_its_images(browser: Browser, result: RunResult) -> None:
+    page, _ = opened(browser, result)
+    link = page.locator(".matrix td.wrong a").first
+    cell = page.locator(str(link.get_attribute("href")))
+    assert not cell.is_visible()
+    link.focus()
+    page.keyboard.press("Enter")
+    assert cell.is_visible()
+    assert cell.locator(".image").count() == int(link.inner_text())
+    cell.get_by_text("close").click()
+    assert not cell.is_visible()
+
+
+def test_the_images_are_drawn(browser: Browser, result: RunResult) -> None:
+    """A picture of the hardest one has ink and ground, not one colour."""
+    page, _ = opened(browser, result)
+    shot = page.locator("#hardest .image").first.screenshot()
+    assert len(np.unique(np.asarray(Image.open(io.BytesIO(shot)).convert("L")))) > 3
+
+
+def test_every_picture_and_chart_has_a_text(browser: Browser, result: RunResult) -> None:
+    page, _ = opened(browser, result)
+    assert page.locator("[role=img]").count() > 50
+    assert page.locator("[role=img]:not([aria-label])").count() == 0
+    assert page.locator("svg:not(:has(> title))").count() == 0
