@@ -30,10 +30,8 @@ def main() -> None:
     for seed in range(arguments.seeds):
         swapped, listed = audit_swapped(arguments.share, seed, arguments.preset)
         both = len(np.intersect1d(swapped, listed))
-        print(
-            f"{seed:>4} {len(swapped):>8} {len(listed):>7} {both / len(swapped):>7.3f} {both / max(len(listed), 1):>7.3f}",
-            flush=True,
-        )
+        found, right = both / len(swapped), both / max(len(listed), 1)
+        print(f"{seed:>4} {len(swapped):>8} {len(listed):>7} {found:>7.3f} {right:>7.3f}", flush=True)
 
 
 def audit_swapped(share: float, seed: int, preset: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
