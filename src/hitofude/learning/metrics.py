@@ -114,8 +114,7 @@ def reliability(labels: NDArray[np.int64], probabilities: NDArray[np.float32], g
 
 def agreement(answers: NDArray[np.int64]) -> NDArray[np.float64]:
     """(members, members) the share of images on which two members agree. answers: (members, N), N ≥ 1."""
-    shares: NDArray[np.float64] = (answers[:, None] == answers[None]).mean(axis=2)
-    return shares
+    return np.stack([(answers == of_member).mean(axis=1) for of_member in answers])
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
