@@ -61,6 +61,7 @@ def test_an_id_column_is_found() -> None:
         "label\tpixel0\tpixel1\n1\t2\t3\n4\t5\t6\n",
         '"label","pixel0","pixel1"\n"1","2","3"\n"4",5,6\n',
         "label, pixel0, pixel1\n1, 2, 3\n4,05,0006\n",
+        'label, "pixel0","pixel1"\n"1", "2",3\n4,5, "6" \n',
     ],
 )
 def test_variants_of_the_same_table_read_the_same(text: str) -> None:
@@ -113,8 +114,48 @@ def test_another_label_column_than_the_one_named_is_refused() -> None:
 
 
 def test_utf_16_is_refused_by_name() -> None:
-    with pytest.raises(InputError, match="UTF-16"):
+    with pytest.raises(InputError, match="byte 0: this is UTF-16"):
         read("label,pixel0\n1,2\n".encode("utf-16"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"label,pixel0\n1,2\ncaf\xe9,3\n", r"line 3, byte 20: found the byte 0xe9, which is not UTF-8"),
+        (b"label,pixel0\n1,2\n1,\x003\n", r"line 3, byte 19: found a zero byte"),
+        (b"lab\0el,pixel0\n1,2\n", r"line 1, byte 3: found a zero byte"),
+        (b"\xef\xbb\xbflabel,pixel0\r\n1,2\r\n\xff,3\r\n", r"line 3, byte 22: found the byte 0xff"),
+        (b"label,pixel0\r1,2\r3,4\r", r"line 1: lines end in CR alone"),
+    ],
+)
+def test_what_is_no_text_is_refused_with_its_byte(content: bytes, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read(content)
+
+
+def test_a_line_without_end_is_refused_before_the_memory_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_table, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(csv_table, "BLOCK_BYTES", 50)
+    with pytest.raises(InputError, match=r"line 3: the line is longer than 1,000 bytes"):
+        read("label,pixel0\n1,2\n1," + "0" * 5000)
+
+
+def test_many_wrong_values_are_counted_and_the_first_twenty_named() -> None:
+    rows = [f"1,{value},{value}" for value in ["7"] * 10 + ["x"] * 15]
+    with pytest.raises(InputError) as refused:
+        read("\n".join(["label,pixel0,pixel1", *rows]))
+    said = str(refused.value)
+    assert said.startswith(
+        "mine.csv, line 12, column 'pixel0': found 'x', expected an integer from 0 to 255. 30 values"
+    )
+    assert said.count("found 'x'") == 1 + 20
+    assert "line 21, column 'pixel1'" in said
+    assert said.endswith("and 10 more")
+
+
+def test_wrong_values_before_a_line_of_another_shape_are_told_first() -> None:
+    with pytest.raises(InputError, match="line 2, column 'pixel0': found 'x'"):
+        read("label,pixel0\n1,x\n1\n")
 
 
 def test_the_line_is_right_far_into_the_file(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,6 +141,8 @@ def test_a_test_file_of_another_width_is_refused(folder: Path) -> None:
         ("empty.csv", b"", "line 1"),
         ("unlabelled.csv", b"pixel0\n1\n", "no column 'label'.*--label"),
         ("blank.csv", b"label,pixel0\n1,2\n,3\n", "line 3: the label is blank"),
+        ("ids.csv", b"id,label,pixel0\na,1,2\nb,1,3\na,1,3\n", "line 4: the id 'a' stands in line 2 already"),
+        ("ids.csv", b"id,label,pixel0\na,1,2\n,1,3\n", "line 3: the id is blank"),
         ("broken.csv.gz", gzip.compress(b"label,pixel0\n" + b"1,2\n" * 99)[:-12], "damaged or cut short"),
     ],
 )

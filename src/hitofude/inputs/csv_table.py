@@ -3,13 +3,14 @@
 The file is read in blocks of whole lines. A block whose every line has the header's number of plain fields is
 parsed by byte arithmetic: a field's value is its last digit, ten times the one before, a hundred times the one
 before that. Any other block goes through the csv module, field by field, which either understands it (quotes,
-spaces, leading zeros) or finds the exact line and column to complain of.
+spaces, leading zeros) or finds the exact line and column to complain of. Wrong values are collected to the end of the
+file, so that a user sees how many there are; a line of another shape ends the reading.
 """
 
 import csv
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 import numpy as np
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 from hitofude.errors import InputError
 
 BLOCK_BYTES = 1 << 19
+LONGEST_LINE = 1 << 22
+WRONG_SHOWN = 20
 ID_NAMES = ("id", "imageid", "image_id")
 DELIMITERS = b",;\t"
 
@@ -75,7 +78,7 @@ def parse_header(line: bytes, name: str, label: str | None = None) -> Columns:
     """Find the delimiter, the pixels, the label and the id. Raises InputError."""
     text = line.decode("utf-8", errors="replace").strip("\r\n")
     delimiter = max(DELIMITERS.decode(), key=text.count)
-    names = tuple(field.strip() for field in next(csv.reader([text], delimiter=delimiter), []))
+    names = tuple(field.strip() for field in next(csv.reader([text], delimiter=delimiter, skipinitialspace=True), []))
     repeated = {column for column in names if names.count(column) > 1} if len(set(names)) < len(names) else set()
     if all(_PIXEL_VALUE.fullmatch(column) for column in names) and repeated:
         raise InputError(
@@ -97,11 +100,13 @@ def read_rows(lines: "_Lines", columns: Columns) -> CsvTable:
     pixel_blocks: list[NDArray[np.uint8]] = []
     labels: list[str] = []
     ids: list[str] = []
+    wrong = _WrongValues(lines.name)
     for block, line in lines.blocks():
-        parsed = _parse_plain(block, columns) or _parse_carefully(block, columns, lines.name, line)
+        parsed = _parse_plain(block, columns) or _parse_carefully(block, columns, wrong, line)
         pixel_blocks.append(parsed.pixels)
         labels.extend(parsed.labels)
         ids.extend(parsed.ids)
+    wrong.complain()
     if not pixel_blocks:
         raise InputError(f"{lines.name}: there are no rows below the header. Is the file complete?")
     return CsvTable(
@@ -118,6 +123,33 @@ class _Block:
     ids: list[str]
 
 
+@dataclass
+class _WrongValues:
+    """The fields of a file that are no pixels: how many, and where the first are."""
+
+    name: str
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, line: int, column: str, found: str) -> None:
+        self.count += 1
+        if len(self.first) < WRONG_SHOWN:
+            self.first.append(f"line {line}, column '{column}': found '{found[:40]}'")
+
+    def complain(self) -> None:
+        """Raises InputError when there are any."""
+        if self.count == 0:
+            return
+        expected = "expected an integer from 0 to 255"
+        if self.count == 1:
+            raise InputError(f"{self.name}, {self.first[0]}, {expected}. Mend the value.")
+        more = f"\n  … and {self.count - len(self.first):,} more" if self.count > len(self.first) else ""
+        places = "\n  ".join(self.first)
+        raise InputError(
+            f"{self.name}, {self.first[0]}, {expected}. {self.count:,} values are wrong; mend them:\n  {places}{more}"
+        )
+
+
 class _Lines:
     """A stream as its first line and then blocks of whole lines, each with the number of its first line."""
 
@@ -125,11 +157,17 @@ class _Lines:
         self._stream = stream
         self.name = name
         self._line = 1
+        self._offset = 0
 
     def first(self) -> bytes:
-        line = self._stream.readline(1 << 22).removeprefix(b"\xef\xbb\xbf")
-        if line.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in line:
-            raise InputError(f"{self.name}: this is not UTF-8 text (UTF-16 or binary). Save it as CSV in UTF-8.")
+        line = self._stream.readline(LONGEST_LINE)
+        if line.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise InputError(f"{self.name}, byte 0: this is UTF-16, not UTF-8. Save it as CSV in UTF-8.")
+        self._check_text(line)
+        self._offset = len(line)
+        line = line.removeprefix(b"\xef\xbb\xbf")
+        if b"\r" in line.rstrip(b"\r\n"):
+            raise InputError(f"{self.name}, line 1: lines end in CR alone, as on old Macs. Save it with LF or CR LF.")
         if not line.strip():
             raise InputError(
                 f"{self.name}, line 1: a header with column names was expected, the file or line is empty."
@@ -139,8 +177,16 @@ class _Lines:
 
     def blocks(self) -> Iterator[tuple[bytes, int]]:
         while chunk := self._stream.read(BLOCK_BYTES):
-            block = chunk + self._stream.readline()
+            block = chunk + self._stream.readline(LONGEST_LINE)
             line = self._line
+            self._check_text(block)
+            if not block.endswith(b"\n") and len(block) - block.rfind(b"\n") > LONGEST_LINE:
+                lines_before = block.count(b"\n")
+                raise InputError(
+                    f"{self.name}, line {line + lines_before}: the line is longer than {LONGEST_LINE:,} bytes. "
+                    "Is this a CSV file?"
+                )
+            self._offset += len(block)
             self._line += block.count(b"\n")
             if b"\r" in block:
                 block = block.replace(b"\r\n", b"\n")
@@ -148,6 +194,26 @@ class _Lines:
                 block += b"\n"
             if block.strip():
                 yield block, line
+
+    def _check_text(self, block: bytes) -> None:
+        """Raises InputError with the byte's place in the file for what is no UTF-8 text."""
+        if b"\0" in block:
+            place = block.index(b"\0")
+            line = self._line + block[:place].count(b"\n")
+            raise InputError(
+                f"{self.name}, line {line}, byte {self._offset + place:,}: "
+                "found a zero byte, so this is no text. Save it as CSV in UTF-8."
+            )
+        if block.isascii():
+            return
+        try:
+            block.decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = self._line + block[: error.start].count(b"\n")
+            raise InputError(
+                f"{self.name}, line {line}, byte {self._offset + error.start:,}: found the byte "
+                f"0x{block[error.start]:02x}, which is not UTF-8. Save it as CSV in UTF-8."
+            ) from None
 
 
 def _find_label(names: Sequence[str], wanted: str) -> int | None:
@@ -245,34 +311,35 @@ def _texts(block: bytes, ends: NDArray[np.int64], column: int | None, width: int
         return []
     own = ends[column::width].tolist()
     before = ends[column - 1 :: width].tolist() if column else [-1, *ends[width - 1 :: width].tolist()]
-    return [block[i + 1 : j].decode("utf-8", errors="replace").strip() for i, j in zip(before, own, strict=False)]
+    return [block[i + 1 : j].decode("utf-8").strip() for i, j in zip(before, own, strict=False)]
 
 
-def _parse_carefully(block: bytes, columns: Columns, name: str, first_line: int) -> _Block:
-    """Parse a block field by field. Raises InputError at the first field that is wrong."""
+def _parse_carefully(block: bytes, columns: Columns, wrong: _WrongValues, first_line: int) -> _Block:
+    """Parse a block field by field, collecting wrong values. Raises InputError at a line of another shape."""
     rows: list[list[int]] = []
     labels: list[str] = []
     ids: list[str] = []
-    lines = block.decode("utf-8", errors="replace").rstrip("\n").split("\n")
+    lines = block.decode("utf-8").rstrip("\n").split("\n")
     for number, line in enumerate(lines, first_line):
-        fields = next(csv.reader([line], delimiter=columns.delimiter), [])
+        fields = next(csv.reader([line], delimiter=columns.delimiter, skipinitialspace=True), [])
         if len(fields) != len(columns.names):
+            wrong.complain()
             raise InputError(
-                f"{name}, line {number}: {len(fields)} fields, expected {len(columns.names)} as in the header. "
+                f"{wrong.name}, line {number}: {len(fields)} fields, expected {len(columns.names)} as in the header. "
                 "Is the line cut short, or a separator missing?"
             )
-        rows.append([_pixel(fields[i], name, number, columns.names[i]) for i in columns.pixels])
+        values = [_pixel(fields[i]) for i in columns.pixels]
+        for i, value in zip(columns.pixels, values, strict=True):
+            if value is None:
+                wrong.add(number, columns.names[i], fields[i].strip())
+        rows.append([value or 0 for value in values])
         labels += [] if columns.label is None else [fields[columns.label].strip()]
         ids += [] if columns.id is None else [fields[columns.id].strip()]
     return _Block(np.array(rows, dtype=np.uint8), labels, ids)
 
 
-def _pixel(field: str, name: str, line: int, column: str) -> int:
-    text = field.strip()
-    value = int(text) if _PIXEL_VALUE.fullmatch(text) and len(text) < 10 else -1
-    if not 0 <= value <= 255:
-        raise InputError(
-            f"{name}, line {line}, column '{column}': found '{text[:40]}', expected an integer from 0 to 255. "
-            "Mend the value."
-        )
-    return value
+def _pixel(text: str) -> int | None:
+    """The value of a field; None where it is none from 0 to 255."""
+    text = text.strip()
+    value = int(text) if _PIXEL_VALUE.fullmatch(text) and len(text) < 10 else 256
+    return value if value <= 255 else None

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
+from hitofude.inputs.archive import list_members, open_file, open_member
 from hitofude.inputs.csv_table import Columns, CsvTable, read_csv, read_headerless_csv
 from hitofude.inputs.idx import read_idx
 from hitofude.inputs.image_set import ImageSet, classes_of, encode_labels, row_numbers, shuffled_evenly
@@ -186,13 +187,24 @@ def _read_test(table: Table, label: str | None, shape: Shape | None, train: Imag
             f"{math.prod(train.image_shape)}. Are these files of the same competition?"
         )
     images = _to_image_set(content, table.name, shape, labelled=False)
-    labels = None if content.labels is None else encode_labels(content.labels, train.classes)
+    labels = None if content.labels is None else _encode_test_labels(content.labels, train.classes, table.name)
     return replace(images, labels=labels, classes=train.classes)
+
+
+def _encode_test_labels(labels: NDArray[np.str_], classes: tuple[str, ...], name: str) -> NDArray[np.int64]:
+    unknown = np.flatnonzero(~np.isin(labels, classes))
+    if len(unknown):
+        row = int(unknown[0])
+        raise InputError(
+            f"{name}, line {row + 2}: the label '{labels[row]}' is none of the training labels. Mend it, or remove the "
+            "column."
+        )
+    return encode_labels(labels, classes)
 
 
 def _to_image_set(table: CsvTable, name: str, shape: Shape | None, *, labelled: bool = True) -> ImageSet:
     images = table.pixels.reshape(len(table.pixels), 1, *_height_and_width(table.pixels.shape[1], name, shape))
-    ids = row_numbers(len(images)) if table.ids is None else table.ids
+    ids = row_numbers(len(images)) if table.ids is None else _check_ids(table.ids, name)
     if not labelled or table.labels is None:
         return ImageSet(images, None, ids, ())
     blank = np.flatnonzero(table.labels == "")
@@ -200,6 +212,20 @@ def _to_image_set(table: CsvTable, name: str, shape: Shape | None, *, labelled: 
         raise InputError(f"{name}, line {blank[0] + 2}: the label is blank. Fill it in, or remove the line.")
     classes = classes_of(table.labels)
     return ImageSet(images, encode_labels(table.labels, classes), ids, classes)
+
+
+def _check_ids(ids: NDArray[np.str_], name: str) -> NDArray[np.str_]:
+    """The ids. Raises InputError with the line of the first that is blank or stands there a second time."""
+    _, first, of_row = np.unique(ids, return_index=True, return_inverse=True)
+    earlier = first[of_row]
+    wrong = np.flatnonzero((ids == "") | (earlier != np.arange(len(ids))))
+    if len(wrong):
+        row = int(wrong[0])
+        found = (
+            "the id is blank" if ids[row] == "" else f"the id '{ids[row]}' stands in line {earlier[row] + 2} already"
+        )
+        raise InputError(f"{name}, line {row + 2}: {found}. Each image needs its own.")
+    return ids
 
 
 def _height_and_width(pixels: int, name: str, shape: Shape | None) -> Shape:
@@ -276,18 +302,12 @@ def _folder_tables(folder: Path) -> dict[str, Table]:
 
 
 def _file_table(path: Path) -> Table:
-    return Table(str(path), lambda: _open_file(path))
-
-
-def _open_file(path: Path) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+    return Table(str(path), lambda: open_file(path))
 
 
 def _zip_tables(path: Path) -> dict[str, Table]:
-    if not zipfile.is_zipfile(path):
-        raise InputError(f"{path}: this is not a zip file. Was the download cut short, or is it a web page?")
-    with reading(str(path)), zipfile.ZipFile(path) as archive:
-        members = archive.namelist()
+    with reading(str(path)):
+        members = list_members(path)
     tables: dict[str, Table] = {}
     for part in ("train", "test", "sample_submission"):
         candidates = [member for member in members if member.rsplit("/", 1)[-1] == f"{part}.csv"]
@@ -296,9 +316,12 @@ def _zip_tables(path: Path) -> dict[str, Table]:
         if candidates:
             tables[part] = _zip_table(path, candidates[0])
     if "train" not in tables:
-        raise InputError(f"{path}: there is no train.csv in it. It holds: {', '.join(members[:5]) or 'nothing'}.")
+        nested = any(member.lower().endswith(".zip") for member in members)
+        remedy = " Unpack the zip within it, and name that." if nested else ""
+        held = ", ".join(members[:5]) or "nothing"
+        raise InputError(f"{path}: there is no train.csv in it. It holds: {held}.{remedy}")
     return tables
 
 
 def _zip_table(path: Path, member: str) -> Table:
-    return Table(f"{path}/{member}", lambda: cast(BinaryIO, zipfile.ZipFile(path).open(member)))
+    return Table(f"{path}/{member}", lambda: open_member(path, member))
