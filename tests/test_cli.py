@@ -229,10 +229,23 @@ def test_a_folder_of_another_run_ends_with_3(finished: Path, files: Path, call: 
 
 def test_a_bug_of_ours_ends_with_70_and_says_so(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hitofude.inputs.sources.open_source", lambda *_, **__: 1 / 0)
-    code, _, err = call("data", "check")
+    code, _, err = call("data", "check", "secret-file.csv")
     assert code == 70
-    assert "ZeroDivisionError" in err
-    assert "a bug of ours" in err
+    assert "a bug of ours (ZeroDivisionError)" in err
+    assert "Traceback" not in err
+    report = Path(err.split(" stands in ")[1].split(";")[0])
+    text = report.read_text()
+    report.unlink()
+    assert "hitofude/cli/looking.py" in text
+    assert "package   torch" in text
+    assert "secret-file" not in text
+
+
+def test_a_log_is_there_for_who_asks(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HITOFUDE_LOG", "loud")
+    code, _, err = call("data", "check")
+    assert code == 2
+    assert "Use debug, info, warning, error" in err
 
 
 def test_ctrl_c_and_sigterm_say_how_to_continue(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,9 @@
 """The whole flow: a source becomes a trained ensemble, its honest accuracy, and a submission."""
 
-from collections.abc import Mapping
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,8 @@ from hitofude.recipe import DEFAULT_PRESET, Recipe
 from hitofude.result import RunResult, load_result
 from hitofude.run_folder import RunFolder
 from hitofude.storage import write_npz
+
+logger = logging.getLogger(__name__)
 
 
 def run(
@@ -59,7 +64,8 @@ def run(
     recipe = choose_recipe(preset, settings or {}, debug=debug)
     with explaining_memory_errors():
         engine = choose_engine(device, recipe.precision)
-        dataset = source if isinstance(source, Dataset) else open_source(source, label=label, shape=shape)
+        with logging_seconds("reading the source"):
+            dataset = source if isinstance(source, Dataset) else open_source(source, label=label, shape=shape)
         job = Job.prepare(recipe, dataset, command or f"hitofude run {dataset.name} --preset recipe.toml")
         folder = RunFolder(Path(run) if run else default_folder(dataset.name, preset, debug=debug))
         threads = threads or folder.threads_begun_with()
@@ -72,6 +78,14 @@ def run(
             with folder.claimed(recipe, dataset, engine):
                 _train(job, folder, engine, team, display)
         return load_result(folder)
+
+
+@contextmanager
+def logging_seconds(what: str) -> Iterator[None]:
+    """Log how long it took."""
+    started = time.monotonic()
+    yield
+    logger.info("%s took %.2f s", what, time.monotonic() - started)
 
 
 def choose_recipe(
@@ -94,11 +108,12 @@ def _train(job: Job, folder: RunFolder, engine: Engine, team: Team, display: Dis
     write_network_graph(folder.network, network, train.image_shape, name)
     recorder = _Recorder(folder, job, display)
     ensemble = EnsembleJob(recipe, engine, tuple(job.plans), train, test, folder.members)
-    with display.training(len(job.plans), recorder.images_left()):
+    with display.training(len(job.plans), recorder.images_left()), logging_seconds("training and predicting"):
         probabilities = train_ensemble(ensemble, team.workers, recorder)
     _write_probabilities(folder, train, test, probabilities)
     of_test = _write_submission(folder, job.dataset, probabilities.test)
-    summary = evaluate(job, folder, probabilities, recorder.logs, of_test)
+    with logging_seconds("audit and report"):
+        summary = evaluate(job, folder, probabilities, recorder.logs, of_test)
     write_report(folder.report, summary)
 
 

@@ -1,5 +1,6 @@
 """The command's entry point."""
 
+import logging
 import os
 import signal
 import sys
@@ -9,6 +10,8 @@ from typing import NoReturn
 from cyclopts import CycloptsError
 
 from hitofude.cli.app import app, this_command
+from hitofude.cli.crash import write_crash_report
+from hitofude.cli.logs import start_logging
 from hitofude.errors import OutOfResourcesError, UserError
 
 EXIT_WRONG_CALL, EXIT_OUR_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 70, 130, 143
@@ -19,6 +22,7 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _terminate)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin for each other starve all beside them
     try:
+        start_logging()
         app(sys.argv[1:], print_error=True, exit_on_error=False, result_action="return_value")
     except CycloptsError:
         sys.exit(EXIT_WRONG_CALL)
@@ -37,11 +41,21 @@ def main() -> NoReturn:
     except MemoryError:
         print("hitofude: the memory is full. Close other programs, or use fewer images.", file=sys.stderr)
         sys.exit(OutOfResourcesError.exit_code)
-    except Exception:
-        sys.excepthook(*sys.exc_info())
-        print("hitofude: this is a bug of ours; please report it with the lines above.", file=sys.stderr)
-        sys.exit(EXIT_OUR_BUG)
+    except Exception as error:
+        sys.exit(_explain_bug(error))
     sys.exit(0)
+
+
+def _explain_bug(error: Exception) -> int:
+    """Keep what a report of it needs, and say so; the exit code. HITOFUDE_LOG=debug shows the traceback."""
+    logging.getLogger("hitofude").debug("a bug", exc_info=error)
+    path = write_crash_report(error, sys.argv[1] if len(sys.argv) > 1 else "none")
+    print(
+        f"hitofude: this is a bug of ours ({type(error).__name__}). Where it happened, and nothing of your data, "
+        f"stands in {path}; please attach it to a report. HITOFUDE_LOG=debug shows more.",
+        file=sys.stderr,
+    )
+    return EXIT_OUR_BUG
 
 
 def _how_to_continue() -> str:
