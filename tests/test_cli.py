@@ -117,13 +117,12 @@ def test_calibrated_predictions_keep_their_labels(finished: Path, files: Path, c
 def test_issues_that_were_found_can_be_dropped_or_relabelled(
     finished: Path, files: Path, call: Call, tmp_path: Path
 ) -> None:
-    listed = finished / "label_issues.csv"
-    count = len(pd.read_csv(listed))
-    assert count > 0
-    code, out, _ = call("run", files, "--drop-issues", listed, "--run", tmp_path / "dropped", *QUICK)
+    reviewed = tmp_path / "reviewed.csv"
+    reviewed.write_text("".join((finished / "label_issues.csv").read_text().splitlines(keepends=True)[:4]))
+    code, out, _ = call("run", files, "--drop-issues", reviewed, "--run", tmp_path / "dropped", *QUICK)
     assert code == 0
-    assert f"{300 - count} images of 28x28" in out
-    code, out, _ = call("run", files, "--relabel-issues", listed, "--run", tmp_path / "relabelled", *QUICK)
+    assert "297 images of 28x28" in out
+    code, out, _ = call("run", files, "--relabel-issues", reviewed, "--run", tmp_path / "relabelled", *QUICK)
     assert code == 0
     assert "300 images of 28x28" in out
 
