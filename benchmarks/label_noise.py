@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 import hitofude
 from hitofude.inputs.sources import Dataset
-from hitofude.learning.calibration import fit_temperature, with_temperature
-from hitofude.learning.label_issues import find_label_issues
+from hitofude.inputs.text_table import read_text_table
 
 
 def main() -> None:
@@ -40,9 +39,8 @@ def audit_swapped(share: float, seed: int, preset: str) -> tuple[NDArray[np.int6
     with tempfile.TemporaryDirectory() as folder:
         settings = {"seed": seed}
         result = hitofude.run(dataset, preset=preset, run=Path(folder) / "run", settings=settings, quiet=True)
-    temperature = fit_temperature(result.labels, result.out_of_fold_probabilities)
-    calibrated = with_temperature(result.out_of_fold_probabilities, temperature)
-    return swapped, find_label_issues(result.labels, calibrated).rows
+        listed = [id for _, (id,) in read_text_table(result.folder.label_issues).columns(["id"])]
+    return swapped, np.flatnonzero(np.isin(dataset.train.ids, listed))
 
 
 def swap(dataset: Dataset, share: float, seed: int) -> tuple[Dataset, NDArray[np.int64]]:

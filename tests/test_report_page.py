@@ -110,13 +110,14 @@ def opened(browser: Browser, result: RunResult, width: int = 1200, scheme: str =
     page, complaints = context.new_page(), list[str]()
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: complaints.append(request.url) if is_outside(request.url) else None)
-    page.goto(result.folder.page.resolve().as_uri())
-    return page, [url for url in complaints if not url.endswith("report.html")]
+    own = result.folder.page.resolve().as_uri()
+    page.on("request", lambda request: None if is_within(request.url, own) else complaints.append(request.url))
+    page.goto(own)
+    return page, complaints
 
 
-def is_outside(url: str) -> bool:
-    return not url.startswith(("data:", "file:"))
+def is_within(url: str, own: str) -> bool:
+    return url == own or url.startswith("data:")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

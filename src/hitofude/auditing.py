@@ -12,8 +12,15 @@ from hitofude.inputs.image_set import classes_of, encode_labels
 from hitofude.inputs.sources import Dataset
 from hitofude.inputs.text_table import read_text_table
 from hitofude.learning.calibration import fit_temperature, with_temperature
-from hitofude.learning.label_issues import find_label_issues
-from hitofude.outputs.audit import Labelled, rank_hardness, write_duplicates, write_hardest, write_label_issues
+from hitofude.learning.label_issues import LabelIssues, find_label_issues
+from hitofude.outputs.audit import (
+    Hardness,
+    Labelled,
+    rank_hardness,
+    write_duplicates,
+    write_hardest,
+    write_label_issues,
+)
 from hitofude.result import load_result
 from hitofude.storage import read_npz
 
@@ -60,18 +67,24 @@ def judged_by_files(labels: Path, probabilities: Path) -> Judged:
     return Judged(train, values[order], np.zeros(len(order), dtype=np.float32))
 
 
+def list_rows(judged: Judged, temperature: float, hardest: Path, listed: Path) -> tuple[Hardness, LabelIssues]:
+    """Write the hard images and, of the probabilities at this temperature, the label issues; both are given back."""
+    calibrated = with_temperature(judged.probabilities, temperature)
+    hardness = rank_hardness(judged.train.labels, judged.probabilities)
+    issues = find_label_issues(judged.train.labels, calibrated)
+    write_hardest(hardest, judged.train, hardness, judged.disagreement)
+    write_label_issues(listed, judged.train, issues, calibrated)
+    return hardness, issues
+
+
 def audit_labels(judged: Judged, folder: Path) -> str:
     """Write hardest.csv and label_issues.csv; what was found, for people."""
-    labels, probabilities = judged.train.labels, judged.probabilities
-    known = ~np.isnan(probabilities[:, 0])
+    known = ~np.isnan(judged.probabilities[:, 0])
     if not known.any():
         raise InputError("No row has probabilities by a model that never saw it.")
-    temperature = fit_temperature(labels[known], probabilities[known])
-    calibrated = with_temperature(probabilities, temperature)
-    issues = find_label_issues(labels, calibrated)
+    temperature = fit_temperature(judged.train.labels[known], judged.probabilities[known])
     hardest, listed = folder / "hardest.csv", folder / "label_issues.csv"
-    write_hardest(hardest, judged.train, rank_hardness(labels, probabilities), judged.disagreement)
-    write_label_issues(listed, judged.train, issues, calibrated)
+    _, issues = list_rows(judged, temperature, hardest, listed)
     shown = [
         f"  {judged.train.ids[row]}: {judged.train.label(row)} → {judged.train.classes[suggested]}"
         f"  (probability of the label {score:.3f})"

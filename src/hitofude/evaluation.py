@@ -1,29 +1,23 @@
 """What the out-of-fold probabilities of a run say: figures, lists of images to look at, the report."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hitofude.auditing import Judged, list_rows
 from hitofude.gallery import transformed_versions
 from hitofude.inputs.duplicates import Duplicate, find_duplicates
+from hitofude.inputs.image_set import ImageSet
 from hitofude.job import Job
 from hitofude.learning.calibration import fit_temperature, with_temperature
 from hitofude.learning.checkpoint import EpochLog
 from hitofude.learning.ensemble import EnsembleProbabilities
 from hitofude.learning.estimate import Estimate, estimate_ensemble
-from hitofude.learning.label_issues import LabelIssues, find_label_issues
+from hitofude.learning.label_issues import LabelIssues
 from hitofude.learning.metrics import Accuracy, accuracy, agreement, class_scores, confusion_matrix, reliability
-from hitofude.outputs.audit import (
-    Hardness,
-    Labelled,
-    rank_hardness,
-    write_duplicates,
-    write_hardest,
-    write_label_issues,
-)
+from hitofude.outputs.audit import Hardness, Labelled, write_duplicates
 from hitofude.outputs.html_report import Page, write_page
 from hitofude.outputs.network_graph import operations
 from hitofude.outputs.plots import plot_images
@@ -34,61 +28,48 @@ HARDEST_DRAWN = 50
 ORIGINALS, VERSIONS = 6, 12
 
 
-@dataclass(frozen=True, eq=False)
-class Audit:
-    """What the audit of the training data found."""
-
-    hardness: Hardness
-    issues: LabelIssues
-    duplicates: list[Duplicate]
-
-    @classmethod
-    def of(cls, job: Job, out_of_fold: NDArray[np.float32], temperature: float) -> "Audit":
-        labels = job.train.known_labels()
-        return cls(
-            rank_hardness(labels, out_of_fold),
-            find_label_issues(labels, with_temperature(out_of_fold, temperature)),
-            find_duplicates(job.train, job.dataset.test),
-        )
-
-    def summary(self, labels: NDArray[np.int64]) -> AuditSummary:
-        """labels: (N,) of the training rows."""
-        within = [item for item in self.duplicates if item.part == item.earlier_part == "train"]
-        return AuditSummary(
-            label_issues=len(self.issues),
-            same_images=sum(item.difference == 0 for item in self.duplicates),
-            near_images=sum(item.difference > 0 for item in self.duplicates),
-            differing_labels=sum(bool(labels[item.row] != labels[item.earlier_row]) for item in within),
-            leaks=sum(item.is_leak for item in self.duplicates),
-        )
-
-
 def evaluate(
     job: Job, folder: RunFolder, probabilities: EnsembleProbabilities, logs: Sequence[EpochLog], test: Accuracy | None
 ) -> RunSummary:
     """Write the lists, pictures and the page; the figures, with the test accuracy where it is known, are given back."""
-    labels, out_of_fold = job.train.known_labels(), probabilities.out_of_fold
-    calibration = _calibrate(labels, out_of_fold)
-    audit = Audit.of(job, out_of_fold, calibration.temperature)
-    summary = _summarise(job, folder, probabilities, logs, test, calibration, audit.summary(labels))
-    _write_lists(job, folder, probabilities, audit, calibration.temperature)
-    originals, augmented = transformed_versions(job.train, job.recipe.augment, ORIGINALS, VERSIONS, job.recipe.seed)
+    train, test_images = job.train, job.dataset.test
+    judged = Judged(Labelled.of(train), probabilities.out_of_fold, probabilities.disagreement)
+    calibration = _calibrate(train.known_labels(), probabilities.out_of_fold)
+    hardness, issues = list_rows(judged, calibration.temperature, folder.hardest, folder.label_issues)
+    duplicates = find_duplicates(train, test_images)
+    write_duplicates(folder.duplicates, judged.train, None if test_images is None else test_images.ids, duplicates)
+    _draw_hardest(folder, train, judged.train, hardness)
+    audit = _count(issues, duplicates, train.known_labels())
+    summary = _summarise(job, folder, probabilities, logs, test, calibration, audit)
+    originals, augmented = transformed_versions(train, job.recipe.augment, ORIGINALS, VERSIONS, job.recipe.seed)
     page = Page(
         summary=summary,
-        train=job.train,
-        test=job.dataset.test,
-        out_of_fold=out_of_fold,
+        train=train,
+        test=test_images,
+        out_of_fold=probabilities.out_of_fold,
         logs=logs,
-        hardness=audit.hardness,
-        issues=audit.issues,
-        duplicates=audit.duplicates,
+        hardness=hardness,
+        issues=issues,
+        duplicates=duplicates,
         recipe=job.recipe.to_toml(),
         originals=originals,
         augmented=augmented.round().astype(np.uint8),
-        operations={name: operations(network, job.train.image_shape) for name, network in job.networks.items()},
+        operations={name: operations(network, train.image_shape) for name, network in job.networks.items()},
     )
     write_page(folder.page, page)
     return summary
+
+
+def _count(issues: LabelIssues, duplicates: Sequence[Duplicate], labels: NDArray[np.int64]) -> AuditSummary:
+    """labels: (N,) of the training rows."""
+    within = [item for item in duplicates if item.part == item.earlier_part == "train"]
+    return AuditSummary(
+        label_issues=len(issues),
+        same_images=sum(item.difference == 0 for item in duplicates),
+        near_images=sum(item.difference > 0 for item in duplicates),
+        differing_labels=sum(bool(labels[item.row] != labels[item.earlier_row]) for item in within),
+        leaks=sum(item.is_leak for item in duplicates),
+    )
 
 
 def _summarise(
@@ -173,18 +154,11 @@ def _estimate(job: Job, probabilities: EnsembleProbabilities) -> Estimate | None
     return estimate_ensemble(job.train.known_labels(), probabilities.out_of_fold, held_out, probabilities.test)
 
 
-def _write_lists(
-    job: Job, folder: RunFolder, probabilities: EnsembleProbabilities, audit: Audit, temperature: float
-) -> None:
-    train, test = Labelled.of(job.train), job.dataset.test
-    calibrated = with_temperature(probabilities.out_of_fold, temperature)
-    write_hardest(folder.hardest, train, audit.hardness, probabilities.disagreement)
-    write_label_issues(folder.label_issues, train, audit.issues, calibrated)
-    write_duplicates(folder.duplicates, train, None if test is None else test.ids, audit.duplicates)
-    shown = audit.hardness.rows[:HARDEST_DRAWN]
+def _draw_hardest(folder: RunFolder, images: ImageSet, train: Labelled, hardness: Hardness) -> None:
+    shown = hardness.rows[:HARDEST_DRAWN]
     captions = [
         f"{train.label(row)} → {train.classes[predicted]}"
-        for row, predicted in zip(shown, audit.hardness.predicted, strict=False)
+        for row, predicted in zip(shown, hardness.predicted, strict=False)
     ]
     title = "The hardest training images: label → prediction by members that never saw them"
-    plot_images(folder.hardest_picture, job.train.images[shown], captions, title)
+    plot_images(folder.hardest_picture, images.images[shown], captions, title)

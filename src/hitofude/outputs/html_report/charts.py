@@ -99,17 +99,14 @@ def network_chart(operations: Sequence[Operation], title: str) -> Markup:
             distance = place - number[source]
             start = number[source] * LINE
             if distance == 1:
-                shapes.append(f'<path class="arrow" d="M236 {start + LINE - 9} V{top}"/>')
+                shapes.append(f'<path class="arrow" d="M236 {start + LINE - 9} V{top - 5}"/>')
+                shapes.append(f'<path class="tip" d="M236 {top} l-4 -7 h8z"/>')
             else:
                 bend = 490 + min(120, 14 * distance)
-                ends = f"M471 {start + 13} C{bend} {start + 13} {bend} {top + 13} 474 {top + 13}"
-                shapes.append(f'<path class="arrow" d="{ends}"/>')
-    arrow = (
-        '<marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
-        '<path class="tip" d="M0 0 8 4 0 8z"/></marker>'
-    )
+                ends = f"M471 {start + 13} C{bend} {start + 13} {bend} {top + 13} 479 {top + 13}"
+                shapes.append(f'<path class="arrow" d="{ends}"/><path class="tip" d="M472 {top + 13} l7 -4 v8z"/>')
     description = f"{len(operations)} operations, one under the other."
-    return _drawing(title, description, [arrow, *shapes], len(operations) * LINE)
+    return _drawing(title, description, shapes, len(operations) * LINE)
 
 
 def _axes(x: Axis, y: Axis, labels: tuple[str, str], *, whole: bool = False) -> list[str]:

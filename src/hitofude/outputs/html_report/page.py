@@ -23,8 +23,7 @@ from hitofude.storage import write_text
 
 SHOWN = 60
 SHOWN_RIGHT = 12
-SHOWN_EASY_A_CLASS = 3
-SHOWN_HARD_A_CLASS = 5
+SHOWN_OF_CLASS = 4
 BARS = 3
 MOST_CLASSES_IN_A_MATRIX = 40
 MOST_CONFUSED = 40
@@ -135,14 +134,19 @@ class _View:
     def hardest(self) -> list[Figure]:
         return self._figures(self.page.hardness.rows[:SHOWN].tolist())
 
-    def by_class(self) -> list[tuple[str, list[Figure], list[Figure]]]:
-        """Each class with its easiest and its hardest images."""
-        rows = self.page.hardness.rows
+    def by_class(self) -> list[tuple[str, list[tuple[str, list[Figure]]]]]:
+        """Each class with its easiest, its hardest and its suspected images."""
+        rows, suspected = self.page.hardness.rows, self.page.issues.rows
         found = []
         for label, name in enumerate(self.classes):
             of_class = rows[self.labels[rows] == label].tolist()
-            easy = self._figures(of_class[::-1][:SHOWN_EASY_A_CLASS])
-            found.append((name, easy, self._figures(of_class[:SHOWN_HARD_A_CLASS])))
+            suspects = suspected[self.labels[suspected] == label].tolist()
+            groups = {
+                "easiest": of_class[::-1][:SHOWN_OF_CLASS],
+                "hardest": of_class[:SHOWN_OF_CLASS],
+                "probably mislabelled": suspects[:SHOWN_OF_CLASS],
+            }
+            found.append((name, [(title, self._figures(shown)) for title, shown in groups.items() if shown]))
         return found
 
     def issues(self) -> list[Figure]:
