@@ -251,6 +251,7 @@ def test_ctrl_c_and_sigterm_say_how_to_continue(call: Call, monkeypatch: pytest.
     import os
     import signal
 
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
         monkeypatch.setattr(
             "hitofude.inputs.sources.open_source", lambda *_, number=number, **__: os.kill(os.getpid(), number)
@@ -258,6 +259,7 @@ def test_ctrl_c_and_sigterm_say_how_to_continue(call: Call, monkeypatch: pytest.
         found, _, err = call("data", "check")
         assert found == code
         assert "again to continue:\n  hitofude data check" in err
+    signal.signal(signal.SIGINT, before)
 
 
 def test_a_terminated_run_is_continued_by_the_command_that_it_prints(files: Path, tmp_path: Path) -> None:
