@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError
 
-BLOCK_BYTES = 1 << 19
+BLOCK_BYTES = 1 << 17  # its temporaries stay in a processor's cache
 LONGEST_LINE = 1 << 22
 WRONG_SHOWN = 20
 ID_NAMES = ("id", "imageid", "image_id")
