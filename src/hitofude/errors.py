@@ -7,10 +7,14 @@ UserError                 the base: a message for people, never a traceback
 ├── OutOfResourcesError 4 the disk or the memory is full
 └── DivergedError      5  the training lost its way: the loss is no longer a number
 
-Anything else that is raised is a bug of ours (exit code 70).
+Anything else that is raised is a bug of ours (exit code 70), WorkerError among them.
 """
 
+import sys
+import traceback
+from collections.abc import Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -44,6 +48,33 @@ class DivergedError(UserError):
     """The loss became NaN or infinite."""
 
     exit_code = 5
+
+
+class WorkerError(RuntimeError):
+    """A bug of ours in a worker process. places: where, as describe_places has it."""
+
+    def __init__(self, message: str, places: Sequence[str]) -> None:
+        super().__init__(message)
+        self.places = tuple(places)
+
+
+def describe_places(error: BaseException) -> list[str]:
+    """Types and places of an exception and of those that led to it, the first cause first; no message, no value.
+
+    Messages may hold file names, labels or pixels. Paths are cut to what lies within the packages.
+    """
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    before = [*describe_places(cause), "", "then"] if cause is not None else []
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [f"  {_shorten(frame.filename)}:{frame.lineno} in {frame.name}: {frame.line}" for frame in frames]
+    in_worker = ["  in a worker process:", *error.places] if isinstance(error, WorkerError) else []
+    return [*before, f"{type(error).__module__}.{type(error).__qualname__} at", *places, *in_worker]
+
+
+def _shorten(filename: str) -> str:
+    """The path within the place that Python imports from, without the folders of this machine."""
+    roots = sorted((root for root in sys.path if root and filename.startswith(root)), key=len)
+    return filename.removeprefix(roots[-1]).lstrip("/\\") if roots else Path(filename).name
 
 
 def suggest(wrong: str, known: list[str]) -> str:

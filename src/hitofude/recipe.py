@@ -181,7 +181,7 @@ class Recipe(Stage):
     def with_settings(self, settings: Mapping[str, Any]) -> Self:
         """A copy with settings replaced, by dotted name: `{"schedule.epochs": 3}`.
 
-        Raises RecipeError for an unknown name or a value that does not fit.
+        Raises RecipeError for an unknown name, a value that does not fit, or settings that contradict each other.
         """
         content = self.model_dump()
         for name, value in settings.items():
@@ -190,6 +190,12 @@ class Recipe(Stage):
             if last not in place:
                 raise RecipeError(f"There is no setting '{name}'.{suggest(name, setting_names())}")
             place[last] = value
+        if "network.name" in settings and content["ensemble"]["networks"]:
+            names = ", ".join(content["ensemble"]["networks"])
+            raise RecipeError(
+                f"network.name contradicts ensemble.networks, which names the members' networks ({names}). "
+                "Set ensemble.networks instead."
+            )
         return self._validated(content, "The settings")
 
     def for_debugging(self) -> Self:
@@ -240,13 +246,15 @@ def setting_names() -> list[str]:
 def parse_settings(assignments: Iterable[str]) -> dict[str, Any]:
     """`["schedule.epochs=3", "network.name=cnn-lean"]` → names and values; a value is TOML, else plain text.
 
-    Raises RecipeError for text without an equals sign.
+    Raises RecipeError for text without an equals sign, and for a name that stands there twice.
     """
     settings: dict[str, Any] = {}
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         if not equals:
             raise RecipeError(f"'{assignment}' is not a setting. Write name=value, such as schedule.epochs=3.")
+        if name.strip() in settings:
+            raise RecipeError(f"'{name.strip()}' is set twice. Leave one out.")
         settings[name.strip()] = _parse_value(value.strip())
     return settings
 

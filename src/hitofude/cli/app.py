@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App, Group, Parameter
 
 import hitofude
+from hitofude.cli.logs import start_logging
 from hitofude.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -23,8 +24,28 @@ app = App(
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
 )
+app.meta.group_parameters = Group("Of every command", sort_key=0)
 data = App(name="data", help="Look at a source before training on it.")
 app.command(data)
+
+
+@app.meta.default
+def launch(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative=())] = False,
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False,
+) -> None:
+    """Any command, and how much it says of itself.
+
+    Parameters
+    ----------
+    verbose
+        What is decided, and how long it takes, on the standard error; HITOFUDE_LOG=debug shows more.
+    quiet
+        The outcome and errors only.
+    """
+    start_logging(verbose=verbose, quiet=quiet)
+    app(tokens, print_error=True, exit_on_error=False, result_action="return_value")
 
 
 @Parameter(name="*")

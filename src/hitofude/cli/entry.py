@@ -1,5 +1,6 @@
 """The command's entry point."""
 
+import errno
 import logging
 import os
 import signal
@@ -11,7 +12,6 @@ from cyclopts import CycloptsError
 
 from hitofude.cli.app import app, this_command
 from hitofude.cli.crash import write_crash_report
-from hitofude.cli.logs import start_logging
 from hitofude.errors import OutOfResourcesError, UserError
 
 EXIT_WRONG_CALL, EXIT_OUR_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 70, 130, 143
@@ -22,8 +22,8 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _terminate)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin for each other starve all beside them
     try:
-        start_logging()
-        app(sys.argv[1:], print_error=True, exit_on_error=False, result_action="return_value")
+        app.meta(sys.argv[1:], print_error=True, exit_on_error=False, result_action="return_value")
+        sys.stdout.flush()
     except CycloptsError:
         sys.exit(EXIT_WRONG_CALL)
     except UserError as error:
@@ -36,23 +36,38 @@ def main() -> NoReturn:
         print(f"hitofude: terminated. {_how_to_continue()}", file=sys.stderr)
         sys.exit(EXIT_TERMINATED)
     except BrokenPipeError:
-        sys.stderr.close()
+        _discard_output()
         sys.exit(0)
     except MemoryError:
         print("hitofude: the memory is full. Close other programs, or use fewer images.", file=sys.stderr)
         sys.exit(OutOfResourcesError.exit_code)
     except Exception as error:
-        sys.exit(_explain_bug(error))
+        sys.exit(_explain_full_disk() if getattr(error, "errno", None) == errno.ENOSPC else _explain_bug(error))
     sys.exit(0)
+
+
+def _discard_output() -> None:
+    """Let what is still to be printed go nowhere, without a complaint at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _explain_full_disk() -> int:
+    """Of a disk that files are written to otherwise than by us, such as the one that holds what is printed."""
+    print("hitofude: no space left on the disk. Free some space and run the same command again.", file=sys.stderr)
+    _discard_output()
+    return OutOfResourcesError.exit_code
 
 
 def _explain_bug(error: Exception) -> int:
     """Keep what a report of it needs, and say so; the exit code. HITOFUDE_LOG=debug shows the traceback."""
     logging.getLogger("hitofude").debug("a bug", exc_info=error)
-    path = write_crash_report(error, sys.argv[1] if len(sys.argv) > 1 else "none")
+    try:
+        place = f"stands in {write_crash_report(error, _command_name())}; please attach it to a report"
+    except OSError as reason:
+        place = f"could not be written to a file ({reason.strerror})"
     print(
         f"hitofude: this is a bug of ours ({type(error).__name__}). Where it happened, and nothing of your data, "
-        f"stands in {path}; please attach it to a report. HITOFUDE_LOG=debug shows more.",
+        f"{place}. HITOFUDE_LOG=debug shows more.",
         file=sys.stderr,
     )
     return EXIT_OUR_BUG
@@ -60,8 +75,13 @@ def _explain_bug(error: Exception) -> int:
 
 def _how_to_continue() -> str:
     """The command, as it can be pasted into a shell."""
-    finished = "Every finished epoch is safe. " if sys.argv[1:2] == ["run"] else ""
+    finished = "Every finished epoch is safe. " if _command_name() == "run" else ""
     return f"{finished}Run the same command again to continue:\n  {this_command()}"
+
+
+def _command_name() -> str:
+    """Which command was called; its arguments are the user's own."""
+    return next((word for word in sys.argv[1:] if word in app), "none")
 
 
 class _Terminated(BaseException):

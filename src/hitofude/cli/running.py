@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, Preset, Settings, SourceOptions, app, parse_count, this_command
+from hitofude.cli.logs import is_quiet
 
 
 @app.command
@@ -83,6 +84,7 @@ def run(
         device=device,
         workers=parse_count(workers, "--workers"),
         threads=parse_count(threads, "--threads"),
+        quiet=is_quiet(),
         command=this_command(),
     )
     print(result.describe())

@@ -12,11 +12,14 @@ from hitofude.errors import InputError
 GROWTH, ALWAYS_ALLOWED = 100, 1 << 30
 """A compressed file may become a GiB, and beyond that a hundred times its size."""
 BUFFER = 1 << 16
+GZIP = b"\x1f\x8b"
 
 
 def open_file(path: Path) -> BinaryIO:
-    """A file as it is, or as its gzipped content where it ends in .gz."""
-    if path.suffix != ".gz":
+    """A file as it is, or its content where it is gzipped, whatever its name."""
+    with path.open("rb") as stream:
+        is_gzipped = stream.read(len(GZIP)) == GZIP
+    if not is_gzipped and path.suffix != ".gz":
         return path.open("rb")
     return _bounded(cast(BinaryIO, gzip.open(path)), str(path), path.stat().st_size)
 

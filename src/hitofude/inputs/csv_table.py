@@ -78,7 +78,7 @@ def parse_header(line: bytes, name: str, label: str | None = None) -> Columns:
     """Find the delimiter, the pixels, the label and the id. Raises InputError."""
     text = line.decode("utf-8", errors="replace").strip("\r\n")
     delimiter = max(DELIMITERS.decode(), key=text.count)
-    names = tuple(field.strip() for field in next(csv.reader([text], delimiter=delimiter, skipinitialspace=True), []))
+    names = tuple(field.strip() for field in split_line(text, delimiter, f"{name}, line 1"))
     repeated = {column for column in names if names.count(column) > 1} if len(set(names)) < len(names) else set()
     if all(_PIXEL_VALUE.fullmatch(column) for column in names) and repeated:
         raise InputError(
@@ -101,11 +101,15 @@ def read_rows(lines: "_Lines", columns: Columns) -> CsvTable:
     labels: list[str] = []
     ids: list[str] = []
     wrong = _WrongValues(lines.name)
-    for block, line in lines.blocks():
-        parsed = _parse_plain(block, columns) or _parse_carefully(block, columns, wrong, line)
-        pixel_blocks.append(parsed.pixels)
-        labels.extend(parsed.labels)
-        ids.extend(parsed.ids)
+    try:
+        for block, line in lines.blocks():
+            parsed = _parse_plain(block, columns) or _parse_carefully(block, columns, wrong, line)
+            pixel_blocks.append(parsed.pixels)
+            labels.extend(parsed.labels)
+            ids.extend(parsed.ids)
+    except InputError:
+        wrong.complain()  # of what stands before it
+        raise
     wrong.complain()
     if not pixel_blocks:
         raise InputError(f"{lines.name}: there are no rows below the header. Is the file complete?")
@@ -321,9 +325,8 @@ def _parse_carefully(block: bytes, columns: Columns, wrong: _WrongValues, first_
     ids: list[str] = []
     lines = block.decode("utf-8").rstrip("\n").split("\n")
     for number, line in enumerate(lines, first_line):
-        fields = next(csv.reader([line], delimiter=columns.delimiter, skipinitialspace=True), [])
+        fields = split_line(line, columns.delimiter, f"{wrong.name}, line {number}")
         if len(fields) != len(columns.names):
-            wrong.complain()
             raise InputError(
                 f"{wrong.name}, line {number}: {len(fields)} fields, expected {len(columns.names)} as in the header. "
                 "Is the line cut short, or a separator missing?"
@@ -336,6 +339,18 @@ def _parse_carefully(block: bytes, columns: Columns, wrong: _WrongValues, first_
         labels += [] if columns.label is None else [fields[columns.label].strip()]
         ids += [] if columns.id is None else [fields[columns.id].strip()]
     return _Block(np.array(rows, dtype=np.uint8), labels, ids)
+
+
+def split_line(line: str, delimiter: str, place: str) -> list[str]:
+    """The fields of a line, which stands alone. Raises InputError at a quote that is not closed, and the like."""
+    reader = csv.reader([line + "\n", "the next line"], delimiter=delimiter, skipinitialspace=True)
+    try:
+        fields = next(reader)
+    except csv.Error as error:
+        raise InputError(f"{place}: this is no line of CSV ({error}).") from None
+    if reader.line_num > 1:
+        raise InputError(f"{place}: a quote is not closed. Close or remove it.")
+    return fields
 
 
 def _pixel(text: str) -> int | None:

@@ -4,7 +4,6 @@ Format: two zero bytes, a type (8 is uint8), the number of dimensions, each dime
 then the values. Source: the page of the MNIST database (LeCun, Cortes, Burges).
 """
 
-import gzip
 import math
 import struct
 import zlib
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
+from hitofude.inputs.archive import open_file
 
 _UINT8 = 8
 
@@ -48,7 +48,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
 
 def _content(path: Path) -> bytes:
     try:
-        raw = path.read_bytes()
-        return gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
+        with open_file(path) as stream:
+            return stream.read()
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read ({error}). Fetch the file again.") from None

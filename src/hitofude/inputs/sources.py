@@ -94,7 +94,9 @@ def open_source(
     if test is not None:
         raise InputError("--test names the rows to predict; --train must name the rows to learn from.")
     if source is None or str(source) == SAMPLE:
-        return sample()
+        if label is not None:
+            raise InputError("The sample knows its labels itself. Leave out --label.")
+        return _of_shape(sample(), shape)
     return _from_path(Path(source), label, shape)
 
 
@@ -154,12 +156,21 @@ def _from_path(path: Path, label: str | None, shape: Shape | None) -> Dataset:
         raise InputError(f"{path}: there is no such file or folder. Leave it out to use the embedded sample.")
     name = path.name.split(".")[0] or path.resolve().name
     if path.is_dir():
-        return _from_idx_folder(path) or _from_tables(name, _folder_tables(path), label, shape)
+        idx = _from_idx_folder(path)
+        return _of_shape(idx, shape) if idx else _from_tables(name, _folder_tables(path), label, shape)
     if path.suffix.lower() == ".zip":
         return _from_tables(name, _zip_tables(path), label, shape)
     if _is_idx(path):
         raise InputError(f"{path}: name the folder that holds the IDX files of images and labels, not one of them.")
     return _from_tables(name, {"train": _file_table(path)}, label, shape)
+
+
+def _of_shape(dataset: Dataset, shape: Shape | None) -> Dataset:
+    """A dataset that knows its images' size. Raises InputError where another one is asked for."""
+    _, height, width = dataset.train.image_shape
+    if shape not in (None, (height, width)):
+        raise InputError(f"{dataset.name}: its images are {height}x{width}. Leave out --shape, or name another source.")
+    return dataset
 
 
 def _from_tables(name: str, tables: dict[str, Table], label: str | None, shape: Shape | None) -> Dataset:

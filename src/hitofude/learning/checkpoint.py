@@ -11,6 +11,7 @@ The last two states are kept while training, none when the member is done. Nothi
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -23,6 +24,8 @@ from torch import Tensor, nn
 
 from hitofude.errors import RunFolderError
 from hitofude.storage import write_bytes, write_json
+
+logger = logging.getLogger(__name__)
 
 KEPT_STATES = 2
 FORMAT_VERSION = 1
@@ -100,6 +103,7 @@ class MemberFolder:
         for name, network in networks.items():
             _load_network(network, _unprefixed(f"{name}.", state.tensors), self.path)
         _load_optimizer(optimizer, _unprefixed("optimizer.", state.tensors))
+        logger.info("%s: continuing after epoch %d", self.path.name, len(state.epochs))
         return state.epochs
 
     def finish(self, network: nn.Module, origin: Origin, epochs: list[EpochLog]) -> None:
@@ -239,6 +243,7 @@ def _write_pair(
 ) -> None:
     """Write the tensors, then their description, which makes the pair count."""
     write_bytes(tensors_path, content)
+    logger.debug("%s/%s: %d bytes", tensors_path.parent.name, tensors_path.name, len(content))
     description = {
         "format_version": FORMAT_VERSION,
         "made_from": dict(origin),

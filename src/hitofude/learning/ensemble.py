@@ -83,10 +83,13 @@ def train_ensemble(job: EnsembleJob, workers: int, observer: Observer) -> Ensemb
 def load_members(
     folders: Sequence[Path], networks: Sequence[str], image_shape: ImageShape, classes: int, engine: Engine
 ) -> list[nn.Module]:
-    """The finished networks of these names in these folders. Raises RunFolderError when one is missing or damaged."""
+    """The finished networks of these names in these folders, in the members' order.
+
+    Raises RunFolderError when one is missing, damaged or of another kind: never are fewer averaged.
+    """
     return [
-        load_member(MemberFolder(folder), name, image_shape, classes, engine)
-        for folder, name in zip(folders, networks, strict=True)
+        load_member(MemberFolder(folder), name, image_shape, classes, engine, {"member": number})
+        for number, (folder, name) in enumerate(zip(folders, networks, strict=True))
     ]
 
 

@@ -1,5 +1,7 @@
 """One member from plan to probabilities: what a worker is given, what it does, and what it gives back."""
 
+import logging
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from hitofude.learning.predicting import predict_probabilities
 from hitofude.learning.training import MemberPlan, Observer, TrainingData, train_member
 from hitofude.recipe import Recipe
 from hitofude.storage import owning
+
+logger = logging.getLogger(__name__)
 
 SECONDS_FOR_ANOTHER_WORKER = 60
 
@@ -66,8 +70,10 @@ class MemberRunner:
             folder = MemberFolder(path, self._observer.warned)
             network = train_member(plan, self._data, job.recipe, engine, folder, self._observer)
             rows = torch.from_numpy(plan.validation_rows).to(engine.device)
+            started = time.monotonic()
             held_out = self._predict(network, self._data.images[rows])
             of_test = None if self._test is None else self._predict(network, self._test)
+        logger.info("member %d: predicting took %.2f s", plan.member + 1, time.monotonic() - started)
         return MemberProbabilities(held_out, of_test)
 
     def _predict(self, network: nn.Module, images: Tensor) -> NDArray[np.float32]:

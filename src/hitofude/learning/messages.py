@@ -1,6 +1,7 @@
 """Messages between a run and its worker processes: a line of JSON, then tensors as safetensors. Nothing is pickled."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -63,6 +64,7 @@ def pack_job(job: EnsembleJob) -> tuple[Message, Tensors]:
         "classes": job.train.classes,
         "members": [{"member": plan.member, "network": plan.network} for plan in job.plans],
         "folder": str(job.folder.absolute()),
+        "log_level": logging.getLogger("hitofude").getEffectiveLevel(),
     }
     return message, tensors
 

@@ -113,14 +113,15 @@ def load_member(
     image_shape: ImageShape,
     classes: int,
     engine: Engine,
-    origin: Origin | None = None,
+    origin: Origin,
 ) -> nn.Module:
     """A finished member's network, on the engine's device.
 
-    Raises RunFolderError when it is not whole, or, where an origin is given, was made from something else.
+    origin: what else must be as expected. Raises RunFolderError when it is not whole, or when it is another network's,
+    for images of another size or for another number of classes, or of another origin.
     """
     network = build_network(network_name, image_shape, classes, torch.Generator())
-    folder.load_finished(network, origin)
+    folder.load_finished(network, {**describe_task(network_name, image_shape, classes), **origin})
     return _on_device(network, engine)
 
 
@@ -275,12 +276,16 @@ def _choose_watched(plan: MemberPlan, recipe: Recipe) -> NDArray[np.int64]:
     return np.sort(rows[order[:count].numpy()])
 
 
-def describe_origin(plan: MemberPlan, data: TrainingData, recipe: Recipe, engine: Engine) -> Origin:
+def describe_task(network_name: str, image_shape: ImageShape, classes: int) -> dict[str, str | int]:
+    """What kind of network a member is: the part of its origin that whoever predicts with it knows."""
+    return {"network": network_name, "image_shape": "x".join(map(str, image_shape)), "classes": classes}
+
+
+def describe_origin(plan: MemberPlan, data: TrainingData, recipe: Recipe, engine: Engine) -> dict[str, str | int]:
     """All that decides a member's bytes."""
     rows = hashlib.sha256(np.concatenate([plan.train_rows, [-1], plan.validation_rows]).tobytes())
-    return {
+    return describe_task(plan.network, data.image_shape, data.classes) | {
         "member": plan.member,
-        "network": plan.network,
         "train_rows": len(plan.train_rows),
         "validation_rows": len(plan.validation_rows),
         "rows_sha256": rows.hexdigest(),

@@ -4,6 +4,7 @@ It lives no longer than who started it: at the end of its standard input it ends
 no training goes on behind the back of a run that was killed.
 """
 
+import logging
 import os
 import queue
 import sys
@@ -15,7 +16,7 @@ from typing import BinaryIO
 
 import torch
 
-from hitofude import errors
+from hitofude.errors import UserError, describe_places
 from hitofude.learning.checkpoint import EpochLog
 from hitofude.learning.member import MemberProbabilities, MemberRunner
 from hitofude.learning.messages import Message, Tensors, receive, send, unpack_job
@@ -56,8 +57,14 @@ class Reporter:
 
     def failed(self, error: Exception) -> None:
         """A user's error by its kind; any other as the bug that it is."""
-        kind = type(error).__name__ if isinstance(error, errors.UserError) else None
-        self._send("failed", kind=kind, message=str(error) if kind else "".join(traceback.format_exception(error)))
+        if isinstance(error, UserError):
+            self._send("failed", kind=type(error).__name__, message=str(error))
+        else:
+            text = "A worker process failed:\n" + "".join(traceback.format_exception(error))
+            self._send("failed", kind=None, message=text, places=describe_places(error))
+
+    def logged(self, record: logging.LogRecord) -> None:
+        self._send("logged", logger=record.name, level=record.levelno, text=record.getMessage())
 
     def _report_images(self) -> None:
         self._send("batch_finished", images=self._images)
@@ -69,12 +76,31 @@ class Reporter:
 
 def work(requests: Requests, reporter: Reporter) -> None:
     """Make members, as they are asked for."""
-    job = unpack_job(*requests.get())
+    message, tensors = requests.get()
+    _log_to(reporter, message["log_level"])
+    job = unpack_job(message, tensors)
     runner = MemberRunner(job, reporter)
     plans = {plan.member: plan for plan in job.plans}
     while True:
         message, _ = requests.get()
         reporter.member_finished(message["member"], runner.run(plans[message["member"]]))
+
+
+class _Forwarder(logging.Handler):
+    """Passes records on to the run, which knows where its log goes."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        super().__init__()
+        self._reporter = reporter
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._reporter.logged(record)
+
+
+def _log_to(reporter: Reporter, level: int) -> None:
+    logger = logging.getLogger("hitofude")
+    logger.setLevel(level)
+    logger.addHandler(_Forwarder(reporter))
 
 
 def main() -> None:

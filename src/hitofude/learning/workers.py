@@ -4,6 +4,7 @@ Several processes of few threads make small networks faster than one of many. A 
 threads and on nothing else of this: not on the number of workers, on the order, or on who made it.
 """
 
+import logging
 import math
 import os
 import queue
@@ -19,7 +20,7 @@ from typing import BinaryIO, cast
 
 import hitofude
 from hitofude import errors
-from hitofude.errors import OutOfResourcesError, RecipeError
+from hitofude.errors import OutOfResourcesError, RecipeError, WorkerError
 from hitofude.learning.checkpoint import EpochLog
 from hitofude.learning.engine import Engine, processors
 from hitofude.learning.member import EnsembleJob, MemberProbabilities, MemberRunner
@@ -118,7 +119,10 @@ def _pass_on(message: Message, observer: Observer) -> None:
     event = message.pop("event")
     if event == "failed":
         kind, text = message["kind"], message["message"]
-        raise RuntimeError(f"A worker process failed:\n{text}") if kind is None else getattr(errors, kind)(text)
+        raise WorkerError(text, message["places"]) if kind is None else getattr(errors, kind)(text)
+    if event == "logged":
+        logging.getLogger(message["logger"]).log(message["level"], "%s", message["text"])
+        return
     if event == "epoch_finished":
         observer.epoch_finished(EpochLog.from_json(message["log"]))
     else:
