@@ -82,7 +82,7 @@ def test_a_quoted_label_may_hold_the_separator() -> None:
     [
         ("label,pixel0,pixel1\n1,2,3\n1,2\n", r"line 3: 2 fields, expected 3"),
         ("label,pixel0,pixel1\n1,2,3,4\n", r"line 2: 4 fields, expected 3"),
-        ("label,pixel0,pixel1\n1,2,3\n\n1,2,3\n", r"line 3: 0 fields, expected 3"),
+        ("label,pixel0,pixel1\n1,2,3\n\n1,2,3\n", r"line 3: the line is blank, and rows follow"),
         ("label,pixel0,pixel1\n1,2,3\n1,2,x\n", r"line 3, column 'pixel1': found 'x', expected an integer"),
         ("label,pixel0\n1,-1\n", r"line 2, column 'pixel0': found '-1'"),
         ("label,pixel0\n1,256\n", r"line 2, column 'pixel0': found '256'"),
@@ -136,7 +136,7 @@ def test_what_is_no_text_is_refused_with_its_byte(content: bytes, message: str) 
 def test_a_line_without_end_is_refused_before_the_memory_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv_table, "LONGEST_LINE", 1000)
     monkeypatch.setattr(csv_table, "BLOCK_BYTES", 50)
-    with pytest.raises(InputError, match=r"line 3: the line is longer than 1,000 bytes"):
+    with pytest.raises(InputError, match=r"line 3, byte [\d,]+: the line is longer than 1,000 bytes"):
         read("label,pixel0\n1,2\n1," + "0" * 5000)
 
 

@@ -180,44 +180,65 @@ class _Lines:
         return line
 
     def blocks(self) -> Iterator[tuple[bytes, int]]:
+        """Whole lines that end in LF, without the blank ones at the file's end.
+
+        What is wrong with a line of its own, whatever its fields are, is raised after the lines before it were given.
+        """
+        blank_line: int | None = None
         while chunk := self._stream.read(BLOCK_BYTES):
             block = chunk + self._stream.readline(LONGEST_LINE)
-            line = self._line
-            self._check_text(block)
-            if not block.endswith(b"\n") and len(block) - block.rfind(b"\n") > LONGEST_LINE:
-                lines_before = block.count(b"\n")
-                raise InputError(
-                    f"{self.name}, line {line + lines_before}: the line is longer than {LONGEST_LINE:,} bytes. "
-                    "Is this a CSV file?"
-                )
+            first, trouble = self._line, self._find_trouble(block)
             self._offset += len(block)
             self._line += block.count(b"\n")
-            if b"\r" in block:
-                block = block.replace(b"\r\n", b"\n")
-            if not block.endswith(b"\n"):
-                block += b"\n"
-            if block.strip():
-                yield block, line
+            text = block[: trouble.start_of_line if trouble else None].replace(b"\r\n", b"\n")
+            lines = text.rstrip(b"\n")
+            if lines:
+                if blank_line is not None:
+                    raise blank_line_error(self.name, blank_line)
+                yield lines + b"\n", first
+            if blank_line is None and len(text) > len(lines) + bool(lines):
+                blank_line = first + lines.count(b"\n") + bool(lines)
+            if trouble is not None:
+                raise trouble.error
 
     def _check_text(self, block: bytes) -> None:
-        """Raises InputError with the byte's place in the file for what is no UTF-8 text."""
+        trouble = self._find_trouble(block)
+        if trouble is not None:
+            raise trouble.error
+
+    def _find_trouble(self, block: bytes) -> "_Trouble | None":
+        """The first thing in the block that is no line of text, whatever its fields are."""
+        last_line = block.rfind(b"\n") + 1
+        found: dict[int, str] = {}
+        if len(block) - last_line > LONGEST_LINE:
+            found[last_line] = f"the line is longer than {LONGEST_LINE:,} bytes. Is this a CSV file?"
         if b"\0" in block:
-            place = block.index(b"\0")
-            line = self._line + block[:place].count(b"\n")
-            raise InputError(
-                f"{self.name}, line {line}, byte {self._offset + place:,}: "
-                "found a zero byte, so this is no text. Save it as CSV in UTF-8."
-            )
-        if block.isascii():
-            return
-        try:
-            block.decode("utf-8")
-        except UnicodeDecodeError as error:
-            line = self._line + block[: error.start].count(b"\n")
-            raise InputError(
-                f"{self.name}, line {line}, byte {self._offset + error.start:,}: found the byte "
-                f"0x{block[error.start]:02x}, which is not UTF-8. Save it as CSV in UTF-8."
-            ) from None
+            found[block.index(b"\0")] = "found a zero byte, so this is no text. Save it as CSV in UTF-8."
+        if not block.isascii():
+            try:
+                block.decode("utf-8")
+            except UnicodeDecodeError as error:
+                byte = block[error.start]
+                found[error.start] = f"found the byte 0x{byte:02x}, which is not UTF-8. Save it as CSV in UTF-8."
+        return self._trouble(block, min(found), found[min(found)]) if found else None
+
+    def _trouble(self, block: bytes, place: int, found: str) -> "_Trouble":
+        line = self._line + block[:place].count(b"\n")
+        where = f"{self.name}, line {line}, byte {self._offset + place:,}"
+        return _Trouble(block.rfind(b"\n", 0, place) + 1, InputError(f"{where}: {found}"))
+
+
+@dataclass(frozen=True)
+class _Trouble:
+    """What is wrong with a block beyond its fields."""
+
+    start_of_line: int
+    """Of the line that it is in, as a place in the block."""
+    error: InputError
+
+
+def blank_line_error(name: str, line: int) -> InputError:
+    return InputError(f"{name}, line {line}: the line is blank, and rows follow. Remove it.")
 
 
 def _find_label(names: Sequence[str], wanted: str) -> int | None:
@@ -326,6 +347,8 @@ def _parse_carefully(block: bytes, columns: Columns, wrong: _WrongValues, first_
     lines = block.decode("utf-8").rstrip("\n").split("\n")
     for number, line in enumerate(lines, first_line):
         fields = split_line(line, columns.delimiter, f"{wrong.name}, line {number}")
+        if not fields:
+            raise blank_line_error(wrong.name, number)
         if len(fields) != len(columns.names):
             raise InputError(
                 f"{wrong.name}, line {number}: {len(fields)} fields, expected {len(columns.names)} as in the header. "
