@@ -281,7 +281,7 @@ def _parse_plain(block: bytes, columns: Columns) -> _Block | None:
     characters = np.frombuffer(_PADDING + block, dtype=np.uint8)
     is_end = (characters == ord(columns.delimiter)) | (characters == _NEWLINE)
     ends = np.flatnonzero(is_end[len(_PADDING) :])
-    if len(ends) != rows * width or b'"' in block:
+    if len(ends) != rows * width or b'"' in block or b"\r" in block:
         return None
     ends_of_lines = ends[width - 1 :: width] + len(_PADDING)
     values, is_odd = _values_and_oddities(characters, is_end)
@@ -366,6 +366,8 @@ def _parse_carefully(block: bytes, columns: Columns, wrong: _WrongValues, first_
 
 def split_line(line: str, delimiter: str, place: str) -> list[str]:
     """The fields of a line, which stands alone. Raises InputError at a quote that is not closed, and the like."""
+    if "\r" in line:
+        raise InputError(f"{place}: a carriage return (CR) stands within the line. End lines with LF or CR LF.")
     reader = csv.reader([line + "\n", "the next line"], delimiter=delimiter, skipinitialspace=True)
     try:
         fields = next(reader)
