@@ -1,16 +1,25 @@
 """What several tests start from: a few hundred real digits, and a recipe that trains on them in a second."""
 
+import shutil
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import hitofude
+from hitofude.cli import main
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import Dataset, sample
 from hitofude.learning.engine import Engine, choose_engine
 from hitofude.recipe import Recipe
+from hitofude.result import RunResult
+from hitofude.run_folder import RunFolder
 
+Call = Callable[..., tuple[int, str, str]]
+SETTINGS = {"schedule.epochs": 8, "schedule.minimum_steps": 0, "optimizer.batch_size": 32, "ensemble.folds": 2}
 COMPETITION = Path(__file__).parents[2] / "shared" / "data" / "digit-recognizer.zip"
 
 
@@ -28,6 +37,16 @@ def dataset(digits: ImageSet) -> Dataset:
     return Dataset("digits", digits, test.take(np.arange(50)))
 
 
+@pytest.fixture(scope="module")
+def files(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the data set as train.csv and test.csv."""
+    folder = tmp_path_factory.mktemp("files")
+    assert dataset.test is not None
+    write_csv(folder / "train.csv", dataset.train)
+    write_csv(folder / "test.csv", dataset.test, label=None)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def quick() -> Recipe:
     """Three folds of three short epochs."""
@@ -39,6 +58,17 @@ def quick() -> Recipe:
 @pytest.fixture(scope="session")
 def engine() -> Engine:
     return choose_engine("cpu", "float32")
+
+
+@pytest.fixture(scope="session")
+def finished(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+    """A run of SETTINGS in a folder with a name that is no ASCII; tests change only copies of it."""
+    folder = tmp_path_factory.mktemp("runs") / "with spaces 一筆"
+    return hitofude.run(dataset, run=folder, settings=SETTINGS, device="cpu", quiet=True)
+
+
+def copy_of(result: RunResult, folder: Path) -> RunFolder:
+    return RunFolder(Path(shutil.copytree(result.folder.path, folder / "copy")))
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +89,22 @@ def write_csv(path: Path, images: ImageSet, *, label: str | None = "label") -> P
         lines.append(",".join([*first, *map(str, values)]))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Call the command in this process: exit code, standard output, standard error."""
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["hitofude", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ending:
+            main()
+        captured = capsys.readouterr()
+        assert isinstance(ending.value.code, int), captured.err
+        return ending.value.code, captured.out, captured.err
+
+    return run
 
 
 def wait_for_line(process: subprocess.Popen[str], text: str) -> None:

@@ -17,23 +17,12 @@ from hitofude.outputs.report import read_report
 from hitofude.pipeline import choose_recipe, default_folder
 from hitofude.recipe import Recipe
 from hitofude.result import RunResult, load_result
-from hitofude.run_folder import RunFolder
+from tests.conftest import SETTINGS, copy_of
 
-SETTINGS = {"schedule.epochs": 8, "schedule.minimum_steps": 0, "optimizer.batch_size": 32, "ensemble.folds": 2}
 LOG_KEYS = [
     "member", "epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "learning_rate",
     "seconds", "images_per_second",
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def finished(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
-    folder = tmp_path_factory.mktemp("runs") / "with spaces 一筆"
-    return hitofude.run(dataset, run=folder, settings=SETTINGS, device="cpu", quiet=True)
-
-
-def copy_of(result: RunResult, folder: Path) -> RunFolder:
-    return RunFolder(Path(shutil.copytree(result.folder.path, folder / "copy")))
 
 
 def test_the_folder_holds_everything(finished: RunResult) -> None:
@@ -179,14 +168,6 @@ def test_the_score_of_the_submission_is_expected_with_an_interval(mixed: RunResu
 def test_images_of_another_size_are_refused(finished: RunResult) -> None:
     with pytest.raises(InputError, match=r"\(N, 1, 28, 28\)"):
         hitofude.predict(finished.folder.path, np.zeros((2, 1, 20, 20), dtype=np.uint8))
-
-
-def test_a_missing_member_is_never_averaged_away(finished: RunResult, dataset: Dataset, tmp_path: Path) -> None:
-    assert dataset.test is not None
-    folder = copy_of(finished, tmp_path)
-    shutil.rmtree(folder.member(1))
-    with pytest.raises(RunFolderError, match="members/01"):
-        hitofude.predict(folder.path, dataset.test.images)
 
 
 def test_an_unfinished_run_has_no_result(finished: RunResult, tmp_path: Path) -> None:

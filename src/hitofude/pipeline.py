@@ -110,6 +110,7 @@ def _train(job: Job, folder: RunFolder, engine: Engine, team: Team, display: Dis
     ensemble = EnsembleJob(recipe, engine, tuple(job.plans), train, test, folder.members)
     with display.training(len(job.plans), recorder.images_left()), logging_seconds("training and predicting"):
         probabilities = train_ensemble(ensemble, team.workers, recorder)
+        recorder.draw_curves()
     _write_probabilities(folder, train, test, probabilities)
     of_test = _write_submission(folder, job.dataset, probabilities.test)
     with logging_seconds("audit and report"):
@@ -126,6 +127,7 @@ class _Recorder:
         self._epochs = {plan.member: job.epochs(plan) for plan in job.plans}
         self._images_to_train = job.images_to_train()
         self.logs = folder.epochs(self._images)
+        self._drawn = 0
         folder.restart_log(self.logs)
 
     def images_left(self) -> int:
@@ -143,8 +145,14 @@ class _Recorder:
         self._folder.append_log(log)
         self._display.epoch_finished(log)
         if log.epoch == self._epochs[log.member]:
+            self.draw_curves()
+
+    def draw_curves(self) -> None:
+        """Draw all epochs so far, unless they are drawn."""
+        if self._drawn < len(self.logs):
             plot_loss(self._folder.loss, self.logs)
             plot_accuracy(self._folder.accuracy, self.logs)
+            self._drawn = len(self.logs)
 
     def warned(self, message: str) -> None:
         self._display.warned(message)

@@ -37,14 +37,14 @@ def predict(
     """
     folder = RunFolder(Path(run))
     recipe, data, summary = folder.load_recipe(), folder.load_data(), folder.load_summary()
-    if list(images.shape[1:]) != data["image_shape"] or images.dtype != np.uint8:
+    if images.shape[1:] != data["image_shape"] or images.dtype != np.uint8:
         raise InputError(
             f"The run takes uint8 images of shape (N, {', '.join(map(str, data['image_shape']))}); "
             f"these are {images.dtype} of {images.shape}."
         )
     engine = choose_engine(device, recipe.precision)
     folders = [folder.member(number) for number in range(len(summary.networks))]
-    networks = load_members(folders, summary.networks, tuple(data["image_shape"]), len(data["classes"]), engine)
+    networks = load_members(folders, summary.networks, data["image_shape"], len(data["classes"]), engine)
     pixels = torch.tensor(images)
     with engine.computing():
         members = [predict_probabilities(network, pixels, engine, views=recipe.views) for network in networks]

@@ -96,8 +96,8 @@ def load_result(path: RunFolder | str | Path) -> RunResult:
     folder = path if isinstance(path, RunFolder) else RunFolder(Path(path))
     recipe, data = folder.load_recipe(), folder.load_data()
     summary = folder.load_summary()
-    out_of_fold = read_npz(folder.out_of_fold)
-    test = read_npz(folder.test_probabilities) if data["test_images"] else None
+    out_of_fold = read_npz(folder.out_of_fold, "ids", "labels", "probabilities", "disagreement")
+    test = read_npz(folder.test_probabilities, "ids", "probabilities") if data["test_images"] else None
     return RunResult(
         folder=folder,
         recipe=recipe,

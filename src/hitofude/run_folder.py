@@ -29,7 +29,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hitofude.errors import OutOfResourcesError, RunFolderError
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from hitofude.errors import OutOfResourcesError, RecipeError, RunFolderError
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.checkpoint import EpochLog, MemberFolder
 from hitofude.learning.engine import Engine, describe_arithmetic, describe_environment
@@ -116,7 +119,7 @@ class RunFolder:
         differences += _differences(self.load_data(), describe_data(dataset), ("train_fingerprint", "test_fingerprint"))
         if engine is not None:
             arithmetic = describe_arithmetic(engine)
-            differences += _differences(read_json(self.environment), arithmetic, arithmetic)
+            differences += _differences(self.load_environment(), arithmetic, arithmetic)
         if differences:
             listed = "\n  ".join(differences)
             raise RunFolderError(
@@ -126,7 +129,7 @@ class RunFolder:
 
     def threads_begun_with(self) -> int | None:
         """The threads a member of the run that was begun here; None when none was."""
-        return read_json(self.environment).get("threads") if self.recipe.exists() else None
+        return self.load_environment().get("threads") if self.recipe.exists() else None
 
     def check_disk(self, needed: int) -> None:
         """Raises OutOfResourcesError when the disk has no room for a run of so many bytes, some of them here."""
@@ -142,7 +145,10 @@ class RunFolder:
         """Raises RunFolderError when this is not a run folder."""
         if not self.recipe.exists():
             raise RunFolderError(f"{self.path} is not a run folder: there is no {self.recipe.name} in it.")
-        return Recipe.load(self.recipe)
+        try:
+            return Recipe.load(self.recipe)
+        except RecipeError as error:
+            raise RunFolderError(f"{error} Restore it, or run again into a new folder.") from None
 
     def load_summary(self) -> RunSummary:
         """The finished run's figures. Raises RunFolderError when the run is not finished."""
@@ -150,16 +156,24 @@ class RunFolder:
             raise RunFolderError(f"The run in {self.path} is not finished. Run its command again to continue it.")
         return read_report(self.report)
 
-    def load_data(self) -> dict[str, Any]:
+    def load_data(self) -> "DataDescription":
         """The content of data.json. Raises RunFolderError when it is missing, damaged, or of a newer version."""
-        content: dict[str, Any] = read_json(self.data)
-        if content.get("format_version", 0) > FORMAT_VERSION:
+        try:
+            content = TypeAdapter(DataDescription).validate_python(read_json(self.data))
+        except ValidationError as error:
+            place = ".".join(map(str, error.errors()[0]["loc"])) or "its beginning"
+            raise RunFolderError(
+                f"{self.data} is damaged at {place}. Restore it, or run again into a new folder."
+            ) from None
+        if content["format_version"] > FORMAT_VERSION:
             raise RunFolderError(f"{self.data} was written by a newer hitofude. Upgrade with pip install -U hitofude.")
         return content
 
     def load_environment(self) -> dict[str, Any]:
         """The content of environment.json. Raises RunFolderError when it is missing or damaged."""
-        content: dict[str, Any] = read_json(self.environment)
+        content = read_json(self.environment)
+        if not isinstance(content, dict) or not isinstance(content.get("threads", 1), int):
+            raise RunFolderError(f"{self.environment} is damaged. Restore it, or run again into a new folder.")
         return content
 
     def epochs(self, members: Iterable[int]) -> list[EpochLog]:
@@ -198,13 +212,25 @@ class RunFolder:
             return "another process"
 
 
-def describe_data(dataset: Dataset) -> dict[str, Any]:
+class DataDescription(TypedDict):
     """What data.json holds."""
+
+    format_version: int
+    source: str
+    image_shape: tuple[int, int, int]  # (C, H, W)
+    classes: list[str]
+    train_images: int
+    test_images: int
+    train_fingerprint: str
+    test_fingerprint: str | None
+
+
+def describe_data(dataset: Dataset) -> DataDescription:
     test = dataset.test
     return {
         "format_version": FORMAT_VERSION,
         "source": dataset.name,
-        "image_shape": list(dataset.train.image_shape),
+        "image_shape": dataset.train.image_shape,
         "classes": list(dataset.train.classes),
         "train_images": len(dataset.train),
         "test_images": 0 if test is None else len(test),
@@ -218,7 +244,7 @@ def _describe_this_process() -> dict[str, Any]:
     return {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
 
 
-def _differences(begun: dict[str, Any], found: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+def _differences(begun: Mapping[str, Any], found: Mapping[str, Any], names: Iterable[str]) -> list[str]:
     return [f"{name}: {begun.get(name)} → {found[name]}" for name in names if begun.get(name) != found[name]]
 
 

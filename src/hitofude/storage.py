@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,15 +62,22 @@ def write_npz(path: Path, **arrays: NDArray[Any]) -> None:
         np.savez(stream, allow_pickle=False, **arrays)
 
 
-def read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    """The file's arrays, never unpickled. Raises RunFolderError when it is missing or damaged."""
+def read_npz(path: Path, *names: str) -> dict[str, NDArray[Any]]:
+    """The file's arrays, never unpickled.
+
+    Raises RunFolderError when the file is missing or damaged, or lacks one of these names.
+    """
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+            found = dict(arrays)
+    except (OSError, ValueError, AttributeError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise RunFolderError(
             f"{path} is missing or damaged ({error}). Restore it, or run again into a new folder."
         ) from None
+    missing = sorted(set(names) - found.keys())
+    if missing:
+        raise RunFolderError(f"{path} lacks {', '.join(missing)}. Restore it, or run again into a new folder.")
+    return found
 
 
 def read_json(path: Path) -> Any:

@@ -120,7 +120,8 @@ class MemberFolder:
         finished = _read_whole(self.weights_path, self.description_path)
         if finished is None:
             raise RunFolderError(
-                f"{self.weights_path} is missing or damaged. Restore it, or run again into a new folder."
+                f"{self.weights_path} or its {self.description_path.name} is missing or damaged. "
+                "Restore it, or run again into a new folder."
             )
         if origin is not None:
             _check_origin(finished.origin, origin, self.path)

@@ -1,0 +1,167 @@
+"""A disk that is full: what was there stays, the run ends with exit code 4, and goes on once there is room."""
+
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hitofude
+from hitofude.errors import OutOfResourcesError
+from hitofude.inputs.sources import Dataset
+from hitofude.result import RunResult
+from hitofude.storage import PARTIAL_FILES
+from tests.conftest import SETTINGS, Call
+
+ARTEFACTS = [
+    "data.json", "environment.json", "recipe.toml", ".owner.json", "network.dot", "state-0001.safetensors",
+    "state-0001.json", "state-0002.safetensors", "log.jsonl", "weights.safetensors", "member.json", "loss.png",
+    "accuracy.png", "oof.npz", "test_probabilities.npz", "submission.csv", "hardest.csv", "label_issues.csv",
+    "duplicates.csv", "hardest.png", "report.html", "report.json",
+]  # fmt: skip
+COMPARED = ["submission.csv", "oof.npz", "test_probabilities.npz", "members/00/weights.safetensors",
+            "members/01/weights.safetensors"]  # fmt: skip
+EPOCHS = {"schedule.epochs": 2}
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A real disk of 32 MB, in memory; the test is skipped where it cannot be mounted."""
+    disk, mount = tmp_path / "disk", shutil.which("mount")
+    disk.mkdir()
+    command = [str(mount), "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(disk)]
+    if mount is None or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)  # noqa: S607
+
+
+class Ballast:
+    """What fills a disk to its last byte."""
+
+    def __init__(self, disk: Path) -> None:
+        self.path = disk / "ballast"
+
+    def load(self) -> None:
+        with self.path.open("wb", buffering=0) as stream:
+            for size in (1 << 20, 1 << 12, 1):
+                try:
+                    while True:
+                        stream.write(bytes(size))
+                except OSError:
+                    continue
+
+    def unload(self) -> None:
+        self.path.unlink()
+
+
+def run(dataset: Dataset, folder: Path, **options: Any) -> RunResult:
+    return hitofude.run(dataset, run=folder, settings=SETTINGS | EPOCHS, device="cpu", quiet=True, **options)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All that is there, but for the signs of who works there and what he has just begun."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name not in (".owner.json", ".lock")]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files if not path.match(PARTIAL_FILES)}
+
+
+class DiskFilledAt:
+    """Fills the disk, for real, when a file of that name is begun; remembers what was there then."""
+
+    def __init__(self, name: str, folder: Path, ballast: Ballast, patch: pytest.MonkeyPatch) -> None:
+        self.before: dict[str, bytes] | None = None
+        opened = Path.open
+
+        def open_on_full_disk(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+            stream = opened(path, mode, *arguments, **options)
+            if mode == "wb" and path.name.startswith(f".{name}.") and self.before is None:
+                self.before = contents(folder)
+                ballast.load()
+            return stream
+
+        patch.setattr(Path, "open", open_on_full_disk)
+
+
+def test_a_disk_that_is_full_at_each_artefact_in_turn_costs_nothing_but_time(
+    dataset: Dataset, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = run(dataset, tmp_path / "expected").folder.path
+    folder, ballast = disk / "run", Ballast(disk)
+    for name in ARTEFACTS:
+        with monkeypatch.context() as patch:
+            filled = DiskFilledAt(name, folder, ballast, patch)
+            with pytest.raises(OutOfResourcesError, match="No space left on the disk") as ending:
+                run(dataset, folder)
+        ballast.unload()
+        assert name in str(ending.value)
+        assert not list(folder.rglob(PARTIAL_FILES)), name
+        assert contents(folder) == filled.before, name
+    run(dataset, folder)
+    for name in COMPARED:
+        assert (folder / name).read_bytes() == (expected / name).read_bytes(), name
+
+
+def test_a_disk_that_fills_up_under_worker_processes_ends_the_run_the_same_way(
+    dataset: Dataset, disk: Path, tmp_path: Path
+) -> None:
+    settings, ballast = SETTINGS | {"schedule.epochs": 4}, Ballast(disk)
+    expected = hitofude.run(dataset, run=tmp_path / "expected", settings=settings, threads=1, quiet=True).folder.path
+
+    def fill() -> None:
+        while not list(disk.glob("run/members/*/state-0001.json")):
+            time.sleep(0.01)
+        ballast.load()
+
+    filler = threading.Thread(target=fill)
+    filler.start()
+    with pytest.raises(OutOfResourcesError, match="No space left on the disk"):
+        hitofude.run(dataset, run=disk / "run", settings=settings, workers=2, threads=1, quiet=True)
+    filler.join()
+    ballast.unload()
+    hitofude.run(dataset, run=disk / "run", settings=settings, workers=2, threads=1, quiet=True)
+    for name in COMPARED:
+        assert (disk / "run" / name).read_bytes() == (expected / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["predict", "RUN", "FILES/test.csv", "--out", "DISK/predictions.csv"],
+        ["predict", "RUN", "FILES/test.csv", "--out", "DISK/predictions.npz"],
+        ["audit", "RUN", "--out", "DISK"],
+        ["augment", "FILES", "--out", "DISK/augment.png"],
+        ["data", "show", "FILES", "--out", "DISK/images.png"],
+        ["run", "FILES", "--run", "DISK/run"],
+    ],
+)
+def test_every_command_that_writes_ends_with_4_and_leaves_nothing_half_written(
+    arguments: list[str], files: Path, finished: RunResult, disk: Path, call: Call
+) -> None:
+    ballast = Ballast(disk)
+    ballast.load()
+    places = {"RUN": finished.folder.path, "FILES": files, "DISK": disk}
+    code, _, err = call(*(_with_places(word, places) for word in arguments))
+    assert code == 4
+    assert str(disk) in err
+    assert "Traceback" not in err
+    assert [path for path in disk.rglob("*") if path.is_file() and path.name != ".lock"] == [ballast.path]
+
+
+def _with_places(word: str, places: dict[str, Path]) -> str:
+    for name, path in places.items():
+        word = word.replace(name, str(path))
+    return word
+
+
+def test_what_is_printed_to_a_full_disk_is_not_lost_in_silence() -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        ended = subprocess.run(
+            [sys.executable, "-m", "hitofude", "--help"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert ended.returncode == 4
+    assert ended.stderr == "hitofude: no space left on the disk. Free some space and run the same command again.\n"
