@@ -1,9 +1,11 @@
 """The command line: every command as a user would call it, exit codes, and no traceback for a user's mistake."""
 
+import logging
 import shlex
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +171,14 @@ def test_check_says_what_is_there(files: Path, call: Call) -> None:
         (["run", "--train", "a.csv", "--shape", "28"], "expected HEIGHTxWIDTH"),
         (["runn"], "Did you mean"),
         (["run", "--presett", "fast"], "presett"),
+        (["run", "--set", "schedule.epochs=three"], "schedule.epochs: Input should be a valid integer"),
+        (["run", "--set", "ensemble.folds=1"], "greater than or equal to 2"),
+        (["run", "--set", "seed=1", "--set", "seed=2"], "'seed' is set twice"),
+        (["run", "--preset", "best", "--set", "network.name=cnn-lean"], "contradicts ensemble.networks"),
+        (["run", "sample", "--train", "a.csv"], "not both"),
+        (["run", "--test", "a.csv"], "--train must name"),
+        (["run", "--label", "species"], "The sample knows its labels"),
+        (["run", "--verbose", "--quiet"], "contradict each other"),
         (["predict"], "RUN"),
     ],
 )
@@ -212,11 +222,54 @@ def test_a_bug_of_ours_ends_with_70_and_says_so(call: Call, monkeypatch: pytest.
     assert "secret-file" not in text
 
 
-def test_a_log_is_there_for_who_asks(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_is_there_for_who_asks(
+    finished: Path, files: Path, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["run", files, "--run", tmp_path / "run", "--workers", "2", *QUICK]
+    _, out, err = call(*command, "--verbose")
+    assert "members side by side" in out
+    assert "INFO: audit and report took" in err
+    assert "INFO: member 2: predicting took" in err, "of a worker process"
+    _, out, err = call(*command, "--quiet")
+    assert out.startswith("single cnn-lean")
+    assert err == ""
     monkeypatch.setenv("HITOFUDE_LOG", "loud")
     code, _, err = call("data", "check")
     assert code == 2
     assert "Use debug, info, warning, error" in err
+
+
+@pytest.mark.parametrize(("level", "is_shown"), [("warning", False), ("debug", True)])
+def test_warnings_of_libraries_are_for_who_asks(
+    level: str, is_shown: bool, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with warnings.catch_warnings(action="default"):
+        monkeypatch.setenv("HITOFUDE_LOG", level)
+        monkeypatch.setattr("hitofude.gallery.describe_dataset", lambda _: warnings.warn("deprecated", stacklevel=1))
+        code, _, err = call("data", "check")
+        logging.captureWarnings(capture=False)
+    assert code == 0
+    assert ("deprecated" in err) == is_shown
+
+
+def test_a_single_image_is_too_few_to_learn_from(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("label,pixel0\n1,2\n")
+    code, _, err = call("run", tmp_path / "train.csv")
+    assert code == 2
+    assert "All images have the label '1'" in err
+
+
+def test_a_bug_in_a_worker_process_is_placed_in_the_report(files: Path, call: Call, tmp_path: Path) -> None:
+    """A real one: the worker cannot unpack what it is given."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hitofude.learning.workers.pack_job", lambda _: ({"log_level": 30}, {}))
+        code, _, err = call("run", files, "--run", tmp_path / "run", "--workers", "2", *QUICK)
+    report = Path(err.split(" stands in ")[1].split(";")[0])
+    text = report.read_text()
+    report.unlink()
+    assert code == 70
+    assert "in a worker process:" in text
+    assert "in unpack_job" in text
 
 
 def test_ctrl_c_and_sigterm_say_how_to_continue(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,8 +288,8 @@ def test_ctrl_c_and_sigterm_say_how_to_continue(call: Call, monkeypatch: pytest.
 
 
 def test_a_terminated_run_is_continued_by_the_command_that_it_prints(files: Path, tmp_path: Path) -> None:
-    folder, epochs = str(tmp_path / "一筆 run"), ["--set", "schedule.epochs=8"]
-    arguments = ["run", str(files), "--run", folder, "--workers", "2", *QUICK, *epochs]
+    settings = [word.replace("epochs=1", "epochs=8") for word in QUICK]
+    arguments = ["run", str(files), "--run", str(tmp_path / "一筆 run"), "--workers", "2", *settings]
     command = [sys.executable, "-m", "hitofude", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         wait_for_line(process, " 1/8 ")

@@ -1,4 +1,7 @@
-"""A disk that is full: what was there stays, the run ends with exit code 4, and goes on once there is room."""
+"""A disk that is full: what was there stays, the run ends with exit code 4, and goes on once there is room.
+
+And one that may only be read: what needs no writing works.
+"""
 
 import shutil
 import subprocess
@@ -9,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import hitofude
@@ -165,3 +169,26 @@ def test_what_is_printed_to_a_full_disk_is_not_lost_in_silence() -> None:
         )
     assert ended.returncode == 4
     assert ended.stderr == "hitofude: no space left on the disk. Free some space and run the same command again.\n"
+
+
+@pytest.fixture
+def read_only(disk: Path, finished: RunResult) -> Path:
+    """A finished run on a disk that cannot be written."""
+    shutil.copytree(finished.folder.path, disk / "run")
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)  # noqa: S607
+    return disk
+
+
+def test_a_finished_run_on_a_read_only_disk_predicts_and_is_read(
+    read_only: Path, finished: RunResult, dataset: Dataset
+) -> None:
+    assert dataset.test is not None
+    found = hitofude.predict(read_only / "run", dataset.test.images, device="cpu")
+    assert np.array_equal(found, finished.test_probabilities)
+    assert hitofude.run(dataset, run=read_only / "run", settings=SETTINGS, quiet=True).summary == finished.summary
+
+
+def test_a_run_into_a_read_only_folder_ends_with_3_before_training(read_only: Path, files: Path, call: Call) -> None:
+    code, _, err = call("run", files, "--run", read_only / "new")
+    assert code == 3
+    assert "cannot be written: Read-only file system. Choose another place with --run or --out." in err

@@ -1,7 +1,10 @@
 """The whole flow on 300 digits: what a run leaves, that it continues, and what it refuses."""
 
+import itertools
 import json
+import os
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from hitofude.outputs.report import read_report
 from hitofude.pipeline import choose_recipe, default_folder
 from hitofude.recipe import Recipe
 from hitofude.result import RunResult, load_result
+from hitofude.run_folder import RunFolder
 from tests.conftest import SETTINGS, copy_of
 
 LOG_KEYS = [
@@ -74,16 +78,49 @@ def test_the_same_command_leaves_a_finished_run_alone(finished: RunResult, datas
     assert again.summary == finished.summary
 
 
-def test_a_run_that_was_cut_off_ends_with_the_same_bytes(finished: RunResult, dataset: Dataset, tmp_path: Path) -> None:
+def cut_off(result: RunResult, folder: Path) -> RunFolder:
     """As after a crash with the second member still to be trained."""
-    folder = copy_of(finished, tmp_path)
-    for path in (folder.report, folder.submission, folder.out_of_fold, folder.test_probabilities, folder.log):
+    run = copy_of(result, folder)
+    for path in (run.report, run.submission, run.out_of_fold, run.test_probabilities, run.log):
         path.unlink()
-    shutil.rmtree(folder.member(1))
-    hitofude.run(dataset, run=folder.path, settings=SETTINGS, device="cpu", quiet=True)
+    shutil.rmtree(run.member(1))
+    return run
+
+
+def assert_ended_the_same(run: RunFolder, expected: RunResult) -> None:
     for name in ("submission.csv", "oof.npz", "test_probabilities.npz", "members/01/weights.safetensors"):
-        assert (folder.path / name).read_bytes() == (finished.folder.path / name).read_bytes(), name
-    assert len(folder.log.read_text().splitlines()) == 16
+        assert (run.path / name).read_bytes() == (expected.folder.path / name).read_bytes(), name
+    assert len(run.log.read_text().splitlines()) == 16
+
+
+def test_a_run_that_was_cut_off_ends_with_the_same_bytes(finished: RunResult, dataset: Dataset, tmp_path: Path) -> None:
+    run = cut_off(finished, tmp_path)
+    hitofude.run(dataset, run=run.path, settings=SETTINGS, device="cpu", quiet=True)
+    assert_ended_the_same(run, finished)
+
+
+def test_neither_a_clock_that_goes_back_nor_another_place_changes_how_it_ends(
+    finished: RunResult, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder was moved, its files are of a time to come, and the time runs backwards."""
+    run = RunFolder(cut_off(finished, tmp_path).path.rename(tmp_path / "moved to 別の場所"))
+    seconds = itertools.count(time.time(), -1000)
+    for path in run.path.rglob("*"):
+        os.utime(path, (time.time() + 1e8, time.time() + 1e8))
+    monkeypatch.setattr(time, "time", lambda: next(seconds))
+    hitofude.run(dataset, run=run.path, settings=SETTINGS, device="cpu", quiet=True)
+    assert_ended_the_same(run, finished)
+
+
+def test_the_curves_are_drawn_where_a_run_was_cut_off_before_them(
+    finished: RunResult, dataset: Dataset, tmp_path: Path
+) -> None:
+    run = copy_of(finished, tmp_path)
+    for path in (run.report, run.loss, run.accuracy):
+        path.unlink()
+    hitofude.run(dataset, run=run.path, settings=SETTINGS, device="cpu", quiet=True)
+    for path in ("loss.png", "accuracy.png"):
+        assert (run.path / path).read_bytes() == (finished.folder.path / path).read_bytes()
 
 
 def test_other_settings_in_the_same_folder_are_refused_showing_the_difference(
@@ -210,3 +247,13 @@ def test_labels_may_be_any_text_on_images_of_any_shape(tmp_path: Path) -> None:
     result = hitofude.run(source, run=tmp_path / "run", settings=SETTINGS, quiet=True)
     assert result.classes == ("bright, very", "暗い")
     assert result.accuracy.value > 0.9
+
+
+def test_black_images_are_learned_from_without_complaint(tmp_path: Path) -> None:
+    """Nothing can be learned from them; that is said by the accuracy."""
+    header = "label," + ",".join(f"pixel{i}" for i in range(784))
+    lines = [header, *(f"{row % 2}" + ",0" * 784 for row in range(60))]
+    (tmp_path / "train.csv").write_text("\n".join(lines))
+    result = hitofude.run(tmp_path / "train.csv", run=tmp_path / "run", settings=SETTINGS, quiet=True)
+    assert result.accuracy.value == pytest.approx(0.5, abs=0.2)
+    assert result.summary.audit.same_images == 59

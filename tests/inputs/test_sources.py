@@ -1,6 +1,7 @@
 """Every kind of source becomes the same data set, or an error that says what to do."""
 
 import gzip
+import os
 import zipfile
 from pathlib import Path
 
@@ -151,6 +152,31 @@ def test_a_wrong_source_is_refused(name: str, content: bytes | None, message: st
         (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=message):
         open_source(tmp_path / name)
+
+
+def test_a_folder_in_a_files_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").mkdir()
+    with pytest.raises(InputError, match=r"train\.csv: cannot be read: Is a directory"):
+        open_source(train=tmp_path / "train.csv")
+
+
+def test_a_file_that_one_may_not_read_is_refused(folder: Path) -> None:
+    (folder / "train.csv").chmod(0)
+    user = os.geteuid()
+    if user == 0:  # may read everything; be somebody else for a moment
+        os.seteuid(65534)
+    try:
+        with pytest.raises(InputError, match=r"train\.csv: cannot be read: Permission denied"):
+            open_source(train=folder / "train.csv")
+    finally:
+        os.seteuid(user)
+
+
+def test_options_that_a_source_cannot_heed_are_refused(tmp_path: Path, dataset: Dataset) -> None:
+    with pytest.raises(InputError, match="The sample knows its labels itself"):
+        open_source(label="species")
+    with pytest.raises(InputError, match=r"its images are 28x28\. Leave out --shape"):
+        open_source(shape=(20, 20))
 
 
 def test_a_folder_without_training_file_is_refused(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ app = App(
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
 )
+app.meta.suppress_keyboard_interrupt = False
 app.meta.group_parameters = Group("Of every command", sort_key=0)
 data = App(name="data", help="Look at a source before training on it.")
 app.command(data)
