@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hitofude.errors import InputError
 from hitofude.inputs import csv_table
-from hitofude.inputs.csv_table import CsvTable, read_csv
+from hitofude.inputs.csv_table import Columns, CsvTable, parse_header, read_csv, read_headerless_csv
 
 
 def read(text: str | bytes, label: str | None = None) -> CsvTable:
@@ -180,6 +180,87 @@ def test_any_table_reads_as_pandas_reads_it(values: list[list[int]], block_bytes
     assert table.pixels.tolist() == frame.iloc[:, 1:].to_numpy().tolist()
     assert table.labels is not None
     assert table.labels.tolist() == frame["label"].astype(str).tolist()
+
+
+def columns_of(*names: str) -> Columns:
+    return parse_header(",".join(names).encode(), "mine.csv")
+
+
+@given(st.lists(st.tuples(st.integers(0, 255), st.integers(0, 255), st.sampled_from("7x猫")), min_size=1))
+def test_a_plain_block_needs_no_csv_module(rows: list[tuple[int, int, str]]) -> None:
+    block = "".join(f"{first},{label},{second}\n" for first, second, label in rows).encode()
+    parsed = csv_table._parse_plain(block, columns_of("pixel0", "label", "pixel1"))
+    assert parsed is not None
+    assert parsed.pixels.tolist() == [[first, second] for first, second, _ in rows]
+    assert parsed.labels == [label for *_, label in rows]
+
+
+@pytest.mark.parametrize(
+    "value", ["256", "260", "300", "999", "0255", "", "x", "1 ", ":", "/", '"1"', "-1", "猫", "1\r"]
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_block_with_an_odd_pixel_is_left_to_the_csv_module(value: str, place: int) -> None:
+    fields = [["1", "2", "3"], ["4", "5", "6"], ["7", "8", "9"]]
+    fields[place][place] = value
+    block = "".join(",".join(line) + "\n" for line in fields).encode()
+    assert csv_table._parse_plain(block, columns_of("pixel0", "pixel1", "pixel2")) is None
+
+
+def test_lines_of_different_lengths_that_are_right_together_are_left_to_it_too() -> None:
+    assert csv_table._parse_plain(b"1,2,3\n4\n", columns_of("pixel0", "pixel1")) is None
+
+
+def test_a_quoted_file_keeps_ids_labels_and_separators_over_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_table, "BLOCK_BYTES", 5)
+    table = read('id;label;pixel0\n"a;1";"x";1\n"b";"y;z";2\n"c";"x";3\n')
+    assert table.ids is not None
+    assert table.labels is not None
+    assert table.ids.tolist() == ["a;1", "b", "c"]
+    assert table.labels.tolist() == ["x", "y;z", "x"]
+    assert (table.ids.dtype.kind, table.labels.dtype.kind, table.pixels.dtype) == ("U", "U", np.uint8)
+    assert table.pixels.tolist() == [[1], [2], [3]]
+
+
+def test_a_file_without_header_is_read_by_columns_that_one_knows() -> None:
+    table = read_headerless_csv(io.BytesIO(b"1,2,a\n3,4,b\n"), "mine.csv", columns_of("pixel1", "pixel0", "label"))
+    assert table.pixels.tolist() == [[2, 1], [4, 3]]
+    assert table.labels is not None
+    assert table.labels.tolist() == ["a", "b"]
+
+
+def test_wrong_values_are_listed_and_counted() -> None:
+    with pytest.raises(InputError) as complaint:
+        read("label,pixel0\n1,x\n2,y\n")
+    assert str(complaint.value) == (
+        "mine.csv, line 2, column 'pixel0': found 'x', expected an integer from 0 to 255. "
+        "2 values are wrong; mend them:\n  line 2, column 'pixel0': found 'x'\n  line 3, column 'pixel0': found 'y'"
+    )
+    with pytest.raises(InputError) as complaint:
+        read("label,pixel0\n" + "1,x\n" * 20)
+    assert "more" not in str(complaint.value)
+    with pytest.raises(InputError, match="… and 1 more"):
+        read("label,pixel0\n" + "1,x\n" * 21)
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_byte_that_is_no_text_is_placed_in_a_later_block_too(line_end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_table, "BLOCK_BYTES", 4)
+    content = line_end.join(["label,pixel0", "1,2", "3,4", "5,6\0\0", ""]).encode()
+    with pytest.raises(InputError, match=rf"line 4, byte {content.index(0)}: found a zero byte, so this is no text"):
+        read(content)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_named(encoding: str) -> None:
+    with pytest.raises(InputError, match=r"this is UTF-16, not UTF-8\. Save it as CSV in UTF-8\."):
+        read("\ufefflabel,pixel0\n1,2\n".encode(encoding))
+
+
+def test_a_header_in_other_capitals_is_understood() -> None:
+    table = read("LABEL,Pixel0,ID\n7,1,x\n")
+    assert table.labels is not None
+    assert table.ids is not None
+    assert (table.labels.tolist(), table.ids.tolist()) == (["7"], ["x"])
 
 
 def test_the_competitions_file_reads_as_pandas_reads_it_and_sooner(competition: Path) -> None:

@@ -13,7 +13,13 @@ def ids(*names: str) -> np.ndarray:
 
 def test_a_submission_is_kaggles_format(tmp_path: Path) -> None:
     write_submission(tmp_path / "submission.csv", ids("1", "2"), ["7", "a,b"])
-    assert (tmp_path / "submission.csv").read_text() == 'ImageId,Label\n1,7\n2,"a,b"\n'
+    assert (tmp_path / "submission.csv").read_bytes() == b'ImageId,Label\n1,7\n2,"a,b"\n'
+
+
+def test_every_id_needs_a_label(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        write_submission(tmp_path / "s.csv", ids("1", "2"), ["7"])
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_samples_header_is_used(tmp_path: Path) -> None:
@@ -50,7 +56,9 @@ def test_a_score_is_the_share_of_right_labels_whatever_the_order(tmp_path: Path)
         ("ImageId,Label\n1,7\n", "1 ids are missing, such as '2'"),
         ("ImageId,Label\n1,7\n1,8\n", "line 3: the id '1' stands there a second time"),
         ("ImageId,Label\n1\n", "line 2: expected 2 fields, found 1 field"),
-        ("", "expected a header"),
+        ("", "expected a header, and the file is empty"),
+        ("ImageId,Label\n", "expected a header and at least one row below it"),
+        ("ImageId\n1\n2\n", "line 1: expected 2 fields, found 1 field"),
         (None, "no such file"),
     ],
 )
