@@ -93,14 +93,53 @@ def test_truncations_and_flipped_bits_never_load_anything_wrong() -> None:
 
 def test_a_state_of_another_origin_is_not_continued(tmp_path: Path) -> None:
     MemberFolder(tmp_path).save_state(*trained(1), ORIGIN, LOGS[:1])
-    with pytest.raises(RunFolderError, match="recipe_sha256: ab → cd"):
-        MemberFolder(tmp_path).restore_state(*trained(2), ORIGIN | {"recipe_sha256": "cd"})
+    with pytest.raises(RunFolderError) as complaint:
+        MemberFolder(tmp_path).restore_state(*trained(2), {"member": 2, "recipe_sha256": "cd"})
+    assert str(complaint.value) == (
+        f"{tmp_path} holds a member that was made otherwise (there → here):\n  member: 0 → 2\n  recipe_sha256: ab → cd\n"
+        "Continue it as it was begun, or run again into a new folder."
+    )
+
+
+def test_a_state_of_another_network_is_not_continued(tmp_path: Path) -> None:
+    MemberFolder(tmp_path).save_state(*trained(1), ORIGIN, LOGS[:1])
+    _, optimizer = trained(2)
+    with pytest.raises(RunFolderError, match=rf"{tmp_path} holds another network's weights"):
+        MemberFolder(tmp_path).restore_state({"network": nn.Linear(9, 9)}, optimizer, ORIGIN)
+
+
+def test_the_optimizers_state_is_laid_out_as_its_parameters(tmp_path: Path) -> None:
+    """A fused step goes through both in storage order."""
+
+    def convolution() -> tuple[Networks, torch.optim.Optimizer]:
+        network = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimizer = torch.optim.Adam(network.parameters())
+        network(torch.rand(2, 3, 5, 5)).square().sum().backward()
+        optimizer.step()
+        return {"network": network}, optimizer
+
+    networks, optimizer = convolution()
+    MemberFolder(tmp_path).save_state(networks, optimizer, ORIGIN, LOGS[:1])
+    networks, other = convolution()
+    MemberFolder(tmp_path).restore_state(networks, other, ORIGIN)
+    restored = other.state[networks["network"].weight]
+    assert restored["exp_avg"].stride() == networks["network"].weight.stride() == (27, 1, 9, 3)
+    assert torch.equal(restored["exp_avg"], next(iter(optimizer.state.values()))["exp_avg"])
+
+
+def test_what_a_finished_member_has_of_epochs_is_read_or_refused(tmp_path: Path) -> None:
+    assert MemberFolder(tmp_path).epochs() == []
+    MemberFolder(tmp_path).finish(trained(0)[0]["network"], ORIGIN, LOGS)
+    assert MemberFolder(tmp_path).epochs() == LOGS
+    (tmp_path / "member.json").write_text("{}")
+    with pytest.raises(RunFolderError, match=r"member\.json is damaged"):
+        MemberFolder(tmp_path).epochs()
 
 
 def test_a_finished_member_of_another_origin_is_not_used(tmp_path: Path) -> None:
     network = trained(0)[0]["network"]
     MemberFolder(tmp_path).finish(network, ORIGIN, LOGS)
-    with pytest.raises(RunFolderError, match="member: 0 → 1"):
+    with pytest.raises(RunFolderError, match=rf"{tmp_path} holds a member .*\n  member: 0 → 1"):
         MemberFolder(tmp_path).load_finished(network, ORIGIN | {"member": 1})
 
 
@@ -137,7 +176,9 @@ def test_damaged_weights_are_never_loaded(tmp_path: Path) -> None:
 
 def test_another_networks_weights_are_refused_by_name_and_shape(tmp_path: Path) -> None:
     MemberFolder(tmp_path).finish(nn.Linear(3, 4), ORIGIN, LOGS)
-    with pytest.raises(RunFolderError, match=r"weight: \(4, 3\), expected \(4, 5\)"):
+    with pytest.raises(RunFolderError, match=r"weights\.safetensors holds .+ \(weight: \(4, 3\), expected \(4, 5\)\)"):
         MemberFolder(tmp_path).load_finished(nn.Linear(5, 4))
     with pytest.raises(RunFolderError, match="bias"):
         MemberFolder(tmp_path).load_finished(nn.Linear(3, 4, bias=False))
+    with pytest.raises(RunFolderError, match=r"weights \(0\.bias; 0\.weight; 1\.bias\)"):
+        MemberFolder(tmp_path).load_finished(nn.Sequential(nn.Linear(3, 4), nn.Linear(3, 4)))
