@@ -1,4 +1,5 @@
 # make run: the main job on the embedded sample.  make test: the tests.  Both set everything up first.
+# make test OPTIONS=--cov: with coverage.  make check AUDIT=1: known weaknesses of the tested versions, too (needs PyPI).
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,12 +12,16 @@ run: $(VENV)/.core
 	$(BIN)/hitofude run
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(OPTIONS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+ifdef AUDIT
+	$(PIP) pip-audit
+	$(BIN)/pip-audit --strict --no-deps --disable-pip -r constraints.txt
+endif
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

@@ -40,7 +40,7 @@ def dataset(digits: ImageSet) -> Dataset:
 @pytest.fixture(scope="module")
 def files(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the data set as train.csv and test.csv."""
-    folder = tmp_path_factory.mktemp("files")
+    folder = tmp_path_factory.mktemp("files 文字")
     assert dataset.test is not None
     write_csv(folder / "train.csv", dataset.train)
     write_csv(folder / "test.csv", dataset.test, label=None)

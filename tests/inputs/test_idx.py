@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hitofude.errors import InputError
+from hitofude.inputs import archive
 from hitofude.inputs.idx import read_idx
 
 
@@ -42,3 +43,10 @@ def test_a_wrong_file_is_refused(content: bytes, message: str, tmp_path: Path) -
     path.write_bytes(content)
     with pytest.raises(InputError, match=message):
         read_idx(path, 3)
+
+
+def test_a_bomb_is_stopped_by_the_bytes_that_come_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "ALWAYS_ALLOWED", 10_000)
+    (tmp_path / "images").write_bytes(gzip.compress(idx_bytes(np.zeros((1000, 100, 100), np.uint8))))
+    with pytest.raises(InputError, match="as a zip bomb does"):
+        read_idx(tmp_path / "images", 3)
