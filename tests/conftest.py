@@ -2,13 +2,17 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import Dataset, sample
 from hitofude.learning.engine import Engine, choose_engine
+from hitofude.learning.networks import build_network
 from hitofude.recipe import Recipe
 
 COMPETITION = Path(__file__).parents[2] / "shared" / "data" / "digit-recognizer.zip"
@@ -59,6 +63,18 @@ def write_csv(path: Path, images: ImageSet, *, label: str | None = "label") -> P
         lines.append(",".join([*first, *map(str, values)]))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def chainer_arrays(
+    prefix: str = "", shape: tuple[int, int] = (28, 28), classes: int = 10, seed: int = 0
+) -> dict[str, NDArray[Any]]:
+    """The tutorial's network, untrained, by the names that Chainer's save_npz gives; prefix stands before them."""
+    network = build_network("cnn-medium", (1, *shape), classes, torch.Generator().manual_seed(seed))
+    names = {"weight": "W", "bias": "b"}
+    parts = {name: name.split(".") for name in network.state_dict()}
+    return {
+        f"{prefix}{layer}/{names[kind]}": network.state_dict()[name].numpy() for name, (layer, kind) in parts.items()
+    }
 
 
 def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
