@@ -5,15 +5,19 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 
 import hitofude
 from hitofude.cli import main
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import Dataset, sample
 from hitofude.learning.engine import Engine, choose_engine
+from hitofude.learning.networks import build_network
 from hitofude.recipe import Recipe
 from hitofude.result import RunResult
 from hitofude.run_folder import RunFolder
@@ -105,6 +109,18 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         return ending.value.code, captured.out, captured.err
 
     return run
+
+
+def chainer_arrays(
+    prefix: str = "", shape: tuple[int, int] = (28, 28), classes: int = 10, seed: int = 0
+) -> dict[str, NDArray[Any]]:
+    """The tutorial's network, untrained, by the names that Chainer's save_npz gives; prefix stands before them."""
+    network = build_network("cnn-medium", (1, *shape), classes, torch.Generator().manual_seed(seed))
+    names = {"weight": "W", "bias": "b"}
+    parts = {name: name.split(".") for name in network.state_dict()}
+    return {
+        f"{prefix}{layer}/{names[kind]}": network.state_dict()[name].numpy() for name, (layer, kind) in parts.items()
+    }
 
 
 def wait_for_line(process: subprocess.Popen[str], text: str) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 from hitofude.benchmark.arithmetic import multiplications
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.networks import NETWORKS
-from tests.conftest import Call, wait_for_line
+from tests.conftest import Call, chainer_arrays, wait_for_line
 
 QUICK = ["--set", "schedule.epochs=1", "--set", "schedule.minimum_steps=0", "--set", "ensemble.folds=2"]
 
@@ -41,7 +41,7 @@ def test_help_answers_in_half_a_second() -> None:
     "command",
     [
         "run", "predict", "audit", "compare", "runs", "augment", "score", "networks", "bench", "data show",
-        "data check",
+        "data check", "import-chainer",
     ],
 )  # fmt: skip
 def test_every_command_has_an_example_in_its_help(command: str, call: Call) -> None:
@@ -86,6 +86,58 @@ def test_calibrated_predictions_keep_their_labels(finished: Path, files: Path, c
     as_is, calibrated = (pd.read_csv(tmp_path / name) for name in ("as-is.csv", "calibrated.csv"))
     assert as_is["label"].tolist() == calibrated["label"].tolist()
     assert not np.allclose(as_is["probability_0"], calibrated["probability_0"], atol=1e-3)
+
+
+@pytest.fixture
+def chainers(tmp_path: Path) -> Path:
+    """A folder with a whole model of Chainer's, one cut short, and one without two of its arrays."""
+    folder, arrays = tmp_path / "chainer", chainer_arrays()
+    folder.mkdir()
+    np.savez(folder / "whole.npz", **arrays)
+    (folder / "cut.npz").write_bytes((folder / "whole.npz").read_bytes()[:5000])
+    np.savez(folder / "partial.npz", **{n: a for n, a in arrays.items() if n not in ("conv1/W", "fc8/b")})
+    return folder
+
+
+def test_chainers_models_are_imported_to_predict_with_and_for_nothing_else(
+    chainers: Path, files: Path, call: Call, tmp_path: Path
+) -> None:
+    run, test = tmp_path / "run", files / "test.csv"
+    code, out, err = call("import-chainer", chainers / "whole.npz", chainers / "whole.npz", "--run", run)
+    assert (code, err) == (0, "")
+    assert f"hitofude predict {run}" in out
+    assert call("predict", run, test, "--out", tmp_path / "p.csv")[0] == 0
+    assert len(pd.read_csv(tmp_path / "p.csv")) == 50
+    refused = [["audit", run], ["compare", run, run], ["run", "--run", run], ["predict", run, test, "--calibrated"]]
+    for arguments in refused:
+        code, out, err = call(*arguments)
+        assert (code, out) == (3, "")
+        assert "there are no out-of-fold rows to audit, compare or calibrate by, and no training to continue" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["cut.npz", "--run", "run"], 3, "damaged"),
+        (["partial.npz", "--run", "run"], 3, "Missing: conv1/W, fc8/b."),
+        (["whole.npz", "cut.npz", "--run", "run"], 3, "cut.npz"),
+        (["whole.npz", "--run", "."], 3, "is not empty"),
+        (["whole.npz", "--run", "whole.npz"], 3, "is a file"),
+        (["none.npz", "--run", "run"], 2, "no such file"),
+        (["whole.npz", "--run", "run", "--shape", "28"], 2, "expected HEIGHTxWIDTH"),
+        (["whole.npz"], 2, "--run"),
+        (["--run", "run"], 2, "MODELS"),
+    ],
+)
+def test_an_import_that_cannot_be_ends_with_its_code_and_leaves_nothing(
+    arguments: list[str], code: int, message: str, chainers: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(chainers)
+    before = sorted(chainers.iterdir())
+    found, _, err = call("import-chainer", *arguments)
+    assert found == code
+    assert message in err
+    assert sorted(chainers.iterdir()) == before
 
 
 def test_issues_that_were_found_can_be_dropped_or_relabelled(

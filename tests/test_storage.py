@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hitofude.errors import OutOfResourcesError, RunFolderError
-from hitofude.storage import read_json, read_npz, write_json, write_npz, write_text, writing
+from hitofude.storage import making_folder, read_json, read_npz, write_json, write_npz, write_text, writing
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -35,6 +35,36 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunFolderError, match="cannot be written"):
         write_text(tmp_path / "file" / "below", "")
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "folder"
+    with pytest.raises(ZeroDivisionError), making_folder(folder) as partial:
+        write_text(partial / "file.txt", "half" * (1 // 0))
+    assert list(folder.parent.iterdir()) == []
+    with making_folder(folder) as partial:
+        write_text(partial / "file.txt", "whole")
+        assert not folder.exists()
+    assert [path.name for path in folder.iterdir()] == ["file.txt"]
+
+
+def test_a_made_folder_replaces_nothing_but_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with making_folder(tmp_path / "folder") as partial:
+        write_text(partial / "file.txt", "first")
+    with pytest.raises(RunFolderError, match=r"not empty: it holds file\.txt"), making_folder(tmp_path / "folder"):
+        pass
+    with pytest.raises(RunFolderError, match="is a file"), making_folder(tmp_path / "folder" / "file.txt"):
+        pass
+    assert (tmp_path / "folder" / "file.txt").read_text() == "first"
+
+
+def test_a_folder_that_somebody_fills_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    with pytest.raises(RunFolderError, match="cannot be written"), making_folder(folder):
+        write_text(folder / "file.txt", "theirs")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+    assert (folder / "file.txt").read_text() == "theirs"
 
 
 def test_json_survives(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError, UserError
 from hitofude.learning.metrics import Accuracy, accuracy, mcnemar
+from hitofude.outputs.report import ImportSummary
 from hitofude.result import RunResult, load_result
 from hitofude.run_folder import RunFolder
 from hitofude.storage import write_text
@@ -146,6 +147,8 @@ def list_runs(folder: Path) -> str:
 
 def _state(folder: RunFolder) -> str:
     try:
+        if folder.is_imported:
+            return _describe_import(folder.load_import())
         if not folder.is_finished:
             epochs = len(folder.log.read_text(encoding="utf-8").splitlines()) if folder.log.exists() else 0
             return f"not finished, {epochs} epochs done; run its command again to continue"
@@ -153,10 +156,19 @@ def _state(folder: RunFolder) -> str:
     except UserError as error:
         return str(error)
     expected = "" if summary.estimate is None else f", expected {summary.estimate.value:.4f}"
-    members = f"{len(summary.members)} x {' '.join(dict.fromkeys(summary.networks))}"
+    members = _members(summary.networks)
     return (
         f"{summary.finished[:16]}  {summary.source}  {members}  out of fold {summary.out_of_fold.value:.4f}{expected}"
     )
+
+
+def _describe_import(summary: ImportSummary) -> str:
+    return f"{summary.finished[:16]}  {summary.program}  {_members(summary.networks)}  imported, accuracy not known"
+
+
+def _members(networks: Sequence[str]) -> str:
+    """`5 x cnn-medium`"""
+    return f"{len(networks)} x {' '.join(dict.fromkeys(networks))}"
 
 
 def _ids(result: RunResult) -> list[str]:

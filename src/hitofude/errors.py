@@ -4,6 +4,7 @@ UserError                 the base: a message for people, never a traceback
 ├── InputError         2  a file, or what is in it, is wrong
 ├── RecipeError        2  a setting is unknown, of the wrong type, or does not fit the data
 ├── RunFolderError     3  the run folder's state forbids what was asked
+├── WeightsError       3  a file of trained weights is damaged, incomplete, or of another network
 ├── OutOfResourcesError 4 the disk or the memory is full
 └── DivergedError      5  the training lost its way: the loss is no longer a number
 
@@ -34,6 +35,12 @@ class RecipeError(UserError):
 
 class RunFolderError(UserError):
     """The run folder's state forbids what was asked."""
+
+    exit_code = 3
+
+
+class WeightsError(UserError):
+    """A file of trained weights is damaged, incomplete, or of another network."""
 
     exit_code = 3
 

@@ -68,6 +68,7 @@ def run(
             dataset = source if isinstance(source, Dataset) else open_source(source, label=label, shape=shape)
         job = Job.prepare(recipe, dataset, command or f"hitofude run {dataset.name} --preset recipe.toml")
         folder = RunFolder(Path(run) if run else default_folder(dataset.name, preset, debug=debug))
+        folder.check_trained_here()
         threads = threads or folder.threads_begun_with()
         team = Team.choose(len(job.plans), job.images_to_train(), engine, workers, threads)
         engine = replace(engine, threads=team.threads)

@@ -33,23 +33,25 @@ def predict(
 
     images: (N, C, H, W) uint8 of the run's size. calibrated: at the temperature that fits the run's out-of-fold
     probabilities, so that of the images with 0.9 nine in ten are right; the answers stay. Raises InputError for another
-    size, RunFolderError when the run is not finished or a member is missing or damaged.
+    size, RunFolderError when the run is not finished, a member is missing or damaged, or an imported run is to be
+    calibrated.
     """
     folder = RunFolder(Path(run))
-    recipe, data, summary = folder.load_recipe(), folder.load_data(), folder.load_summary()
+    recipe, data, names = folder.load_recipe(), folder.load_data(), folder.load_networks()
+    temperature = folder.load_summary().calibration.temperature if calibrated else None
     if images.shape[1:] != data["image_shape"] or images.dtype != np.uint8:
         raise InputError(
             f"The run takes uint8 images of shape (N, {', '.join(map(str, data['image_shape']))}); "
             f"these are {images.dtype} of {images.shape}."
         )
     engine = choose_engine(device, recipe.precision)
-    folders = [folder.member(number) for number in range(len(summary.networks))]
-    networks = load_members(folders, summary.networks, data["image_shape"], len(data["classes"]), engine)
+    folders = [folder.member(number) for number in range(len(names))]
+    networks = load_members(folders, names, data["image_shape"], len(data["classes"]), engine)
     pixels = torch.tensor(images)
     with engine.computing():
         members = [predict_probabilities(network, pixels, engine, views=recipe.views) for network in networks]
     mean = mean_of_members(np.stack(members))
-    return with_temperature(mean, summary.calibration.temperature) if calibrated else mean
+    return mean if temperature is None else with_temperature(mean, temperature)
 
 
 def predict_files(

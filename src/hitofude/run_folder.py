@@ -16,6 +16,8 @@ label_issues.csv         labels that are probably wrong
 duplicates.csv           images that an earlier one is like
 report.html              all of it to look at, one file
 report.json              the figures; written last: a run that has it is finished
+imported.json            in place of it where the networks were trained elsewhere: from which files they are. Such a
+                         folder holds recipe.toml (only how it predicts), data.json and members/ beside it
 .owner.json              while a process works here: who; .lock, which stays, is what it holds
 """
 
@@ -36,7 +38,8 @@ from hitofude.errors import OutOfResourcesError, RecipeError, RunFolderError
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.checkpoint import EpochLog, MemberFolder
 from hitofude.learning.engine import Engine, describe_arithmetic, describe_environment
-from hitofude.outputs.report import RunSummary, read_report
+from hitofude.learning.networks import ImageShape
+from hitofude.outputs.report import ImportSummary, RunSummary, read_import, read_report
 from hitofude.recipe import Recipe
 from hitofude.storage import (
     explaining_os_errors,
@@ -74,11 +77,17 @@ class RunFolder:
         self.duplicates = path / "duplicates.csv"
         self.page = path / "report.html"
         self.report = path / "report.json"
+        self.imported = path / "imported.json"
         self.owner = path / ".owner.json"
 
     @property
     def is_finished(self) -> bool:
         return self.report.exists()
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether its networks were trained elsewhere."""
+        return self.imported.exists()
 
     def member(self, number: int) -> Path:
         return self.members / f"{number:02d}"
@@ -151,10 +160,28 @@ class RunFolder:
             raise RunFolderError(f"{error} Restore it, or run again into a new folder.") from None
 
     def load_summary(self) -> RunSummary:
-        """The finished run's figures. Raises RunFolderError when the run is not finished."""
+        """The finished run's figures. Raises RunFolderError when the run is not finished, or was imported."""
+        self.check_trained_here()
         if not self.is_finished:
             raise RunFolderError(f"The run in {self.path} is not finished. Run its command again to continue it.")
         return read_report(self.report)
+
+    def load_import(self) -> ImportSummary:
+        """Where imported networks come from. Raises RunFolderError when that is missing or damaged."""
+        return read_import(self.imported)
+
+    def load_networks(self) -> tuple[str, ...]:
+        """Each member's network. Raises RunFolderError when the run is not finished."""
+        return self.load_import().networks if self.is_imported else self.load_summary().networks
+
+    def check_trained_here(self) -> None:
+        """Raises RunFolderError when the networks were imported: of them nothing but their weights is known."""
+        if self.is_imported:
+            raise RunFolderError(
+                f"{self.path} holds imported networks, which were trained elsewhere: there are no out-of-fold rows to "
+                "audit, compare or calibrate by, and no training to continue. Predict with them by hitofude predict, "
+                "without --calibrated; to train, name another folder with --run."
+            )
 
     def load_data(self) -> "DataDescription":
         """The content of data.json. Raises RunFolderError when it is missing, damaged, or of a newer version."""
@@ -219,9 +246,9 @@ class DataDescription(TypedDict):
     source: str
     image_shape: tuple[int, int, int]  # (C, H, W)
     classes: list[str]
-    train_images: int
+    train_images: int | None  # None where networks were imported
     test_images: int
-    train_fingerprint: str
+    train_fingerprint: str | None
     test_fingerprint: str | None
 
 
@@ -236,6 +263,20 @@ def describe_data(dataset: Dataset) -> DataDescription:
         "test_images": 0 if test is None else len(test),
         "train_fingerprint": dataset.train.fingerprint,
         "test_fingerprint": None if test is None else test.fingerprint,
+    }
+
+
+def describe_unknown_data(source: str, image_shape: ImageShape, classes: int) -> DataDescription:
+    """What data.json holds where the training images are not known, nor what the classes are called."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "source": source,
+        "image_shape": image_shape,
+        "classes": [str(number) for number in range(classes)],
+        "train_images": None,
+        "test_images": 0,
+        "train_fingerprint": None,
+        "test_fingerprint": None,
     }
 
 

@@ -99,6 +99,39 @@ def make_folder(folder: Path) -> None:
     sync_folder(folder.parent)
 
 
+@contextmanager
+def making_folder(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which appears under its name only when it is complete; an empty one there is replaced.
+
+    Raises RunFolderError where something is there already or the place cannot be written.
+    """
+    with explaining_os_errors(folder):
+        _check_vacant(folder)
+        folder = folder.resolve()
+        partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+        shutil.rmtree(partial, ignore_errors=True)  # of a killed process that had this number
+        make_folder(partial)
+    try:
+        yield partial
+        with explaining_os_errors(folder):
+            if folder.exists():
+                folder.rmdir()
+            partial.rename(folder)
+            sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _check_vacant(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise RunFolderError(f"{folder} is a file. Name a new or empty folder with --run.")
+    held = sorted(entry.name for entry in folder.iterdir()) if folder.exists() else []
+    if held:
+        raise RunFolderError(
+            f"{folder} is not empty: it holds {', '.join(held[:3])}. Name a new or empty folder with --run."
+        )
+
+
 def remove_partial_files(folder: Path) -> None:
     """Remove what killed processes were writing here or below; the caller owns the folder."""
     for partial in folder.rglob(PARTIAL_FILES):

@@ -1,8 +1,11 @@
-"""A run in figures: one object, written for machines, and what the HTML report is made from."""
+"""A run in figures: one object, written for machines, and what the HTML report is made from.
+
+Networks that were trained elsewhere have no figures; what is known of them is an object of its own.
+"""
 
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -12,6 +15,9 @@ from hitofude.learning.metrics import Accuracy, ClassScore, Reliability
 from hitofude.storage import read_json, write_json
 
 FORMAT_VERSION = 4
+FORMAT_VERSION_OF_IMPORTS = 1
+
+Content = TypeVar("Content")
 
 
 @dataclass(frozen=True)
@@ -90,17 +96,60 @@ class RunSummary:
         return tuple(member.network for member in self.members)
 
 
+@dataclass(frozen=True)
+class ImportedMember:
+    """A network that was trained elsewhere."""
+
+    network: str
+    file: str
+    """Its name."""
+    sha256: str
+    """Of the file."""
+    iterations: int | None
+    """After how many a snapshot was taken; None where the file does not say."""
+
+
+@dataclass(frozen=True)
+class ImportSummary:
+    """What is known of networks that were trained elsewhere: nothing of how good they are."""
+
+    program: str
+    """It trained them."""
+    command: str
+    finished: str
+    """When they were imported, by ISO 8601."""
+    members: tuple[ImportedMember, ...]
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Each member's."""
+        return tuple(member.network for member in self.members)
+
+
 def write_report(path: Path, summary: RunSummary) -> None:
     write_json(path, {"format_version": FORMAT_VERSION} | _to_json(summary))
 
 
 def read_report(path: Path) -> RunSummary:
     """Raises RunFolderError when the file is missing or damaged, or of another version."""
+    return _read(path, RunSummary, FORMAT_VERSION)
+
+
+def write_import(path: Path, summary: ImportSummary) -> None:
+    write_json(path, {"format_version": FORMAT_VERSION_OF_IMPORTS} | _to_json(summary))
+
+
+def read_import(path: Path) -> ImportSummary:
+    """Raises RunFolderError when the file is missing or damaged, or of another version."""
+    return _read(path, ImportSummary, FORMAT_VERSION_OF_IMPORTS)
+
+
+def _read(path: Path, kind: type[Content], version: int) -> Content:
     content = read_json(path)
-    if not isinstance(content, dict) or content.pop("format_version", None) != FORMAT_VERSION:
+    if not isinstance(content, dict) or content.pop("format_version", None) != version:
         raise RunFolderError(f"{path} was written by another version of hitofude. Run again into a new folder.")
     try:
-        return TypeAdapter(RunSummary).validate_python(content)
+        return TypeAdapter(kind).validate_python(content)
     except ValidationError as error:
         place = ".".join(map(str, error.errors()[0]["loc"]))
         raise RunFolderError(f"{path} is damaged at {place}. Restore it, or run again into a new folder.") from None

@@ -1,0 +1,103 @@
+"""Networks that were trained elsewhere become a run folder to predict with."""
+
+import shlex
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from hitofude.errors import InputError, WeightsError
+from hitofude.learning.chainer_weights import ChainerModel, read_chainer, to_state
+from hitofude.learning.checkpoint import MemberFolder, Origin
+from hitofude.learning.networks import ImageShape, build_network
+from hitofude.learning.training import describe_task
+from hitofude.outputs.report import ImportedMember, ImportSummary, write_import
+from hitofude.run_folder import DataDescription, RunFolder, describe_unknown_data
+from hitofude.storage import making_folder, write_json, write_text
+
+NETWORK = "cnn-medium"
+PROGRAM = "Chainer"
+SHAPE = (28, 28)
+RECIPE = f"""\
+# How these imported networks predict. How they were trained is not known.
+precision = "float32"
+
+[network]
+name = "{NETWORK}"
+
+[views]
+shift = 0
+"""
+
+
+def import_chainer(
+    files: Sequence[Path],
+    run: Path,
+    *,
+    shape: tuple[int, int] | None = None,
+    command: str = "hitofude import-chainer",
+) -> ImportSummary:
+    """Make a run folder from files of the tutorial's network: models of save_npz or snapshots, a member each.
+
+    run: a new or empty folder. shape: (H, W) of the grey images that the networks take, 28×28 where left out. The
+    classes are called 0, 1, 2 … as Chainer numbers them. command: what makes this folder again.
+
+    Raises InputError when a file is not there, WeightsError when it is damaged, incomplete, of another network or of
+    other classes than the first, RunFolderError when the folder holds something.
+    """
+    if not files:
+        raise InputError("Nothing to import. Name the files that save_npz or the trainer wrote.")
+    models = [read_chainer(path) for path in files]
+    classes = _common_classes(models)
+    image_shape = (1, *(shape or SHAPE))
+    networks = [_network_of(model, image_shape, classes) for model in models]
+    finished = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+    members = tuple(ImportedMember(NETWORK, model.path.name, model.sha256, model.iterations) for model in models)
+    summary = ImportSummary(PROGRAM, command, finished, members)
+    with making_folder(run) as partial:
+        _write(RunFolder(partial), networks, summary, describe_unknown_data(PROGRAM, image_shape, classes))
+    return summary
+
+
+def describe_import(summary: ImportSummary, run: Path) -> str:
+    """What was imported, for people."""
+    count = len(summary.members)
+    lines = [f"{count} {NETWORK} network{'' if count == 1 else 's'} from {summary.program}"]
+    for member in summary.members:
+        kind = "model" if member.iterations is None else f"snapshot after {member.iterations:,} iterations"
+        lines.append(f"  {member.file}: {kind}")
+    lines += [
+        "How good they are is not known: which images they have never seen does not stand in the files.",
+        f"Predict with them: hitofude predict {shlex.quote(str(run))} FILE",
+    ]
+    return "\n".join(lines)
+
+
+def _common_classes(models: Sequence[ChainerModel]) -> int:
+    first = models[0]
+    for model in models[1:]:
+        if model.classes != first.classes:
+            raise WeightsError(
+                f"{model.path} tells {model.classes} classes apart, {first.path} {first.classes}. "
+                "Import networks of the same classes."
+            )
+    return first.classes
+
+
+def _network_of(model: ChainerModel, image_shape: ImageShape, classes: int) -> nn.Module:
+    network = build_network(NETWORK, image_shape, classes, torch.Generator())
+    state = to_state(model, {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()})
+    network.load_state_dict({name: torch.from_numpy(weights) for name, weights in state.items()})
+    return network
+
+
+def _write(folder: RunFolder, networks: Sequence[nn.Module], summary: ImportSummary, data: DataDescription) -> None:
+    for number, (network, member) in enumerate(zip(networks, summary.members, strict=True)):
+        task = describe_task(member.network, data["image_shape"], len(data["classes"]))
+        origin: Origin = {**task, "member": number, "file": member.file, "file_sha256": member.sha256}
+        MemberFolder(folder.member(number)).finish(network, origin, [])
+    write_json(folder.data, data)
+    write_text(folder.recipe, RECIPE)
+    write_import(folder.imported, summary)
