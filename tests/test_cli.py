@@ -1,6 +1,7 @@
 """The command line: every command as a user would call it, exit codes, and no traceback for a user's mistake."""
 
 import logging
+import os
 import shlex
 import subprocess
 import sys
@@ -30,9 +31,10 @@ def finished(files: Path, call: Call) -> Path:
 
 def test_help_answers_in_half_a_second() -> None:
     best = 9.0
-    for _ in range(3):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    for _ in range(5):
         started = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "hitofude", "--help"], check=True, capture_output=True)
+        subprocess.run([sys.executable, "-m", "hitofude", "--help"], check=True, capture_output=True, env=environment)
         best = min(best, time.perf_counter() - started)
     assert best < 0.5
 
@@ -325,7 +327,6 @@ def test_a_bug_in_a_worker_process_is_placed_in_the_report(files: Path, call: Ca
 
 
 def test_ctrl_c_and_sigterm_say_how_to_continue(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
     import signal
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
