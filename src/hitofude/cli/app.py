@@ -23,7 +23,7 @@ app = App(
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
 )
-data = App(name="data", help="Look at a source before training on it.")
+data = App(name="data", help="Fetch a source, or look at one before training on it.")
 app.command(data)
 
 
