@@ -67,7 +67,7 @@ def test_help_answers_in_half_a_second() -> None:
     "command",
     [
         "run", "predict", "audit", "compare", "runs", "augment", "score", "networks", "bench", "data show",
-        "data check",
+        "data check", "data mnist", "data fashion-mnist", "data kmnist", "data kaggle", "submit",
     ],
 )  # fmt: skip
 def test_every_command_has_an_example_in_its_help(command: str, call: Call) -> None:
@@ -198,6 +198,7 @@ def test_check_says_what_is_there(files: Path, call: Call) -> None:
         (["runn"], "Did you mean"),
         (["run", "--presett", "fast"], "presett"),
         (["predict"], "RUN"),
+        (["data", "kaggle", "../up"], "no competition's name"),
     ],
 )
 def test_a_users_mistake_ends_with_2_and_no_traceback(

@@ -1,14 +1,9 @@
-"""Kaggle's own package talks to a server on the loopback address, which answers as Kaggle's does.
-
-Only the package's table of addresses is changed: its name for api.kaggle.com.
-"""
+"""Kaggle's own package talks to a server on the loopback address, which answers as Kaggle's does."""
 
 import gc
-import io
 import json
 import subprocess
 import sys
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,40 +12,24 @@ import pytest
 from hitofude.errors import InputError
 from hitofude.inputs.kaggle_client import fetch_competition, submit_file
 from tests import loopback
+from tests.kaggle_server import (
+    CREATE,
+    DOWNLOAD,
+    START,
+    STORED,
+    TAKEN,
+    UPLOAD,
+    ZIP,
+    leaving_connections_open,
+    point_to,
+    serving_kaggle,
+    stored,
+)
 from tests.loopback import Answer, Handler, Server, saying, status
 
-pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
-
-SERVICE = "/v1/competitions.CompetitionApiService"
-DOWNLOAD, START, CREATE = (
-    f"{SERVICE}/DownloadDataFiles",
-    f"{SERVICE}/StartSubmissionUpload",
-    f"{SERVICE}/CreateSubmission",
-)
-STORED, UPLOAD = "/storage/digit-recognizer.zip", "/storage/upload"
+pytestmark = leaving_connections_open
 RULES = {"code": 403, "message": "You must accept this competition's rules before you'll be able to download files."}
-
-
-def zipped() -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("train.csv", "label,pixel0\n" + "1,2\n" * 500_000)
-    return content.getvalue()
-
-
-ZIP = zipped()
 MIB = 1 << 20  # the package writes that much at once
-
-
-def introspect(handler: Handler) -> None:
-    is_ours = json.loads(handler.body) == {"token": "secret"}
-    saying({"active": is_ours, "username": "ana" if is_ours else ""})(handler)
-
-
-def stored(content: bytes, length: int | None = None) -> Answer:
-    """As Kaggle's storage hands it out; each connection ends after `length` bytes."""
-    about = {"Accept_Ranges": "bytes", "ETag": '"1"', "Last_Modified": "Mon, 02 Jan 2023 00:00:00 GMT"}
-    return lambda handler: handler.wfile.write(handler.begin_part(content, **about)[:length]) and None
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -62,23 +41,7 @@ def _collected() -> Iterator[None]:
 
 @pytest.fixture
 def kaggle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """Kaggle's server, and an account whose token is `secret`."""
-    home = tmp_path / "home"
-    (home / ".kaggle").mkdir(parents=True)
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("KAGGLE_API_TOKEN", "secret")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with loopback.serving() as server:
-        server.answers = {
-            "/v1/security.OAuthService/IntrospectToken": introspect,
-            DOWNLOAD: status(302, Location=server.url(STORED) + "?signed=1"),
-            STORED: stored(ZIP),
-            START: saying({"token": "blob", "createUrl": server.url(UPLOAD)}),
-            UPLOAD: status(200),
-            CREATE: saying({"message": "Successfully submitted to Digit Recognizer", "ref": 7}),
-        }
-        environment = pytest.importorskip("kagglesdk.kaggle_env")
-        monkeypatch.setitem(environment._env_to_endpoint, environment.KaggleEnv.PROD, server.url(""))
+    with serving_kaggle(tmp_path / "home", monkeypatch) as server:
         yield server
 
 
@@ -131,10 +94,10 @@ def test_a_submission_is_uploaded_with_its_message(kaggle: Server, submission: P
 
     def created(handler: Handler) -> None:
         received[handler.path] = handler.body
-        saying({"message": "Successfully submitted to Digit Recognizer", "ref": 7})(handler)
+        saying(TAKEN)(handler)
 
     kaggle.answers |= {UPLOAD: taken, CREATE: created}
-    assert submit_file(submission, "first try", "digit-recognizer") == "Successfully submitted to Digit Recognizer"
+    assert submit_file(submission, "first try", "digit-recognizer") == TAKEN["message"]
     assert received[UPLOAD] == submission.read_bytes()
     assert json.loads(received[CREATE]) == {
         "competitionName": "digit-recognizer", "blobFileTokens": "blob", "submissionDescription": "first try",
@@ -204,8 +167,7 @@ def test_a_token_in_its_file_is_used(kaggle: Server, tmp_path: Path, monkeypatch
 
 
 def test_without_network_it_is_said(kaggle: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    environment = pytest.importorskip("kagglesdk.kaggle_env")
-    monkeypatch.setitem(environment._env_to_endpoint, environment.KaggleEnv.PROD, "http://127.0.0.1:1")
+    point_to("http://127.0.0.1:1", monkeypatch)
     with pytest.raises(InputError, match="cannot be reached"):
         fetch_competition("digit-recognizer", tmp_path)
 

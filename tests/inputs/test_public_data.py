@@ -1,21 +1,17 @@
 """Public data sets by their names, from a server on the loopback address."""
 
-import gzip
 import hashlib
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from hitofude.errors import InputError
 from hitofude.inputs.download import RemoteFile
 from hitofude.inputs.public_data import PUBLIC_DATA, copy_public
 from hitofude.inputs.sources import Dataset, open_source
-from tests import loopback
-from tests.inputs.test_idx import idx_bytes
-from tests.loopback import Server, whole
+from tests.loopback import Server
+from tests.public_data_server import serving_mnist
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package dataset-fashion-mnist puts it."""
@@ -23,19 +19,7 @@ FASHION = Path("/usr/share/datasets/fashion-mnist")
 
 @pytest.fixture
 def mnist(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """The server of a small data set that goes by the name of mnist; the cache is empty."""
-    monkeypatch.setenv("HITOFUDE_CACHE", str(tmp_path / "cache"))
-    assert dataset.test is not None
-    files = []
-    with loopback.serving() as server:
-        for name, part in (("train", dataset.train), ("t10k", dataset.test)):
-            labels = part.known_labels().astype(np.uint8)
-            for kind, array in (("images-idx3", part.images[:, 0]), ("labels-idx1", labels)):
-                content = gzip.compress(idx_bytes(array))
-                url = server.url(f"/{name}-{kind}", whole(content))
-                sha256 = hashlib.sha256(content).hexdigest()
-                files.append(RemoteFile(f"{name}-{kind}-ubyte.gz", len(content), sha256, (url,)))
-        monkeypatch.setitem(PUBLIC_DATA, "mnist", replace(PUBLIC_DATA["mnist"], files=tuple(files)))
+    with serving_mnist(dataset, tmp_path / "cache", monkeypatch) as server:
         yield server
 
 
