@@ -27,7 +27,8 @@ def submit_run(run: Path, message: str | None = None, competition: str | None = 
     if source in (SAMPLE, *PUBLIC_DATA):
         raise InputError(
             f"{run} learned from '{source}', and predicted its test images: these are no competition's. "
-            f"{WHY_NOT_MNIST if source in (SAMPLE, 'mnist') else ''}They are fetched by: hitofude data kaggle"
+            f"{WHY_NOT_MNIST if source in (SAMPLE, 'mnist') else 'Train on the files of the competition.'} "
+            "They are fetched by: hitofude data kaggle"
         )
     name = competition or source
     expected = summary.out_of_fold if summary.estimate is None else summary.estimate

@@ -99,7 +99,7 @@ def test_a_beginning_of_another_file_is_thrown_away(server: Server, tmp_path: Pa
     assert server.ranges("/a") == ["bytes=1000-", None]
 
 
-@pytest.mark.parametrize("part", [CONTENT, CONTENT + b"more"], ids=["complete", "too long"])
+@pytest.mark.parametrize("part", [CONTENT, OTHER, CONTENT + b"more"], ids=["complete", "another", "too long"])
 def test_a_part_that_is_no_beginning_does_no_harm(part: bytes, server: Server, tmp_path: Path) -> None:
     (tmp_path / "data.gz.part").write_bytes(part)
     fetch(tmp_path, server.url("/a", whole(CONTENT)))

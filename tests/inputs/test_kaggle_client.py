@@ -67,8 +67,9 @@ def test_a_download_that_was_cut_off_is_continued(
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # the package waits for minutes in all
     first, then = stored(ZIP, MIB + 1000), status(503)
     kaggle.answers[STORED] = lambda handler: (then if handler.asked_from() else first)(handler)
-    with pytest.raises(InputError, match="503"):
+    with pytest.raises(InputError, match="503") as error:
         fetch_competition("digit-recognizer", tmp_path)
+    assert "signed" not in str(error.value), "what signs an address is not shown"
     assert not (tmp_path / "digit-recognizer.zip").exists()
     kaggle.answers[STORED] = stored(ZIP)
     assert fetch_competition("digit-recognizer", tmp_path).read_bytes() == ZIP
@@ -83,6 +84,16 @@ def test_a_page_instead_of_a_zip_is_thrown_away(kaggle: Server, tmp_path: Path) 
     with pytest.raises(InputError, match="not a zip"):
         fetch_competition("digit-recognizer", tmp_path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["home"]
+
+
+def test_a_damaged_zip_that_is_there_is_named(kaggle: Server, tmp_path: Path) -> None:
+    path = tmp_path / "digit-recognizer.zip"
+    path.write_bytes(ZIP[:-30])
+    with pytest.raises(InputError, match=r"digit-recognizer\.zip.*not a zip file"):
+        fetch_competition("digit-recognizer", tmp_path)
+    path.write_bytes(ZIP[-22:])
+    with pytest.raises(InputError, match="damaged"):
+        fetch_competition("digit-recognizer", tmp_path)
 
 
 def test_a_submission_is_uploaded_with_its_message(kaggle: Server, submission: Path) -> None:

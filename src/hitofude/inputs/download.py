@@ -102,9 +102,10 @@ def ignore(_bytes: int) -> None:
 def _fetch(file: RemoteFile, folder: Path, limits: Limits, report: Report) -> None:
     path = folder / file.name
     part = path.with_name(f"{file.name}.part")
-    if part.exists() and part.stat().st_size > file.size:
-        part.unlink()
     if not file.is_at(part):  # else a process was ended just before it renamed it
+        with explaining_os_errors(part):
+            if part.exists() and part.stat().st_size >= file.size:
+                part.unlink()
         _from_any_mirror(file, part, limits, report)
     with explaining_os_errors(path, file.size):
         with part.open("ab") as stream:

@@ -17,6 +17,7 @@ from typing import Any
 
 from hitofude.errors import InputError
 from hitofude.inputs.archive import list_members
+from hitofude.inputs.sources import reading
 from hitofude.storage import explaining_os_errors, sync_folder
 
 SITE = "https://www.kaggle.com"
@@ -47,12 +48,16 @@ def fetch_competition(competition: str, folder: Path) -> Path:
     _check_name(competition)
     path = folder / f"{competition}.zip"
     if path.exists():
-        list_members(path)
+        _check_zip(path)
         return path
     unfinished = folder / f".{competition}.download"
     with explaining_os_errors(unfinished), _speaking_with_kaggle(competition) as client:
         client.competition_download_files(competition, path=str(unfinished), quiet=not sys.stderr.isatty())
-    _check_zip(unfinished / path.name, unfinished)
+    try:
+        _check_zip(unfinished / path.name)
+    except InputError:
+        shutil.rmtree(unfinished)
+        raise
     with explaining_os_errors(path):
         with (unfinished / path.name).open("ab") as stream:
             os.fsync(stream.fileno())
@@ -73,7 +78,7 @@ def submit_file(path: Path, message: str, competition: str) -> str:
         with redirect_stdout(said):
             answer = client.competition_submit(str(path), message, competition, quiet=True)
     if answer.message == client.COMPETITION_SUBMIT_UPLOAD_FAILED_MESSAGE:
-        why = said.getvalue().strip() or "Kaggle's storage did not take it"
+        why = _without_queries(said.getvalue().strip()) or "Kaggle's storage did not take it"
         raise InputError(f"{path} could not be uploaded: {why}. Run this command again.")
     if not answer.ref and not str(answer.message).startswith("Successfully"):
         raise InputError(f"Kaggle did not take the submission: {answer.message or 'it does not say why'}.")
@@ -88,15 +93,12 @@ def _check_name(competition: str) -> None:
         )
 
 
-def _check_zip(path: Path, unfinished: Path) -> None:
-    """Raises InputError, and throws away what arrived, when it is no zip that may be read."""
-    try:
-        if not path.is_file():
-            raise InputError("What Kaggle's server sent is not a zip. Is there a log-in page between you and it?")
+def _check_zip(path: Path) -> None:
+    """Raises InputError when it is no zip that may be read."""
+    if not path.is_file():
+        raise InputError(f"{path}: what Kaggle sent is not a zip file. Is there a log-in page between you and it?")
+    with reading(str(path)):
         list_members(path)
-    except InputError:
-        shutil.rmtree(unfinished)
-        raise
 
 
 @contextmanager
@@ -115,7 +117,9 @@ def _speaking_with_kaggle(competition: str) -> Iterator[Any]:
     except HTTPError as error:
         raise InputError(_explain_refusal(error, competition)) from None
     except RequestException as error:
-        raise InputError(f"Kaggle cannot be reached ({error}). Are you connected to the internet?") from None
+        raise InputError(
+            f"Kaggle cannot be reached ({_without_queries(error)}). Are you connected to the internet?"
+        ) from None
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"Kaggle's answer is not what was expected ({error}). Run this command again.") from None
 
@@ -149,8 +153,12 @@ def _how_to_get_a_token() -> str:
 def _explain_refusal(error: Any, competition: str) -> str:
     """error: the package's HTTPError."""
     code = 0 if error.response is None else error.response.status_code
-    logger.info("Kaggle answered %s: %s", code, error)
+    said = _without_queries(error).rstrip(".")
+    logger.info("Kaggle answered %s: %s", code, said)
     known = REFUSED.get(code, "Kaggle refused it with {code}: {said}")
-    return known.format(
-        code=code, said=str(error).rstrip("."), name=competition, site=SITE, token=_how_to_get_a_token()
-    )
+    return known.format(code=code, said=said, name=competition, site=SITE, token=_how_to_get_a_token())
+
+
+def _without_queries(text: object) -> str:
+    """Addresses cut at their question mark: what follows may be a signature that opens Kaggle's storage."""
+    return re.sub(r"\?[^\s'\")]+", "?…", str(text))

@@ -17,7 +17,7 @@ NATURAL = 2
 a program's drawings, are there twice in any set."""
 WHY_NOT_MNIST = (
     "Kaggle's Digit Recognizer is made of MNIST's images: who trains on MNIST, trains on the labels that are to be "
-    "predicted. Train on the competition's own train.csv. "
+    "predicted. Train on the competition's own train.csv."
 )
 
 
@@ -37,8 +37,8 @@ def check_no_leak(train: ImageSet, test: ImageSet | None) -> None:
     digits = train.classes == tuple("0123456789") and train.image_shape == (1, 28, 28)
     raise InputError(
         f"{repeated:,} of the {len(test):,} images to predict are training images, the same to the last pixel: a score "
-        f"on them says nothing. {WHY_NOT_MNIST if digits else ''}Or take them out of the training file: "
-        "`hitofude audit --source` lists them."
+        f"on them says nothing. {WHY_NOT_MNIST + ' If these are others, take' if digits else 'Take'} them out of the "
+        "training file; `hitofude audit` lists them."
     )
 
 
