@@ -44,7 +44,7 @@ def test_help_answers_in_half_a_second() -> None:
     "command",
     [
         "run", "predict", "audit", "compare", "runs", "augment", "score", "networks", "bench", "data show",
-        "data check", "import-chainer",
+        "data check", "data mnist", "data fashion-mnist", "data kmnist", "data kaggle", "submit", "import-chainer",
     ],
 )  # fmt: skip
 def test_every_command_has_an_example_in_its_help(command: str, call: Call) -> None:
@@ -235,6 +235,7 @@ def test_check_says_what_is_there(files: Path, call: Call) -> None:
         (["run", "--label", "species"], "The sample knows its labels"),
         (["run", "--verbose", "--quiet"], "contradict each other"),
         (["predict"], "RUN"),
+        (["data", "kaggle", "../up"], "no competition's name"),
     ],
 )
 def test_a_users_mistake_ends_with_2_and_no_traceback(

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from hitofude.inputs.image_set import ImageSet, shuffled_evenly
+from hitofude.inputs.leaks import check_no_leak
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.checkpoint import KEPT_STATES
 from hitofude.learning.ensemble import plan_members
@@ -34,7 +35,8 @@ class Job:
 
     @classmethod
     def prepare(cls, recipe: Recipe, dataset: Dataset, command: str) -> "Job":
-        """Raises RecipeError or InputError where recipe and data do not fit."""
+        """Raises RecipeError or InputError where recipe and data do not fit, or the data would flatter."""
+        check_no_leak(dataset.train, dataset.test)
         train = choose_rows(dataset.train, recipe)
         plans = plan_members(recipe, train)
         names = dict.fromkeys(plan.network for plan in plans)

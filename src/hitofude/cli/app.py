@@ -26,7 +26,7 @@ app = App(
 )
 app.meta.suppress_keyboard_interrupt = False
 app.meta.group_parameters = Group("Of every command", sort_key=0)
-data = App(name="data", help="Look at a source before training on it.")
+data = App(name="data", help="Fetch a source, or look at one before training on it.")
 app.command(data)
 
 

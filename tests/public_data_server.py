@@ -1,0 +1,36 @@
+"""A small data set that goes by the name of mnist, on the loopback address."""
+
+import gzip
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hitofude.inputs.download import RemoteFile
+from hitofude.inputs.public_data import PUBLIC_DATA
+from hitofude.inputs.sources import Dataset
+from tests import loopback
+from tests.inputs.test_idx import idx_bytes
+from tests.loopback import Server, whole
+
+
+@contextmanager
+def serving_mnist(dataset: Dataset, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """The server of the data set's four files; the cache is this folder."""
+    monkeypatch.setenv("HITOFUDE_CACHE", str(cache))
+    assert dataset.test is not None
+    files = []
+    with loopback.serving() as server:
+        for name, part in (("train", dataset.train), ("t10k", dataset.test)):
+            labels = part.known_labels().astype(np.uint8)
+            for kind, array in (("images-idx3", part.images[:, 0]), ("labels-idx1", labels)):
+                content = gzip.compress(idx_bytes(array))
+                url = server.url(f"/{name}-{kind}", whole(content))
+                sha256 = hashlib.sha256(content).hexdigest()
+                files.append(RemoteFile(f"{name}-{kind}-ubyte.gz", len(content), sha256, (url,)))
+        monkeypatch.setitem(PUBLIC_DATA, "mnist", replace(PUBLIC_DATA["mnist"], files=tuple(files)))
+        yield server

@@ -1,0 +1,91 @@
+"""The commands that go over the network, as a user calls them, against servers on the loopback address."""
+
+import gc
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hitofude.cli import main
+from hitofude.inputs.sources import Dataset
+from tests.kaggle_server import DOWNLOAD, ZIP, leaving_connections_open, serving_kaggle
+from tests.loopback import Server, saying
+from tests.public_data_server import serving_mnist
+
+pytestmark = leaving_connections_open
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _collected() -> Iterator[None]:
+    """Kaggle's package leaves connections open; their warnings belong to these tests and to no later ones."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Call the command in an empty folder: exit code, standard output, standard error."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["hitofude", *arguments])
+        with pytest.raises(SystemExit) as ending:
+            main()
+        captured = capsys.readouterr()
+        assert isinstance(ending.value.code, int), captured.err
+        return ending.value.code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def mnist(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    with serving_mnist(dataset, tmp_path / "cache", monkeypatch) as server:
+        yield server
+
+
+@pytest.fixture
+def kaggle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    with serving_kaggle(tmp_path / "home", monkeypatch) as server:
+        yield server
+
+
+def test_a_public_data_set_is_fetched_and_can_be_named_as_a_source(mnist: Server, call: Call) -> None:
+    code, out, err = call("data", "mnist")
+    assert (code, err) == (0, "")
+    assert "Train on it with: hitofude run mnist" in out
+    assert "300 in 10 classes" in call("data", "check", "mnist")[1]
+    assert len(mnist.requests) == 4
+
+
+def test_a_folder_of_ones_own_gets_the_files(mnist: Server, call: Call) -> None:
+    code, out, _ = call("data", "mnist", "--out", "mine")
+    assert code == 0
+    assert "hitofude run mine" in out
+    assert "300 in 10 classes" in call("data", "check", "mine")[1]
+
+
+def test_mirrors_that_fail_are_named_and_end_with_2(mnist: Server, call: Call) -> None:
+    mnist.answers.clear()
+    code, out, err = call("data", "mnist")
+    assert (code, out) == (2, "")
+    assert "it answered 404" in err
+    assert "Traceback" not in err
+
+
+def test_kaggles_zip_is_fetched_into_the_folder_where_one_is(kaggle: Server, call: Call) -> None:
+    code, out, err = call("data", "kaggle")
+    assert (code, err) == (0, "")
+    assert out == "digit-recognizer.zip\nTrain on it with: hitofude run digit-recognizer.zip\n"
+    assert Path("digit-recognizer.zip").read_bytes() == ZIP
+
+
+def test_unaccepted_rules_end_with_2_and_the_address_to_click(kaggle: Server, call: Call) -> None:
+    kaggle.answers[DOWNLOAD] = saying({"code": 403, "message": "You must accept the rules."}, 403)
+    code, _, err = call("data", "kaggle", "Kannada-MNIST", "--out", "deep/er")
+    assert code == 2
+    assert "https://www.kaggle.com/competitions/Kannada-MNIST/rules" in err
+    assert not list(Path().iterdir())
