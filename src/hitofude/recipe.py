@@ -227,6 +227,14 @@ class Recipe(Stage):
             raise RecipeError(f"{origin} cannot be used:\n  {problems}") from None
 
 
+def choose_recipe(
+    preset: str | Path = DEFAULT_PRESET, settings: Mapping[str, Any] | None = None, *, debug: bool = False
+) -> Recipe:
+    """A preset or a recipe file (.toml), made small for debugging, then with single settings replaced."""
+    recipe = Recipe.load(Path(preset)) if str(preset).endswith(".toml") else Recipe.preset(str(preset))
+    return (recipe.for_debugging() if debug else recipe).with_settings(settings or {})
+
+
 def preset_names() -> list[str]:
     folder = resources.files("hitofude") / "recipes"
     return sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))
