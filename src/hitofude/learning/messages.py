@@ -63,6 +63,7 @@ def pack_job(job: EnsembleJob) -> tuple[Message, Tensors]:
         "classes": job.train.classes,
         "members": [{"member": plan.member, "network": plan.network} for plan in job.plans],
         "folder": str(job.folder.absolute()),
+        "unattended": job.unattended,
     }
     return message, tensors
 
@@ -87,4 +88,5 @@ def unpack_job(message: Message, tensors: Tensors) -> EnsembleJob:
         train=ImageSet(arrays["train.images"], arrays["train.labels"], no_ids, tuple(message["classes"])),
         test=None if test is None else ImageSet(test, None, no_ids, ()),
         folder=Path(message["folder"]),
+        unattended=message["unattended"],
     )
