@@ -78,8 +78,8 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     preset: a preset's name or a recipe file. settings: dotted names and values, such as {"schedule.epochs": 3}.
     seed: by default the recipe's own, which is 0 for "fast" and "best"; the same seed gives the same probabilities,
     whatever `workers` and `n_jobs` are. device: auto, cpu, cuda or mps. workers: how many networks are trained side by
-    side; by default what is fastest here. image_shape: (height, width) or (channels, height, width) of the rows of
-    pixels; by default the least square that holds them, black behind the last pixel.
+    side, each by one thread; by default what is fastest here. image_shape: (height, width) or (channels, height, width)
+    of the rows of pixels; by default the least square that holds them, black behind the last pixel.
 
     Each class needs two images or more; where one has fewer than the recipe has folds, there are fewer folds. Fewer
     than thirty of the recipe's batches are trained in smaller ones, a thirtieth of the rows and at least 16, unless
@@ -145,9 +145,10 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
     def _choose_recipe(self) -> Recipe:
-        if not isinstance(self.settings, Mapping | None):
-            raise RecipeError(f"settings={self.settings!r}: expected names and values, {{'schedule.epochs': 3}}.")
-        settings = dict(self.settings or {}) | ({} if self.seed is None else {"seed": self.seed})
+        settings = {} if self.settings is None else self.settings
+        if not isinstance(settings, Mapping) or not all(isinstance(name, str) for name in settings):
+            raise RecipeError(f"settings={settings!r}: expected names and values, such as {{'schedule.epochs': 3}}.")
+        settings = dict(settings) | ({} if self.seed is None else {"seed": self.seed})
         return choose_recipe(self.preset, {name: _plain(value) for name, value in settings.items()})
 
     def _with_batches_that_fit(self, recipe: Recipe, rows: int) -> Recipe:
@@ -160,12 +161,15 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _learn_images(self, X: Any, y: Any) -> ImageSet:
         """What is learned from X and y before any training: shape, scale, classes."""
         pixels, labels = validate_data(self, _as_rows(X), y)
-        check_classification_targets(labels)
         self.image_shape_ = image_shape_of(_shape_of(X), self.image_shape)
         self.pixel_scale_ = PixelScale.of(pixels)
-        self.classes_, indices = np.unique(labels, return_inverse=True)
+        try:
+            check_classification_targets(labels)
+            self.classes_, indices = np.unique(labels, return_inverse=True)
+        except TypeError as error:
+            raise InputError(f"The labels in y have no order ({error}). Make them all text, or all numbers.") from error
         if len(self.classes_) < 2:
-            raise InputError(f"y has one class, {self.classes_[0]!r}. A classifier needs two or more.")
+            raise InputError(f"y has one class, '{self.classes_[0]}'. A classifier needs two or more.")
         names = tuple(map(str, self.classes_))
         return ImageSet(self._to_images(pixels), indices.astype(np.int64), row_numbers(len(pixels)), names)
 

@@ -6,7 +6,6 @@ differs. An unknown key is an error that suggests the nearest known one.
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from functools import reduce
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -186,8 +185,10 @@ class Recipe(Stage):
         content = self.model_dump()
         for name, value in settings.items():
             *stages, last = name.split(".")
-            place = reduce(lambda inner, stage: inner.get(stage) or {}, stages, content)
-            if last not in place:
+            place: Any = content
+            for stage in stages:
+                place = place.get(stage) if isinstance(place, dict) else None
+            if not isinstance(place, dict) or last not in place:
                 raise RecipeError(f"There is no setting '{name}'.{suggest(name, setting_names())}")
             place[last] = value
         return self._validated(content, "The settings")
