@@ -60,7 +60,8 @@ def test_the_import_rule_sees_a_violation() -> None:
 
 def test_the_public_names_are_these() -> None:
     assert set(hitofude.__all__) == {
-        "Dataset", "ImageSet", "Recipe", "RunResult", "__version__", "load_result", "open_source", "predict", "run",
+        "Dataset", "HitofudeClassifier", "ImageSet", "Recipe", "RunResult", "__version__", "load_result", "open_source",
+        "predict", "run",
     }  # fmt: skip
     for name in hitofude.__all__:
         assert getattr(hitofude, name) is not None

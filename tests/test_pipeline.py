@@ -17,8 +17,8 @@ from hitofude.errors import InputError, RunFolderError
 from hitofude.inputs.sources import Dataset
 from hitofude.job import choose_rows
 from hitofude.outputs.report import read_report
-from hitofude.pipeline import choose_recipe, default_folder
-from hitofude.recipe import Recipe
+from hitofude.pipeline import default_folder
+from hitofude.recipe import Recipe, choose_recipe
 from hitofude.result import RunResult, load_result
 from hitofude.run_folder import RunFolder
 from tests.conftest import SETTINGS, copy_of

@@ -52,6 +52,12 @@ def test_an_unknown_setting_suggests_the_nearest() -> None:
         Recipe().with_settings({"schedule.epoch": 3})
 
 
+@pytest.mark.parametrize("name", ["schedule.epochs.x", "network.name.cnn", "seed.x", "", "."])
+def test_a_name_below_a_value_is_no_setting(name: str) -> None:
+    with pytest.raises(RecipeError, match="There is no setting"):
+        Recipe().with_settings({name: 1})
+
+
 def test_an_unknown_key_in_a_file_suggests_the_nearest() -> None:
     with pytest.raises(RecipeError, match=r"augment\.max_rotations: there is no such setting. Did you mean 'augment"):
         Recipe.from_toml("[augment]\nmax_rotations = 3\n", "mine.toml")

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hitofude.estimator import HitofudeClassifier
     from hitofude.inputs.image_set import ImageSet
     from hitofude.inputs.sources import Dataset, open_source
     from hitofude.pipeline import run
@@ -15,6 +16,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Dataset": "hitofude.inputs.sources",
+    "HitofudeClassifier": "hitofude.estimator",
     "ImageSet": "hitofude.inputs.image_set",
     "Recipe": "hitofude.recipe",
     "RunResult": "hitofude.result",
@@ -26,6 +28,7 @@ _HOMES = {
 
 __all__ = [
     "Dataset",
+    "HitofudeClassifier",
     "ImageSet",
     "Recipe",
     "RunResult",

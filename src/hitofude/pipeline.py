@@ -26,7 +26,7 @@ from hitofude.outputs.network_graph import write_network_graph
 from hitofude.outputs.plots import plot_accuracy, plot_loss
 from hitofude.outputs.report import write_report
 from hitofude.outputs.submission import KAGGLE_HEADER, write_submission
-from hitofude.recipe import DEFAULT_PRESET, Recipe
+from hitofude.recipe import DEFAULT_PRESET, choose_recipe
 from hitofude.result import RunResult, load_result
 from hitofude.run_folder import RunFolder
 from hitofude.storage import write_npz
@@ -87,14 +87,6 @@ def logging_seconds(what: str) -> Iterator[None]:
     started = time.monotonic()
     yield
     logger.info("%s took %.2f s", what, time.monotonic() - started)
-
-
-def choose_recipe(
-    preset: str | Path = DEFAULT_PRESET, settings: Mapping[str, Any] | None = None, *, debug: bool = False
-) -> Recipe:
-    """A preset or a recipe file (.toml), made small for debugging, then with single settings replaced."""
-    recipe = Recipe.load(Path(preset)) if str(preset).endswith(".toml") else Recipe.preset(str(preset))
-    return (recipe.for_debugging() if debug else recipe).with_settings(settings or {})
 
 
 def default_folder(source: str, preset: str | Path, *, debug: bool = False) -> Path:

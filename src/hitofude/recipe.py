@@ -6,7 +6,6 @@ differs. An unknown key is an error that suggests the nearest known one.
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from functools import reduce
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -186,8 +185,10 @@ class Recipe(Stage):
         content = self.model_dump()
         for name, value in settings.items():
             *stages, last = name.split(".")
-            place = reduce(lambda inner, stage: inner.get(stage) or {}, stages, content)
-            if last not in place:
+            place: Any = content
+            for stage in stages:
+                place = place.get(stage) if isinstance(place, dict) else None
+            if not isinstance(place, dict) or last not in place:
                 raise RecipeError(f"There is no setting '{name}'.{suggest(name, setting_names())}")
             place[last] = value
         if "network.name" in settings and content["ensemble"]["networks"]:
@@ -231,6 +232,14 @@ class Recipe(Stage):
         except ValidationError as error:
             problems = "\n  ".join(_explain(dict(problem)) for problem in error.errors())
             raise RecipeError(f"{origin} cannot be used:\n  {problems}") from None
+
+
+def choose_recipe(
+    preset: str | Path = DEFAULT_PRESET, settings: Mapping[str, Any] | None = None, *, debug: bool = False
+) -> Recipe:
+    """A preset or a recipe file (.toml), made small for debugging, then with single settings replaced."""
+    recipe = Recipe.load(Path(preset)) if str(preset).endswith(".toml") else Recipe.preset(str(preset))
+    return (recipe.for_debugging() if debug else recipe).with_settings(settings or {})
 
 
 def preset_names() -> list[str]:

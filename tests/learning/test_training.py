@@ -13,7 +13,7 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.checkpoint import EpochLog, MemberFolder
 from hitofude.learning.engine import Engine
 from hitofude.learning.networks import build_network
-from hitofude.learning.training import MemberPlan, Trainer, TrainingData, train_member
+from hitofude.learning.training import MemberPlan, Trainer, TrainingData, batch_sizes, train_member
 from hitofude.recipe import Recipe
 
 PLAN = MemberPlan(member=1, network="cnn-lean", train_rows=np.arange(200), validation_rows=np.arange(200, 300))
@@ -185,3 +185,22 @@ def test_a_loss_that_is_no_number_ends_the_training(
     recipe = quick.with_settings({"optimizer.name": "adam", "optimizer.learning_rate": 1e30})
     with pytest.raises(DivergedError, match=r"epoch 1, batch \d+.*1e\+30"):
         train(recipe, digits, engine, tmp_path, Listener(), replace(PLAN, network="cnn-medium"))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 31, 32, 33, 64, 65, 95, 97])
+def test_batches_cover_the_rows_and_none_has_one_row_beside_others(rows: int) -> None:
+    sizes = batch_sizes(rows, 32)
+    assert sum(sizes) == rows
+    assert max(sizes) <= 33
+    assert 1 not in sizes or rows == 1
+
+
+def test_a_row_left_over_is_trained_on_where_a_norm_sees_one_place(
+    quick: Recipe, digits: ImageSet, engine: Engine, tmp_path: Path
+) -> None:
+    """As the norms behind the pooling do in 4×4 images; of one alone, PyTorch refuses to take the variance."""
+    small = replace(digits, images=digits.images[:, :, 12:16, 12:16].copy())
+    plan = MemberPlan(0, "cnn-lean", np.arange(33), np.arange(33, 40))
+    listener = Listener()
+    train(quick.with_settings({"schedule.epochs": 1}), small, engine, tmp_path, listener, plan)
+    assert listener.images == 33

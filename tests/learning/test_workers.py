@@ -75,6 +75,23 @@ def test_the_order_of_members_does_not_matter(
     assert np.array_equal(found[1].held_out, alone[0].held_out)
 
 
+def test_nobody_looks_on_at_an_unattended_member_and_it_becomes_the_same(
+    job: EnsembleJob, alone: list[MemberProbabilities], tmp_path: Path
+) -> None:
+    class Looks(Listener):
+        def epoch_finished(self, log: EpochLog) -> None:
+            super().epoch_finished(log)
+            states.extend(tmp_path.rglob("state-*"))
+
+    states: list[Path] = []
+    listener, unattended = Looks(), replace(job, folder=tmp_path, unattended=True)
+    found = run_members(unattended, 1, listener)
+    assert weights(unattended) == weights(job)
+    assert np.array_equal(found[0].held_out, alone[0].held_out)
+    assert {log.validation_accuracy for log in listener.logs} == {None}
+    assert not states
+
+
 def test_the_error_of_a_worker_arrives_as_its_kind(job: EnsembleJob, tmp_path: Path) -> None:
     recipe = job.recipe.with_settings({"optimizer.name": "adam", "optimizer.learning_rate": 1e30})
     plans = tuple(replace(plan, network="cnn-medium") for plan in job.plans)
@@ -120,13 +137,14 @@ def is_running(pid: int) -> bool:
 
 def test_a_job_survives_the_way_to_a_worker(job: EnsembleJob) -> None:
     stream = io.BytesIO()
-    send(stream, *pack_job(job))
+    send(stream, *pack_job(replace(job, unattended=True)))
     stream.seek(0)
     message = receive(stream)
     assert message is not None
     found = unpack_job(*message)
     assert (found.recipe, found.engine, found.folder) == (job.recipe, job.engine, job.folder)
     assert found.train.fingerprint == job.train.fingerprint
+    assert found.unattended
     assert all(np.array_equal(a.train_rows, b.train_rows) for a, b in zip(found.plans, job.plans, strict=True))
 
 
@@ -159,6 +177,13 @@ def test_a_team_ends_soonest_and_never_has_more_threads_than_processors(
 
 def test_little_work_starts_no_processes(engine: Engine) -> None:
     assert Team.choose(2, 1000, engine, available=2) == Team(1, 2)
+
+
+@pytest.mark.parametrize(("threads", "expected"), [(None, Team(1, 2)), (1, Team(2, 1)), (2, Team(1, 2))])
+def test_processes_are_worth_it_sooner_where_processors_would_be_idle(
+    threads: int | None, expected: Team, engine: Engine
+) -> None:
+    assert Team.choose(2, 20_000, engine, threads=threads, available=2) == expected
 
 
 def test_a_team_of_nobody_is_refused(engine: Engine) -> None:

@@ -43,8 +43,7 @@ def augment(
         Chooses the originals and the transformations.
     """
     from hitofude.gallery import draw_augmentation
-    from hitofude.pipeline import choose_recipe
-    from hitofude.recipe import parse_settings
+    from hitofude.recipe import choose_recipe, parse_settings
 
     recipe = choose_recipe(preset, parse_settings(settings))
     draw_augmentation(out, options.open(source).train, recipe.augment, images, versions, seed)

@@ -8,7 +8,8 @@ read from, as `skimage.transform.warp(image, AffineTransform(...))` has it; pixe
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
@@ -33,10 +34,10 @@ class Transforms(NamedTuple):
     def to(self, device: torch.device) -> "Transforms":
         return self.each(lambda values: values.to(device))
 
-    def split(self, size: int) -> Iterator["Transforms"]:
-        """Those of the first `size` images, of the next, and so on."""
-        for start in range(0, len(self.maps), size):
-            yield self.each(lambda values, start=start: values[start : start + size])  # type: ignore[misc]
+    def split(self, sizes: Sequence[int]) -> Iterator["Transforms"]:
+        """Those of the first `sizes[0]` images, of the next `sizes[1]`, and so on."""
+        for end, size in zip(accumulate(sizes), sizes, strict=True):
+            yield self.each(lambda values, end=end, size=size: values[end - size : end])  # type: ignore[misc]
 
 
 def draw_transforms(

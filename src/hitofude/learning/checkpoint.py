@@ -61,11 +61,15 @@ def ignore(_warning: str) -> None:
 
 
 class MemberFolder:
-    """Where one member keeps itself. warn: who is told of a damaged state that was passed over."""
+    """Where one member keeps itself.
 
-    def __init__(self, path: Path, warn: Callable[[str], None] = ignore) -> None:
+    warn: who is told of a damaged state that was passed over. keeps_states: whether it leaves states while it trains.
+    """
+
+    def __init__(self, path: Path, warn: Callable[[str], None] = ignore, *, keeps_states: bool = True) -> None:
         self.path = path
         self._warn = warn
+        self._keeps_states = keeps_states
 
     @property
     def weights_path(self) -> Path:
@@ -82,7 +86,9 @@ class MemberFolder:
     def save_state(
         self, networks: Networks, optimizer: torch.optim.Optimizer, origin: Origin, epochs: list[EpochLog]
     ) -> None:
-        """Keep the state after the last of `epochs`."""
+        """Keep the state after the last of `epochs`, where states are kept."""
+        if not self._keeps_states:
+            return
         tensors = _prefixed("optimizer.", _state_of(optimizer))
         for name, network in networks.items():
             tensors |= _prefixed(f"{name}.", _tensors_of(network))

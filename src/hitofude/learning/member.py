@@ -2,7 +2,7 @@
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,8 @@ class EnsembleJob:
     test: ImageSet | None
     folder: Path
     """It holds a folder for each member."""
+    unattended: bool = False
+    """Nobody will follow or continue it: no epoch is saved or validated, which is most of the time with few rows."""
 
     def member_folder(self, member: int) -> Path:
         return self.folder / f"{member:02d}"
@@ -67,8 +69,9 @@ class MemberRunner:
         with owning(path, wait=SECONDS_FOR_ANOTHER_WORKER) as is_ours, engine.computing():
             if not is_ours:
                 raise RunFolderError(f"{path} is kept by a process of an earlier run. End that process, and run again.")
-            folder = MemberFolder(path, self._observer.warned)
-            network = train_member(plan, self._data, job.recipe, engine, folder, self._observer)
+            folder = MemberFolder(path, self._observer.warned, keeps_states=not job.unattended)
+            watched = replace(plan, validation_rows=plan.validation_rows[:0]) if job.unattended else plan
+            network = train_member(watched, self._data, job.recipe, engine, folder, self._observer)
             rows = torch.from_numpy(plan.validation_rows).to(engine.device)
             started = time.monotonic()
             held_out = self._predict(network, self._data.images[rows])

@@ -65,6 +65,7 @@ def pack_job(job: EnsembleJob) -> tuple[Message, Tensors]:
         "members": [{"member": plan.member, "network": plan.network} for plan in job.plans],
         "folder": str(job.folder.absolute()),
         "log_level": logging.getLogger("hitofude").getEffectiveLevel(),
+        "unattended": job.unattended,
     }
     return message, tensors
 
@@ -89,4 +90,5 @@ def unpack_job(message: Message, tensors: Tensors) -> EnsembleJob:
         train=ImageSet(arrays["train.images"], arrays["train.labels"], no_ids, tuple(message["classes"])),
         test=None if test is None else ImageSet(test, None, no_ids, ()),
         folder=Path(message["folder"]),
+        unattended=message["unattended"],
     )

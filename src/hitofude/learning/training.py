@@ -206,14 +206,15 @@ class Trainer:
     def draw_batches(self, epoch: int) -> list[Batch]:
         """The epoch's batches: rows on the device, and how each image is transformed where any is."""
         seed, member, recipe = self.recipe.seed, self.plan.member, self.recipe.augment
-        count, size = len(self.plan.train_rows), self.recipe.optimizer.batch_size
+        count = len(self.plan.train_rows)
+        sizes = batch_sizes(count, self.recipe.optimizer.batch_size)
         order = torch.randperm(count, generator=generator_for(seed, member, epoch, "shuffle"))
-        rows = torch.from_numpy(self.plan.train_rows)[order].to(self.engine.device).split(size)
+        rows = torch.from_numpy(self.plan.train_rows)[order].to(self.engine.device).split(sizes)
         if (recipe.rate == 0 and recipe.erase_rate == 0) or epoch > self.epochs - recipe.untouched_epochs:
             return [(batch, None) for batch in rows]
         generator = generator_for(seed, member, epoch, "augment")
         transforms = draw_transforms(count, recipe, self.data.image_shape[1:], generator)
-        return list(zip(rows, transforms.to(self.engine.device).split(size), strict=True))
+        return list(zip(rows, transforms.to(self.engine.device).split(sizes), strict=True))
 
     def _pixels(self, rows: Tensor, transforms: Transforms | None) -> Tensor:
         """(B, C, H, W) float32 0..1 the images of a batch, transformed."""
@@ -265,6 +266,14 @@ class Trainer:
         probabilities = predict_probabilities(self.result, self.data.images[rows], self.engine)
         loss = float(cross_entropy(labels, probabilities).mean())
         return loss, accuracy(labels, probabilities.argmax(axis=1)).value
+
+
+def batch_sizes(rows: int, size: int) -> list[int]:
+    """Full batches, then what is left; one row alone joins the batch before, for it has no variance to norm by."""
+    whole, left = divmod(rows, size)
+    if left == 1 and whole:
+        return [size] * (whole - 1) + [size + 1]
+    return [size] * whole + [left] * (left > 0)
 
 
 def _choose_watched(plan: MemberPlan, recipe: Recipe) -> NDArray[np.int64]:

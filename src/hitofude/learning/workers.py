@@ -36,6 +36,9 @@ SPEEDUP_EXPONENT = 0.75
 IMAGES_WORTH_A_PROCESS = 50_000
 """Fewer are trained on before a second process has imported PyTorch."""
 
+IMAGES_WORTH_IDLE_PROCESSORS = 12_500
+"""The same where the threads are given, and one process would leave processors idle."""
+
 
 @dataclass(frozen=True)
 class Team:
@@ -63,7 +66,8 @@ class Team:
             if value is not None and value < 1:
                 raise RecipeError(f"--{name} {value}: expected a number from 1 up.")
         available = available or processors()
-        if workers is None and (engine.device.type != "cpu" or images < IMAGES_WORTH_A_PROCESS):
+        worth = IMAGES_WORTH_IDLE_PROCESSORS if threads and threads < available else IMAGES_WORTH_A_PROCESS
+        if workers is None and (engine.device.type != "cpu" or images < worth):
             workers = 1
         if workers is None:
             candidates = [available // threads or 1] if threads else range(1, available + 1)
