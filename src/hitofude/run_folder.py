@@ -157,6 +157,11 @@ class RunFolder:
             raise RunFolderError(f"{self.data} was written by a newer hitofude. Upgrade with pip install -U hitofude.")
         return content
 
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the run's images. Raises RunFolderError as load_data does."""
+        channels, height, width = self.load_data()["image_shape"]
+        return channels, height, width
+
     def load_environment(self) -> dict[str, Any]:
         """The content of environment.json. Raises RunFolderError when it is missing or damaged."""
         content: dict[str, Any] = read_json(self.environment)

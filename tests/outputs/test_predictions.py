@@ -29,5 +29,5 @@ def test_npz_holds_ids_labels_probabilities_and_classes(tmp_path: Path) -> None:
 
 
 def test_another_ending_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"\.csv or \.npz"):
+    with pytest.raises(InputError, match=r"\.csv, \.npz, \.parquet"):
         write_predictions(tmp_path / "p.xlsx", IDS, PROBABILITIES, ("cat", "dog"))

@@ -4,6 +4,9 @@ import gzip
 import io
 import stat
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
@@ -14,18 +17,57 @@ GROWTH, ALWAYS_ALLOWED = 100, 1 << 30
 BUFFER = 1 << 16
 
 
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn the errors of opening, unpacking and reading `name` into ours."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{name}: there is no such file. Is the path right?") from None
+    except (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise InputError(f"{name}: the compressed file is damaged or cut short ({error}). Fetch it again.") from None
+    except OSError as error:
+        raise InputError(f"{name}: cannot be read: {error.strerror or error}.") from None
+
+
 def open_file(path: Path) -> BinaryIO:
     """A file as it is, or as its gzipped content where it ends in .gz."""
-    if path.suffix != ".gz":
-        return path.open("rb")
+    return open_gzip(path) if path.suffix == ".gz" else path.open("rb")
+
+
+def open_gzip(path: Path) -> BinaryIO:
+    """The content of a gzipped file, whatever its ending."""
     return _bounded(cast(BinaryIO, gzip.open(path)), str(path), path.stat().st_size)
 
 
 def open_member(path: Path, member: str) -> BinaryIO:
     """A file within a zip."""
     archive = zipfile.ZipFile(path)
-    size = archive.getinfo(member).compress_size
-    return _bounded(cast(BinaryIO, archive.open(member)), f"{path}/{member}", size)
+    return _bounded(cast(BinaryIO, archive.open(member)), f"{path}/{member}", _compressed_size(archive, member, path))
+
+
+def most_bytes(path: Path, member: str) -> int:
+    """How large a file within a zip may become."""
+    with zipfile.ZipFile(path) as archive:
+        return allowed_growth(_compressed_size(archive, member, path))
+
+
+def allowed_growth(compressed: int) -> int:
+    """How large a file of so many bytes may become when it is unpacked."""
+    return ALWAYS_ALLOWED + GROWTH * compressed
+
+
+def bomb(name: str) -> InputError:
+    """What is said of a file that becomes larger."""
+    return InputError(
+        f"{name}: it grows to more than {GROWTH} times its size, as a zip bomb does. If it is harmless, "
+        "unpack it yourself and name the folder."
+    )
+
+
+def _compressed_size(archive: zipfile.ZipFile, member: str, path: Path) -> int:
+    """By the directory, which may lie, but no file in a zip is larger than the zip."""
+    return min(archive.getinfo(member).compress_size, path.stat().st_size)
 
 
 def list_members(path: Path) -> list[str]:
@@ -59,7 +101,7 @@ class _Bounded(io.RawIOBase):
 
     def __init__(self, stream: BinaryIO, name: str, compressed: int) -> None:
         self._stream, self._name = stream, name
-        self._left = ALWAYS_ALLOWED + GROWTH * compressed
+        self._left = allowed_growth(compressed)
 
     def readable(self) -> bool:
         return True
@@ -68,10 +110,7 @@ class _Bounded(io.RawIOBase):
         content = self._stream.read(len(buffer))
         self._left -= len(content)
         if self._left < 0:
-            raise InputError(
-                f"{self._name}: it grows to more than {GROWTH} times its size, as a zip bomb does. If it is harmless, "
-                "unpack it yourself and name the folder."
-            )
+            raise bomb(self._name)
         buffer[: len(content)] = content
         return len(content)
 
