@@ -1,16 +1,20 @@
 """What several tests start from: a few hundred real digits, and a recipe that trains on them in a second."""
 
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from hitofude.cli import main
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import Dataset, sample
 from hitofude.learning.engine import Engine, choose_engine
 from hitofude.recipe import Recipe
 
+Call = Callable[..., tuple[int, str, str]]
 COMPETITION = Path(__file__).parents[2] / "shared" / "data" / "digit-recognizer.zip"
 
 
@@ -47,6 +51,22 @@ def competition() -> Path:
     if not COMPETITION.exists():
         pytest.skip("digit-recognizer.zip is not there")
     return COMPETITION
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Call the command in this process: exit code, standard output, standard error."""
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["hitofude", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ending:
+            main()
+        captured = capsys.readouterr()
+        assert isinstance(ending.value.code, int), captured.err
+        return ending.value.code, captured.out, captured.err
+
+    return run
 
 
 def write_csv(path: Path, images: ImageSet, *, label: str | None = "label") -> Path:

@@ -4,7 +4,6 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,29 +12,11 @@ import pytest
 from PIL import Image
 
 from hitofude.benchmark.arithmetic import multiplications
-from hitofude.cli import main
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.networks import NETWORKS
-from tests.conftest import wait_for_line, write_csv
+from tests.conftest import Call, wait_for_line, write_csv
 
-Call = Callable[..., tuple[int, str, str]]
 QUICK = ["--set", "schedule.epochs=1", "--set", "schedule.minimum_steps=0", "--set", "ensemble.folds=2"]
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Call the command in this process: exit code, standard output, standard error."""
-
-    def run(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["hitofude", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ending:
-            main()
-        captured = capsys.readouterr()
-        assert isinstance(ending.value.code, int), captured.err
-        return ending.value.code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(scope="module")

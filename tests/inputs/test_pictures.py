@@ -103,7 +103,7 @@ def test_large_pictures_need_a_size(tmp_path: Path) -> None:
 
 
 def test_pictures_to_predict_must_be_like_those_learned_from(folder: Path) -> None:
-    with pytest.raises(InputError, match="8x6 pixels, but the training images have 28x28.*--shape 28x28"):
+    with pytest.raises(InputError, match=r"8x6 pixels, but the training images have 28x28.*--shape 28x28"):
         read_images(folder, image_shape=(1, 28, 28))
     assert read_images(folder, image_shape=(1, 28, 28), shape=(28, 28)).image_shape == (1, 28, 28)
     assert read_images(folder, image_shape=(3, 8, 6)).image_shape == (3, 8, 6)
@@ -160,7 +160,7 @@ def test_a_name_that_is_not_utf_8_is_refused(folder: Path) -> None:
 
 
 def test_an_empty_folder_says_what_is_expected(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nor train.csv.gz, train.npz, train.parquet, IDX files or a folder"):
+    with pytest.raises(InputError, match=r"nor train\.csv\.gz, train\.npz, train\.parquet, IDX files or a folder"):
         open_source(tmp_path)
 
 

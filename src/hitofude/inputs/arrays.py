@@ -39,7 +39,7 @@ def part_of_arrays(images: ArrayLike | Frame, labels: ArrayLike | None, name: st
         part = Part(name, images_of_array(to_bytes(array, name), name, expected), None, None)
     if labels is None:
         return part
-    texts = label_texts(as_array(labels, f"the labels of {name}"), f"the labels of {name}")
+    texts = label_texts(np.asarray(labels, dtype=None if hasattr(labels, "dtype") else object), f"the labels of {name}")
     if len(texts) != len(part.images):
         raise InputError(f"{name}: {len(part.images)} images, but {len(texts)} labels. Each image needs one.")
     return Part(name, part.images, texts, part.ids)
