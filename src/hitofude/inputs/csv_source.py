@@ -11,9 +11,10 @@ from hitofude.inputs.archive import list_members, open_file, open_member, readin
 from hitofude.inputs.csv_table import CsvTable, read_csv
 from hitofude.inputs.dataset import Part, SubmissionTemplate
 from hitofude.inputs.layout import Expected, images_of_rows
+from hitofude.inputs.picture import ENDINGS as PICTURES
 
 SAMPLE_SUBMISSION = "sample_submission"
-OTHER_FORMATS = (".npz", ".parquet", ".png", ".jpg", ".jpeg", "-ubyte", "-ubyte.gz")
+OTHER_FORMATS = (".npz", ".parquet", "-ubyte", "-ubyte.gz", *PICTURES)
 
 
 @dataclass(frozen=True)

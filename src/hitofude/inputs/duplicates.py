@@ -13,7 +13,7 @@ from hitofude.inputs.image_set import ImageSet
 NEAR = 0.08
 """How far the directions of two images may lie apart, as vectors of length one: about 4.6 degrees."""
 COMPONENTS = 16
-MOST_PIXELS_FOR_ALL_AXES = 1600
+MOST_PIXELS_FOR_ALL_AXES = 1024
 """Beyond that only the first axes are sought, as finding all takes the cube of the pixels."""
 CANDIDATES = 8
 

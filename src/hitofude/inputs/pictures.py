@@ -1,8 +1,8 @@
 """A folder of pictures: a folder a class, named as the class; or train and test folders of that kind.
 
-FOLDER/CLASS/*.png                       pictures to learn from
-FOLDER/train/CLASS/*, FOLDER/test/*      and to predict
-FOLDER/train/CLASS/*, FOLDER/test/CLASS/*    with their classes known
+FOLDER/CLASS/*.png                           pictures to learn from
+FOLDER/train/CLASS/* and FOLDER/test/*       and to predict
+FOLDER/train/CLASS/* and FOLDER/test/CLASS/* and to predict, with their classes known
 """
 
 import re
@@ -25,7 +25,7 @@ def picture_folders(folder: Path) -> dict[str, Path]:
     if _folders(train):
         return {"train": train} | ({"test": test} if test.is_dir() else {})
     holds_pictures = any(_is_picture(path) for place in (folder, *_folders(folder)) for path in _entries(place))
-    return {"train": folder} if holds_pictures or _folders(folder) else {}
+    return {"train": folder} if holds_pictures else {}
 
 
 def read_pictures(folder: Path, expected: Expected, *, labelled: bool = True) -> Part:
@@ -59,7 +59,7 @@ def _pictures_of_class(folder: Path) -> list[Path]:
             raise InputError(f"{path}: a folder within the folder of a class. Move its pictures up, or remove it.")
         if not _is_picture(path):
             endings = ", ".join(ENDINGS)
-            raise InputError(f"{path}: this is no picture by its name ({endings}). Remove it from the folder.")
+            raise InputError(f"{path}: this is no file of a picture ({endings}). Remove it from the folder.")
     if not found:
         raise InputError(f"{folder}: there is no picture of the class '{folder.name}'. Add some, or remove the folder.")
     return found
@@ -84,7 +84,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in ENDINGS and not path.is_dir()
+    return path.suffix.lower() in ENDINGS and path.is_file()
 
 
 def _label(path: Path) -> str:

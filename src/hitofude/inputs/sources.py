@@ -25,6 +25,7 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import Expected, ImageShape, Shape, check_shape, image_shape_of
 from hitofude.inputs.npz import npz_roles, read_npz_part
 from hitofude.inputs.parquet import read_parquet
+from hitofude.inputs.picture import ENDINGS
 from hitofude.inputs.pictures import picture_folders, read_pictures
 from hitofude.inputs.sample import SAMPLE, sample
 
@@ -40,8 +41,8 @@ FROM_ARRAYS = "arrays"
 def open_source(
     source: Source | None = None,
     *,
-    train: Path | None = None,
-    test: Path | Images | None = None,
+    train: str | Path | None = None,
+    test: str | Path | Images | None = None,
     label: str | None = None,
     shape: Shape | None = None,
 ) -> Dataset:
@@ -58,7 +59,7 @@ def open_source(
     if train is not None:
         if source is not None:
             raise InputError("Give either a source or --train, not both.")
-        return _from_parts(_name(train), _read_file(train, expected, "train"), test, expected)
+        return _from_parts(_name(Path(train)), _read_file(Path(train), expected, "train"), test, expected)
     if source is not None and not isinstance(source, str | Path):
         return source if isinstance(source, Dataset) else _from_arrays(source, test, expected)
     if test is not None:
@@ -83,25 +84,28 @@ def read_images(
     if path.is_file() and path.suffix.lower() != ".zip":
         return unlabelled(_read_file(path, expected, "test"))
     folders = picture_folders(path) if path.is_dir() and not _tables(path) and not idx_parts(path) else {}
-    if folders:
+    if "test" in folders or folders.get("train") == path:
         return unlabelled(read_pictures(folders.get("test", path), expected, labelled=False))
     channels, height, width = image_shape
     dataset = open_source(path, label=label, shape=(height, width, channels))
     if dataset.test is None:
-        raise InputError(f"{path}: there is no test.csv in it. Name the CSV file to predict.")
+        raise InputError(
+            f"{path}: there is no test.csv in it, nor test images of another kind. Name the file to predict."
+        )
     return dataset.test
 
 
-def _from_parts(name: str, train: Part, test: Path | Images | None, expected: Expected) -> Dataset:
+def _from_parts(name: str, train: Part, test: str | Path | Images | None, expected: Expected) -> Dataset:
     """The images to predict are read as fit those to learn from."""
     if test is None:
         return make_dataset(name, train)
     fitting = replace(expected, like=image_shape_of(train.images))
-    part = _read_file(test, fitting, "test") if isinstance(test, Path) else part_of_arrays(test, None, "test", fitting)
-    return make_dataset(name, train, part)
+    if isinstance(test, str | Path):
+        return make_dataset(name, train, _read_file(Path(test), fitting, "test"))
+    return make_dataset(name, train, part_of_arrays(test, None, "test", fitting))
 
 
-def _from_arrays(source: Any, test: Path | Images | None, expected: Expected) -> Dataset:
+def _from_arrays(source: Any, test: str | Path | Images | None, expected: Expected) -> Dataset:
     if is_frame(source):
         source = (source, None)
     if not isinstance(source, tuple) or len(source) != 2:
@@ -160,6 +164,8 @@ def _read_file(path: Path, expected: Expected, role: Role) -> Part:
             return read_npz_part(path, expected, role)
         case ".parquet":
             return read_parquet(path, expected)
+        case ending if ending in ENDINGS:
+            raise InputError(f"{path}: this is one picture. Name the folder that holds a folder of pictures a class.")
         case _:
             return csv_file(path).read(expected)
 
