@@ -36,7 +36,7 @@ def import_chainer(
     files: Sequence[Path],
     run: Path,
     *,
-    shape: tuple[int, int] | None = None,
+    shape: tuple[int, ...] | None = None,
     command: str = "hitofude import-chainer",
 ) -> ImportSummary:
     """Make a run folder from files of the tutorial's network: models of save_npz or snapshots, a member each.
@@ -47,11 +47,14 @@ def import_chainer(
     Raises InputError when a file is not there, WeightsError when it is damaged, incomplete, of another network or of
     other classes than the first, RunFolderError when the folder holds something.
     """
+    if shape is not None and len(shape) != 2:
+        raise InputError(f"shape {shape}: the tutorial's network takes grey images, (height, width).")
     if not files:
         raise InputError("Nothing to import. Name the files that save_npz or the trainer wrote.")
     models = [read_chainer(path) for path in files]
     classes = _common_classes(models)
-    image_shape = (1, *(shape or SHAPE))
+    height, width = shape or SHAPE
+    image_shape = (1, height, width)
     networks = [_network_of(model, image_shape, classes) for model in models]
     finished = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
     members = tuple(ImportedMember(NETWORK, model.path.name, model.sha256, model.iterations) for model in models)

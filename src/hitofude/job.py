@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from hitofude.inputs.image_set import ImageSet, shuffled_evenly
+from hitofude.inputs.layout import describe_size
 from hitofude.inputs.leaks import check_no_leak
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.checkpoint import KEPT_STATES
@@ -67,12 +68,12 @@ class Job:
     def describe(self) -> str:
         """Source, networks and members, a line each."""
         train, test = self.dataset.train, self.dataset.test
-        _, height, width = train.image_shape
+        size = describe_size(train.image_shape)
         to_predict = "none" if test is None else f"{len(test):,}"
         rows = "" if self.train is train else f", {len(self.train):,} of them used"
         networks = ", ".join(f"{name} ({parameters:,} parameters)" for name, parameters in self.parameters().items())
         return (
-            f"source   {self.dataset.name}: {len(train):,} images of {height}x{width} in {len(train.classes)} classes "
+            f"source   {self.dataset.name}: {len(train):,} images of {size} in {len(train.classes)} classes "
             f"to learn from{rows}, {to_predict} to predict\n"
             f"network  {networks}\n"
             f"members  {self._describe_members()}"

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from hitofude.display import Display, SilentDisplay, choose_display
 from hitofude.evaluation import evaluate
 from hitofude.inputs.image_set import ImageSet
-from hitofude.inputs.sources import Dataset, open_source
+from hitofude.inputs.layout import Shape
+from hitofude.inputs.sources import Dataset, Source, open_source
 from hitofude.job import Job
 from hitofude.learning.checkpoint import EpochLog
 from hitofude.learning.engine import Engine, choose_engine, explaining_memory_errors
@@ -35,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 
 def run(
-    source: str | Path | Dataset | None = None,
+    source: Source | None = None,
     *,
     preset: str | Path = DEFAULT_PRESET,
     run: str | Path | None = None,
@@ -45,18 +46,19 @@ def run(
     workers: int | None = None,
     threads: int | None = None,
     label: str | None = None,
-    shape: tuple[int, int] | None = None,
+    shape: Shape | None = None,
     quiet: bool = False,
     command: str | None = None,
 ) -> RunResult:
     """Train an ensemble on a source, validate it honestly, predict the source's test images.
 
-    source: see hitofude.inputs.sources; None is the embedded sample. preset: a preset's name or a recipe file.
+    source: see hitofude.inputs.sources; (images, labels), a data frame, or a Dataset with images to predict, too;
+    None is the embedded sample. preset: a preset's name or a recipe file.
     run: the folder, by default runs/SOURCE-PRESET. An unfinished run there is continued, a finished one is
     only read. settings: dotted names and values, such as {"schedule.epochs": 3}. debug: 1,000 rows, 5 epochs,
     2 folds. workers: how many members are trained side by side; threads: of each; left out, what is fastest here.
     A run is continued with the threads that it was begun with. label, shape: the label column, and (H, W) where
-    the pixels make no square. command: what makes this run again, for the report.
+    the pixels make no square, (H, W, 3) for colour. command: what makes this run again, for the report.
 
     Raises hitofude.errors.UserError, of the kind that fits, for everything a user can mend.
     """
@@ -65,7 +67,7 @@ def run(
     with explaining_memory_errors():
         engine = choose_engine(device, recipe.precision)
         with logging_seconds("reading the source"):
-            dataset = source if isinstance(source, Dataset) else open_source(source, label=label, shape=shape)
+            dataset = open_source(source, label=label, shape=shape)
         job = Job.prepare(recipe, dataset, command or f"hitofude run {dataset.name} --preset recipe.toml")
         folder = RunFolder(Path(run) if run else default_folder(dataset.name, preset, debug=debug))
         folder.check_trained_here()

@@ -63,6 +63,16 @@ def test_a_damaged_member_is_noticed_by_its_checksum(tmp_path: Path) -> None:
         open_source(path)
 
 
+def test_a_way_of_packing_that_is_not_known_is_no_bug(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "data.zip", ("train.csv", CONTENT))
+    content = bytearray(path.read_bytes())
+    for signature, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        struct.pack_into("<H", content, content.index(signature) + offset, 97)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="packed in a way not known here"):
+        open_source(path)
+
+
 def test_a_zip_within_a_zip_is_named(tmp_path: Path) -> None:
     inner = zipped(tmp_path / "inner.zip", ("train.csv", CONTENT)).read_bytes()
     with pytest.raises(InputError, match="Unpack the zip within it"):

@@ -66,3 +66,18 @@ def test_a_training_image_among_those_to_predict_is_a_leak(digits: ImageSet) -> 
 def test_black_images_are_the_same_and_few_are_enough(digits: ImageSet, count: int) -> None:
     black = replace(digits.take(np.arange(count)), images=np.zeros((count, 1, 28, 28), dtype=np.uint8))
     assert [(item.row, item.earlier_row) for item in find_duplicates(black)] == [(row, 0) for row in range(1, count)]
+
+
+def test_large_colour_images_are_compared_as_small_ones_are() -> None:
+    """More pixels than all axes are found of; against every pair."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (200, 3, 24, 24)).astype(np.uint8)
+    images[150:] = [noisy(image, seed) for seed, image in enumerate(images[:50])]
+    found = find_duplicates(ImageSet(images, np.zeros(200, dtype=np.int64), np.arange(200).astype(np.str_), ("a",)))
+    directions = images.reshape(200, -1).astype(np.float64)
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    distance = np.sqrt(np.maximum(2 - 2 * directions @ directions.T, 0))
+    assert {(item.row, item.earlier_row) for item in found} == set(
+        zip(*np.nonzero(np.tril(distance < NEAR, -1)), strict=True)
+    )
+    assert len(found) == 50

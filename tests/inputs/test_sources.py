@@ -130,7 +130,7 @@ def test_a_sample_submission_of_another_length_is_refused_before_training(folder
 
 def test_a_test_file_of_another_width_is_refused(folder: Path) -> None:
     (folder / "test.csv").write_text("pixel0,pixel1\n1,2\n")
-    with pytest.raises(InputError, match="2 pixel columns, but the training file has 784"):
+    with pytest.raises(InputError, match="2 pixel columns, but the training images have 784"):
         open_source(folder)
 
 
@@ -156,7 +156,7 @@ def test_a_wrong_source_is_refused(name: str, content: bytes | None, message: st
 
 def test_a_folder_in_a_files_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "train.csv").mkdir()
-    with pytest.raises(InputError, match=r"train\.csv: cannot be read: Is a directory"):
+    with pytest.raises(InputError, match=r"train\.csv: there are no pictures in it"):
         open_source(train=tmp_path / "train.csv")
 
 
@@ -207,8 +207,8 @@ def test_images_to_predict_come_from_csv_idx_or_the_test_part(folder: Path, data
     assert dataset.test is not None
     (folder / "images-idx3-ubyte").write_bytes(idx_bytes(dataset.test.images[:, 0]))
     for path in (folder, folder / "test.csv", folder / "images-idx3-ubyte"):
-        assert same(read_images(path, shape=(28, 28)), dataset.test)
-    assert same(read_images(folder / "train.csv", shape=(28, 28)), dataset.train)
+        assert same(read_images(path, image_shape=(1, 28, 28)), dataset.test)
+    assert same(read_images(folder / "train.csv", image_shape=(1, 28, 28)), dataset.train)
 
 
 def test_the_competitions_zip(competition: Path) -> None:

@@ -28,6 +28,14 @@ def test_npz_holds_ids_labels_probabilities_and_classes(tmp_path: Path) -> None:
         assert arrays["classes"].tolist() == ["cat", "dog"]
 
 
+def test_parquet_holds_the_columns_of_the_csv(tmp_path: Path) -> None:
+    for name in ("p.csv", "p.parquet"):
+        write_predictions(tmp_path / name, IDS, PROBABILITIES, ("cat", "dog"))
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(tmp_path / "p.parquet"), pd.read_csv(tmp_path / "p.csv"), check_dtype=False, check_exact=False
+    )
+
+
 def test_another_ending_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"\.csv or \.npz"):
+    with pytest.raises(InputError, match=r"\.csv, \.npz, \.parquet"):
         write_predictions(tmp_path / "p.xlsx", IDS, PROBABILITIES, ("cat", "dog"))

@@ -55,13 +55,13 @@ class SourceOptions:
     """How a source is read."""
 
     train: Path | None = None
-    "A CSV file to learn from, instead of SOURCE."
+    "A file or a folder of pictures to learn from, instead of SOURCE."
     test: Path | None = None
-    "A CSV file to predict, beside --train."
+    "The same to predict, beside --train."
     label: str | None = None
     "The label column's name, where it is not `label`."
     shape: str | None = None
-    "HEIGHTxWIDTH, where the pixels make no square."
+    "HEIGHTxWIDTH, where the pixels make no square; HEIGHTxWIDTHx3 of colour images. Pictures are brought to it."
 
     def open(self, source: str | None) -> "Dataset":
         from hitofude.inputs.sources import open_source
@@ -75,14 +75,13 @@ Seed = Annotated[int, Parameter(name="--seed")]
 DEFAULT_SOURCE_OPTIONS = SourceOptions()
 
 
-def parse_shape(text: str | None) -> tuple[int, int] | None:
-    """'24x32' → (24, 32). Raises RecipeError for anything else."""
+def parse_shape(text: str | None) -> tuple[int, ...] | None:
+    """'24x32' → (24, 32), '24x32x3' → (24, 32, 3). Raises RecipeError for anything else."""
     if text is None:
         return None
-    match = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,3})", text)
-    if match is None:
-        raise RecipeError(f"--shape {text}: expected HEIGHTxWIDTH in pixels, such as 28x28.")
-    return int(match[1]), int(match[2])
+    if re.fullmatch(r"[1-9]\d{0,3}x[1-9]\d{0,3}(x[13])?", text) is None:
+        raise RecipeError(f"--shape {text}: expected HEIGHTxWIDTH in pixels, such as 28x28, or 28x28x3 in colour.")
+    return tuple(int(number) for number in text.split("x"))
 
 
 def parse_count(text: str, option: str) -> int | None:

@@ -6,7 +6,16 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, Preset, Settings, SourceOptions, app, parse_count, this_command
+from hitofude.cli.app import (
+    DEFAULT_SOURCE_OPTIONS,
+    Preset,
+    Settings,
+    SourceOptions,
+    app,
+    parse_count,
+    parse_shape,
+    this_command,
+)
 from hitofude.cli.logs import is_quiet
 
 
@@ -38,6 +47,8 @@ def run(
       hitofude run digit-recognizer.zip --preset best
       hitofude run digit-recognizer.zip --preset article --run runs/article
       hitofude run --train mine.csv --test theirs.csv --label species --shape 24x32
+      hitofude run pictures-by-class --shape 32x32
+      hitofude run mnist.npz
       hitofude run my-folder --set schedule.epochs=20 --set ensemble.folds=5
       hitofude run digit-recognizer.zip --workers 2 --threads 1
       hitofude run digit-recognizer.zip --drop-issues runs/digit-recognizer-fast/label_issues.csv
@@ -45,8 +56,9 @@ def run(
     Parameters
     ----------
     source
-        Kaggle's zip, a folder with train.csv and test.csv or with IDX files, a labelled CSV, or mnist, fashion-mnist
-        or kmnist, which are fetched where they are not there yet. Left out: the embedded sample.
+        Kaggle's zip; a folder with train.csv and test.csv (or .npz, .parquet), with IDX files, or with a folder of
+        pictures for each class; a labelled CSV or Parquet file, an NPZ of images and labels; or mnist, fashion-mnist or
+        kmnist, which are fetched where they are not there yet. Left out: the embedded sample.
     preset
         fast, best, article, article-simple, or a recipe file (.toml).
     run
@@ -99,6 +111,7 @@ def predict(
     *,
     out: Path | None = None,
     label: str | None = None,
+    shape: str | None = None,
     device: str = "auto",
     calibrated: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
@@ -111,26 +124,31 @@ def predict(
       hitofude predict runs/sample-fast test.csv --out predictions.csv
       hitofude predict runs/sample-fast digit-recognizer.zip --out predictions.npz
       hitofude predict runs/sample-fast test.csv --calibrated
+      hitofude predict runs/leaves-fast new-leaves --shape 32x32 --out predictions.parquet
 
     Parameters
     ----------
     run
         The folder of a finished run.
     inputs
-        CSV (also .gz) or IDX files; of a zip or folder, its test images.
+        CSV (also .gz), NPZ, Parquet or IDX files, folders of pictures; of a zip or another folder, its test images.
     out
-        A .csv, or an .npz with ids, labels, probabilities and classes. Left out: CSV to the terminal.
+        A .csv or .parquet, or an .npz with ids, labels, probabilities and classes. Left out: CSV to the terminal.
     label
         The name of a label column to leave aside, where it is not `label`.
+    shape
+        HEIGHTxWIDTH to bring pictures to, the size of the run's images; HEIGHTxWIDTHx1 makes them grey.
     device
         auto, cpu, cuda or mps.
     calibrated
         Probabilities that mean what they say: at the temperature fitted on the run's out-of-fold rows.
     """
-    from hitofude.outputs.predictions import write_csv, write_predictions
+    from hitofude.outputs.predictions import check_ending, write_csv, write_predictions
     from hitofude.prediction import predict_files
 
-    prediction = predict_files(run, inputs, label=label, device=device, calibrated=calibrated)
+    if out is not None:
+        check_ending(out)
+    prediction = predict_files(run, inputs, label=label, shape=parse_shape(shape), device=device, calibrated=calibrated)
     if out is None:
         write_csv(sys.stdout, prediction.ids, prediction.probabilities, prediction.classes)
         return

@@ -2,8 +2,12 @@
 
 import gzip
 import io
+import lzma
 import stat
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
@@ -13,6 +17,23 @@ GROWTH, ALWAYS_ALLOWED = 100, 1 << 30
 """A compressed file may become a GiB, and beyond that a hundred times its size."""
 BUFFER = 1 << 16
 GZIP = b"\x1f\x8b"
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn the errors of opening, unpacking and reading `name` into ours."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{name}: there is no such file. Is the path right?") from None
+    except (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise InputError(f"{name}: the compressed file is damaged or cut short ({error}). Fetch it again.") from None
+    except (NotImplementedError, UnicodeDecodeError, lzma.LZMAError) as error:
+        raise InputError(
+            f"{name}: the compressed file is damaged, or packed in a way not known here ({error}). Pack it anew."
+        ) from None
+    except OSError as error:
+        raise InputError(f"{name}: cannot be read: {error.strerror or error}.") from None
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -27,8 +48,31 @@ def open_file(path: Path) -> BinaryIO:
 def open_member(path: Path, member: str) -> BinaryIO:
     """A file within a zip."""
     archive = zipfile.ZipFile(path)
-    size = archive.getinfo(member).compress_size
-    return _bounded(cast(BinaryIO, archive.open(member)), f"{path}/{member}", size)
+    return _bounded(cast(BinaryIO, archive.open(member)), f"{path}/{member}", _compressed_size(archive, member, path))
+
+
+def most_bytes(path: Path, member: str) -> int:
+    """How large a file within a zip may become."""
+    with zipfile.ZipFile(path) as archive:
+        return allowed_growth(_compressed_size(archive, member, path))
+
+
+def allowed_growth(compressed: int) -> int:
+    """How large a file of so many bytes may become when it is unpacked."""
+    return ALWAYS_ALLOWED + GROWTH * compressed
+
+
+def bomb(name: str) -> InputError:
+    """What is said of a file that becomes larger."""
+    return InputError(
+        f"{name}: it grows to more than {GROWTH} times its size, as a zip bomb does. If it is harmless, "
+        "unpack it yourself and name the folder."
+    )
+
+
+def _compressed_size(archive: zipfile.ZipFile, member: str, path: Path) -> int:
+    """By the directory, which may lie, but no file in a zip is larger than the zip."""
+    return min(archive.getinfo(member).compress_size, path.stat().st_size)
 
 
 def list_members(path: Path) -> list[str]:
@@ -62,7 +106,7 @@ class _Bounded(io.RawIOBase):
 
     def __init__(self, stream: BinaryIO, name: str, compressed: int) -> None:
         self._stream, self._name = stream, name
-        self._left = ALWAYS_ALLOWED + GROWTH * compressed
+        self._left = allowed_growth(compressed)
 
     def readable(self) -> bool:
         return True
@@ -71,10 +115,7 @@ class _Bounded(io.RawIOBase):
         content = self._stream.read(len(buffer))
         self._left -= len(content)
         if self._left < 0:
-            raise InputError(
-                f"{self._name}: it grows to more than {GROWTH} times its size, as a zip bomb does. If it is harmless, "
-                "unpack it yourself and name the folder."
-            )
+            raise bomb(self._name)
         buffer[: len(content)] = content
         return len(content)
 

@@ -89,10 +89,15 @@ def parse_header(line: bytes, name: str, label: str | None = None) -> Columns:
         raise InputError(
             f"{name}, line 1: the column '{sorted(repeated)[0]}' stands there twice. Rename or remove one."
         )
-    label_column = _find_label(names, label or "label")
+    return find_columns(names, f"{name}, line 1", delimiter, label)
+
+
+def find_columns(names: Sequence[str], place: str, delimiter: str = ",", label: str | None = None) -> Columns:
+    """What each column is, by its name. place: how messages call the header. Raises InputError."""
+    label_column = find_label(names, label or "label")
     id_column = next((i for i, column in enumerate(names) if column.lower() in ID_NAMES), None)
-    pixels = _pixel_order(names, {label_column, id_column}, name)
-    return Columns(names, delimiter, pixels, label_column, id_column)
+    pixels = _pixel_order(names, {label_column, id_column}, place)
+    return Columns(tuple(names), delimiter, pixels, label_column, id_column)
 
 
 def read_rows(lines: "_Lines", columns: Columns) -> CsvTable:
@@ -241,14 +246,14 @@ def blank_line_error(name: str, line: int) -> InputError:
     return InputError(f"{name}, line {line}: the line is blank, and rows follow. Remove it.")
 
 
-def _find_label(names: Sequence[str], wanted: str) -> int | None:
+def find_label(names: Sequence[str], wanted: str) -> int | None:
     """The column of that name; failing that, of that name in other capitals."""
     if wanted in names:
         return names.index(wanted)
     return next((i for i, column in enumerate(names) if column.lower() == wanted.lower()), None)
 
 
-def _pixel_order(names: Sequence[str], others: set[int | None], name: str) -> tuple[int, ...]:
+def _pixel_order(names: Sequence[str], others: set[int | None], place: str) -> tuple[int, ...]:
     """Positions of the pixel columns, in the order of the numbers in their names."""
     keys: dict[int, tuple[int, int]] = {}
     for position, column in enumerate(names):
@@ -257,12 +262,12 @@ def _pixel_order(names: Sequence[str], others: set[int | None], name: str) -> tu
         match = _PIXEL_NAME.fullmatch(column)
         if match is None:
             raise InputError(
-                f"{name}, line 1, column {position + 1}: '{column}' is neither a pixel (such as pixel0 or 1x1), "
+                f"{place}, column {position + 1}: '{column}' is neither a pixel (such as pixel0 or 1x1), "
                 "an id nor the label. If it is the label, name it with --label; else remove it."
             )
         keys[position] = (int(match[1]), int(match[2] or 0))
     if not keys:
-        raise InputError(f"{name}, line 1: there are no pixel columns. Expected names such as pixel0, pixel1, …")
+        raise InputError(f"{place}: there are no pixel columns. Expected names such as pixel0, pixel1, …")
     return tuple(sorted(keys, key=keys.__getitem__))
 
 

@@ -6,12 +6,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+from sklearn.utils.extmath import randomized_svd
 
 from hitofude.inputs.image_set import ImageSet
 
 NEAR = 0.08
 """How far the directions of two images may lie apart, as vectors of length one: about 4.6 degrees."""
 COMPONENTS = 16
+MOST_PIXELS_FOR_ALL_AXES = 1024
+"""Beyond that only the first axes are sought, as finding all takes the cube of the pixels."""
 CANDIDATES = 8
 
 
@@ -75,8 +78,11 @@ def _near(pixels: NDArray[np.uint8], rows: NDArray[np.int64]) -> tuple[NDArray[n
 def _principal_components(directions: NDArray[np.float32]) -> NDArray[np.float32]:
     """(N, at most COMPONENTS) the coordinates along the axes of the greatest variance."""
     centered = directions - directions.mean(axis=0)
-    _, axes = np.linalg.eigh(centered.T @ centered)
-    components: NDArray[np.float32] = centered @ axes[:, -COMPONENTS:]
+    if centered.shape[1] > MOST_PIXELS_FOR_ALL_AXES:
+        axes = randomized_svd(centered, COMPONENTS, random_state=0)[2].T
+    else:
+        axes = np.linalg.eigh(centered.T @ centered)[1][:, -COMPONENTS:]
+    components: NDArray[np.float32] = centered @ axes
     return components
 
 

@@ -6,16 +6,40 @@ then the values. Source: the page of the MNIST database (LeCun, Cortes, Burges).
 
 import math
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
-from hitofude.inputs.archive import open_file
+from hitofude.inputs.archive import open_file, reading
+from hitofude.inputs.dataset import Part
 
+NAMES = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
 _UINT8 = 8
+
+
+def idx_parts(folder: Path) -> dict[str, Part]:
+    """`train`, and where it is there `test`, of a folder that holds MNIST's files; empty where it does not.
+
+    Raises InputError when a file is damaged, or there are other labels than images.
+    """
+    paths = {part: [_with_or_without_gz(folder / name) for name in names] for part, names in NAMES.items()}
+    if not all(paths["train"]):
+        return {}
+    return {part: _read_pair(images, labels) for part, (images, labels) in paths.items() if images and labels}
+
+
+def is_idx(path: Path) -> bool:
+    return path.is_file() and "-ubyte" in path.name
+
+
+def read_idx_images(path: Path) -> Part:
+    """Images alone."""
+    return Part(str(path), read_idx(path, 3)[:, None], None, None)
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
@@ -46,9 +70,18 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     )  # writable, as PyTorch wants it
 
 
+def _read_pair(images_path: Path, labels_path: Path) -> Part:
+    images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
+    if len(images) != len(labels):
+        raise InputError(f"{labels_path}: {len(labels)} labels for the {len(images)} images of {images_path.name}.")
+    return Part(str(labels_path), images[:, None], labels.astype(np.str_), None)
+
+
+def _with_or_without_gz(path: Path) -> Path | None:
+    candidates = (path, path.with_name(path.name + ".gz"))
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
 def _content(path: Path) -> bytes:
-    try:
-        with open_file(path) as stream:
-            return stream.read()
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: cannot be read ({error}). Fetch the file again.") from None
+    with reading(str(path)), open_file(path) as stream:
+        return stream.read()

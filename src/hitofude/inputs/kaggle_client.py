@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hitofude.errors import InputError
-from hitofude.inputs.archive import list_members
-from hitofude.inputs.sources import reading
+from hitofude.inputs.archive import list_members, reading
 from hitofude.storage import explaining_os_errors, sync_folder
 
 SITE = "https://www.kaggle.com"

@@ -1,0 +1,121 @@
+"""NumPy's .npz files: arrays of images and of labels, never unpickled, never larger than their file may become.
+
+The arrays of images are called images, x or data, those of labels labels, label or y; where a file holds both parts,
+with train or test in the name, such as x_train and y_train (Keras) or train_images and train_labels (MedMNIST).
+Source of the format: numpy.lib.format.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hitofude.errors import InputError
+from hitofude.inputs.archive import list_members, most_bytes, open_member, reading
+from hitofude.inputs.arrays import label_texts, to_bytes
+from hitofude.inputs.dataset import Part
+from hitofude.inputs.layout import Expected, images_of_array
+
+Role = Literal["train", "test"]
+IMAGES, LABELS, IDS = ("images", "image", "x", "data"), ("labels", "label", "y"), ("ids", "id")
+PARTS = ("train", "test")
+ENDING = ".npy"
+
+
+def npz_roles(path: Path) -> set[str]:
+    """The parts that the names speak of: train, test, both or none."""
+    return {role for name in _names(path) if (role := _split(name)[0])} & set(PARTS)
+
+
+def read_npz_part(path: Path, expected: Expected, role: Role) -> Part:
+    """The images of one part, with labels and ids where they are there.
+
+    Arrays that name no part are taken where none names the one that is asked for. Raises InputError, before anything
+    is read, for an array of Python objects, of too many bytes or of another type.
+    """
+    names = {_split(name): name for name in _names(path)}
+    part = role if any((role, kind) in names for kind in IMAGES) else ""
+
+    def find(kinds: tuple[str, ...]) -> str | None:
+        return next((names[part, kind] for kind in kinds if (part, kind) in names), None)
+
+    images_name = find(IMAGES)
+    if images_name is None:
+        held = ", ".join(sorted(names.values())) or "nothing"
+        raise InputError(f"{path}: there is no array 'images' (nor x_{role} or {role}_images). It holds: {held}.")
+    name = f"{path}/{images_name}"
+    images = images_of_array(to_bytes(_read(path, images_name), name), name, expected)
+    labels, ids = (None if found is None else _read_texts(path, found) for found in (find(LABELS), find(IDS)))
+    for texts, found in ((labels, find(LABELS)), (ids, find(IDS))):
+        if texts is not None and len(texts) != len(images):
+            raise InputError(f"{path}: {len(texts)} values in '{found}' for the {len(images)} images.")
+    unlabelled = f"there is no array 'labels' (nor y_{role} or {role}_labels), and training needs it."
+    return Part(name, images, labels, ids, unlabelled=unlabelled)
+
+
+def _names(path: Path) -> list[str]:
+    """Of the arrays."""
+    with reading(str(path)):
+        return [member.removesuffix(ENDING) for member in list_members(path) if member.endswith(ENDING)]
+
+
+def _split(name: str) -> tuple[str, str]:
+    """'X_train' → ('train', 'x'); 'images' → ('', 'images')."""
+    words = name.lower().split("_")
+    role = next((word for word in words if word in (*PARTS, "val")), "")
+    return role, "_".join(word for word in words if word != role)
+
+
+def _read_texts(path: Path, name: str) -> NDArray[np.str_]:
+    return label_texts(_read(path, name), f"{path}/{name}")
+
+
+def _read(path: Path, name: str) -> NDArray[Any]:
+    place, member = f"{path}/{name}", name + ENDING
+    header = _read_header(path, member, place)
+    _check(header, place, most_bytes(path, member))
+    try:
+        with reading(place), open_member(path, member) as stream:
+            array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+    except ValueError as error:
+        raise InputError(f"{place}: the array is damaged or cut short ({error}). Fetch it again.") from None
+    return array
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What an array says of itself."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+def _read_header(path: Path, member: str, place: str) -> _Header:
+    try:
+        with reading(place), open_member(path, member) as stream:
+            major, _ = np.lib.format.read_magic(stream)
+            read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+            shape, _, dtype = read(stream)
+    except (ValueError, TypeError, SyntaxError) as error:
+        raise InputError(f"{place}: this is no array, or its header is damaged ({error}). Fetch it again.") from None
+    return _Header(shape, dtype)
+
+
+def _check(header: _Header, place: str, most: int) -> None:
+    """Raises InputError for what must not be read."""
+    if header.dtype.hasobject:
+        raise InputError(
+            f"{place}: this is an array of Python objects, whose reading could run a program hidden in it. Save "
+            "it with a plain type, as array.astype('uint8') for images or array.astype(str) for labels."
+        )
+    if header.dtype.names is not None:
+        raise InputError(f"{place}: this is an array of records; expected plain numbers or text.")
+    size = math.prod(header.shape) * header.dtype.itemsize
+    if size > most or min(header.shape, default=0) < 0:
+        raise InputError(
+            f"{place}: it says that it holds {size:,} bytes ({header.dtype} of {header.shape}), more than its file can "
+            "become without being a zip bomb. Do not trust this file."
+        )

@@ -1,0 +1,87 @@
+"""Arrays and data frames in Python, with their axes in any usual order."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hitofude.errors import InputError
+from hitofude.inputs.sources import Dataset, open_source
+
+SIDE = 6
+FLAT = np.random.default_rng(0).integers(0, 256, (8, SIDE * SIDE)).astype(np.uint8)
+GREY = FLAT.reshape(8, 1, SIDE, SIDE)
+COLOUR = np.random.default_rng(1).integers(0, 256, (8, 3, SIDE, SIDE + 1)).astype(np.uint8)
+LABELS = ["b", "a"] * 4
+
+
+@pytest.mark.parametrize(
+    "array", [FLAT, FLAT.astype(np.int64), FLAT.tolist(), GREY[:, 0], GREY, GREY[:, 0, :, :, None]]
+)
+def test_grey_images_in_every_shape(array: Any) -> None:
+    found = open_source((array, LABELS)).train
+    assert np.array_equal(found.images, GREY)
+    assert (found.classes, found.known_labels().tolist()) == (("a", "b"), [1, 0] * 4)
+    assert found.images.flags.c_contiguous
+
+
+@pytest.mark.parametrize("array", [COLOUR, COLOUR.transpose(0, 2, 3, 1), COLOUR.transpose(0, 2, 3, 1).reshape(8, -1)])
+def test_colour_images_in_every_shape(array: Any) -> None:
+    assert np.array_equal(open_source((array, LABELS), shape=(SIDE, SIDE + 1, 3)).train.images, COLOUR)
+
+
+def test_a_frame_has_the_columns_of_a_csv_file_in_any_order() -> None:
+    frame = pd.DataFrame(FLAT).rename(columns=lambda i: f"pixel{i}")[[f"pixel{i}" for i in range(35, -1, -1)]]
+    frame["label"], frame["id"] = LABELS, [f"n{i}" for i in range(8)]
+    alone, apart = open_source(frame), open_source((frame.drop(columns="label"), pd.Series(LABELS, dtype="category")))
+    for found in (alone, apart):
+        assert np.array_equal(found.train.images, GREY)
+        assert found.train.ids[0] == "n0"
+        assert found.train.known_labels().tolist() == [1, 0] * 4
+
+
+def test_images_to_predict_stand_beside_those_to_learn_from(dataset: Dataset) -> None:
+    assert dataset.test is not None
+    labels = dataset.train.known_labels()
+    found = open_source((dataset.train.images, labels), test=dataset.test.images.reshape(50, -1))
+    assert found.test is not None
+    assert found.train.fingerprint == dataset.train.fingerprint
+    assert np.array_equal(found.test.images, dataset.test.images)
+
+
+def test_arrays_that_cannot_be_written_to_are_copied() -> None:
+    """PyTorch warns of them."""
+    fixed = GREY.copy()
+    fixed.flags.writeable = False
+    assert open_source((fixed, LABELS)).train.images.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ((FLAT, LABELS[:3]), "8 images, but 3 labels"),
+        ((FLAT / 255, LABELS), r"float64 from 0 to 1 \(make it \(255 \* images\)"),
+        ((FLAT.astype(int) - 1, LABELS), r"found -1, expected a whole number"),
+        ((FLAT[:, :35], LABELS), "35 pixel columns; that is not a square number"),
+        ((FLAT[:, :27], LABELS), r"in colour --shape 3x3x3"),
+        (([[1, 2], [3]], LABELS), "makes no array"),
+        ((FLAT, [None, *LABELS[1:]]), "row 1: found None; expected an integer or text"),
+        ((FLAT, [float("nan"), *LABELS[1:]]), "row 1: found nan; expected an integer or text"),
+        (FLAT, r"\(images, labels\)"),
+        (pd.DataFrame(FLAT), "there is no column 'label'"),
+        (pd.DataFrame({"label": LABELS, "pixel0": [0.5] * 8}), "float64 from 0.5 to 0.5"),
+        (pd.DataFrame({"label": LABELS, "pixel0": [0] * 7 + [256]}), "row 8, column 'pixel0': found 256"),
+        (pd.DataFrame({"label": LABELS, "weight": [1] * 8}), "'weight' is neither a pixel"),
+        (pd.DataFrame({"label": [None, *LABELS[1:]], "pixel0": [0] * 8}), "column 'label', row 1: found"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_refused(source: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        open_source(source)
+
+
+@pytest.mark.parametrize("shape", [(6,), (6, 6, 2), (0, 6), (6, 6, 3, 1)])
+def test_a_shape_that_is_none_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match=r"expected \(height, width\)"):
+        open_source((FLAT, LABELS), shape=shape)
