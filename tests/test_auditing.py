@@ -50,6 +50,24 @@ def test_an_npz_says_the_same_as_a_csv(files: tuple[Path, Path], tmp_path: Path)
 
 
 @pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"ids": np.array([{}], dtype=object)}, r"no \.npz of plain arrays"),
+        ({"ids": IDS}, "there is no array 'classes' in it"),
+        (
+            {"ids": IDS, "classes": CLASSES, "probabilities": np.ones((3, 2))},
+            r"a class a column: \(200, 3\); found float64",
+        ),
+        ({"ids": IDS[:1], "classes": ["a", "b"], "probabilities": [[2.0, 0.0]]}, "probabilities from 0 to 1"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(arrays: dict[str, object], message: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "p.npz", **arrays)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=message):
+        judged_by_files(tmp_path / "labels.csv", tmp_path / "p.npz")
+
+
+@pytest.mark.parametrize(
     ("labels", "predicted", "message"),
     [
         ("id,label\n7,cat\n", "id,probability_cat,probability_dog\n8,0.5,0.5\n", "line 2: .* for the id '7'"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.errors import InputError
+from hitofude.errors import InputError, RunFolderError
 from hitofude.inputs.duplicates import find_duplicates
 from hitofude.inputs.image_set import classes_of, encode_labels
 from hitofude.inputs.sources import Dataset
@@ -108,11 +108,7 @@ def audit_images(dataset: Dataset, folder: Path) -> str:
 def _read_probabilities(path: Path) -> tuple[list[str], tuple[str, ...], NDArray[np.float32]]:
     """Ids, classes, and (N, classes)."""
     if path.suffix == ".npz":
-        arrays = read_npz(path)
-        missing = {"ids", "probabilities", "classes"} - arrays.keys()
-        if missing:
-            raise InputError(f"{path}: there is no array '{min(missing)}' in it; expected ids, probabilities, classes.")
-        return arrays["ids"].tolist(), tuple(arrays["classes"].tolist()), arrays["probabilities"]
+        return _read_arrays(path)
     table = read_text_table(path)
     columns = [name for name in table.header if name.startswith(PREFIX)]
     if len(columns) < 2:
@@ -121,6 +117,24 @@ def _read_probabilities(path: Path) -> tuple[list[str], tuple[str, ...], NDArray
     lines = table.columns(["id", *(PREFIX + name for name in classes)])
     values = [_probabilities(fields[1:], f"{path}, line {number}") for number, fields in lines]
     return [fields[0] for _, fields in lines], classes, np.asarray(values, dtype=np.float32).reshape(-1, len(classes))
+
+
+def _read_arrays(path: Path) -> tuple[list[str], tuple[str, ...], NDArray[np.float32]]:
+    try:
+        arrays = read_npz(path)
+    except RunFolderError:
+        raise InputError(f"{path} is missing, damaged, or no .npz of plain arrays. Write it by numpy.savez.") from None
+    missing = {"ids", "probabilities", "classes"} - arrays.keys()
+    if missing:
+        raise InputError(f"{path}: there is no array '{min(missing)}' in it; expected ids, probabilities, classes.")
+    ids, classes, values = arrays["ids"].astype(str), arrays["classes"].astype(str), arrays["probabilities"]
+    shape = len(ids), len(classes)
+    if values.shape != shape or values.dtype.kind != "f" or (values < 0).any() or (values > 1).any():
+        raise InputError(
+            f"{path}: expected probabilities from 0 to 1, an id a row and a class a column: {shape}; found {values.dtype} "
+            f"of {values.shape}."
+        )
+    return ids.tolist(), tuple(classes.tolist()), values.astype(np.float32)
 
 
 def _probabilities(fields: tuple[str, ...], place: str) -> list[float]:
