@@ -131,8 +131,8 @@ def _read_arrays(path: Path) -> tuple[list[str], tuple[str, ...], NDArray[np.flo
     shape = len(ids), len(classes)
     if values.shape != shape or values.dtype.kind != "f" or (values < 0).any() or (values > 1).any():
         raise InputError(
-            f"{path}: expected probabilities from 0 to 1, an id a row and a class a column: {shape}; found {values.dtype} "
-            f"of {values.shape}."
+            f"{path}: expected probabilities from 0 to 1, an id a row and a class a column: {shape}; "
+            f"found {values.dtype} of {values.shape}."
         )
     return ids.tolist(), tuple(classes.tolist()), values.astype(np.float32)
 
