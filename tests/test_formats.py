@@ -65,7 +65,7 @@ def write_pictures(folder: Path, images: ImageSet) -> Path:
 
 def test_letters_go_all_the_way_without_a_word_about_digits(call: Call, tmp_path: Path) -> None:
     """Labels as text, 40×40 pixels, 26 classes: run, predict, audit, report."""
-    train, test = letters(8, seed=0), letters(2, seed=1)
+    train, test = letters(6, seed=0), letters(2, seed=1)
     write_csv(tmp_path / "train.csv", train)
     write_csv(tmp_path / "test.csv", test, label=None)
     run = tmp_path / "run"

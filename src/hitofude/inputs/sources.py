@@ -12,7 +12,7 @@ FILE.npz                      arrays, see hitofude.inputs.npz
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from numpy.typing import ArrayLike
 
@@ -23,7 +23,7 @@ from hitofude.inputs.dataset import Dataset, Part, SubmissionTemplate, make_data
 from hitofude.inputs.idx import idx_parts, is_idx, read_idx_images
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import Expected, ImageShape, Shape, check_shape, image_shape_of
-from hitofude.inputs.npz import npz_roles, read_npz_part
+from hitofude.inputs.npz import Role, npz_roles, read_npz_part
 from hitofude.inputs.parquet import read_parquet
 from hitofude.inputs.picture import ENDINGS
 from hitofude.inputs.pictures import picture_folders, read_pictures
@@ -33,7 +33,6 @@ __all__ = ["Dataset", "Images", "Source", "SubmissionTemplate", "open_source", "
 
 Images = ArrayLike | Frame
 Source = str | Path | Dataset | Frame | tuple[Images, ArrayLike]
-Role = Literal["train", "test"]
 TABLES = (".csv", ".csv.gz", ".npz", ".parquet")
 FROM_ARRAYS = "arrays"
 
