@@ -62,18 +62,20 @@ def _candidates(boxes: Boxes, shape: tuple[int, ...]) -> NDArray[np.int64]:
     if usual < SMALLEST:
         return rows
     alien = cut & (np.maximum(height, width) > OTHER_SIZE * usual)
-    return rows[~alien[rows]]
+    kept: NDArray[np.int64] = rows[~alien[rows]]
+    return kept
 
 
 def _within(boxes: Boxes, row: int) -> NDArray[np.bool_]:
     """(N,) which boxes lie inside that of the row."""
-    inside = (boxes[:, :2] > boxes[row, :2]).all(axis=1) & (boxes[:, 2:] < boxes[row, 2:]).all(axis=1)
-    return inside
+    inside = np.concatenate([boxes[:, :2] > boxes[row, :2], boxes[:, 2:] < boxes[row, 2:]], axis=1)
+    return np.asarray(inside.all(axis=1))
 
 
 def _without_specks(boxes: Boxes, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     height, width = _sizes(boxes[rows])
-    return rows[np.maximum(height, width) >= max(SPECK * _usual_height(boxes[rows]), 2)]
+    kept: NDArray[np.int64] = rows[np.maximum(height, width) >= max(SPECK * _usual_height(boxes[rows]), 2)]
+    return kept
 
 
 def _usual_height(boxes: Boxes) -> float:

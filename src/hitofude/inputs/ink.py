@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import ndimage
 
 SMALL = 256
 """The ground is looked for in the picture reduced to this."""
-POLARITY_SIDE = 48
+POLARITY_SIDE = 40
 """Whether ink is darker or lighter is seen with the shorter side reduced to this."""
 THICKEST = 0.3
 """No stroke is thicker than this share of the picture's shorter side."""
@@ -56,7 +57,8 @@ def find_ink(pixels: NDArray[np.uint8]) -> Ink | None:
 def _contrast(pixels: NDArray[np.uint8]) -> Plane:
     """(H, W) how far each pixel is from its ground, where the light falls as it does on most of the ground."""
     planes, energies = [], []
-    for channel in np.moveaxis(pixels, 2, 0):
+    is_grey = bool((pixels == pixels[..., :1]).all())
+    for channel in np.moveaxis(pixels[..., :1] if is_grey else pixels, 2, 0):
         plane = channel.astype(np.float32) / 255
         ground, sign = _ground(plane)
         light = ground + DARKEST
@@ -78,15 +80,14 @@ def _ground(plane: Plane) -> tuple[Plane, int]:
     sign = _polarity(plane)
     filled = ndimage.grey_closing(padded, window) if sign < 0 else ndimage.grey_opening(padded, window)
     smooth = ndimage.gaussian_filter(filled[window:-window, window:-window], window / 12)
-    rows, columns = ((np.arange(length) + 0.5) / step - 0.5 for length in (height, width))
-    places = np.meshgrid(rows, columns, indexing="ij")
-    ground: Plane = ndimage.map_coordinates(smooth, places, order=1, mode="nearest", output=np.float32)
+    whole = Image.fromarray(smooth).resize((small.shape[1] * step, small.shape[0] * step), Image.Resampling.BILINEAR)
+    ground: Plane = np.asarray(whole)[:height, :width]
     return ground, sign
 
 
 def _polarity(plane: Plane) -> int:
     """−1 where ink is darker than its surroundings, 1 where it is lighter: the ground is the greater part of them."""
-    small = _reduced(plane, max(1, min(plane.shape) // POLARITY_SIDE))
+    small = _reduced(plane, -(-min(plane.shape) // POLARITY_SIDE))
     window = max(3, min(small.shape) // 2 | 1)
     difference = small - ndimage.median_filter(small, window, mode="nearest")
     return -1 if (difference.clip(max=0) ** 2).sum() >= (difference.clip(min=0) ** 2).sum() else 1

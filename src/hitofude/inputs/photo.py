@@ -28,10 +28,13 @@ class Photo:
     boxes: tuple[tuple[int, int, int, int], ...]  # top, left, bottom, right; the end is not part of it
     images: NDArray[np.uint8]  # (N, 1, H, W) what a network sees
 
+    @property
+    def ids(self) -> list[str]:
+        """Such as `photo.png#1`."""
+        return [f"{self.path}#{number}" for number in range(1, len(self.images) + 1)]
+
     def as_image_set(self) -> ImageSet:
-        """With ids such as `photo.png#1`."""
-        ids = np.array([f"{self.path.name}#{number}" for number in range(1, len(self.images) + 1)])
-        return ImageSet(self.images, None, ids, ())
+        return ImageSet(self.images, None, np.array(self.ids), ())
 
 
 def read_photo(path: Path, shape: tuple[int, int]) -> Photo:

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from hitofude.errors import InputError
 
-SUFFIXES = frozenset(
-    ".png .apng .jpg .jpeg .jpe .jfif .mpo .webp .gif .bmp .dib .tif .tiff .ppm .pgm .pbm .pnm .avif .jp2 "
-    ".heic .heif .svg .pdf .eps .psd".split()
-)
-"""The last line's are not read, but the message then speaks of pictures."""
+SUFFIXES = (
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff",
+    ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2", ".heic", ".heif", ".svg", ".pdf", ".eps", ".psd",
+)  # fmt: skip
+"""From .heic on they are not read, but the message then speaks of pictures."""
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000")
 """What cameras, scanners and drawing programs write. Others are left out: Pillow hands EPS to a program."""
 READ_PIXELS = 120_000_000
@@ -55,7 +55,7 @@ def _reading(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: there is no such file. Is the path right?") from None
     except Image.DecompressionBombError as error:
         raise InputError(f"{path}: {error} Save it with at most {READ_PIXELS:,} pixels.") from None
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise InputError(f"{path}: {_not_a_picture(path)}") from None
     except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them stumble over
         raise InputError(
