@@ -12,6 +12,8 @@ pictures of the first seed, with what the network saw.
 import argparse
 import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +23,21 @@ from PIL import Image
 import hitofude
 from benchmarks.written_digits import WrittenPicture, write_pictures
 from hitofude.errors import InputError
+from hitofude.inputs.photo import read_photo
 from hitofude.learning.metrics import Accuracy
-from hitofude.prediction import Prediction, predict_files, show_photos
+from hitofude.prediction import predict_files, show_photos
+from hitofude.result import load_result
 
 THRESHOLDS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
 DRAWN = ("strokes, 140 px, paper, shadow", "board", "screen", "paper, slope", "DejaVuSerif")
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """To some digits; where not as many were found in a picture as there are, all of its are wrong, and surely so."""
+
+    right: NDArray[np.bool_]  # (N,) whether the likeliest class is right
+    probability: NDArray[np.float32]  # (N,) of that class
 
 
 def main() -> None:
@@ -40,35 +52,38 @@ def main() -> None:
         answers = []
         for seed in arguments.seeds:
             pictures = write_pictures(arguments.digits, seed)
-            found = [read(run, picture, Path(folder, "photo.png")) for picture in pictures]
-            answers += [judge(picture, prediction) for picture, prediction in zip(pictures, found, strict=True)]
-            right = np.concatenate([right for right, _ in answers[-len(pictures) :]])
+            answers.append(read_and_judge(run, pictures, Path(folder, "photo.png")))
+            right = answers[-1].right
             print(f"seed {seed}: {len(pictures)} pictures, {Accuracy(int(right.sum()), len(right))}", flush=True)
         print_thresholds(answers)
         if arguments.draw:
             draw(arguments.draw, run, write_pictures(arguments.digits, arguments.seeds[0]), Path(folder))
 
 
-def read(run: Path, picture: WrittenPicture, path: Path) -> Prediction | None:
-    """None where nothing was found."""
+def read_and_judge(run: Path, pictures: Sequence[WrittenPicture], path: Path) -> Answers:
+    """Write each picture to the path, read it, and compare all answers with the truth."""
+    images = [_images(picture, path) for picture in pictures]
+    as_many = [len(found) == len(picture.digits) for found, picture in zip(images, pictures, strict=True)]
+    truth = "".join(picture.digits for picture in compress(pictures, as_many))
+    probabilities = hitofude.predict(run, np.concatenate(list(compress(images, as_many))), calibrated=True)
+    likeliest = np.asarray(load_result(run).classes)[probabilities.argmax(axis=1)]
+    missed = sum(len(picture.digits) for picture in pictures) - len(likeliest)
+    right = np.concatenate([likeliest == np.array(list(truth)), np.zeros(missed, dtype=np.bool_)])
+    return Answers(right, np.concatenate([probabilities.max(axis=1), np.ones(missed, dtype=np.float32)]))
+
+
+def _images(picture: WrittenPicture, path: Path) -> NDArray[np.uint8]:
+    """(N, 1, 28, 28) what is found in it."""
     picture.image.save(path)
     try:
-        return predict_files(run, [path])
+        return read_photo(path, (28, 28)).images
     except InputError:
-        return None
+        return np.zeros((0, 1, 28, 28), dtype=np.uint8)
 
 
-def judge(picture: WrittenPicture, found: Prediction | None) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-    """Of each digit whether its likeliest class is right, and the probability of that class."""
-    count = len(picture.digits)
-    if found is None or len(found.ids) != count:
-        return np.zeros(count, dtype=np.bool_), np.ones(count, dtype=np.float32)
-    likeliest = np.asarray(found.classes)[found.probabilities.argmax(axis=1)]
-    return likeliest == np.array(list(picture.digits)), found.probabilities.max(axis=1)
-
-
-def print_thresholds(answers: Sequence[tuple[NDArray[np.bool_], NDArray[np.float32]]]) -> None:
-    right, probability = (np.concatenate(part) for part in zip(*answers, strict=True))
+def print_thresholds(answers: Sequence[Answers]) -> None:
+    right = np.concatenate([part.right for part in answers])
+    probability = np.concatenate([part.probability for part in answers])
     print(f"{'threshold':>9} {'answered':>9} {'right of these':>15} {'wrong':>6}")
     for threshold in THRESHOLDS:
         of_these = right[probability >= threshold]

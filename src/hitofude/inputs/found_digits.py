@@ -12,14 +12,17 @@ PART = 0.4
 """What is lower than this share of the digits' height is only a part of one."""
 SPECK = 0.12
 """What is smaller than this share of it, in both directions, is not even that."""
-FLAG_GAP, BREAK_GAP = 0.25, 0.1
-"""How far a part may be from its digit, and how far two halves apart, as a share of the digits' height."""
+FLAG_GAP, BREAK_GAP, BREAK_OVERLAP = 0.25, 0.1, 0.3
+"""How far a part may be below or above its digit, how far two halves apart, and how far they may reach past each
+other, as shares of the digits' height."""
 OVER = 0.4
 """Parts of a digit stand over each other by at least this share of the narrower one's width."""
 OTHER_SIZE = 1.6
 """What is cut off by the picture's edge is a digit unless it is so many times larger than those that are not."""
 ENCLOSED = 0.3
 """A frame is what holds something of at least this share of its height."""
+MOST_PARTS = 3000
+"""So many of the highest are looked at; joining compares each with each."""
 SAME_LINE = 0.4
 """Neighbours in a line overlap by this share of the lower one's height."""
 
@@ -73,6 +76,7 @@ def _within(boxes: Boxes, row: int) -> NDArray[np.bool_]:
 
 
 def _without_specks(boxes: Boxes, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    rows = np.sort(rows[np.argsort(-_sizes(boxes[rows])[0], kind="stable")][:MOST_PARTS])
     height, width = _sizes(boxes[rows])
     kept: NDArray[np.int64] = rows[np.maximum(height, width) >= max(SPECK * _usual_height(boxes[rows]), 2)]
     return kept
@@ -100,7 +104,8 @@ def _joined(boxes: Boxes, usual: float) -> list[NDArray[np.int64]]:
     across = np.minimum(boxes[:, None, 3], boxes[None, :, 3]) - np.maximum(boxes[:, None, 1], boxes[None, :, 1])
     gap = np.maximum(boxes[:, None, 0], boxes[None, :, 0]) - np.minimum(boxes[:, None, 2], boxes[None, :, 2])
     over = across >= OVER * np.minimum(width[:, None], width[None, :])
-    halves = over & (gap <= BREAK_GAP * usual) & ~is_part[:, None] & ~is_part[None, :]
+    near = (gap <= BREAK_GAP * usual) & (gap >= -BREAK_OVERLAP * usual)
+    halves = over & near & ~is_part[:, None] & ~is_part[None, :]
     for first, second in zip(*np.nonzero(np.triu(halves, 1)), strict=True):
         parent[parent == parent[second]] = parent[first]
     for part in np.flatnonzero(is_part):

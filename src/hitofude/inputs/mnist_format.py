@@ -27,12 +27,11 @@ Plane = NDArray[np.float32]  # (H, W)
 
 def to_image(contrast: Plane, mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.uint8]:
     """contrast, mask: (h, w) of one digit, with nothing around it. (H, W) the image of that shape, ink 255 on 0."""
-    strokes = _strokes(contrast, mask)
-    inside = ndimage.distance_transform_edt(strokes)
-    width = 4 * float(inside[strokes].mean()) - 2
-    grown = np.pad(strokes, FINE // 4)
-    distance = ndimage.distance_transform_edt(grown) - ndimage.distance_transform_edt(~grown)
-    soft = np.clip(distance + max(STROKE * FINE - width, 0) / 2 + 0.5, 0, 1).astype(np.float32)
+    strokes = np.pad(_strokes(contrast, mask), FINE // 4)
+    distance = ndimage.distance_transform_edt(strokes) - ndimage.distance_transform_edt(~strokes)
+    width = 4 * float(distance[strokes].mean()) - 2  # across a stroke the distances from its edges rise and fall evenly
+    thicker = max(STROKE * FINE - width, 0) / (2 * (1 - STROKE))  # on either side; the digit grows by it too
+    soft = np.clip(distance + thicker + 0.5, 0, 1).astype(np.float32)
     return _placed(_boxed(_cropped(soft), shape), shape)
 
 

@@ -15,6 +15,8 @@ from hitofude.inputs.picture import read_picture
 
 MOST = 1000
 """Digits in a picture."""
+LONGEST = 100
+"""How many times longer than wide a picture may be; a thousand digits in lines need less."""
 BLACK = 16
 """What is darker than this is black, of 255."""
 
@@ -46,6 +48,11 @@ def read_photo(path: Path, shape: tuple[int, int]) -> Photo:
     pixels = read_picture(path)
     if _is_made_already(pixels, shape):
         return Photo(path, pixels, ((0, 0, *shape),), pixels[None, None, :, :, 0].copy())
+    if max(pixels.shape[:2]) > LONGEST * min(pixels.shape[:2]):
+        raise InputError(
+            f"{path}: {pixels.shape[1]:,} x {pixels.shape[0]:,} pixels is a strip more than {LONGEST} times as long as "
+            "wide. Name a part of it."
+        )
     ink = find_ink(pixels)
     digits = [] if ink is None else find_digits(ink.mask)
     if ink is None or not digits:
@@ -54,9 +61,7 @@ def read_photo(path: Path, shape: tuple[int, int]) -> Photo:
             "write with a darker pen."
         )
     if len(digits) > MOST:
-        raise InputError(
-            f"{path}: {len(digits):,} things in it look like digits; at most {MOST:,} are read. Name a part of it."
-        )
+        raise InputError(f"{path}: more than {MOST:,} things in it look like digits. Name a part of it.")
     images = [to_image(ink.contrast[_slices(digit.box)], digit.mask, shape) for digit in digits]
     return Photo(path, pixels, tuple(digit.box for digit in digits), np.stack(images)[:, None])
 
