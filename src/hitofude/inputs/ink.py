@@ -85,7 +85,7 @@ def _ground(plane: Plane) -> tuple[Plane, int]:
 
 
 def _unevenness(ground: Plane) -> float:
-    """How much it changes from pixel to pixel. The wrong ground has edges where ink is; light and shadow are in both."""
+    """How much it changes from pixel to pixel: the wrong ground has edges where ink is, shadows are in both."""
     return float((np.diff(ground, axis=0) ** 2).sum() + (np.diff(ground, axis=1) ** 2).sum())
 
 

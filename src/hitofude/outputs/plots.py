@@ -22,8 +22,8 @@ _SURE, _UNSURE = "#0b6e99", "#d9730d"
 PHOTOS_DRAWN, DIGITS_DRAWN = 30, 60
 """So many photos at most, and of each so many digits."""
 _PICTURE_WIDTH, _PICTURE_HIGHEST, _NAME_HEIGHT = 4.0, 2.4, 0.35
-_CELLS, _CELL_HEIGHT = 6, 1.2
-"""Inches, but for the cells in a row, which are an inch wide: a small image with a line above it."""
+_CELLS, _CELL_HEIGHT, _DOTS = 6, 1.2, 100
+"""Inches, but for the cells in a row, which are an inch of so many dots wide: a small image and a line above it."""
 
 
 def plot_loss(path: Path, logs: Sequence[EpochLog]) -> None:
@@ -127,29 +127,38 @@ def _draw_picture(axes: Axes, photo: DrawnPhoto) -> None:
     axes.set_axis_off()
     axes.set_anchor("NW")
     axes.set_title(photo.name, fontsize=8, loc="left", pad=2, parse_math=False)
-    for number, (top, left, bottom, right) in enumerate(photo.boxes, start=1):
-        colour = _SURE if photo.answers[number - 1][1] else _UNSURE
+    for number, (top, left, bottom, right) in enumerate(photo.boxes[:DIGITS_DRAWN]):
+        colour = _SURE if photo.answers[number][1] else _UNSURE
         axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, color=colour, linewidth=1.2))
         label = {"boxstyle": "square,pad=0.1", "facecolor": colour, "edgecolor": "none"}
-        axes.text(left, top, str(number), fontsize=7, color="white", va="bottom", bbox=label)
+        axes.text(left, top, str(number + 1), fontsize=7, color="white", va="bottom", bbox=label)
 
 
 def _draw_digits(axes: Axes, photo: DrawnPhoto, height: float) -> None:
     """In axes whose unit is an inch."""
+    cells = _mosaic(photo.images[:DIGITS_DRAWN, 0])
+    axes.imshow(cells, cmap="gray_r", vmin=0, vmax=255, extent=(0, _CELLS, len(cells) / _DOTS, 0))
     axes.set(xlim=(0, _CELLS), ylim=(height, 0))
     axes.set_axis_off()
     for number in range(_drawn(photo)):
-        left, top = number % _CELLS + 0.08, _CELL_HEIGHT * (number // _CELLS) + 0.22
         text, is_sure = photo.answers[number]
-        extent = (left, left + 0.84, top + 0.84, top)
-        image = photo.images[number, 0]
-        axes.imshow(image, cmap="gray_r", vmin=0, vmax=255, extent=extent, interpolation="nearest", aspect="auto")
-        axes.add_patch(Rectangle((left, top), 0.84, 0.84, fill=False, color="0.8", linewidth=0.8))
-        caption, colour = (text, "black") if is_sure else (f"{text} ?", _UNSURE)
-        text = f"{number + 1}: {caption}"
-        axes.text(left + 0.42, top - 0.04, text, fontsize=8, ha="center", color=colour, parse_math=False)
+        caption, colour = (f"{number + 1}: {text}", "black") if is_sure else (f"{number + 1}: {text} ?", _UNSURE)
+        middle, above = number % _CELLS + 0.5, _CELL_HEIGHT * (number // _CELLS) + 0.18
+        axes.text(middle, above, caption, fontsize=8, ha="center", color=colour, parse_math=False)
     if len(photo.images) > DIGITS_DRAWN:
         axes.set_title(f"the first {DIGITS_DRAWN} of {len(photo.images)}", fontsize=8, loc="left", pad=2)
+
+
+def _mosaic(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W) the images (N, h, w), each framed in its cell, which is higher than wide by the line of its caption."""
+    frame, row_height = 84, round(_CELL_HEIGHT * _DOTS)
+    cells = np.zeros((row_height * -(-len(images) // _CELLS), _DOTS * _CELLS), dtype=np.uint8)
+    places = np.arange(frame) * images.shape[1] // frame, np.arange(frame) * images.shape[2] // frame
+    for number, image in enumerate(images):
+        top, left = row_height * (number // _CELLS) + 22, _DOTS * (number % _CELLS) + 8
+        cells[top - 1 : top + frame + 1, left - 1 : left + frame + 1] = 50
+        cells[top : top + frame, left : left + frame] = image[np.ix_(*places)]
+    return cells
 
 
 def _curves(logs: Sequence[EpochLog], train: str, validation: str, title: str) -> tuple[Figure, Axes]:
