@@ -29,7 +29,8 @@ from hitofude.prediction import predict_files, show_photos
 from hitofude.result import load_result
 
 THRESHOLDS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
-DRAWN = ("strokes, 140 px, paper, shadow", "board", "screen", "paper, slope", "DejaVuSerif")
+DRAWN = (("strokes", "shadow"), ("strokes", "board"), ("screen",), ("strokes", "slope"), ("DejaVu", "paper"))
+"""Words that tell how each picture was made."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,16 +92,17 @@ def print_thresholds(answers: Sequence[Answers]) -> None:
 
 
 def draw(path: Path, run: Path, pictures: Iterable[WrittenPicture], folder: Path) -> None:
-    """Five pictures, one of each of DRAWN, as `hitofude predict --show` draws them, in few colours."""
+    """Five pictures, one of each of DRAWN, as `hitofude predict --show` draws them, in 256 colours."""
     left, files = list(pictures), []
-    for number, kind in enumerate(DRAWN, start=1):
-        chosen = next(picture for picture in left if kind in picture.kind and len(picture.digits) < 6)
+    for number, words in enumerate(DRAWN, start=1):
+        fitting = [picture for picture in left if all(word in picture.kind for word in words)]
+        chosen = max(fitting, key=lambda picture: len(picture.digits) if len(picture.digits) <= 6 else 0)
         left.remove(chosen)
         files.append(folder / f"{number}.png")
         chosen.image.save(files[-1])
     show_photos(path, predict_files(run, files))
     with Image.open(path) as drawn:
-        drawn.quantize(96).save(path, optimize=True)
+        drawn.quantize(256).save(path, optimize=True)
 
 
 if __name__ == "__main__":

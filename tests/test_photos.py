@@ -20,13 +20,13 @@ from hitofude.prediction import NOT_SURE, describe_answers, predict_files, show_
 from tests.conftest import write_csv
 
 SETTINGS = {
-    "rows": 1500, "schedule.epochs": 6, "schedule.minimum_steps": 0, "ensemble.split": "holdout", "views.shift": 0
+    "rows": 1000, "schedule.epochs": 6, "schedule.minimum_steps": 0, "ensemble.split": "holdout", "views.shift": 0
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One member, trained on 1,200 digits for some seconds."""
+    """One member, trained on 900 digits for some seconds."""
     folder = tmp_path_factory.mktemp("photos") / "run"
     run_pipeline(Dataset("digits", sample().train), run=folder, settings=SETTINGS, quiet=True)
     return folder
