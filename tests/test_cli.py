@@ -143,6 +143,21 @@ def test_an_import_that_cannot_be_ends_with_its_code_and_leaves_nothing(
     assert sorted(chainers.iterdir()) == before
 
 
+def test_predict_reads_a_photo_and_shows_what_it_saw(finished: Path, files: Path, call: Call, tmp_path: Path) -> None:
+    bars = np.tile(np.pad(np.zeros((40, 8), dtype=np.uint8), 12, constant_values=255), (1, 3))
+    Image.fromarray(bars).save(tmp_path / "photo.png")
+    code, out, _ = call("predict", finished, tmp_path / "photo.png", "--show", tmp_path / "seen.png", "--sure", "0")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == [f"{tmp_path / 'photo.png'}#{n}" for n in (1, 2, 3)]
+    assert (tmp_path / "seen.png").exists()
+    code, out, _ = call("predict", finished, files / "test.csv", tmp_path / "photo.png")
+    assert len(out.splitlines()) == 1 + 50 + 3
+    Image.fromarray(np.full_like(bars, 255)).save(tmp_path / "blank.png")
+    code, _, err = call("predict", finished, tmp_path / "blank.png")
+    assert code == 2
+    assert "nothing that could be a digit" in err
+
+
 def test_issues_that_were_found_can_be_dropped_or_relabelled(
     finished: Path, files: Path, call: Call, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""Predicting with a finished run."""
+"""Predicting with a finished run: images of files, and the digits in photos."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hitofude.errors import InputError, RecipeError
 from hitofude.inputs.arrays import part_of_arrays
-from hitofude.inputs.layout import Expected, Shape
+from hitofude.inputs.image_set import ImageSet
+from hitofude.inputs.layout import Expected, ImageShape, Shape
+from hitofude.inputs.photo import Photo, read_photo
+from hitofude.inputs.photo_file import is_picture
 from hitofude.inputs.sources import Images, read_images
 from hitofude.learning.calibration import with_temperature
 from hitofude.learning.engine import choose_engine
 from hitofude.learning.ensemble import load_members, mean_of_members
 from hitofude.learning.predicting import predict_probabilities
+from hitofude.outputs.plots import DrawnPhoto, plot_photos
 from hitofude.run_folder import RunFolder
+
+NOT_SURE = "not sure"
+SURE = 0.9
+"""The calibrated probability from which the digit in a photo has an answer; measured by benchmarks/photos.py."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +34,16 @@ class Prediction:
     ids: NDArray[np.str_]  # (N,)
     probabilities: NDArray[np.float32]  # (N, classes)
     classes: tuple[str, ...]
+    photos: tuple[Photo, ...] = ()
+    """The pictures among the files, in their order."""
+    is_sure: NDArray[np.bool_] | None = None
+    """(N,) False for a digit in a photo whose probability is too low for an answer; None without photos."""
+
+    @property
+    def labels(self) -> NDArray[np.str_]:
+        """(N,) the likeliest class, or `not sure`."""
+        likeliest = np.asarray(self.classes)[self.probabilities.argmax(axis=1)]
+        return likeliest if self.is_sure is None else np.where(self.is_sure, likeliest, NOT_SURE)
 
 
 def predict(run: str | Path, images: Images, *, device: str = "auto", calibrated: bool = False) -> NDArray[np.float32]:
@@ -57,12 +76,71 @@ def predict_files(
     shape: Shape | None = None,
     device: str = "auto",
     calibrated: bool = False,
+    sure: float = SURE,
 ) -> Prediction:
-    """Predict the images of some files, one after the other; see hitofude.inputs.sources.read_images."""
-    folder = RunFolder(Path(run))
-    data = folder.load_data()
-    image_shape, classes = data["image_shape"], data["classes"]
-    sets = [read_images(path, image_shape=image_shape, label=label, shape=shape) for path in inputs]
-    images = np.concatenate([found.images for found in sets])
-    probabilities = predict(run, images, device=device, calibrated=calibrated)
-    return Prediction(np.concatenate([found.ids for found in sets]), probabilities, tuple(classes))
+    """Predict the images of some files, one after the other; see hitofude.inputs.sources.read_images.
+
+    Pictures (see hitofude.inputs.photo) may be among them. Then all probabilities are calibrated, and a digit in a
+    picture whose likeliest class has less than `sure` is not answered. Raises RecipeError when sure is not in 0..1.
+    """
+    if not 0 <= sure <= 1:
+        raise RecipeError(f"--sure {sure:g}: expected a probability, from 0 (always answer) to 1.")
+    data = RunFolder(Path(run)).load_data()
+    read = [_read(path, data["image_shape"], label, shape) for path in inputs]
+    photos = tuple(found for found in read if isinstance(found, Photo))
+    sets = [found.as_image_set() if isinstance(found, Photo) else found for found in read]
+    probabilities = predict(
+        run, np.concatenate([found.images for found in sets]), device=device, calibrated=calibrated or bool(photos)
+    )
+    ids, classes = np.concatenate([found.ids for found in sets]), tuple(data["classes"])
+    if not photos:
+        return Prediction(ids, probabilities, classes)
+    always = np.concatenate([np.full(len(found.images), not isinstance(found, Photo)) for found in read])
+    return Prediction(ids, probabilities, classes, photos, always | (probabilities.max(axis=1) >= sure))
+
+
+def describe_answers(prediction: Prediction) -> str:
+    """A line an image: its id, the answer and its probability, or `not sure` and the two likeliest classes."""
+    width = max(map(len, prediction.ids))
+    labels = max(map(len, prediction.labels))
+    lines = []
+    for id, label, row in zip(prediction.ids, prediction.labels, prediction.probabilities, strict=True):
+        first, second = np.argsort(-row, kind="stable")[:2]
+        words = f"{row[first]:.3f}"
+        if label == NOT_SURE:
+            words = f"{prediction.classes[first]} {row[first]:.3f} or {prediction.classes[second]} {row[second]:.3f}"
+        lines.append(f"{id:<{width}}  {label:<{labels}}  {words}")
+    return "\n".join(lines)
+
+
+def show_photos(path: Path, prediction: Prediction) -> None:
+    """Draw each photo with what was found in it, and beside it what the network saw and answered.
+
+    Raises InputError when there was no photo among the files.
+    """
+    if not prediction.photos:
+        raise InputError("--show draws what is seen in pictures, and no picture was named.")
+    answers = dict(zip(prediction.ids.tolist(), _captions(prediction), strict=True))
+    drawn = [
+        DrawnPhoto(photo.path.name, photo.picture, photo.boxes, photo.images, [answers[id] for id in photo.ids])
+        for photo in prediction.photos
+    ]
+    plot_photos(path, drawn)
+
+
+def _read(path: Path, image_shape: ImageShape, label: str | None, shape: Shape | None) -> ImageSet | Photo:
+    if path.is_dir() or not is_picture(path):
+        return read_images(path, image_shape=image_shape, label=label, shape=shape)
+    channels, height, width = image_shape
+    if channels != 1:
+        raise InputError(f"{path}: pictures become grey images, and this run takes images of {channels} channels.")
+    return read_photo(path, (height, width))
+
+
+def _captions(prediction: Prediction) -> list[tuple[str, bool]]:
+    """Of each image the likeliest class with its probability, and whether that is the answer."""
+    likeliest = prediction.probabilities.argmax(axis=1)
+    return [
+        (f"{prediction.classes[best]}  {row[best]:.2f}", str(label) != NOT_SURE)
+        for best, row, label in zip(likeliest, prediction.probabilities, prediction.labels, strict=True)
+    ]

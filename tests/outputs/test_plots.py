@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from hitofude.learning.checkpoint import EpochLog
-from hitofude.outputs.plots import plot_accuracy, plot_augmentation, plot_images, plot_loss
+from hitofude.outputs.plots import DrawnPhoto, plot_accuracy, plot_augmentation, plot_images, plot_loss, plot_photos
 
 LOGS = [
     EpochLog(member, epoch, 1 / epoch, 1 - 0.2 / epoch, 0.8 / epoch, 1 - 0.1 / epoch, 1e-3, 1.0, 100.0)
@@ -73,3 +73,22 @@ def test_augmentation_shows_each_original_and_its_versions(tmp_path: Path) -> No
     pixels = drawn(tmp_path / "a.png")
     left, right = pixels[:, : pixels.shape[1] // 4], pixels[:, pixels.shape[1] // 3 :]
     assert (left.sum(axis=2) == 0).mean() > 5 * (right.sum(axis=2) == 0).mean()
+
+
+def test_a_photo_is_drawn_with_its_boxes_and_what_was_seen(tmp_path: Path) -> None:
+    picture = np.full((100, 200, 3), (0, 200, 0), dtype=np.uint8)
+    boxes, images = [(20, 20, 80, 60), (20, 120, 80, 160)], np.full((2, 1, 28, 28), 255, dtype=np.uint8)
+    photo = DrawnPhoto("a.png", picture, boxes, images, [("3  0.99", True), ("8  0.51", False)])
+    plot_photos(tmp_path / "seen.png", [photo])
+    left, right = np.split(drawn(tmp_path / "seen.png"), [500], axis=1)
+    assert ((left == (0, 200, 0)).all(axis=2)).mean() > 0.4, "the picture"
+    assert (left[..., 2] - left[..., 0] > 100).sum() > 100, "the box of a digit that is answered, blue"
+    assert (left[..., 0] - left[..., 2] > 100).sum() > 100, "of one that is not, orange"
+    assert (right.sum(axis=2) == 0).sum() == pytest.approx(2 * (0.84 * 120) ** 2, rel=0.1), "the small images"
+
+
+def test_a_photo_full_of_digits_is_drawn_in_part(tmp_path: Path) -> None:
+    boxes, images = [(0, 0, 9, 9)] * 500, np.zeros((500, 1, 28, 28), dtype=np.uint8)
+    photo = DrawnPhoto("a.png", np.zeros((50, 50, 3), dtype=np.uint8), boxes, images, [("3", True)] * 500)
+    plot_photos(tmp_path / "seen.png", [photo])
+    assert drawn(tmp_path / "seen.png").shape[0] < 2000

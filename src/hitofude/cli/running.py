@@ -114,10 +114,13 @@ def predict(
     shape: str | None = None,
     device: str = "auto",
     calibrated: Annotated[bool, Parameter(negative=())] = False,
+    show: Path | None = None,
+    sure: float = 0.9,
 ) -> None:
-    """Predict images by a finished run.
+    """Predict images by a finished run: those of files, and the digits in photos, scans and drawings.
 
-    Writes the id, the label and a probability a class of each image.
+    Writes the id, the label and a probability a class of each image. The digits in a picture are photo.png#1,
+    photo.png#2 and so on, in reading order; each has an answer with its probability, or "not sure".
 
     For example:
       hitofude predict runs/sample-fast test.csv
@@ -125,15 +128,19 @@ def predict(
       hitofude predict runs/sample-fast digit-recognizer.zip --out predictions.npz
       hitofude predict runs/sample-fast test.csv --calibrated
       hitofude predict runs/leaves-fast new-leaves --shape 32x32 --out predictions.parquet
+      hitofude predict runs/sample-fast photo.jpg
+      hitofude predict runs/sample-fast photo.jpg scan.png --show seen.png --out answers.csv
 
     Parameters
     ----------
     run
         The folder of a finished run.
     inputs
-        CSV (also .gz), NPZ, Parquet or IDX files, folders of pictures; of a zip or another folder, its test images.
+        CSV (also .gz), NPZ, Parquet or IDX files, folders of pictures; of a zip or another folder, its test images;
+        photos, scans and drawings (PNG, JPEG and more) of any size, dark on light or light on dark.
     out
-        A .csv or .parquet, or an .npz with ids, labels, probabilities and classes. Left out: CSV to the terminal.
+        A .csv or .parquet, or an .npz with ids, labels, probabilities and classes. Left out: CSV to the terminal, or
+        where all inputs are photos, their answers.
     label
         The name of a label column to leave aside, where it is not `label`.
     shape
@@ -141,16 +148,27 @@ def predict(
     device
         auto, cpu, cuda or mps.
     calibrated
-        Probabilities that mean what they say: at the temperature fitted on the run's out-of-fold rows.
+        Probabilities that mean what they say: at the temperature fitted on the run's out-of-fold rows. With a picture
+        among the inputs they always are.
+    show
+        A PNG to draw: each picture with what was found in it, beside it what the network sees, and its answers.
+    sure
+        A digit in a picture is answered from this probability up, and else "not sure".
     """
     from hitofude.outputs.predictions import check_ending, write_csv, write_predictions
-    from hitofude.prediction import predict_files
+    from hitofude.prediction import describe_answers, predict_files, show_photos
 
     if out is not None:
         check_ending(out)
-    prediction = predict_files(run, inputs, label=label, shape=parse_shape(shape), device=device, calibrated=calibrated)
-    if out is None:
-        write_csv(sys.stdout, prediction.ids, prediction.probabilities, prediction.classes)
-        return
-    write_predictions(out, prediction.ids, prediction.probabilities, prediction.classes)
-    print(f"{len(prediction.ids):,} predictions written to {out}")
+    found = predict_files(
+        run, inputs, label=label, shape=parse_shape(shape), device=device, calibrated=calibrated, sure=sure
+    )
+    if show is not None:
+        show_photos(show, found)
+    if out is not None:
+        write_predictions(out, found.ids, found.probabilities, found.classes, found.labels)
+        print(f"{len(found.ids):,} predictions written to {out}")
+    elif len(found.photos) == len(inputs):
+        print(describe_answers(found))
+    else:
+        write_csv(sys.stdout, found.ids, found.probabilities, found.classes, found.labels)

@@ -2,12 +2,14 @@
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
@@ -16,6 +18,12 @@ from hitofude.storage import writing
 
 DOTS_PER_INCH = 120
 _VALIDATION, _TRAINING = "#0b6e99", "#d9730d"
+_SURE, _UNSURE = "#0b6e99", "#d9730d"
+PHOTOS_DRAWN, DIGITS_DRAWN = 30, 60
+"""So many photos at most, and of each so many digits."""
+_PICTURE_WIDTH, _PICTURE_HIGHEST, _NAME_HEIGHT = 4.0, 2.4, 0.35
+_CELLS, _CELL_HEIGHT, _DOTS = 6, 1.2, 100
+"""Inches, but for the cells in a row, which are an inch of so many dots wide: a small image and a line above it."""
 
 
 def plot_loss(path: Path, logs: Sequence[EpochLog]) -> None:
@@ -75,6 +83,82 @@ def plot_augmentation(path: Path, originals: NDArray[np.uint8], transformed: NDA
     panels[0, 0].set_title("original", fontsize=9)
     panels[0, 1].set_title("transformed →", fontsize=9, loc="left")
     _save(figure, path)
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnPhoto:
+    """A photo, where its digits are, what the network saw of each, and what it answered."""
+
+    name: str
+    picture: NDArray[np.uint8]  # (H, W, 3)
+    boxes: Sequence[tuple[int, int, int, int]]  # top, left, bottom, right
+    images: NDArray[np.uint8]  # (N, 1, h, w)
+    answers: Sequence[tuple[str, bool]]
+    """Of each digit a text, and whether the network is sure."""
+
+
+def plot_photos(path: Path, photos: Sequence[DrawnPhoto]) -> None:
+    """Each photo with its digits numbered, and beside it the small images with the answers, ink dark on white."""
+    shown = photos[:PHOTOS_DRAWN]
+    heights = [max(_picture_height(photo), _CELL_HEIGHT * -(-_drawn(photo) // _CELLS)) for photo in shown]
+    whole = sum(heights) + _NAME_HEIGHT * len(shown)
+    figure = Figure(figsize=(_PICTURE_WIDTH + _CELLS + 0.5, whole))
+    width, top = figure.get_figwidth(), 0.0
+    for photo, height in zip(shown, heights, strict=True):
+        top += _NAME_HEIGHT + height
+        bottom, tall = 1 - top / whole, height / whole
+        _draw_picture(figure.add_axes((0.1 / width, bottom, _PICTURE_WIDTH / width, tall)), photo)
+        _draw_digits(figure.add_axes(((_PICTURE_WIDTH + 0.3) / width, bottom, _CELLS / width, tall)), photo, height)
+    _save(figure, path)
+
+
+def _picture_height(photo: DrawnPhoto) -> float:
+    return float(min(_PICTURE_WIDTH * photo.picture.shape[0] / photo.picture.shape[1], _PICTURE_HIGHEST))
+
+
+def _drawn(photo: DrawnPhoto) -> int:
+    return min(len(photo.images), DIGITS_DRAWN)
+
+
+def _draw_picture(axes: Axes, photo: DrawnPhoto) -> None:
+    height, width = photo.picture.shape[:2]
+    step = max(1, max(height, width) // 800)
+    axes.imshow(photo.picture[::step, ::step], extent=(0, width, height, 0))
+    axes.set_axis_off()
+    axes.set_anchor("NW")
+    axes.set_title(photo.name, fontsize=8, loc="left", pad=2, parse_math=False)
+    for number, (top, left, bottom, right) in enumerate(photo.boxes[:DIGITS_DRAWN]):
+        colour = _SURE if photo.answers[number][1] else _UNSURE
+        axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, color=colour, linewidth=1.2))
+        label = {"boxstyle": "square,pad=0.1", "facecolor": colour, "edgecolor": "none"}
+        axes.text(left, top, str(number + 1), fontsize=7, color="white", va="bottom", bbox=label)
+
+
+def _draw_digits(axes: Axes, photo: DrawnPhoto, height: float) -> None:
+    """In axes whose unit is an inch."""
+    cells = _mosaic(photo.images[:DIGITS_DRAWN, 0])
+    axes.imshow(cells, cmap="gray_r", vmin=0, vmax=255, extent=(0, _CELLS, len(cells) / _DOTS, 0))
+    axes.set(xlim=(0, _CELLS), ylim=(height, 0))
+    axes.set_axis_off()
+    for number in range(_drawn(photo)):
+        text, is_sure = photo.answers[number]
+        caption, colour = (f"{number + 1}: {text}", "black") if is_sure else (f"{number + 1}: {text} ?", _UNSURE)
+        middle, above = number % _CELLS + 0.5, _CELL_HEIGHT * (number // _CELLS) + 0.18
+        axes.text(middle, above, caption, fontsize=8, ha="center", color=colour, parse_math=False)
+    if len(photo.images) > DIGITS_DRAWN:
+        axes.set_title(f"the first {DIGITS_DRAWN} of {len(photo.images)}", fontsize=8, loc="left", pad=2)
+
+
+def _mosaic(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W) the images (N, h, w), each framed in its cell, which is higher than wide by the line of its caption."""
+    frame, row_height = 84, round(_CELL_HEIGHT * _DOTS)
+    cells = np.zeros((row_height * -(-len(images) // _CELLS), _DOTS * _CELLS), dtype=np.uint8)
+    places = np.arange(frame) * images.shape[1] // frame, np.arange(frame) * images.shape[2] // frame
+    for number, image in enumerate(images):
+        top, left = row_height * (number // _CELLS) + 22, _DOTS * (number % _CELLS) + 8
+        cells[top - 1 : top + frame + 1, left - 1 : left + frame + 1] = 50
+        cells[top : top + frame, left : left + frame] = image[np.ix_(*places)]
+    return cells
 
 
 def _curves(logs: Sequence[EpochLog], train: str, validation: str, title: str) -> tuple[Figure, Axes]:

@@ -25,17 +25,22 @@ def check_ending(path: Path) -> None:
 
 
 def write_predictions(
-    path: Path, ids: NDArray[np.str_], probabilities: NDArray[np.float32], classes: Sequence[str]
+    path: Path,
+    ids: NDArray[np.str_],
+    probabilities: NDArray[np.float32],
+    classes: Sequence[str],
+    labels: NDArray[np.str_] | None = None,
 ) -> None:
     """Write a .csv or .parquet (id, label, a probability a class) or an .npz (ids, labels, probabilities, classes).
 
-    ids: (N,); probabilities: (N, classes). Raises InputError for any other ending.
+    ids: (N,); probabilities: (N, classes); labels: (N,) where they are not the likeliest classes. Raises InputError
+    for any other ending.
     """
     check_ending(path)
-    labels = np.asarray(classes)[probabilities.argmax(axis=1)]
+    labels = _likeliest(probabilities, classes) if labels is None else labels
     if path.suffix == ".csv":
         text = io.StringIO()
-        write_csv(text, ids, probabilities, classes)
+        write_csv(text, ids, probabilities, classes, labels)
         write_text(path, text.getvalue())
     elif path.suffix == ".npz":
         write_npz(path, ids=ids, labels=labels, probabilities=probabilities, classes=np.asarray(classes))
@@ -44,13 +49,23 @@ def write_predictions(
 
 
 def write_csv(
-    stream: TextIO, ids: NDArray[np.str_], probabilities: NDArray[np.float32], classes: Sequence[str]
+    stream: TextIO,
+    ids: NDArray[np.str_],
+    probabilities: NDArray[np.float32],
+    classes: Sequence[str],
+    labels: NDArray[np.str_] | None = None,
 ) -> None:
     """The same as text: a header, then a row an image."""
+    labels = _likeliest(probabilities, classes) if labels is None else labels
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["id", "label", *(f"probability_{name}" for name in classes)])
-    for id, row in zip(ids, probabilities, strict=True):
-        writer.writerow([id, classes[int(row.argmax())], *(f"{value:.6f}" for value in row)])
+    for id, label, row in zip(ids, labels, probabilities, strict=True):
+        writer.writerow([id, label, *(f"{value:.6f}" for value in row)])
+
+
+def _likeliest(probabilities: NDArray[np.float32], classes: Sequence[str]) -> NDArray[np.str_]:
+    labels: NDArray[np.str_] = np.asarray(classes)[probabilities.argmax(axis=1)]
+    return labels
 
 
 def _write_parquet(
