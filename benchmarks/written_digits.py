@@ -199,9 +199,9 @@ def _on_screen(mask: Mask, generator: np.random.Generator) -> Image.Image:
     ink, ground = (dark, light) if generator.random() < 0.6 else (light, dark)
     if generator.random() < 0.4:
         pixels = np.concatenate([np.broadcast_to(ink, (*mask.shape, 3)), 255 * mask[..., None]], axis=2)
-        return Image.fromarray(pixels.round().astype(np.uint8), "RGBA")
+        return Image.fromarray(pixels.round().astype(np.uint8))
     pixels = ground + (ink - ground) * mask[..., None]
-    return Image.fromarray(pixels.round().astype(np.uint8), "RGB")
+    return Image.fromarray(pixels.round().astype(np.uint8))
 
 
 def _photographed(mask: Mask, surface: str, light: str, generator: np.random.Generator) -> Image.Image:
@@ -217,7 +217,7 @@ def _photographed(mask: Mask, surface: str, light: str, generator: np.random.Gen
     pixels = pixels * _light((height, width), light, generator)[..., None]
     pixels = ndimage.gaussian_filter(pixels, (*[generator.uniform(0.3, 1.0)] * 2, 0))
     pixels = pixels + generator.normal(0, generator.uniform(1, 7), pixels.shape)
-    image = Image.fromarray(np.clip(pixels, 0, 255).round().astype(np.uint8), "RGB")
+    image = Image.fromarray(np.clip(pixels, 0, 255).round().astype(np.uint8))
     stream = io.BytesIO()
     image.save(stream, format="JPEG", quality=int(generator.integers(55, 95)))
     with Image.open(stream) as saved:

@@ -155,7 +155,7 @@ def test_predict_reads_a_photo_and_shows_what_it_saw(finished: Path, files: Path
     Image.fromarray(np.full_like(bars, 255)).save(tmp_path / "blank.png")
     code, _, err = call("predict", finished, tmp_path / "blank.png")
     assert code == 2
-    assert "nothing that could be a digit" in err
+    assert "nothing written was found" in err
 
 
 def test_issues_that_were_found_can_be_dropped_or_relabelled(

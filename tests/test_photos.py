@@ -3,6 +3,7 @@
 benchmarks/photos.py measures the same on many more digits, with the default run, which is better than this one.
 """
 
+import inspect
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ from benchmarks.photos import read_and_judge
 from benchmarks.written_digits import write_pictures
 from PIL import Image
 
+from hitofude.cli.running import predict
 from hitofude.errors import InputError, RecipeError
 from hitofude.inputs.sources import Dataset, sample
 from hitofude.outputs.predictions import write_predictions
 from hitofude.pipeline import run as run_pipeline
-from hitofude.prediction import NOT_SURE, describe_answers, predict_files, show_photos
+from hitofude.prediction import NOT_SURE, SURE, describe_answers, predict_files, show_photos
 from tests.conftest import write_csv
 
 SETTINGS = {
@@ -69,6 +71,10 @@ def test_below_the_threshold_there_is_no_answer(trained: Path, photo: Path) -> N
     assert NOT_SURE in sometimes.labels
     with pytest.raises(RecipeError, match=r"--sure 90: expected a probability"):
         predict_files(trained, [photo], sure=90)
+
+
+def test_the_commands_threshold_is_the_functions() -> None:
+    assert inspect.signature(predict).parameters["sure"].default == SURE
 
 
 def test_the_answers_are_said_in_words(trained: Path, photo: Path, tmp_path: Path) -> None:

@@ -117,10 +117,10 @@ def predict(
     show: Path | None = None,
     sure: float = 0.9,
 ) -> None:
-    """Predict images by a finished run: those of files, and the digits in photos, scans and drawings.
+    """Predict images by a finished run: those of files, and what is written in photos.
 
-    Writes the id, the label and a probability a class of each image. The digits in a picture are photo.png#1,
-    photo.png#2 and so on, in reading order; each has an answer with its probability, or "not sure".
+    Writes the id, the label and a probability a class of each image. What is written in a photo, a scan or a drawing
+    is photo.png#1, photo.png#2 and so on, in reading order; each has an answer with its probability, or "not sure".
 
     For example:
       hitofude predict runs/sample-fast test.csv
@@ -153,7 +153,7 @@ def predict(
     show
         A PNG to draw: each picture with what was found in it, beside it what the network sees, and its answers.
     sure
-        A digit in a picture is answered from this probability up, and else "not sure".
+        What is in a picture is answered from this probability up, and else "not sure".
     """
     from hitofude.outputs.predictions import check_ending, write_csv, write_predictions
     from hitofude.prediction import describe_answers, predict_files, show_photos

@@ -57,11 +57,11 @@ def read_photo(path: Path, shape: tuple[int, int]) -> Photo:
     digits = [] if ink is None else find_digits(ink.mask)
     if ink is None or not digits:
         raise InputError(
-            f"{path}: nothing that could be a digit was found in it. Take the picture from nearer, in more light, or "
-            "write with a darker pen."
+            f"{path}: nothing written was found in it. Take the picture from nearer, in more light, or write with a "
+            "darker pen."
         )
     if len(digits) > MOST:
-        raise InputError(f"{path}: more than {MOST:,} things in it look like digits. Name a part of it.")
+        raise InputError(f"{path}: more than {MOST:,} things in it look like writing. Name a part of it.")
     images = [to_image(ink.contrast[_slices(digit.box)], digit.mask, shape) for digit in digits]
     return Photo(path, pixels, tuple(digit.box for digit in digits), np.stack(images)[:, None])
 

@@ -97,7 +97,7 @@ def _in_bytes(picture: Image.Image) -> Image.Image:
     values = np.nan_to_num(np.asarray(picture, dtype=np.float32))
     low, high = float(values.min()), float(values.max())
     scaled = (values - low) * (255 / max(high - low, 1e-6))
-    return Image.fromarray(scaled.astype(np.uint8), "L")
+    return Image.fromarray(scaled.astype(np.uint8))
 
 
 def _on_its_ground(picture: Image.Image) -> NDArray[np.uint8]:
