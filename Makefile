@@ -36,6 +36,8 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/crash.py
 	$(BIN)/python benchmarks/label_noise.py
 	$(BIN)/python benchmarks/hostile.py
+	$(BIN)/python benchmarks/estimator.py
+	$(BIN)/python benchmarks/photos.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 import hitofude
 from hitofude.comparison import compare, list_runs
 from hitofude.errors import InputError, RecipeError, RunFolderError, UserError, WeightsError
 from hitofude.importing import describe_import, import_chainer
 from hitofude.inputs.sources import Dataset
+from hitofude.prediction import predict_files
 from hitofude.recipe import Recipe
 from hitofude.result import load_result
 from hitofude.run_folder import RunFolder
@@ -102,6 +104,16 @@ def test_networks_of_other_classes_are_no_ensemble(models: list[Path], tmp_path:
         import_chainer([*models, tmp_path / "five.npz"], tmp_path / "run")
     with pytest.raises(InputError, match="Nothing to import"):
         import_chainer([], tmp_path / "run")
+
+
+def test_a_photo_is_read_by_imported_networks_too(tmp_path: Path) -> None:
+    """By their own probabilities, for there is nothing to calibrate them by."""
+    np.savez(tmp_path / "model.npz", **chainer_arrays())
+    import_chainer([tmp_path / "model.npz"], tmp_path / "run")
+    bar = np.pad(np.zeros((40, 8), dtype=np.uint8), 12, constant_values=255)
+    Image.fromarray(bar).save(tmp_path / "photo.png")
+    found = predict_files(tmp_path / "run", [tmp_path / "photo.png"], sure=0)
+    assert found.labels.tolist() == [str(found.probabilities.argmax())]
 
 
 def test_a_folder_that_holds_something_is_not_touched(models: list[Path], imported: Path) -> None:

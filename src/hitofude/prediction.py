@@ -82,18 +82,20 @@ def predict_files(
 ) -> Prediction:
     """Predict the images of some files, one after the other; see hitofude.inputs.sources.read_images.
 
-    Pictures (see hitofude.inputs.photo) may be among them. Then all probabilities are calibrated, and a digit in a
-    picture whose likeliest class has less than `sure` is not answered. Raises RecipeError when sure is not in 0..1.
+    Pictures (see hitofude.inputs.photo) may be among them. Then all probabilities are calibrated, where the run can,
+    which imported networks cannot; and a digit in a picture whose likeliest class has less than `sure` is not
+    answered. Raises RecipeError when sure is not in 0..1.
     """
     if not 0 <= sure <= 1:
         raise RecipeError(f"--sure {sure:g}: expected a probability, from 0 (always answer) to 1.")
-    data = RunFolder(Path(run)).load_data()
+    folder = RunFolder(Path(run))
+    data = folder.load_data()
     read = [_read(path, data["image_shape"], label, shape) for path in inputs]
     photos = tuple(found for found in read if isinstance(found, Photo))
     sets = [found.as_image_set() if isinstance(found, Photo) else found for found in read]
-    probabilities = predict(
-        run, np.concatenate([found.images for found in sets]), device=device, calibrated=calibrated or bool(photos)
-    )
+    images = np.concatenate([found.images for found in sets])
+    calibrated = calibrated or (bool(photos) and not folder.is_imported)
+    probabilities = predict(run, images, device=device, calibrated=calibrated)
     ids, classes = np.concatenate([found.ids for found in sets]), tuple(data["classes"])
     if not photos:
         return Prediction(ids, probabilities, classes)

@@ -92,6 +92,8 @@ def test_a_quoted_label_may_hold_the_separator() -> None:
         ("label,pixel0\n1,nan\n", r"line 2, column 'pixel0': found 'nan'"),
         ("label,pixel0\n1,inf\n", r"line 2, column 'pixel0': found 'inf'"),
         ('label,pixel0\n1,2\n3,"4\n5,6\n', r"line 3: a quote is not closed"),
+        ('label,pixel0\n1,"2\n', r"line 2: a quote is not closed"),
+        ('label,pixel0\n1,"256"\n', r"line 2, column 'pixel0': found '256'"),
         ("label,pixel0\n1,2\r3,4\n", r"line 2: a carriage return \(CR\) stands within the line"),
         (f'label,pixel0\n"{"x" * 200_000}",2\n', r"line 2: this is no line of CSV \(field larger than field limit"),
         ("label,pixel0\n1,٣\n", r"line 2, column 'pixel0'"),
@@ -179,6 +181,31 @@ def test_any_table_reads_as_pandas_reads_it(values: list[list[int]], block_bytes
     assert table.pixels.tolist() == frame.iloc[:, 1:].to_numpy().tolist()
     assert table.labels is not None
     assert table.labels.tolist() == frame["label"].astype(str).tolist()
+
+
+@pytest.mark.parametrize("block_bytes", [1, 5, 9, 17, 1000])
+def test_a_blank_line_is_told_wherever_a_block_ends(block_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_table, "BLOCK_BYTES", block_bytes)
+    with pytest.raises(InputError, match=r"^mine\.csv, line 4: the line is blank, and rows follow"):
+        read("label,pixel0\n1,2\n3,4\n\n\n5,6\n\n7,8\n")
+    assert read("label,pixel0\n1,2\n3,4\n\n\n").pixels.tolist() == [[2], [4]]
+
+
+def test_a_quoted_file_keeps_the_ids_of_all_rows_of_a_block() -> None:
+    table = read('id,pixel0\n"a",1\n"b",2\n')
+    assert table.ids is not None
+    assert table.ids.tolist() == ["a", "b"]
+
+
+def test_a_quoted_pixel_may_be_white() -> None:
+    assert read('label,pixel0\n1,"255"\n').pixels.tolist() == [[255]]
+
+
+@pytest.mark.parametrize("block_bytes", [40, 1000])
+def test_rows_before_a_byte_that_is_no_text_are_judged_first(block_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_table, "BLOCK_BYTES", block_bytes)
+    with pytest.raises(InputError, match=r"^mine\.csv, line 3, column 'pixel0': found 'x'"):
+        read("label,pixel0\n1,2\n3,x\n4,5\n6,\0\n7,8\n")
 
 
 def columns_of(*names: str) -> Columns:
