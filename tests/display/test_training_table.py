@@ -18,8 +18,12 @@ def half_done() -> TrainingTable:
     return table
 
 
+def parse(html: str) -> ElementTree.Element:
+    return ElementTree.fromstring(html)  # noqa: S314, it is our own
+
+
 def test_the_html_has_a_row_a_member_also_before_it_is_trained() -> None:
-    header, *rows = ElementTree.fromstring(half_done().html()).iter("tr")
+    header, *rows = parse(half_done().html()).iter("tr")
     assert tuple(cell.text for cell in header) == COLUMNS
     assert [["".join(cell.itertext()) for cell in row] for row in rows] == [
         ["1/2", "2/5", "40%", "0.5123", "0.8123", "0.4123", "0.9012", "0.00123", "12,346"],
@@ -28,7 +32,7 @@ def test_the_html_has_a_row_a_member_also_before_it_is_trained() -> None:
 
 
 def test_each_bar_has_a_name_and_a_share() -> None:
-    bars = ElementTree.fromstring(half_done().html()).iter("progress")
+    bars = parse(half_done().html()).iter("progress")
     assert [(bar.get("aria-label"), bar.get("value"), bar.text) for bar in bars] == [
         ("all members", "0.500", "50%"),
         ("member 1", "0.400", "40%"),
