@@ -1,7 +1,10 @@
 """A finished run, read from its folder."""
 
+import os
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +56,24 @@ class RunResult:
 
     def describe(self) -> str:
         """The outcome in a few lines: how good it is, how that is known, where everything lies."""
+        facts = self._facts()
+        width = max(len(name) for name, _ in facts)
+        return "\n".join(f"{name:<{width}}  {value}" for name, value in facts)
+
+    def _repr_html_(self) -> str:
+        """The same lines as a notebook shows them, the files as links."""
+        rows = "".join(
+            f'<tr><th scope="row" style="text-align: left; white-space: nowrap">{name}</th>'
+            f'<td style="text-align: left">{_link(value) if isinstance(value, Path) else escape(value)}</td></tr>'
+            for name, value in self._facts()
+        )
+        return f"<table><tbody>{rows}</tbody></table>"
+
+    def _facts(self) -> list[tuple[str, str | Path]]:
         summary = self.summary
-        facts = [(f"single {name}", str(accuracy)) for name, accuracy in summary.single.items()]
+        facts: list[tuple[str, str | Path]] = [
+            (f"single {name}", str(accuracy)) for name, accuracy in summary.single.items()
+        ]
         facts.append(("out-of-fold accuracy", f"{summary.out_of_fold}, each row by members that never saw it"))
         if summary.estimate is not None:
             facts.append(("expected test score", f"{summary.estimate}: {_explain(summary.estimate)}"))
@@ -65,12 +84,11 @@ class RunResult:
         minutes, seconds = divmod(round(summary.training_seconds), 60)
         facts.append(("training time", f"{minutes} min {seconds} s, all members together"))
         if self.submission is not None:
-            facts.append(("submission", str(self.submission)))
+            facts.append(("submission", self.submission))
         facts.append(("audit", self._describe_audit()))
-        facts.append(("report", str(self.folder.page)))
-        facts.append(("everything", str(self.folder.path)))
-        width = max(len(name) for name, _ in facts)
-        return "\n".join(f"{name:<{width}}  {value}" for name, value in facts)
+        facts.append(("report", self.folder.page))
+        facts.append(("everything", self.folder.path))
+        return facts
 
     def _describe_audit(self) -> str:
         audit = self.summary.audit
@@ -89,6 +107,15 @@ def _explain(estimate: Estimate) -> str:
         f"{estimate.gain:+.4f}, what all members together gain where they disagree on the images to predict; "
         f"{estimate.ease:+.4f}, for these look {harder} than the training images"
     )
+
+
+def _link(path: Path) -> str:
+    """A link that works beside the notebook, also when both are moved together."""
+    try:
+        target = quote(Path(os.path.relpath(path)).as_posix())
+    except ValueError:  # on another drive
+        target = path.resolve().as_uri()
+    return f'<a href="{target}" target="_blank">{escape(str(path))}</a>'
 
 
 def load_result(path: RunFolder | str | Path) -> RunResult:

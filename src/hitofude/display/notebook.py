@@ -1,0 +1,85 @@
+"""In a Jupyter notebook: one output with a table of the members that changes while they are trained.
+
+It is HTML that IPython replaces by its display_id, so ipywidgets are not needed, and what is saved with the notebook
+is the finished table.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from hitofude.display.plain import PlainDisplay
+from hitofude.display.training_table import TrainingTable
+from hitofude.learning.checkpoint import EpochLog
+
+SECONDS_BETWEEN_UPDATES = 0.5
+
+Bundle = dict[str, str]
+"""The same content by media type."""
+Publish = Callable[[Bundle], Callable[[Bundle], None]]
+"""Shows a bundle, and gives what replaces it by another."""
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook. IPython is not imported to find out."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return getattr(shell, "kernel", None) is not None
+
+
+def publish(bundle: Bundle) -> Callable[[Bundle], None]:
+    """Show a bundle as an output of the running cell."""
+    from IPython.display import display
+
+    handle = display(bundle, raw=True, display_id=True)
+    return lambda newer: handle.update(newer, raw=True)
+
+
+class NotebookDisplay(PlainDisplay):
+    """Messages as plain lines; the training as a table that changes in its place."""
+
+    def __init__(self, publish: Publish = publish) -> None:
+        super().__init__()
+        self._publish = publish
+        self._table = TrainingTable(0, 0)
+        self._replace: Callable[[Bundle], None] = lambda _: None
+        self._replaced = 0.0
+
+    @contextmanager
+    def training(self, members: int, images: int) -> Iterator[None]:
+        if not images:
+            yield
+            return
+        self._table = TrainingTable(members, images)
+        self._replace = self._publish(self._bundle())
+        try:
+            yield
+            self._table.state = "trained"
+        except BaseException:
+            self._table.state = "stopped"
+            raise
+        finally:
+            self._replace(self._bundle())
+
+    def member_started(self, member: int, epochs: int, epochs_done: int) -> None:
+        super().member_started(member, epochs, epochs_done)
+        self._table.start_member(member, epochs, epochs_done)
+        self._update()
+
+    def batch_finished(self, images: int) -> None:
+        self._table.images_done += images
+        self._update()
+
+    def epoch_finished(self, log: EpochLog) -> None:
+        self._table.add_epoch(log)
+        self._update()
+
+    def _update(self) -> None:
+        """Show how it is now, unless something was shown a moment ago."""
+        if time.monotonic() - self._replaced >= SECONDS_BETWEEN_UPDATES:
+            self._replace(self._bundle())
+            self._replaced = time.monotonic()
+
+    def _bundle(self) -> Bundle:
+        return {"text/html": self._table.html(), "text/plain": self._table.text()}

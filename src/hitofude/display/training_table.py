@@ -1,0 +1,116 @@
+"""A training as a table of its members, in HTML and in plain text."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Literal
+
+from hitofude.display.plain import HEADER, clock, figure, plain_row
+from hitofude.learning.checkpoint import EpochLog
+
+COLUMNS = (
+    "member", "epoch", "progress", "train loss", "train accuracy", "valid. loss", "valid. accuracy", "learning rate",
+    "images/s",
+)  # fmt: skip
+FIGURES = len(COLUMNS) - 3
+
+
+@dataclass
+class MemberRow:
+    """How far a member is."""
+
+    epochs: int = 0
+    """0: it has not been started."""
+    epochs_done: int = 0
+    log: EpochLog | None = None
+    """The newest."""
+    seconds: float = 0.0
+    """From the beginning of the training to that epoch's end."""
+
+
+@dataclass
+class TrainingTable:
+    """A row a member, and how far all of them are together.
+
+    The HTML has no colour of its own and no script, so that it is read on a dark ground as on a light one, and lives
+    through what cleans HTML; a progress bar that is taken out of it leaves its percentage.
+    """
+
+    members: int
+    images: int
+    """Still to be trained on in all, counted once an epoch."""
+    state: Literal["training", "trained", "stopped"] = "training"
+    images_done: int = 0
+    rows: dict[int, MemberRow] = field(init=False)
+    _started: float = field(init=False, default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.rows = {member: MemberRow() for member in range(self.members)}
+
+    def start_member(self, member: int, epochs: int, epochs_done: int) -> None:
+        row = self.rows[member]
+        row.epochs, row.epochs_done = epochs, epochs_done
+
+    def add_epoch(self, log: EpochLog) -> None:
+        row = self.rows[log.member]
+        row.epochs_done, row.log, row.seconds = log.epoch, log, self.seconds()
+
+    def seconds(self) -> float:
+        """Since the training began."""
+        return time.monotonic() - self._started
+
+    def status(self) -> str:
+        """What is being done, how fast, and for how long yet: `42 %, 1,234 images/s, 0:12, about 0:16 left`."""
+        seconds = self.seconds()
+        if self.state == "trained":
+            return f"trained in {clock(seconds)}"
+        if self.state == "stopped":
+            return f"stopped after {clock(seconds)}; the same call continues from the last whole epoch"
+        if not self.images_done:
+            return "starting"
+        if self.images_done >= self.images:
+            return f"trained, predicting, {clock(seconds)}"
+        speed = self.images_done / max(seconds, 1e-6)
+        left = (self.images - self.images_done) / speed
+        share = int(100 * self.images_done / self.images)
+        return f"{share} %, {speed:,.0f} images/s, {clock(seconds)}, about {clock(left)} left"
+
+    def text(self) -> str:
+        """The status, and the newest epoch of each member, as the plain lines are."""
+        lines = [
+            plain_row(row.log, self.members, row.epochs, row.seconds)
+            for row in self.rows.values()
+            if row.log is not None
+        ]
+        return "\n".join([self.status(), HEADER, *lines])
+
+    def html(self) -> str:
+        """The same, with a bar for each member and one for all of them."""
+        head = "".join(f'<th scope="col">{name}</th>' for name in COLUMNS)
+        body = "".join(self._row(member, row) for member, row in self.rows.items())
+        overall = _bar("all members", self.images_done, self.images, "16em")
+        return (
+            f"<div><p>{overall} {self.status()}</p>"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        )
+
+    def _row(self, member: int, row: MemberRow) -> str:
+        bar = _bar(f"member {member + 1}", row.epochs_done, row.epochs, "8em")
+        epoch = f"{row.epochs_done}/{row.epochs}" if row.epochs else "-"
+        cells = "".join(f"<td>{value}</td>" for value in (epoch, bar, *_figures(row.log)))
+        return f'<tr><th scope="row">{member + 1}/{self.members}</th>{cells}</tr>'
+
+
+def _figures(log: EpochLog | None) -> list[str]:
+    if log is None:
+        return ["-"] * FIGURES
+    shares = (log.train_loss, log.train_accuracy, log.validation_loss, log.validation_accuracy)
+    return [*map(figure, shares), f"{log.learning_rate:.3g}", f"{log.images_per_second:,.0f}"]
+
+
+def _bar(of: str, done: int, total: int, width: str) -> str:
+    """A bar that a screen reader names; its percentage where bars are not shown."""
+    share = min(1.0, done / total) if total else 0.0
+    return (
+        f'<progress aria-label="{of}" max="1" value="{share:.3f}" style="width: {width}; vertical-align: middle">'
+        f"{share:.0%}</progress>"
+    )
