@@ -183,6 +183,11 @@ def test_any_table_reads_as_pandas_reads_it(values: list[list[int]], block_bytes
     assert table.labels.tolist() == frame["label"].astype(str).tolist()
 
 
+def test_a_block_may_be_longer_than_the_longest_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_table, "LONGEST_LINE", 20)
+    assert read("label,pixel0\n" + "1,2\n" * 50).pixels.tolist() == [[2]] * 50
+
+
 @pytest.mark.parametrize("block_bytes", [1, 5, 9, 17, 1000])
 def test_a_blank_line_is_told_wherever_a_block_ends(block_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv_table, "BLOCK_BYTES", block_bytes)
