@@ -1,20 +1,18 @@
 """The commands that go over the network, as a user calls them, against servers on the loopback address."""
 
 import gc
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hitofude.cli import main
 from hitofude.inputs.sources import Dataset
+from tests.conftest import Call
 from tests.kaggle_server import DOWNLOAD, ZIP, leaving_connections_open, serving_kaggle
 from tests.loopback import Server, saying
 from tests.public_data_server import serving_mnist
 
 pytestmark = leaving_connections_open
-Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -24,21 +22,11 @@ def _collected() -> Iterator[None]:
     gc.collect()
 
 
-@pytest.fixture
-def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Call the command in an empty folder: exit code, standard output, standard error."""
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands are called in an empty folder."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["hitofude", *arguments])
-        with pytest.raises(SystemExit) as ending:
-            main()
-        captured = capsys.readouterr()
-        assert isinstance(ending.value.code, int), captured.err
-        return ending.value.code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture
