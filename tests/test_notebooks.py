@@ -17,7 +17,7 @@ from hitofude.inputs.sources import sample
 from tests.conftest import write_csv
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-SECONDS_A_CELL = 300
+SECONDS_A_CELL = 600
 
 
 def execute(name: str, folder: Path, **variables: str | Path) -> NotebookNode:
