@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from hitofude.benchmark import zoo
 from hitofude.benchmark.arithmetic import multiplications
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.networks import NETWORKS
@@ -213,7 +214,9 @@ def test_augment_and_show_draw_pictures(files: Path, call: Call, tmp_path: Path)
             assert picture.size[0] > 200
 
 
-def test_networks_lists_each_with_its_size_and_speed(call: Call) -> None:
+def test_networks_lists_each_with_its_size_and_speed(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zoo, "STEPS", 2)
+    monkeypatch.setattr(zoo, "PREDICTED", 256)
     code, out, _ = call("networks", "--device", "cpu")
     assert code == 0
     lines = {line.split()[0]: line.split()[1:] for line in out.splitlines()[2:]}
@@ -358,11 +361,11 @@ def test_ctrl_c_and_sigterm_say_how_to_continue(call: Call, monkeypatch: pytest.
 
 
 def test_a_terminated_run_is_continued_by_the_command_that_it_prints(files: Path, tmp_path: Path) -> None:
-    settings = [word.replace("epochs=1", "epochs=8") for word in QUICK]
+    settings = [word.replace("epochs=1", "epochs=4") for word in QUICK]
     arguments = ["run", str(files), "--run", str(tmp_path / "一筆 run"), "--workers", "2", *settings]
     command = [sys.executable, "-m", "hitofude", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        wait_for_line(process, " 1/8 ")
+        wait_for_line(process, " 1/4 ")
         process.terminate()
         _, err = process.communicate()
     assert process.returncode == 143

@@ -1,4 +1,4 @@
-"""The notebooks, run from top to bottom in a real kernel, in debug size."""
+"""The notebooks, run from top to bottom in a real kernel, in debug size on 300 digits."""
 
 import json
 from collections.abc import Iterable
@@ -12,8 +12,7 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
 import hitofude
-from hitofude.inputs.image_set import ImageSet
-from hitofude.inputs.sources import sample
+from hitofude.inputs.sources import Dataset
 from tests.conftest import write_csv
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
@@ -50,8 +49,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def tutorial(folder: Path) -> NotebookNode:
-    return execute("tutorial.ipynb", folder)
+def tutorial(files: Path, folder: Path) -> NotebookNode:
+    return execute("tutorial.ipynb", folder, HITOFUDE_SOURCE=files)
 
 
 def test_the_tutorial_trains_three_times_each_with_its_table(tutorial: NotebookNode) -> None:
@@ -83,12 +82,12 @@ def test_the_tutorial_warns_of_nothing(tutorial: NotebookNode) -> None:
     assert [output["text"] for output in outputs if output.get("name") == "stderr"] == []
 
 
-def test_the_kaggle_notebook_finds_its_files_and_writes_a_submission(digits: ImageSet, tmp_path: Path) -> None:
+def test_the_kaggle_notebook_finds_its_files_and_writes_a_submission(dataset: Dataset, tmp_path: Path) -> None:
     competition = tmp_path / "input" / "competitions" / "digit-recognizer"
     competition.mkdir(parents=True)
-    test = sample().test
+    test = dataset.test
     assert test is not None
-    write_csv(competition / "train.csv", digits)
+    write_csv(competition / "train.csv", dataset.train)
     write_csv(competition / "test.csv", test, label=None)
     execute("kaggle.ipynb", tmp_path, HITOFUDE_INPUT=tmp_path / "input")
     submission = pd.read_csv(tmp_path / "submission.csv")
