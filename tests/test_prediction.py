@@ -4,6 +4,7 @@ import hashlib
 import json
 import pickle
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,13 @@ def test_a_damaged_description_is_named(name: str, content: str, message: str, r
     (run.path / name).write_text(content)
     with pytest.raises(RunFolderError, match=message):
         predict(run)
+
+
+def test_an_array_whose_header_is_no_expression_is_damaged(run: RunFolder) -> None:
+    with zipfile.ZipFile(run.out_of_fold, "w") as file:
+        file.writestr("ids.npy", b"\x93NUMPY\x01\x00\x76\x00" + b"{'descr': '<f4', ((((".ljust(0x76) + bytes(40))
+    with pytest.raises(RunFolderError, match=r"oof\.npz is missing or damaged"):
+        load_result(run)
 
 
 def test_arrays_that_are_missing_are_named(run: RunFolder, finished: RunResult) -> None:

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 from hitofude.errors import OutOfResourcesError, RunFolderError
 
 PARTIAL_FILES = ".*.tmp"
+DAMAGED_ARRAY = (ValueError, TypeError, SyntaxError, EOFError, TokenError)
+"""What NumPy raises where an array's header is none; its second try at one goes through Python's tokenizer."""
 LOCK = ".lock"
 
 
@@ -70,7 +73,7 @@ def read_npz(path: Path, *names: str) -> dict[str, NDArray[Any]]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             found = dict(arrays)
-    except (OSError, ValueError, AttributeError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, AttributeError, zipfile.BadZipFile, zlib.error, *DAMAGED_ARRAY) as error:
         raise RunFolderError(
             f"{path} is missing or damaged ({error}). Restore it, or run again into a new folder."
         ) from None

@@ -124,8 +124,12 @@ def test_a_file_that_is_cut_short_is_named(part: float, tmp_path: Path) -> None:
         open_source(path)
 
 
-def test_a_damaged_array_is_named(tmp_path: Path) -> None:
+UNCLOSED = b"\x93NUMPY\x01\x00\x76\x00" + b"{'descr': '<f4', ((((".ljust(0x76) + bytes(40)
+
+
+@pytest.mark.parametrize("content", [b"no array", b"", UNCLOSED])
+def test_a_damaged_array_is_named(content: bytes, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "odd.npz", "w") as file:
-        file.writestr("images.npy", b"no array")
+        file.writestr("images.npy", content)
     with pytest.raises(InputError, match=r"odd\.npz/images: this is no array"):
         open_source(tmp_path / "odd.npz")

@@ -8,7 +8,7 @@ Source of the format: numpy.lib.format.
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from hitofude.inputs.archive import list_members, most_bytes, open_member, readi
 from hitofude.inputs.arrays import label_texts, to_bytes
 from hitofude.inputs.dataset import Part
 from hitofude.inputs.layout import Expected, images_of_array
+from hitofude.storage import DAMAGED_ARRAY
 
 Role = Literal["train", "test"]
 IMAGES, LABELS, IDS = ("images", "image", "x", "data"), ("labels", "label", "y"), ("ids", "id")
@@ -75,7 +76,11 @@ def _read_texts(path: Path, name: str) -> NDArray[np.str_]:
 
 def _read(path: Path, name: str) -> NDArray[Any]:
     place, member = f"{path}/{name}", name + ENDING
-    header = _read_header(path, member, place)
+    try:
+        with reading(place), open_member(path, member) as stream:
+            header = read_header(stream)
+    except ValueError as error:
+        raise InputError(f"{place}: this is no array, or its header is damaged ({error}). Fetch it again.") from None
     _check(header, place, most_bytes(path, member))
     try:
         with reading(place), open_member(path, member) as stream:
@@ -86,25 +91,26 @@ def _read(path: Path, name: str) -> NDArray[Any]:
 
 
 @dataclass(frozen=True)
-class _Header:
+class ArrayHeader:
     """What an array says of itself."""
 
     shape: tuple[int, ...]
+    is_fortran: bool
+    """Its first index changes fastest."""
     dtype: np.dtype[Any]
 
 
-def _read_header(path: Path, member: str, place: str) -> _Header:
+def read_header(stream: BinaryIO) -> ArrayHeader:
+    """The header of a .npy, up to its values. Raises ValueError for what is none."""
     try:
-        with reading(place), open_member(path, member) as stream:
-            major, _ = np.lib.format.read_magic(stream)
-            read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
-            shape, _, dtype = read(stream)
-    except (ValueError, TypeError, SyntaxError) as error:
-        raise InputError(f"{place}: this is no array, or its header is damaged ({error}). Fetch it again.") from None
-    return _Header(shape, dtype)
+        major, _ = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+        return ArrayHeader(*read(stream))
+    except DAMAGED_ARRAY as error:
+        raise ValueError(str(error)) from None
 
 
-def _check(header: _Header, place: str, most: int) -> None:
+def _check(header: ArrayHeader, place: str, most: int) -> None:
     """Raises InputError for what must not be read."""
     if header.dtype.hasobject:
         raise InputError(

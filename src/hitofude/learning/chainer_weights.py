@@ -20,7 +20,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from numpy.typing import NDArray
 
 from hitofude.errors import WeightsError
 from hitofude.inputs.archive import reading
+from hitofude.inputs.npz import read_header
 
 ARRAYS = tuple(f"{layer}/{kind}" for layer in (*(f"conv{i}" for i in range(1, 7)), "fc7", "fc8") for kind in "Wb")
 """Of the tutorial's network, by Chainer's names."""
@@ -149,7 +149,7 @@ def _some(names: set[str]) -> str:
 
 
 def _read_array(archive: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any]:
-    """An array of LARGEST_ARRAY bytes at most, by NumPy's format 1.0, which `numpy.savez` writes."""
+    """An array of LARGEST_ARRAY bytes at most."""
     member = archive.getinfo(f"{name}.npy")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{name} is compressed by another method than NumPy's")
@@ -157,7 +157,12 @@ def _read_array(archive: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any]
         content = stream.read(LARGEST_ARRAY + 1)  # at the end zipfile compares the checksum
     if len(content) > LARGEST_ARRAY:
         raise ValueError(f"{name} has more than {LARGEST_ARRAY:,} bytes")
-    shape, is_fortran, dtype, start = _read_header(content, name)
+    values = io.BytesIO(content)
+    try:
+        header = read_header(values)
+    except ValueError:
+        raise ValueError(f"{name} does not begin as an array of NumPy's does") from None
+    shape, dtype, start = header.shape, header.dtype, values.tell()
     if dtype.hasobject:
         raise WeightsError(
             f"{path}: {name} is a pickled object, which is never opened. Chainer saves so what is not set yet: was the "
@@ -165,18 +170,7 @@ def _read_array(archive: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any]
         )
     if len(content) - start != math.prod(shape) * dtype.itemsize:
         raise ValueError(f"{name} has {len(content) - start:,} bytes for the shape {shape} of {dtype}")
-    return np.frombuffer(content, dtype, offset=start).reshape(shape, order="F" if is_fortran else "C")
-
-
-def _read_header(content: bytes, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
-    """Shape, whether it is in Fortran's order, type, and where the values begin."""
-    stream = io.BytesIO(content)
-    try:
-        if np.lib.format.read_magic(stream) != (1, 0):
-            raise ValueError
-        return *np.lib.format.read_array_header_1_0(stream), stream.tell()
-    except (ValueError, TokenError):  # NumPy's second try at a header goes through Python's tokenizer
-        raise ValueError(f"{name} does not begin as an array of NumPy's format 1.0") from None
+    return np.frombuffer(content, dtype, offset=start).reshape(shape, order="F" if header.is_fortran else "C")
 
 
 def _read_iterations(archive: zipfile.ZipFile, path: Path) -> int:
