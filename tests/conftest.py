@@ -1,9 +1,10 @@
 """What several tests start from: a few hundred real digits, and a recipe that trains on them in a second."""
 
+import gc
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from hitofude.learning.networks import build_network
 from hitofude.recipe import Recipe
 from hitofude.result import RunResult
 from hitofude.run_folder import RunFolder
+from tests.kaggle_server import serving_kaggle
+from tests.loopback import Server
 
 Call = Callable[..., tuple[int, str, str]]
 SETTINGS = {"schedule.epochs": 8, "schedule.minimum_steps": 0, "optimizer.batch_size": 32, "ensemble.folds": 2}
@@ -93,6 +96,14 @@ def write_csv(path: Path, images: ImageSet, *, label: str | None = "label") -> P
         lines.append(",".join([*first, *map(str, values)]))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def kaggle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """Kaggle's server, for Kaggle's own package. What this leaves open is closed with the test that used it."""
+    with serving_kaggle(tmp_path / "home", monkeypatch) as server:
+        yield server
+    gc.collect()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The commands that go over the network, as a user calls them, against servers on the loopback address."""
 
-import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,18 +7,11 @@ import pytest
 
 from hitofude.inputs.sources import Dataset
 from tests.conftest import Call
-from tests.kaggle_server import DOWNLOAD, ZIP, leaving_connections_open, serving_kaggle
+from tests.kaggle_server import DOWNLOAD, ZIP, leaving_connections_open
 from tests.loopback import Server, saying
 from tests.public_data_server import serving_mnist
 
 pytestmark = leaving_connections_open
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _collected() -> Iterator[None]:
-    """Kaggle's package leaves connections open; their warnings belong to these tests and to no later ones."""
-    yield
-    gc.collect()
 
 
 @pytest.fixture(autouse=True)
@@ -32,12 +24,6 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def mnist(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     with serving_mnist(dataset, tmp_path / "cache", monkeypatch) as server:
-        yield server
-
-
-@pytest.fixture
-def kaggle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    with serving_kaggle(tmp_path / "home", monkeypatch) as server:
         yield server
 
 

@@ -1,9 +1,7 @@
 """Submitting a run: only a finished one, only to a competition, and with what it expects of itself."""
 
-import gc
 import json
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from hitofude.inputs.sources import Dataset
 from hitofude.pipeline import run
 from hitofude.run_folder import RunFolder
 from hitofude.submitting import submit_run
-from tests.kaggle_server import CREATE, START, TAKEN, leaving_connections_open, serving_kaggle
+from tests.kaggle_server import CREATE, START, TAKEN, leaving_connections_open
 from tests.loopback import Handler, Server, saying
 
 pytestmark = leaving_connections_open
@@ -28,19 +26,6 @@ def finished(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path
     competition = replace(dataset, name="digit-recognizer")
     run(competition, run=folder, settings=ONE_EPOCH, device="cpu", quiet=True)
     return folder
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _collected() -> Iterator[None]:
-    """Kaggle's package leaves connections open; their warnings belong to these tests and to no later ones."""
-    yield
-    gc.collect()
-
-
-@pytest.fixture
-def kaggle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    with serving_kaggle(tmp_path / "home", monkeypatch) as server:
-        yield server
 
 
 def named(folder: Path, source: str) -> None:

@@ -19,15 +19,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
 from hitofude.errors import InputError, RecipeError
-from hitofude.inputs.feature_matrix import PixelScale, image_shape_of, to_images
+from hitofude.inputs.feature_matrix import PixelScale, choose_image_shape, to_images
 from hitofude.inputs.image_set import ImageSet, row_numbers
+from hitofude.inputs.layout import ImageShape
 from hitofude.inputs.sources import Dataset
 from hitofude.job import Job, choose_rows
 from hitofude.learning.checkpoint import EpochLog, MemberFolder
 from hitofude.learning.engine import Engine, choose_engine
 from hitofude.learning.ensemble import mean_of_members, train_ensemble
 from hitofude.learning.member import EnsembleJob
-from hitofude.learning.networks import ImageShape, build_network
+from hitofude.learning.networks import build_network
 from hitofude.learning.predicting import predict_probabilities
 from hitofude.learning.training import MemberPlan
 from hitofude.learning.workers import Team
@@ -161,7 +162,7 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _learn_images(self, X: Any, y: Any) -> ImageSet:
         """What is learned from X and y before any training: shape, scale, classes."""
         pixels, labels = validate_data(self, _as_rows(X), y)
-        self.image_shape_ = image_shape_of(_shape_of(X), self.image_shape)
+        self.image_shape_ = choose_image_shape(_shape_of(X), self.image_shape)
         self.pixel_scale_ = PixelScale.of(pixels)
         try:
             check_classification_targets(labels)

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from hitofude.errors import InputError, WeightsError
+from hitofude.inputs.layout import ImageShape
 from hitofude.learning.chainer_weights import ChainerModel, read_chainer, to_state
 from hitofude.learning.checkpoint import MemberFolder, Origin
-from hitofude.learning.networks import ImageShape, build_network
+from hitofude.learning.networks import build_network
 from hitofude.learning.training import describe_task
 from hitofude.outputs.report import ImportedMember, ImportSummary, write_import
 from hitofude.run_folder import DataDescription, RunFolder, describe_unknown_data

@@ -35,10 +35,10 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from hitofude.errors import OutOfResourcesError, RecipeError, RunFolderError
+from hitofude.inputs.layout import ImageShape
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.checkpoint import EpochLog, MemberFolder
 from hitofude.learning.engine import Engine, describe_arithmetic, describe_environment
-from hitofude.learning.networks import ImageShape
 from hitofude.outputs.report import ImportSummary, RunSummary, read_import, read_report
 from hitofude.recipe import Recipe
 from hitofude.storage import (

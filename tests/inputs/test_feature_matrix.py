@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from hitofude.errors import InputError
-from hitofude.inputs.feature_matrix import PixelScale, image_shape_of, to_images
+from hitofude.inputs.feature_matrix import PixelScale, choose_image_shape, to_images
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])
@@ -42,12 +42,12 @@ def test_numbers_that_are_all_the_same_become_black() -> None:
 
 @pytest.mark.parametrize(("pixels", "side"), [(1, 1), (2, 2), (4, 2), (5, 3), (784, 28), (785, 29)])
 def test_rows_become_the_least_square_that_holds_them(pixels: int, side: int) -> None:
-    assert image_shape_of((3, pixels), None) == (1, side, side)
+    assert choose_image_shape((3, pixels), None) == (1, side, side)
 
 
 def test_stacks_of_images_keep_their_shape() -> None:
-    assert image_shape_of((9, 20, 24), None) == image_shape_of((9, 480), (20, 24)) == (1, 20, 24)
-    assert image_shape_of((9, 3, 20, 24), (3, 20, 24)) == image_shape_of((9, 1440), (3, 20, 24)) == (3, 20, 24)
+    assert choose_image_shape((9, 20, 24), None) == choose_image_shape((9, 480), (20, 24)) == (1, 20, 24)
+    assert choose_image_shape((9, 3, 20, 24), (3, 20, 24)) == choose_image_shape((9, 1440), (3, 20, 24)) == (3, 20, 24)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_stacks_of_images_keep_their_shape() -> None:
 )
 def test_images_of_another_shape_are_refused(shape: tuple[int, ...], wanted: tuple[int, ...], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        image_shape_of(shape, wanted)
+        choose_image_shape(shape, wanted)
 
 
 def test_what_is_missing_is_black_behind_the_last_pixel() -> None:

@@ -1,10 +1,8 @@
 """Kaggle's own package talks to a server on the loopback address, which answers as Kaggle's does."""
 
-import gc
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +20,6 @@ from tests.kaggle_server import (
     ZIP,
     leaving_connections_open,
     point_to,
-    serving_kaggle,
     stored,
 )
 from tests.loopback import Answer, Handler, Server, saying, status
@@ -30,19 +27,6 @@ from tests.loopback import Answer, Handler, Server, saying, status
 pytestmark = leaving_connections_open
 RULES = {"code": 403, "message": "You must accept this competition's rules before you'll be able to download files."}
 MIB = 1 << 20  # the package writes that much at once
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _collected() -> Iterator[None]:
-    """The package leaves connections open; their warnings belong to these tests and to no later ones."""
-    yield
-    gc.collect()
-
-
-@pytest.fixture
-def kaggle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    with serving_kaggle(tmp_path / "home", monkeypatch) as server:
-        yield server
 
 
 @pytest.fixture

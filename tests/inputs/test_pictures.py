@@ -133,9 +133,9 @@ def png() -> bytes:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("3.png", b"", "3.png: this is no picture, or it is damaged"),
-        ("3.png", b"<html>", "3.png: this is no picture, or it is damaged"),
-        ("3.png", png()[:200], "3.png: this is no picture, or it is damaged"),
+        ("3.png", b"", "3.png: this is no picture that can be read"),
+        ("3.png", b"<html>", "3.png: this is no picture that can be read"),
+        ("3.png", png()[:200], "3.png: the picture is damaged or cut short"),
         ("3.png", bomb(), r"3.png: the picture has more than 50,000,000 pixels"),
         ("3.png", bomb().replace(struct.pack(">I", 60_000), struct.pack(">I", 8_000)), "3.png"),
         ("notes.txt", b"hello", "notes.txt: this is no file of a picture"),

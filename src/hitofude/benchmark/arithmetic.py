@@ -7,8 +7,9 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from hitofude.inputs.layout import ImageShape
 from hitofude.learning.engine import Engine
-from hitofude.learning.networks import ImageShape, build_network
+from hitofude.learning.networks import build_network
 
 MATRIX_SIZES = {"cpu": (1024, 2048), "cuda": (4096, 8192), "mps": (2048, 4096)}
 SECONDS = 1.5

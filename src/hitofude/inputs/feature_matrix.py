@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
+from hitofude.inputs.layout import CHANNELS, ImageShape
 
-ImageShape = tuple[int, int, int]
-
-CHANNELS = (1, 3)
 SMALLEST_SIDE = 4
 """Smaller images get a black margin; no network takes less."""
 
@@ -47,7 +45,7 @@ class PixelScale:
         return np.rint(shares * 255).astype(np.uint8)
 
 
-def image_shape_of(shape: tuple[int, ...], wanted: tuple[int, ...] | None) -> ImageShape:
+def choose_image_shape(shape: tuple[int, ...], wanted: tuple[int, ...] | None) -> ImageShape:
     """(C, H, W) of the images in an array of this shape: (N, pixels), (N, H, W) or (N, C, H, W).
 
     wanted: (H, W) or (C, H, W); without it, rows of pixels become the least square that holds them. Raises

@@ -11,7 +11,7 @@ from hitofude.inputs.found_digits import find_digits
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.ink import find_ink
 from hitofude.inputs.mnist_format import to_image
-from hitofude.inputs.photo_file import read_picture
+from hitofude.inputs.photo_file import read_photo_file
 
 MOST = 1000
 """Digits in a picture."""
@@ -45,7 +45,7 @@ def read_photo(path: Path, shape: tuple[int, int]) -> Photo:
     A grey picture of that very size, light on black, is taken as it is. Raises InputError for a picture that cannot be
     read, or in which nothing is found.
     """
-    pixels = read_picture(path)
+    pixels = read_photo_file(path)
     if _is_made_already(pixels, shape):
         return Photo(path, pixels, ((0, 0, *shape),), pixels[None, None, :, :, 0].copy())
     if max(pixels.shape[:2]) > LONGEST * min(pixels.shape[:2]):

@@ -1,24 +1,20 @@
-"""Opening picture files without being harmed: a known format, a bounded size, one picture, upright, on its ground."""
+"""A photo opened: one picture, upright, not too large, on its ground."""
 
 import math
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from hitofude.errors import InputError
+from hitofude.inputs.picture_file import open_picture
 
 SUFFIXES = (
     ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff",
     ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2", ".heic", ".heif", ".svg", ".pdf", ".eps", ".psd",
 )  # fmt: skip
 """From .heic on they are not read, but the message then speaks of pictures."""
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000")
-"""What cameras, scanners and drawing programs write. Others are left out: Pillow hands EPS to a program."""
 READ_PIXELS = 120_000_000
 """By what the file says, before anything is decoded: more than nearly all phones' cameras have."""
 KEPT_PIXELS = 4_000_000
@@ -30,53 +26,16 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def read_picture(path: Path) -> NDArray[np.uint8]:
+def read_photo_file(path: Path) -> NDArray[np.uint8]:
     """(H, W, 3) the picture upright, large ones reduced, transparent ones on a ground that their ink is seen on.
 
     Raises InputError for what is no picture, is damaged, too large, or more than one picture.
     """
-    with _reading(path):
-        Image.init()
-        with Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN]) as picture:
-            _check(picture, path)
-            return _on_its_ground(_upright(picture))
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turn the errors of opening and decoding into ours, and have no warning on the screen."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except (InputError, MemoryError):
-        raise
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file. Is the path right?") from None
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{path}: {error} Save it with at most {READ_PIXELS:,} pixels.") from None
-    except UnidentifiedImageError:
-        raise InputError(f"{path}: {_not_a_picture(path)}") from None
-    except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them stumble over
-        raise InputError(
-            f"{path}: the picture is damaged or cut short ({error}). Save it anew, as PNG or JPEG."
-        ) from None
-
-
-def _not_a_picture(path: Path) -> str:
-    if path.stat().st_size == 0:
-        return "the file is empty."
-    return f"this is no picture that can be read. Save it as PNG or JPEG; also read are {', '.join(FORMATS[2:])}."
-
-
-def _check(picture: Image.Image, path: Path) -> None:
-    if picture.width * picture.height > READ_PIXELS:
-        raise InputError(
-            f"{path}: {picture.width:,} x {picture.height:,} pixels are too many. Save it with at most {READ_PIXELS:,}."
-        )
-    frames = getattr(picture, "n_frames", 1)
-    if frames > 1 and picture.format != "MPO":  # phones put a second picture behind a JPEG, for the brightest parts
-        raise InputError(f"{path}: it holds {frames} pictures. Save the one to read as a picture of its own.")
+    with open_picture(path, str(path), READ_PIXELS) as picture:
+        frames = getattr(picture, "n_frames", 1)
+        if frames > 1 and picture.format != "MPO":  # phones put a second one behind a JPEG, for the brightest parts
+            raise InputError(f"{path}: it holds {frames} pictures. Save the one to read as a picture of its own.")
+        return _on_its_ground(_upright(picture))
 
 
 def _upright(picture: Image.Image) -> Image.Image:

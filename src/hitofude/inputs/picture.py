@@ -1,7 +1,5 @@
-"""Picture files as arrays: refused before decoding where they are too large, named where they are damaged."""
+"""Small pictures to learn from, or to predict as they are."""
 
-import io
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,9 +9,9 @@ from PIL import Image, ImageOps
 
 from hitofude.errors import InputError
 from hitofude.inputs.layout import Expected, describe_size
+from hitofude.inputs.picture_file import open_picture
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MOST_PIXELS = 50_000_000
 MOST_SIDE = 128
 """Pixels; larger pictures are learned from only where the user says to which size they are brought."""
@@ -28,7 +26,8 @@ def read_picture(source: Path | bytes, name: str, expected: Expected) -> NDArray
 
     Raises InputError where it is no picture, damaged, too large, or unlike the images that it must fit.
     """
-    pixels = _decode(source, name, expected)
+    with open_picture(source, name, MOST_PIXELS) as picture:
+        pixels = _pixels(picture, expected)
     height, width, channels = pixels.shape
     if expected.like is None:
         if max(height, width) > MOST_SIDE and expected.shape is None:
@@ -73,27 +72,8 @@ def stack_pictures(
     return stacked
 
 
-def _decode(source: Path | bytes, name: str, expected: Expected) -> NDArray[np.uint8]:
-    """(H, W, C) of the size and the channels that the user says. Raises InputError where that cannot be."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what is odd in a file, and of sizes that are judged here
-            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as picture:
-                is_small = picture.width * picture.height <= MOST_PIXELS
-                pixels = _pixels(picture, expected) if is_small else None
-    except MemoryError:
-        raise
-    except Image.DecompressionBombError:
-        pixels = None
-    except Exception as error:  # Pillow's decoders raise whatever they stumble over
-        raise InputError(f"{name}: this is no picture, or it is damaged ({_first_line(error)}).") from None
-    if pixels is None:
-        raise InputError(f"{name}: the picture has more than {MOST_PIXELS:,} pixels. Make it smaller first.")
-    return pixels
-
-
 def _pixels(picture: Image.Image, expected: Expected) -> NDArray[np.uint8]:
-    """(H, W, C) of a small enough picture."""
+    """(H, W, C) of the size and the channels that the user says."""
     plain = _plain(ImageOps.exif_transpose(picture))
     if expected.channels == 1:
         plain = plain.convert("L")
@@ -116,8 +96,3 @@ def _plain(picture: Image.Image) -> Image.Image:
         on_white.alpha_composite(picture.convert("RGBA"))
         return on_white.convert("RGB")
     return picture.convert("L" if picture.mode in ("1", "L") else "RGB")
-
-
-def _first_line(error: Exception) -> str:
-    """Of the message, without the address of an object in memory."""
-    return str(error).partition("\n")[0].partition("<")[0].strip() or type(error).__name__

@@ -12,10 +12,10 @@ from torch import nn
 
 from hitofude.errors import InputError
 from hitofude.inputs.image_set import ImageSet
+from hitofude.inputs.layout import ImageShape
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.engine import Engine
 from hitofude.learning.member import EnsembleJob
-from hitofude.learning.networks import ImageShape
 from hitofude.learning.training import MemberPlan, Observer, load_member
 from hitofude.learning.workers import run_members
 from hitofude.recipe import EnsembleRecipe, Recipe

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from hitofude.errors import RecipeError, suggest
-
-ImageShape = tuple[int, int, int]
+from hitofude.inputs.layout import ImageShape
 
 
 def build_network(name: str, image_shape: ImageShape, classes: int, generator: torch.Generator) -> nn.Module:

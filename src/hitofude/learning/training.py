@@ -18,13 +18,14 @@ from torch.nn import functional
 
 from hitofude.errors import DivergedError
 from hitofude.inputs.image_set import ImageSet
+from hitofude.inputs.layout import ImageShape
 from hitofude.learning.augment import Transforms, draw_transforms, transform
 from hitofude.learning.averaging import WeightAverage
 from hitofude.learning.checkpoint import EpochLog, MemberFolder, Origin
 from hitofude.learning.cuda_graph import GraphedStep, record
 from hitofude.learning.engine import Engine, describe_arithmetic
 from hitofude.learning.metrics import accuracy, cross_entropy
-from hitofude.learning.networks import ImageShape, build_network, images_from_bytes
+from hitofude.learning.networks import build_network, images_from_bytes
 from hitofude.learning.optimizers import make_optimizer
 from hitofude.learning.predicting import predict_probabilities
 from hitofude.learning.randomness import generator_for, seed_for, seeding_dropout

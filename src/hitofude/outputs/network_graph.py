@@ -7,9 +7,8 @@ import torch
 from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
+from hitofude.inputs.layout import ImageShape
 from hitofude.storage import write_text
-
-ImageShape = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
