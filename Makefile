@@ -37,7 +37,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/label_noise.py
 	$(BIN)/python benchmarks/hostile.py
 	$(BIN)/python benchmarks/estimator.py
-	$(BIN)/python benchmarks/photos.py
+	$(BIN)/python -m benchmarks.photos
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,6 +1,6 @@
 """Does the estimate hold? 8,000 training rows become a test set that the run does not know the labels of.
 
-python benchmarks/mock_test.py digit-recognizer.zip --preset fast --run /tmp/mock-fast
+python -m benchmarks.mock_test digit-recognizer.zip --preset fast --run /tmp/mock-fast
 
 The rows are those that `benchmarks/ablation.py` leaves aside. docs/accuracy.md says which choices saw them even so.
 """

@@ -1,10 +1,11 @@
 """How many digits in photos are right? Pictures written by a seed, read by the default run.
 
-python benchmarks/photos.py [--run FOLDER] [--digits 300] [--seeds 100 101 102] [--draw docs/photos.png]
+python -m benchmarks.photos [--run FOLDER] [--digits 300] [--letters 200] [--seeds 100 101 102] [--draw docs/photos.png]
 
 Without --run the default run is trained first. Prints, for each seed, the share of the digits that are right, a
 picture in which not as many are found as there are counting as all wrong; then, for thresholds of the calibrated
-probability, how many are answered, and how many answers are right. Seeds below 100 were looked at while the preparation
+probability, how many are answered, how many answers are right, and how many printed letters, which are no digits, are
+answered too. Seeds below 100 were looked at while the preparation
 of photos was made, and the threshold was chosen on 0 to 2; those from 100 up chose nothing. --draw writes five
 pictures of the first seed, with what the network saw.
 """
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import hitofude
-from benchmarks.written_digits import WrittenPicture, write_pictures
+from benchmarks.written_digits import WrittenPicture, write_letters, write_pictures
 from hitofude.errors import InputError
 from hitofude.inputs.photo import read_photo
 from hitofude.learning.metrics import Accuracy
@@ -45,6 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--run", type=Path)
     parser.add_argument("--digits", type=int, default=300)
+    parser.add_argument("--letters", type=int, default=200)
     parser.add_argument("--seeds", type=int, nargs="+", default=[100, 101, 102])
     parser.add_argument("--draw", type=Path)
     arguments = parser.parse_args()
@@ -56,7 +58,8 @@ def main() -> None:
             answers.append(read_and_judge(run, pictures, Path(folder, "photo.png")))
             right = answers[-1].right
             print(f"seed {seed}: {len(pictures)} pictures, {Accuracy(int(right.sum()), len(right))}", flush=True)
-        print_thresholds(answers)
+        letters = write_letters(arguments.letters, arguments.seeds[0])
+        print_thresholds(answers, read_and_judge(run, letters, Path(folder, "photo.png")))
         if arguments.draw:
             draw(arguments.draw, run, write_pictures(arguments.digits, arguments.seeds[0]), Path(folder))
 
@@ -82,13 +85,17 @@ def _images(picture: WrittenPicture, path: Path) -> NDArray[np.uint8]:
         return np.zeros((0, 1, 28, 28), dtype=np.uint8)
 
 
-def print_thresholds(answers: Sequence[Answers]) -> None:
+def print_thresholds(answers: Sequence[Answers], letters: Answers) -> None:
+    """letters: no answer to them is right; one in which not one letter was found counts as answered."""
     right = np.concatenate([part.right for part in answers])
     probability = np.concatenate([part.probability for part in answers])
-    print(f"{'threshold':>9} {'answered':>9} {'right of these':>15} {'wrong':>6}")
+    print(f"{'threshold':>9} {'answered':>9} {'right of these':>15} {'wrong':>6} {'letters answered':>17}")
     for threshold in THRESHOLDS:
         of_these = right[probability >= threshold]
-        print(f"{threshold:>9} {len(of_these) / len(right):>9.3f} {of_these.mean():>15.4f} {int((~of_these).sum()):>6}")
+        print(
+            f"{threshold:>9} {len(of_these) / len(right):>9.3f} {of_these.mean():>15.4f} {int((~of_these).sum()):>6}"
+            f" {(letters.probability >= threshold).mean():>17.3f}"
+        )
 
 
 def draw(path: Path, run: Path, pictures: Iterable[WrittenPicture], folder: Path) -> None:

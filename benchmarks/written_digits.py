@@ -100,9 +100,20 @@ def write_pictures(digits: int, seed: int) -> list[WrittenPicture]:
     return pictures
 
 
-def write_picture(digits: str, generator: np.random.Generator) -> WrittenPicture:
-    """These digits, everything else drawn at random."""
-    writing = "strokes" if generator.random() < 0.6 else str(generator.choice(FONTS))
+LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz"
+"""But those that are drawn as digits are: I, O, l, o."""
+
+
+def write_letters(count: int, seed: int) -> list[WrittenPicture]:
+    """Pictures of a printed letter each, all letters as often as that allows: they are no digits."""
+    generator = np.random.default_rng(seed)
+    letters = generator.permutation(list(LETTERS * -(-count // len(LETTERS))))[:count]
+    return [write_picture(str(letter), generator, str(generator.choice(FONTS))) for letter in letters]
+
+
+def write_picture(digits: str, generator: np.random.Generator, font: str | None = None) -> WrittenPicture:
+    """These digits, everything else drawn at random; with a font also letters."""
+    writing = font or ("strokes" if generator.random() < 0.6 else str(generator.choice(FONTS)))
     height = int(generator.choice([28, 48, 80, 140, 260]))
     mask = _lay_out([_glyph(digit, writing, height, generator) for digit in digits], height, generator)
     surface = str(generator.choice(["paper", "paper", "paper", "board", "screen"]))
