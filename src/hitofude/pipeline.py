@@ -66,8 +66,7 @@ def run(
     recipe = choose_recipe(preset, settings or {}, debug=debug)
     with explaining_memory_errors():
         engine = choose_engine(device, recipe.precision)
-        with logging_seconds("reading the source"):
-            dataset = open_source(source, label=label, shape=shape)
+        dataset = open_source(source, label=label, shape=shape)
         job = Job.prepare(recipe, dataset, command or f"hitofude run {dataset.name} --preset recipe.toml")
         folder = RunFolder(Path(run) if run else default_folder(dataset.name, preset, debug=debug))
         folder.check_trained_here()

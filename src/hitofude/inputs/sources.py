@@ -11,6 +11,8 @@ FILE.npz                      arrays, see hitofude.inputs.npz
 (images, labels)              in Python: arrays or data frames; also one data frame with a label column
 """
 
+import logging
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,8 @@ from hitofude.inputs.public_data import PUBLIC_DATA, fetch_public
 from hitofude.inputs.sample import SAMPLE, sample
 
 __all__ = ["Dataset", "Images", "Source", "SubmissionTemplate", "open_source", "read_images", "sample"]
+
+logger = logging.getLogger(__name__)
 
 Images = ArrayLike | Frame
 Source = str | Path | Dataset | Frame | tuple[Images, ArrayLike]
@@ -57,8 +61,11 @@ def open_source(
     Raises InputError saying which file and line, and what to do.
     """
     check_shape(shape)
+    started = time.monotonic()
     with reading(str(train or source)):
-        return _open(source, train, test, Expected(label, shape))
+        dataset = _open(source, train, test, Expected(label, shape))
+    logger.info("reading the source took %.2f s", time.monotonic() - started)
+    return dataset
 
 
 def _open(
