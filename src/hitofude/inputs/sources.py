@@ -60,6 +60,8 @@ def open_source(
 
     Raises InputError saying which file and line, and what to do.
     """
+    if isinstance(source, Dataset) and train is None:
+        return source
     check_shape(shape)
     started = time.monotonic()
     with reading(str(train or source)):
@@ -76,7 +78,7 @@ def _open(
             raise InputError("Give either a source or --train, not both.")
         return _from_parts(_name(Path(train)), _read_file(Path(train), expected, "train"), test, expected)
     if source is not None and not isinstance(source, str | Path):
-        return source if isinstance(source, Dataset) else _from_arrays(source, test, expected)
+        return _from_arrays(source, test, expected)
     if test is not None:
         raise InputError("--test names the rows to predict; --train must name the rows to learn from.")
     if source is None or str(source) == SAMPLE:
