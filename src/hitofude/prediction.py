@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from hitofude.errors import InputError, RecipeError
 from hitofude.inputs.arrays import part_of_arrays
@@ -16,7 +17,7 @@ from hitofude.inputs.photo import Photo, read_photo
 from hitofude.inputs.photo_file import is_picture
 from hitofude.inputs.sources import Images, read_images
 from hitofude.learning.calibration import with_temperature
-from hitofude.learning.engine import choose_engine
+from hitofude.learning.engine import Engine, choose_engine
 from hitofude.learning.ensemble import load_members, mean_of_members
 from hitofude.learning.predicting import predict_probabilities
 from hitofude.outputs.plots import DrawnPhoto, plot_photos
@@ -56,17 +57,22 @@ def predict(run: str | Path, images: Images, *, device: str = "auto", calibrated
     RunFolderError when the run is not finished, a member is missing or damaged, or an imported run is to be calibrated.
     """
     folder = RunFolder(Path(run))
-    recipe, data, names = folder.load_recipe(), folder.load_data(), folder.load_networks()
+    recipe, image_shape = folder.load_recipe(), folder.load_data()["image_shape"]
     temperature = folder.load_summary().calibration.temperature if calibrated else None
-    image_shape = data["image_shape"]
     pixels = torch.tensor(part_of_arrays(images, None, "images", Expected(like=image_shape)).images)
     engine = choose_engine(device, recipe.precision)
-    folders = [folder.member(number) for number in range(len(names))]
-    networks = load_members(folders, names, image_shape, len(data["classes"]), engine)
+    networks = load_ensemble(folder, engine)
     with engine.computing():
         members = [predict_probabilities(network, pixels, engine, views=recipe.views) for network in networks]
     mean = mean_of_members(np.stack(members))
     return mean if temperature is None else with_temperature(mean, temperature)
+
+
+def load_ensemble(folder: RunFolder, engine: Engine) -> list[nn.Module]:
+    """All members' networks of a finished run. Raises RunFolderError where it is not finished, or one is not whole."""
+    data, names = folder.load_data(), folder.load_networks()
+    folders = [folder.member(number) for number in range(len(names))]
+    return load_members(folders, names, data["image_shape"], len(data["classes"]), engine)
 
 
 def predict_files(

@@ -14,6 +14,7 @@ submission.csv           where there are images to predict
 hardest.csv hardest.png  training images by out-of-fold loss
 label_issues.csv         labels that are probably wrong
 duplicates.csv           images that an earlier one is like
+model.onnx               the ensemble to serve, once it was served
 report.html              all of it to look at, one file
 report.json              the figures; written last: a run that has it is finished
 imported.json            in place of it where the networks were trained elsewhere: from which files they are. Such a
@@ -75,6 +76,7 @@ class RunFolder:
         self.hardest_picture = path / "hardest.png"
         self.label_issues = path / "label_issues.csv"
         self.duplicates = path / "duplicates.csv"
+        self.model = path / "model.onnx"
         self.page = path / "report.html"
         self.report = path / "report.json"
         self.imported = path / "imported.json"

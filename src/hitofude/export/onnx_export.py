@@ -1,0 +1,164 @@
+"""A finished run becomes one ONNX file, or none: it is compared with the run before it appears."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hitofude
+from hitofude.errors import InputError, RunFolderError
+from hitofude.export.onnx_graph import Pixels, around, networks_model
+from hitofude.export.onnx_model import OnnxDescription, OnnxModel, import_onnxruntime
+from hitofude.export.parity import Ensemble, Parity, check, compare, images_to_compare
+from hitofude.inputs.sources import Dataset
+from hitofude.learning.checkpoint import MemberFolder
+from hitofude.learning.engine import choose_engine
+from hitofude.prediction import load_ensemble
+from hitofude.run_folder import RunFolder
+from hitofude.storage import write_bytes
+
+if TYPE_CHECKING:
+    import onnx
+
+IMAGES = 10_000
+"""By which a model is compared."""
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+
+
+@dataclass(frozen=True)
+class OnnxExport:
+    """A file that was written, and what comparing it has shown."""
+
+    path: Path
+    bytes: int
+    description: OnnxDescription
+    parity: Parity
+
+
+def export_onnx(
+    run: str | Path,
+    path: str | Path,
+    *,
+    source: Dataset | None = None,
+    pixels: Pixels = "uint8",
+    images: int = IMAGES,
+) -> OnnxExport:
+    """Write the whole ensemble of a finished run as one ONNX model.
+
+    Its input `pixels` is (N, C, H, W) 0..255 of the type `pixels`; its outputs are `probabilities` (N, classes), the
+    calibrated mean, and `members` (members, N, classes). source: whose training images it is compared by, else the
+    embedded digits; images: how many, with transformed copies where there are fewer. The arithmetic of the comparison
+    is float32 on the processor.
+
+    Raises RunFolderError where the run is not finished or damaged, WeightsError, and writes nothing, where a label
+    differs or a probability by 1e-4, InputError where a package is missing or the source's images have another shape.
+    """
+    folder = RunFolder(Path(run))
+    ensemble, description = load_exportable(folder)
+    content = serialise(_model(ensemble, description, pixels), description)
+    model = OnnxModel.of_bytes(content, str(path), ensemble.engine.threads)
+    if source is not None:
+        check_shape_of(source, description)
+    parity = compare(model, ensemble, images_to_compare(source, description.image_shape, images))
+    check(parity)
+    write_bytes(Path(path), content)
+    return OnnxExport(Path(path), len(content), description, parity)
+
+
+def model_of_run(run: str | Path) -> OnnxModel:
+    """The model of a run, made and kept in its folder as model.onnx where that is not there yet.
+
+    Raises as export_onnx does.
+    """
+    folder = RunFolder(Path(run))
+    if folder.model.exists():
+        model = OnnxModel.load(folder.model)
+        if model.description == describe(folder):
+            return model
+    export_onnx(run, folder.model, images=1_000)
+    return OnnxModel.load(folder.model)
+
+
+def load_exportable(folder: RunFolder) -> tuple[Ensemble, OnnxDescription]:
+    """The networks of a run, and what will stand in its model's metadata."""
+    _check_packages()
+    description = describe(folder)
+    engine = choose_engine("cpu", "float32")
+    networks = load_ensemble(folder, engine)
+    return Ensemble(networks, folder.load_recipe().views, description.temperature, engine), description
+
+
+def describe(folder: RunFolder) -> OnnxDescription:
+    """Raises RunFolderError where the run is not finished."""
+    data, networks = folder.load_data(), folder.load_networks()
+    temperature = 1.0 if folder.is_imported else folder.load_summary().calibration.temperature
+    return OnnxDescription(
+        name=folder.path.resolve().name,
+        hitofude_version=hitofude.__version__,
+        classes=tuple(data["classes"]),
+        image_shape=data["image_shape"],
+        networks=networks,
+        temperature=temperature,
+        weights=_fingerprint(folder, len(networks)),
+    )
+
+
+def serialise(model: "onnx.ModelProto", description: OnnxDescription) -> bytes:
+    """The file's content, with the description as its metadata."""
+    import onnx
+
+    model.producer_name, model.producer_version = "hitofude", hitofude.__version__
+    model.doc_string = "pixels (N, C, H, W) 0..255 → probabilities (N, classes) and what each member says."
+    onnx.helper.set_model_props(model, description.as_metadata())
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def check_shape_of(source: Dataset, description: OnnxDescription) -> None:
+    """Raises InputError where its images are not of the run's size."""
+    if source.train.image_shape != description.image_shape:
+        found, expected = ("x".join(map(str, shape)) for shape in (source.train.image_shape, description.image_shape))
+        raise InputError(
+            f"{source.name}: the images are {found} (channels, height, width), those of the run {expected}."
+        )
+
+
+def describe_export(export: OnnxExport) -> str:
+    """What was written, for people."""
+    parity, description = export.parity, export.description
+    count, sizes = len(description.networks), "x".join(map(str, description.image_shape))
+    ratio = parity.images_per_second / parity.images_per_second_of_pytorch
+    lines = [
+        f"{export.path}: {export.bytes:,} bytes, {count} member{'' if count == 1 else 's'}, "
+        f"pixels (N, {sizes.replace('x', ', ')}) → probabilities (N, {len(description.classes)})",
+        f"compared by {parity.images:,} images: {parity.changed} labels differ, probabilities by {parity.largest:.1e} at most",
+        f"{parity.images_per_second:,.0f} images/s in onnxruntime, {ratio:.2f} times PyTorch's",
+    ]
+    if parity.border:
+        lines.append(f"{parity.border} images left out: they lie on the border of what is looked at twice")
+    return "\n".join(lines)
+
+
+def _model(ensemble: Ensemble, description: OnnxDescription, pixels: Pixels) -> "onnx.ModelProto":
+    networks = networks_model(ensemble.networks, description.image_shape, pixels)
+    return around(networks, ensemble.views, description.temperature)
+
+
+def _fingerprint(folder: RunFolder, members: int) -> str:
+    """SHA-256 of what decides the answers: every member's weights, and the views."""
+    found = hashlib.sha256(folder.load_recipe().views.model_dump_json().encode())
+    for number in range(members):
+        path = MemberFolder(folder.member(number)).weights_path
+        if not path.exists():
+            raise RunFolderError(f"{path} is missing. Restore it, or run again into a new folder.")
+        found.update(path.read_bytes())
+    return found.hexdigest()
+
+
+def _check_packages() -> None:
+    """Raises InputError naming the extra where a package is missing."""
+    from importlib.util import find_spec
+
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        raise InputError(f"Exporting needs the package {missing[0]}: pip install 'hitofude[onnx]'")

@@ -1,0 +1,127 @@
+"""Whether a model says what the networks say that it was made from, and how fast either is."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import nn
+
+from hitofude.errors import WeightsError
+from hitofude.export.onnx_model import OnnxModel
+from hitofude.inputs.layout import ImageShape
+from hitofude.inputs.sources import Dataset, sample
+from hitofude.learning.augment import augment
+from hitofude.learning.calibration import with_temperature
+from hitofude.learning.engine import Engine
+from hitofude.learning.ensemble import mean_of_members
+from hitofude.learning.predicting import predict_probabilities
+from hitofude.recipe import AugmentRecipe, ViewsRecipe
+
+TOLERANCE = 1e-4
+"""Of a probability."""
+BORDER = 1e-5
+"""A member whose likeliest class is so near the threshold of unclear images may look at one again here and not there."""
+
+Members = NDArray[np.float32]  # (members, N, classes)
+Predict = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], Members]]
+
+
+@dataclass(frozen=True)
+class Parity:
+    """What comparing has shown."""
+
+    images: int
+    changed: int
+    """Images with another label."""
+    largest: float
+    """The largest difference of a probability."""
+    border: int
+    """Images left out of both, as they lie on the very threshold of what is looked at again."""
+    images_per_second: float
+    images_per_second_of_pytorch: float
+
+    @property
+    def holds(self) -> bool:
+        return self.changed == 0 and self.largest < TOLERANCE
+
+
+class Ensemble:
+    """The networks of a run in PyTorch, predicting as `hitofude predict` does."""
+
+    def __init__(self, networks: list[nn.Module], views: ViewsRecipe, temperature: float, engine: Engine) -> None:
+        self.networks, self.views, self.temperature, self.engine = networks, views, temperature, engine
+
+    def predict(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Members]:
+        """(N, classes) and (members, N, classes) probabilities of images (N, C, H, W)."""
+        members = self._by_each(images, self.views)
+        return with_temperature(mean_of_members(members), self.temperature), members
+
+    def is_on_border(self, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """(N,) whether some member finds the image neither clear nor unclear."""
+        first = self._by_each(images, ViewsRecipe()).max(axis=2)
+        return np.asarray((np.abs(first - self.views.below) < BORDER).any(axis=0) & (self.views.shift > 0))
+
+    def _by_each(self, images: NDArray[np.uint8], views: ViewsRecipe) -> Members:
+        pixels = torch.tensor(images)
+        with self.engine.computing():
+            return np.stack([predict_probabilities(one, pixels, self.engine, views=views) for one in self.networks])
+
+
+def compare(model: OnnxModel, ensemble: Ensemble, images: NDArray[np.uint8]) -> Parity:
+    """Predict images (N, C, H, W) by both."""
+    (expected, expected_members), seconds_of_pytorch = _timed(ensemble.predict, images)
+    (found, found_members), seconds = _timed(model.predict, images)
+    changed = found.argmax(axis=1) != expected.argmax(axis=1)
+    apart = np.maximum(np.abs(found - expected).max(axis=1), np.abs(found_members - expected_members).max(axis=(0, 2)))
+    apart = np.where(np.isnan(apart), np.inf, apart)
+    suspects = np.flatnonzero(changed | (apart >= TOLERANCE))
+    excused = suspects[ensemble.is_on_border(images[suspects])] if len(suspects) else suspects
+    changed[excused], apart[excused] = False, 0
+    return Parity(
+        len(images),
+        int(changed.sum()),
+        float(apart.max()),
+        len(excused),
+        len(images) / seconds,
+        len(images) / seconds_of_pytorch,
+    )
+
+
+def check(parity: Parity) -> None:
+    """Raises WeightsError where the model must not be used."""
+    if not parity.holds:
+        raise WeightsError(
+            f"The ONNX model does not predict as the run does: of {parity.images:,} images {parity.changed:,} have another "
+            f"label, and a probability differs by {parity.largest:.2g} (at most {TOLERANCE:g} is accepted). No file was "
+            "written. Another version of torch or onnxruntime may help; constraints.txt names those that were tested."
+        )
+
+
+def images_to_compare(source: Dataset | None, image_shape: ImageShape, count: int) -> NDArray[np.uint8]:
+    """(count, C, H, W) images of the source, and transformed copies of them where there are fewer.
+
+    Without a source the embedded digits, brought to the size: what is compared are two computations of the same.
+    """
+    known = _digits(image_shape) if source is None else source.train.images
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randperm(len(known), generator=generator)[:count].numpy()
+    copies = np.resize(rows, count - len(rows))
+    recipe = AugmentRecipe(rate=1, max_rotation=30, min_scale=0.7, max_scale=1.3, max_shear=10, max_translation=3)
+    changed = augment(torch.tensor(known[copies]).float(), recipe, generator).round().clip(0, 255)
+    return np.concatenate([known[rows], changed.numpy().astype(np.uint8)])
+
+
+def _digits(image_shape: ImageShape) -> NDArray[np.uint8]:
+    channels, height, width = image_shape
+    digits = [Image.fromarray(image[0]).resize((width, height)) for image in sample().train.images]
+    return np.repeat(np.stack([np.asarray(digit) for digit in digits])[:, None], channels, axis=1)
+
+
+def _timed(predict: Predict, images: NDArray[np.uint8]) -> tuple[tuple[NDArray[np.float32], Members], float]:
+    predict(images[:8])
+    started = time.perf_counter()
+    return predict(images), time.perf_counter() - started
