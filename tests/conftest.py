@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 import hitofude
 from hitofude.cli import main
+from hitofude.export.onnx_export import export_onnx
+from hitofude.export.onnx_model import OnnxModel
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import Dataset, sample
 from hitofude.learning.engine import Engine, choose_engine
@@ -72,6 +74,19 @@ def finished(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> RunR
     """A run of SETTINGS in a folder with a name that is no ASCII; tests change only copies of it."""
     folder = tmp_path_factory.mktemp("runs") / "with spaces 一筆"
     return hitofude.run(dataset, run=folder, settings=SETTINGS, device="cpu", quiet=True)
+
+
+@pytest.fixture(scope="session")
+def exported_file(finished: RunResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The finished run as an ONNX model."""
+    path = tmp_path_factory.mktemp("exported") / "model.onnx"
+    export_onnx(finished.folder.path, path, images=300)
+    return path
+
+
+@pytest.fixture(scope="session")
+def exported(exported_file: Path) -> OnnxModel:
+    return OnnxModel.load(exported_file)
 
 
 def copy_of(result: RunResult, folder: Path) -> RunFolder:

@@ -1,6 +1,9 @@
 """Taking a run's model elsewhere."""
 
 from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
 
 from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, SourceOptions, app
 from hitofude.errors import RecipeError
@@ -14,25 +17,54 @@ def export(
     *,
     onnx: Path | None = None,
     web: Path | None = None,
+    pixels: Literal["uint8", "float32"] = "uint8",
+    int8: Annotated[bool, Parameter(negative=())] = False,
+    images: int = 10_000,
+    onnxruntime_web: Path | None = None,
     options: SourceOptions = DEFAULT_SOURCE_OPTIONS,
 ) -> None:
-    """Write a run's ensemble as one ONNX model, or as a page that computes in the browser.
+    """Write a run's ensemble as one ONNX model, or as a page to draw on that computes in the browser.
+
+    The model takes pixels 0..255 and gives the calibrated mean of all members; scaling, members and shifted views are
+    inside, names and classes in its metadata. It is compared with the run before the file appears.
+
+    The page is a folder of files for any static host: it needs no server of ours, and what is drawn stays in the
+    browser.
 
     For example:
       hitofude export runs/sample-fast --onnx model.onnx
+      hitofude export runs/digit-recognizer-fast digit-recognizer.zip --onnx small.onnx --int8
+      hitofude export runs/sample-fast --web site
 
     Parameters
     ----------
     run
         The folder of a finished run.
     source
-        As for run: its images are those that the model is compared by; left out, the embedded digits.
+        As for run: images to compare by, and of --int8 what the run learned from; the embedded sample by default.
     onnx
         The model's file.
+    web
+        A new or empty folder for the page. It needs npm once, to fetch onnxruntime-web.
+    pixels
+        The type of the model's input.
+    int8
+        Weights and activations in 8 bits: smaller and faster; what it costs in accuracy is measured and printed.
+    images
+        By how many images the model is compared with the run.
+    onnxruntime_web
+        The package's file as npm packs it, where npm or its registry cannot be reached from here.
     """
     from hitofude.export.onnx_export import describe_export, export_onnx
+    from hitofude.export.web_bundle import describe_bundle, export_web
 
     if onnx is None and web is None:
         raise RecipeError("Nothing to export. Name a file with --onnx, or a folder with --web.")
+    if images < 1:
+        raise RecipeError(f"--images {images}: expected a number from 1 up.")
+    has_source = source is not None or options.train is not None
+    dataset = options.open(source) if has_source else None
     if onnx is not None:
-        print(describe_export(export_onnx(run, onnx)))
+        print(describe_export(export_onnx(run, onnx, source=dataset, pixels=pixels, int8=int8, images=images)))
+    if web is not None:
+        print(describe_bundle(export_web(run, web, source=dataset, int8=int8, images=images, package=onnxruntime_web)))

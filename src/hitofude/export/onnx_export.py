@@ -3,13 +3,14 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import hitofude
 from hitofude.errors import InputError, RunFolderError
-from hitofude.export.onnx_graph import Pixels, around, networks_model
-from hitofude.export.onnx_model import OnnxDescription, OnnxModel, import_onnxruntime
+from hitofude.export.onnx_graph import Pixels, ensemble_model, networks_model
+from hitofude.export.onnx_model import OnnxDescription, OnnxModel
 from hitofude.export.parity import Ensemble, Parity, check, compare, images_to_compare
+from hitofude.export.quantising import CALIBRATION_IMAGES, Cost, measure_cost, quantise, training_images
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.engine import choose_engine
@@ -33,6 +34,9 @@ class OnnxExport:
     bytes: int
     description: OnnxDescription
     parity: Parity
+    """Of the model in float32."""
+    cost: Cost | None
+    """Of 8 bits, where these were asked for."""
 
 
 def export_onnx(
@@ -41,6 +45,7 @@ def export_onnx(
     *,
     source: Dataset | None = None,
     pixels: Pixels = "uint8",
+    int8: bool = False,
     images: int = IMAGES,
 ) -> OnnxExport:
     """Write the whole ensemble of a finished run as one ONNX model.
@@ -48,21 +53,29 @@ def export_onnx(
     Its input `pixels` is (N, C, H, W) 0..255 of the type `pixels`; its outputs are `probabilities` (N, classes), the
     calibrated mean, and `members` (members, N, classes). source: whose training images it is compared by, else the
     embedded digits; images: how many, with transformed copies where there are fewer. The arithmetic of the comparison
-    is float32 on the processor.
+    is float32 on the processor. int8: write the networks in integers of 8 bits, and measure by the run's own training
+    images, which the source must be, what that costs in accuracy.
 
     Raises RunFolderError where the run is not finished or damaged, WeightsError, and writes nothing, where a label
     differs or a probability by 1e-4, InputError where a package is missing or the source's images have another shape.
     """
     folder = RunFolder(Path(run))
     ensemble, description = load_exportable(folder)
-    content = serialise(_model(ensemble, description, pixels), description)
-    model = OnnxModel.of_bytes(content, str(path), ensemble.engine.threads)
     if source is not None:
         check_shape_of(source, description)
+    train = training_images(folder, source) if int8 else None
+    networks = networks_model(ensemble.networks, description.image_shape, pixels)
+    exact = _serialised(networks, ensemble, description)
+    model = OnnxModel.of_bytes(exact, str(path), ensemble.engine.threads)
     parity = compare(model, ensemble, images_to_compare(source, description.image_shape, images))
     check(parity)
+    content, cost = exact, None
+    if train is not None:
+        content = _serialised(quantise(networks, train.images[:CALIBRATION_IMAGES]), ensemble, description)
+        small = OnnxModel.of_bytes(content, str(path), ensemble.engine.threads)
+        cost = measure_cost(small, model, folder.load_recipe(), train, images)
     write_bytes(Path(path), content)
-    return OnnxExport(Path(path), len(content), description, parity)
+    return OnnxExport(Path(path), len(content), description, parity, cost)
 
 
 def model_of_run(run: str | Path) -> OnnxModel:
@@ -82,10 +95,9 @@ def model_of_run(run: str | Path) -> OnnxModel:
 def load_exportable(folder: RunFolder) -> tuple[Ensemble, OnnxDescription]:
     """The networks of a run, and what will stand in its model's metadata."""
     _check_packages()
-    description = describe(folder)
+    views, description = folder.load_recipe().views, describe(folder)
     engine = choose_engine("cpu", "float32")
-    networks = load_ensemble(folder, engine)
-    return Ensemble(networks, folder.load_recipe().views, description.temperature, engine), description
+    return Ensemble(load_ensemble(folder, engine), views, description.temperature, engine), description
 
 
 def describe(folder: RunFolder) -> OnnxDescription:
@@ -103,17 +115,6 @@ def describe(folder: RunFolder) -> OnnxDescription:
     )
 
 
-def serialise(model: "onnx.ModelProto", description: OnnxDescription) -> bytes:
-    """The file's content, with the description as its metadata."""
-    import onnx
-
-    model.producer_name, model.producer_version = "hitofude", hitofude.__version__
-    model.doc_string = "pixels (N, C, H, W) 0..255 → probabilities (N, classes) and what each member says."
-    onnx.helper.set_model_props(model, description.as_metadata())
-    content: bytes = model.SerializeToString()
-    return content
-
-
 def check_shape_of(source: Dataset, description: OnnxDescription) -> None:
     """Raises InputError where its images are not of the run's size."""
     if source.train.image_shape != description.image_shape:
@@ -124,24 +125,42 @@ def check_shape_of(source: Dataset, description: OnnxDescription) -> None:
 
 
 def describe_export(export: OnnxExport) -> str:
-    """What was written, for people."""
-    parity, description = export.parity, export.description
-    count, sizes = len(description.networks), "x".join(map(str, description.image_shape))
-    ratio = parity.images_per_second / parity.images_per_second_of_pytorch
+    """What was written and what comparing has shown, for people."""
+    parity, description, cost = export.parity, export.description, export.cost
+    count, sizes = len(description.networks), ", ".join(map(str, description.image_shape))
+    faster = parity.images_per_second / parity.images_per_second_of_pytorch
     lines = [
         f"{export.path}: {export.bytes:,} bytes, {count} member{'' if count == 1 else 's'}, "
-        f"pixels (N, {sizes.replace('x', ', ')}) → probabilities (N, {len(description.classes)})",
-        f"compared by {parity.images:,} images: {parity.changed} labels differ, probabilities by {parity.largest:.1e} at most",
-        f"{parity.images_per_second:,.0f} images/s in onnxruntime, {ratio:.2f} times PyTorch's",
+        f"pixels (N, {sizes}) → probabilities (N, {len(description.classes)})",
+        f"parity    {_differ(parity.changed)} of {parity.images:,}, no probability by more than {parity.largest:.1e}",
+        f"speed     {parity.images_per_second:,.0f} images/s in onnxruntime, {faster:.2f} times PyTorch's",
     ]
     if parity.border:
-        lines.append(f"{parity.border} images left out: they lie on the border of what is looked at twice")
+        lines.append(f"          {parity.border} images were left out: on the very border of what is looked at twice")
+    if cost is not None:
+        faster = cost.images_per_second / cost.images_per_second_of_float32
+        lines += [
+            f"8 bits    out-of-fold accuracy {cost.accuracy_of_float32:.4f} → {cost.accuracy:.4f}, "
+            f"{_differ(cost.changed)} of {cost.images:,}",
+            f"          {faster:.2f} times the images/s of float32",
+        ]
     return "\n".join(lines)
 
 
-def _model(ensemble: Ensemble, description: OnnxDescription, pixels: Pixels) -> "onnx.ModelProto":
-    networks = networks_model(ensemble.networks, description.image_shape, pixels)
-    return around(networks, ensemble.views, description.temperature)
+def _differ(count: int) -> str:
+    return f"{count} label{' differs' if count == 1 else 's differ'}"
+
+
+def _serialised(networks: "onnx.ModelProto", ensemble: Ensemble, description: OnnxDescription) -> bytes:
+    """The file's content: the whole ensemble around these networks, with the description as its metadata."""
+    import onnx
+
+    model = ensemble_model(networks, ensemble.views, description.temperature)
+    model.producer_name, model.producer_version = "hitofude", hitofude.__version__
+    model.doc_string = "pixels (N, C, H, W) 0..255 → probabilities (N, classes), and members: what each of them says."
+    onnx.helper.set_model_props(model, description.as_metadata())
+    content: bytes = model.SerializeToString()
+    return content
 
 
 def _fingerprint(folder: RunFolder, members: int) -> str:

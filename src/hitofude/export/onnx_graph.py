@@ -51,6 +51,7 @@ SHIFTED_VIEWS = """\
   one_count = Shape <start = 0, end = 1> (pixels)
   count = Squeeze (one_count)
   rows = Range (zero, count, one)
+  any = Greater (count, zero)
   padded = Pad (pixels, margins, black)
   up = Slice (padded, from_up, to_up, sides)
   down = Slice (padded, from_down, to_down, sides)
@@ -63,7 +64,7 @@ SHIFTED_VIEWS = """\
   not_seen = Expand (none, by_member)
   all = Expand (whole, by_member)
   offsets = Mul (numbers, count)
-  last, sum, seen, share = Loop (two, yes, rows, nothing, not_seen, all) <body = looks
+  last, sum, seen, share = Loop (two, any, rows, nothing, not_seen, all) <body = looks
     (int64 turn, bool going, int64[R] view, float[N, M, K] sum_in, float[N, M, I] seen_in, float[N, M, I] share_in)
     => (bool again, int64[Q] view_out, float[N, M, K] sum_out, float[N, M, I] seen_out, float[N, M, I] share_out)
     {
@@ -92,30 +93,19 @@ SHIFTED_VIEWS = """\
 the members that they are unclear to have a say. views: (5 N, C, H, W); view v of image i is number v N + i."""
 
 
-def ensemble_graph(
-    networks: Sequence[nn.Module],
-    image_shape: ImageShape,
-    classes: int,
-    views: ViewsRecipe,
-    temperature: float,
-    pixels: Pixels = "uint8",
-) -> "onnx.ModelProto":
-    """The model: `pixels` (N, C, H, W) 0..255 → `probabilities` (N, classes), `members` (members, N, classes).
-
-    probabilities: the mean of the members, calibrated by the temperature; 1 leaves it as it is. members: of each, the
-    mean of the views that it looked at, as hitofude.learning.predicting has it.
-    """
-    return around(networks_model(networks, image_shape, pixels), views, temperature)
-
-
 def networks_model(networks: Sequence[nn.Module], image_shape: ImageShape, pixels: Pixels) -> "onnx.ModelProto":
     """The members side by side, by PyTorch: pixels (N, C, H, W) 0..255 → (N, members, classes) probabilities."""
     example = torch.zeros(2, *image_shape, dtype=TORCH_TYPES[pixels])
     return torch_to_onnx(_Members(networks).eval(), example)
 
 
-def around(networks: "onnx.ModelProto", views: ViewsRecipe, temperature: float) -> "onnx.ModelProto":
-    """Views, mean and temperature around what networks_model made."""
+def ensemble_model(networks: "onnx.ModelProto", views: ViewsRecipe, temperature: float) -> "onnx.ModelProto":
+    """The whole: `pixels` (N, C, H, W) 0..255 → `probabilities` (N, classes), `members` (members, N, classes).
+
+    networks: what networks_model made. probabilities: the mean of the members, calibrated by the
+    temperature; 1 leaves it as it is. members: of each, the mean of the views that it looked at, as
+    hitofude.learning.predicting has it.
+    """
     import onnx
 
     pixels, says = networks.graph.input[0].type.tensor_type, networks.graph.output[0].type.tensor_type
@@ -197,7 +187,7 @@ def _constants_of_views(
     return [
         *written,
         "int64[4, 1] numbers = {1, 2, 3, 4}",
-        "int64 zero = {0}, int64 one = {1}, int64 two = {2}, bool yes = {1}",
+        "int64 zero = {0}, int64 one = {1}, int64 two = {2}",
         f"float none = {{0}}, float whole = {{1}}, float below = {{{views.below}}}, {type} black = {{0}}",
     ]
 

@@ -24,7 +24,7 @@ from hitofude.recipe import AugmentRecipe, ViewsRecipe
 TOLERANCE = 1e-4
 """Of a probability."""
 BORDER = 1e-5
-"""A member whose likeliest class is so near the threshold of unclear images may look at one again here and not there."""
+"""Where a member's likeliest class is so near the threshold of unclear images, it may look again here and not there."""
 
 Members = NDArray[np.float32]  # (members, N, classes)
 Predict = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], Members]]
@@ -73,8 +73,8 @@ class Ensemble:
 
 def compare(model: OnnxModel, ensemble: Ensemble, images: NDArray[np.uint8]) -> Parity:
     """Predict images (N, C, H, W) by both."""
-    (expected, expected_members), seconds_of_pytorch = _timed(ensemble.predict, images)
-    (found, found_members), seconds = _timed(model.predict, images)
+    (expected, expected_members), seconds_of_pytorch = timed(ensemble.predict, images)
+    (found, found_members), seconds = timed(model.predict, images)
     changed = found.argmax(axis=1) != expected.argmax(axis=1)
     apart = np.maximum(np.abs(found - expected).max(axis=1), np.abs(found_members - expected_members).max(axis=(0, 2)))
     apart = np.where(np.isnan(apart), np.inf, apart)
@@ -95,9 +95,10 @@ def check(parity: Parity) -> None:
     """Raises WeightsError where the model must not be used."""
     if not parity.holds:
         raise WeightsError(
-            f"The ONNX model does not predict as the run does: of {parity.images:,} images {parity.changed:,} have another "
-            f"label, and a probability differs by {parity.largest:.2g} (at most {TOLERANCE:g} is accepted). No file was "
-            "written. Another version of torch or onnxruntime may help; constraints.txt names those that were tested."
+            f"The ONNX model does not predict as the run does: of {parity.images:,} images {parity.changed:,} have "
+            f"another label, and a probability differs by {parity.largest:.2g} (less than {TOLERANCE:g} is accepted). "
+            "No file was written. Another version of torch or onnxruntime may help; constraints.txt names those that "
+            "were tested."
         )
 
 
@@ -121,7 +122,8 @@ def _digits(image_shape: ImageShape) -> NDArray[np.uint8]:
     return np.repeat(np.stack([np.asarray(digit) for digit in digits])[:, None], channels, axis=1)
 
 
-def _timed(predict: Predict, images: NDArray[np.uint8]) -> tuple[tuple[NDArray[np.float32], Members], float]:
+def timed(predict: Predict, images: NDArray[np.uint8]) -> tuple[tuple[NDArray[np.float32], Members], float]:
+    """What predicting gives, and its seconds; what is done only once is done before."""
     predict(images[:8])
     started = time.perf_counter()
     return predict(images), time.perf_counter() - started

@@ -1,0 +1,91 @@
+"""The page as files that compute in the browser, for any static host."""
+
+import json
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+
+from hitofude.export.npm_package import browser_runtime
+from hitofude.export.onnx_export import IMAGES, OnnxExport, describe_export, export_onnx
+from hitofude.export.onnx_model import OnnxDescription
+from hitofude.inputs.sources import Dataset
+from hitofude.prediction import SURE
+from hitofude.storage import making_folder, write_bytes, write_text
+
+PAGE = "hitofude.web.page"
+SERVED_ONLY = ("docs.html", "docs.js")
+POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; "
+    "connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'"
+)
+"""What the page may load: its own files alone. A server says it in a header, a file in its head."""
+
+
+@dataclass(frozen=True)
+class WebExport:
+    """A folder that was written."""
+
+    folder: Path
+    files: int
+    bytes: int
+    model: OnnxExport
+
+
+def export_web(
+    run: str | Path,
+    folder: str | Path,
+    *,
+    source: Dataset | None = None,
+    int8: bool = False,
+    images: int = IMAGES,
+    package: Path | None = None,
+) -> WebExport:
+    """Write the page to draw on, the run's model, and what computes it, into a new or empty folder.
+
+    source, int8, images: as for export_onnx. package: onnxruntime-web's file, which npm fetches else. Raises as
+    export_onnx does, InputError where onnxruntime-web is not to be had, RunFolderError where the folder is not empty;
+    then there is no folder.
+    """
+    runtime = browser_runtime(package)
+    folder = Path(folder)
+    with making_folder(folder) as partial:
+        model = export_onnx(run, partial / "model.onnx", source=source, int8=int8, images=images)
+        write_text(partial / "model.json", json.dumps(describe_model(model.description), ensure_ascii=False))
+        for name, content in page_files().items():
+            write_bytes(partial / name, content)
+        for name, content in runtime.items():
+            write_bytes(partial / "ort" / name, content)
+    written = [path for path in folder.rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in written)
+    return WebExport(folder, len(written), size, replace(model, path=folder / "model.onnx"))
+
+
+def page_files() -> dict[str, bytes]:
+    """The page's files by name, made to compute in the browser."""
+    found = {entry.name: entry.read_bytes() for entry in files(PAGE).iterdir() if entry.is_file()}
+    kept = {name: content for name, content in found.items() if name not in SERVED_ONLY and not name.endswith(".py")}
+    page = kept["index.html"].decode("utf-8")
+    head = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+    page = page.replace('data-engine="server"', 'data-engine="browser"', 1).replace("<head>", f"<head>\n{head}", 1)
+    return {**kept, "index.html": page.encode("utf-8")}
+
+
+def describe_model(description: OnnxDescription) -> dict[str, object]:
+    """What the page asks of a model before anything else; the server's GET /api/model says the same."""
+    return {
+        "name": description.name,
+        "version": description.hitofude_version,
+        "classes": list(description.classes),
+        "image_shape": list(description.image_shape),
+        "networks": list(description.networks),
+        "sure": SURE,
+    }
+
+
+def describe_bundle(export: WebExport) -> str:
+    """What was written, for people."""
+    return (
+        f"{describe_export(export.model)}\n"
+        f"{export.folder}: {export.files} files, {export.bytes:,} bytes, for any static host; here and now: "
+        f"python -m http.server --directory {export.folder}"
+    )

@@ -1,0 +1,115 @@
+"""A run becomes a file that any runtime takes, or no file."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pandas as pd
+import pytest
+
+import hitofude
+from hitofude.errors import InputError, RunFolderError
+from hitofude.export import parity
+from hitofude.export.onnx_export import export_onnx, model_of_run
+from hitofude.export.onnx_model import OnnxModel
+from hitofude.inputs.sources import Dataset, sample
+from hitofude.result import RunResult
+from tests.conftest import Call, copy_of
+
+
+def test_plain_onnxruntime_answers_as_predict_does(exported_file: Path, finished: RunResult, dataset: Dataset) -> None:
+    session = onnxruntime.InferenceSession(exported_file, providers=["CPUExecutionProvider"])
+    (found,) = session.run(["probabilities"], {"pixels": dataset.train.images})
+    expected = hitofude.predict(finished.folder.path, dataset.train.images, device="cpu", calibrated=True)
+    assert np.abs(found - expected).max() < 1e-4
+    assert (found.argmax(axis=1) == expected.argmax(axis=1)).all()
+
+
+def test_the_metadata_say_what_it_is(exported_file: Path, finished: RunResult) -> None:
+    model = onnx.load(exported_file)
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    assert json.loads(metadata["classes"]) == list("0123456789")
+    assert json.loads(metadata["image_shape"]) == [1, 28, 28]
+    assert json.loads(metadata["networks"]) == ["cnn-lean", "cnn-lean"]
+    assert json.loads(metadata["temperature"]) == pytest.approx(finished.summary.calibration.temperature)
+    assert (model.producer_name, model.producer_version) == ("hitofude", hitofude.__version__)
+
+
+def test_where_the_answers_differ_there_is_no_file(
+    finished: RunResult, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parity, "TOLERANCE", 0.0)
+    code, out, error = call("export", finished.folder.path, "--onnx", tmp_path / "m.onnx", "--images", "50")
+    assert (code, out, list(tmp_path.iterdir())) == (3, "", [])
+    assert "does not predict as the run does" in error
+
+
+def test_the_command_prints_what_was_compared_and_measured(
+    finished: RunResult, files: Path, tmp_path: Path, call: Call
+) -> None:
+    target = tmp_path / "small.onnx"
+    code, out, error = call("export", finished.folder.path, files, "--onnx", target, "--int8", "--images", "400")
+    assert (code, error) == (0, "")
+    assert f"{target}: {target.stat().st_size:,} bytes, 2 members, pixels (N, 1, 28, 28)" in out
+    assert "0 labels differ of 400" in out
+    assert "times PyTorch's" in out
+    assert "out-of-fold accuracy" in out
+
+
+def test_eight_bits_are_a_third_of_the_size_and_hardly_less_accurate(
+    exported_file: Path, finished: RunResult, dataset: Dataset, tmp_path: Path
+) -> None:
+    export = export_onnx(finished.folder.path, tmp_path / "m.onnx", source=dataset, int8=True, images=300)
+    assert export.bytes < exported_file.stat().st_size / 2.5
+    assert export.cost is not None
+    assert export.cost.images == len(dataset.train)
+    assert export.cost.accuracy_of_float32 == pytest.approx(finished.accuracy.value, abs=0.005)
+    assert export.cost.accuracy == pytest.approx(export.cost.accuracy_of_float32, abs=0.02)
+    probabilities, _ = OnnxModel.load(tmp_path / "m.onnx").predict(dataset.train.images)
+    assert probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_cost_of_eight_bits_is_measured_on_the_runs_own_images(finished: RunResult, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"Name the source that the run in .* learned from"):
+        export_onnx(finished.folder.path, tmp_path / "m.onnx", int8=True)
+    with pytest.raises(InputError, match=r"sample is not what the run in .* learned from"):
+        export_onnx(finished.folder.path, tmp_path / "m.onnx", source=sample(), int8=True)
+
+
+def test_images_of_another_size_are_refused(finished: RunResult, tmp_path: Path) -> None:
+    source = hitofude.open_source(pd.DataFrame(np.zeros((4, 9), np.uint8)).assign(label=["a", "b"] * 2))
+    with pytest.raises(InputError, match=r"the images are 1x3x3 .*, those of the run 1x28x28"):
+        export_onnx(finished.folder.path, tmp_path / "m.onnx", source=source)
+
+
+def test_a_run_keeps_the_model_that_it_serves(finished: RunResult, tmp_path: Path) -> None:
+    folder = copy_of(finished, tmp_path)
+    export_onnx(folder.path, folder.model, images=50)
+    written = folder.model.stat().st_mtime_ns
+    first = model_of_run(folder.path).description
+    assert folder.model.stat().st_mtime_ns == written
+    recipe = folder.recipe.read_text(encoding="utf-8")
+    folder.recipe.write_text(recipe.replace("below = 0.85", "below = 0.8"), encoding="utf-8")
+    assert model_of_run(folder.path).description.weights != first.weights
+
+
+def test_what_is_no_finished_run_is_refused(tmp_path: Path, call: Call) -> None:
+    code, _, error = call("export", tmp_path, "--onnx", tmp_path / "m.onnx")
+    assert code == 3
+    assert "is not a run folder" in error
+
+
+def test_a_call_that_asks_for_nothing_is_explained(finished: RunResult, call: Call) -> None:
+    assert call("export", finished.folder.path)[::2] == (
+        2, "hitofude: Nothing to export. Name a file with --onnx, or a folder with --web.\n"
+    )  # fmt: skip
+    assert "--images 0: expected" in call("export", finished.folder.path, "--onnx", "m.onnx", "--images", "0")[2]
+
+
+def test_a_member_that_is_missing_is_named(finished: RunResult, tmp_path: Path) -> None:
+    folder = copy_of(finished, tmp_path)
+    (folder.member(1) / "weights.safetensors").unlink()
+    with pytest.raises(RunFolderError, match=r"weights\.safetensors is missing"):
+        export_onnx(folder.path, tmp_path / "m.onnx")

@@ -1,0 +1,63 @@
+"""A model is compared with the networks themselves, and one that differs is found out."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from hitofude.errors import WeightsError
+from hitofude.export.onnx_export import load_exportable
+from hitofude.export.onnx_model import OnnxModel
+from hitofude.export.parity import BORDER, Ensemble, check, compare, images_to_compare
+from hitofude.inputs.sources import Dataset
+from hitofude.learning.engine import Engine
+from hitofude.recipe import ViewsRecipe
+from hitofude.result import RunResult
+
+
+@pytest.fixture(scope="module")
+def ensemble(finished: RunResult) -> Ensemble:
+    return load_exportable(finished.folder)[0]
+
+
+def test_the_models_answers_are_the_runs(exported: OnnxModel, ensemble: Ensemble, dataset: Dataset) -> None:
+    parity = compare(exported, ensemble, images_to_compare(dataset, (1, 28, 28), 500))
+    check(parity)
+    assert (parity.images, parity.changed, parity.border) == (500, 0, 0)
+    assert 0 < parity.largest < 1e-5
+    assert min(parity.images_per_second, parity.images_per_second_of_pytorch) > 0
+
+
+def test_a_network_that_is_slightly_another_is_found_out(
+    exported: OnnxModel, finished: RunResult, dataset: Dataset
+) -> None:
+    ensemble = load_exportable(finished.folder)[0]
+    last = [module for module in ensemble.networks[1].modules() if isinstance(module, nn.Linear)][-1]
+    with torch.no_grad():
+        last.bias[3] += 0.01
+    parity = compare(exported, ensemble, dataset.train.images)
+    assert 1e-4 < parity.largest < 1e-2
+    with pytest.raises(WeightsError, match="No file was written"):
+        check(parity)
+
+
+def test_an_image_on_the_border_of_looking_again_is_left_out(
+    exported: OnnxModel, ensemble: Ensemble, engine: Engine, dataset: Dataset
+) -> None:
+    images = dataset.train.images[:50]
+    once = Ensemble(ensemble.networks, ViewsRecipe(), ensemble.temperature, engine)
+    _, members = once.predict(images)
+    first = float(members[0, :, :].max(axis=1)[np.abs(members[0].max(axis=1) - 0.8).argmin()])
+    above, below = (
+        Ensemble(ensemble.networks, ViewsRecipe(shift=1, below=first + step), 1, engine)
+        for step in (BORDER / 2, -BORDER / 2)
+    )
+    assert above.is_on_border(images).sum() == below.is_on_border(images).sum() == 1
+    assert not once.is_on_border(images).any()
+
+
+def test_there_are_as_many_images_as_asked_for_whatever_the_source_has(dataset: Dataset) -> None:
+    images = images_to_compare(dataset, (1, 28, 28), 1000)
+    assert images.shape == (1000, 1, 28, 28)
+    assert len(np.unique(images.reshape(1000, -1), axis=0)) > 990
+    assert images_to_compare(None, (3, 40, 20), 10).shape == (10, 3, 40, 20)
