@@ -1,18 +1,26 @@
 # make run: the main job on the embedded sample.  make test: the tests.  Both set everything up first.
-# make test OPTIONS=--cov: with coverage.  make check AUDIT=1: known weaknesses of the tested versions, too (needs PyPI).
+# make demo: a page to draw on, with the sample's model behind it.
+# make test OPTIONS=--cov: with coverage; PROCESSES=1: in one process.  make check AUDIT=1: known weaknesses of the tested versions, too (needs PyPI).
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test check format bench clean
+PROCESSES ?= 2
+RUN := runs/sample-fast
+
+.PHONY: run demo test check format bench clean
 
 run: $(VENV)/.core
 	$(BIN)/hitofude run
 
+demo: $(VENV)/.serve
+	test -e $(RUN)/report.json || $(BIN)/hitofude run --run $(RUN)
+	$(BIN)/hitofude serve $(RUN) --open
+
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(OPTIONS)
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal $(OPTIONS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -50,6 +58,10 @@ $(VENV)/bin/python:
 $(VENV)/.core: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "Installing into $(VENV), once; this takes a few minutes."
 	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.serve: $(VENV)/.core
+	$(PIP) -e '.[serve]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.core

@@ -1,6 +1,8 @@
 """The documents speak of what is there."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,3 +20,11 @@ def test_each_test_that_the_table_of_cases_names_is_there(file: str) -> None:
     text = (ROOT / "tests" / file).read_text(encoding="utf-8")
     named = {name for other, name in NAMED_TESTS if other == file}
     assert named <= set(re.findall(r"^def (test_\w+)\(", text, re.MULTILINE))
+
+
+def test_the_example_of_deploying_runs_without_torch_and_without_hitofude(exported_file: Path) -> None:
+    text = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    code = f"import sys; sys.modules.update(torch=None, hitofude=None)\n{example}"
+    found = subprocess.run([sys.executable, "-c", code, exported_file], capture_output=True, text=True, check=False)
+    assert re.fullmatch(r"(\d  0\.\d{3}  \d of 2 members agree\n){2}", found.stdout), found.stderr
