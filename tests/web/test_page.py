@@ -130,6 +130,19 @@ def test_strokes_are_taken_back_and_cleared(page: Page) -> None:
     assert drawn(page) == ink
 
 
+@pytest.mark.parametrize("site", ["served"], indirect=True)
+def test_clearing_lifts_the_pen(page: Page) -> None:
+    page.get_by_role("application").hover()
+    page.mouse.down()
+    page.mouse.move(400, 300)
+    page.keyboard.press("Delete")
+    page.mouse.move(300, 300)
+    assert drawn(page) == 0
+    page.mouse.up()
+    write(page, DIGITS["1"][0])
+    assert answer(page) == "1"
+
+
 def drawn(page: Page) -> int:
     """How many pixels of the sheet have ink."""
     script = """sheet => {
@@ -232,6 +245,17 @@ def test_the_browser_keeps_what_was_wrong_as_a_table_to_learn_from(page: Page, t
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("button", name="Really delete 2?").click()
     expect(page.locator("#kept")).to_be_hidden()
+
+
+@pytest.mark.parametrize("site", ["static"], indirect=True)
+def test_a_browser_that_keeps_nothing_says_so(page: Page) -> None:
+    page.evaluate("Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); }")
+    write(page, DIGITS["3"][0])
+    answer(page)
+    page.get_by_role("button", name="That was wrong").click()
+    page.keyboard.press("8")
+    expect(page.get_by_role("alert")).to_contain_text("no more room")
+    expect(page.get_by_role("button", name="That was wrong")).to_be_visible()
 
 
 @BOTH

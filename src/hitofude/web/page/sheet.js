@@ -27,19 +27,25 @@ export class Sheet {
   }
 
   undo() {
-    this.#change(() => this.strokes.undo());
+    this.strokes.undo();
+    this.#lift();
   }
 
   redo() {
-    this.#change(() => this.strokes.redo());
+    this.strokes.redo();
+    this.#lift();
   }
 
   clear() {
-    this.#change(() => this.strokes.clear());
+    this.strokes.clear();
+    this.#lift();
   }
 
-  #change(how) {
-    how();
+  /** Both pens, for what they draw may be gone. */
+  #lift() {
+    this.pointer = null;
+    this.keys.isDown = false;
+    this.pen.classList.remove("down");
     this.repaint();
     this.onChange();
   }
@@ -81,8 +87,7 @@ export class Sheet {
 
   #end(event) {
     if (event.pointerId !== this.pointer) return;
-    this.pointer = null;
-    this.#change(() => {});
+    this.#lift();
   }
 
   /** More ink, which is seen with the next frame however many events there are in one. */
@@ -127,7 +132,7 @@ export class Sheet {
       keys.y = Math.min(Math.max(keys.y + ARROWS[key][1] * STEP, 0), highest);
     }
     this.#showPen(true);
-    if (!keys.isDown || this.strokes.isEmpty) return;
+    if (!keys.isDown) return;
     this.strokes.extend(this.#keyPoint());
     this.#grow();
   }
