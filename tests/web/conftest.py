@@ -4,6 +4,7 @@ import http.client
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -63,6 +64,12 @@ class Running:
     def post(self, path: str, content: Any) -> Answer:
         return self.ask("POST", path, json.dumps(content).encode(), {"Content-Type": "application/json"})
 
+    def is_reachable(self) -> bool:
+        try:
+            return self.get("/healthz").status == 200
+        except OSError:
+            return False
+
     @contextmanager
     def connected(self) -> Iterator[socket.socket]:
         with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as connection:
@@ -81,6 +88,14 @@ def rest_of(connection: socket.socket) -> bytes:
     while part := connection.recv(65536):
         parts.append(part)
     return b"".join(parts)
+
+
+def wait_for(condition: Callable[[], bool]) -> bool:
+    """Whether it comes true in time."""
+    end = time.monotonic() + PATIENCE
+    while not (met := condition()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return met
 
 
 def _lower(header: tuple[str, str]) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from hitofude.export.onnx_model import OnnxModel
-from tests.web.conftest import PATIENCE, Running, rest_of
+from tests.web.conftest import PATIENCE, Running, rest_of, wait_for
 
 HEAD = b"POST /api/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -26,6 +26,11 @@ def trickle(connection: socket.socket, content: bytes) -> bytes:
         except OSError:
             return b""
     raise AssertionError("all of it was listened to")
+
+
+def send_on_and_on(connection: socket.socket, content: bytes) -> None:
+    while True:
+        connection.sendall(content)
 
 
 def answer_of(connection: socket.socket) -> bytes:
@@ -68,8 +73,7 @@ def test_a_client_that_does_not_read_is_cut(server: Running) -> None:
         connection.connect(("127.0.0.1", server.port))
         question = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50
         with pytest.raises((ConnectionResetError, BrokenPipeError)):
-            while True:
-                connection.sendall(question)
+            send_on_and_on(connection, question)
 
 
 def test_a_client_that_is_slow_but_not_too_slow_is_served(server: Running) -> None:
@@ -99,16 +103,4 @@ def test_beyond_the_connections_only_the_health_is_answered_and_then_none_at_all
             stack.enter_context(server.connected())
         with pytest.raises(ConnectionError):
             server.get("/healthz")
-    assert wait_for(lambda: server.get("/api/model").status == 200)
-
-
-def wait_for(condition: Callable[[], bool]) -> bool:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        try:
-            if condition():
-                return True
-        except ConnectionError:
-            pass
-        time.sleep(0.02)
-    return False
+    assert wait_for(lambda: server.is_reachable() and server.get("/api/model").status == 200)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hitofude.errors import InputError
+from hitofude.errors import InputError, RunFolderError
 from hitofude.inputs.pictures import LEFT_ASIDE
 from hitofude.storage import explaining_os_errors, make_folder, remove_partial_files, write_bytes
 
@@ -37,9 +37,10 @@ class Corrections:
         """Raises RunFolderError where the folder is no folder, or cannot be read."""
         self._folder, self._classes, self._most = folder, tuple(classes), most
         self._lock = threading.Lock()
-        if folder.exists():
-            with explaining_os_errors(folder):
-                self._tidy()
+        if folder.exists() and not folder.is_dir():
+            raise RunFolderError(f"{folder} is a file. Name a folder to keep corrections in with --corrections.")
+        with explaining_os_errors(folder):
+            self._tidy()
 
     def keep(self, pixels: NDArray[np.uint8], label: str) -> str:
         """pixels: (C, H, W). The file's name within the folder; what is kept already is not written again.
