@@ -1,7 +1,6 @@
 """The application: the page, what it asks of the model, and what others ask of the server."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -36,25 +35,20 @@ def create_app(model: Model, settings: Settings) -> FastAPI:
     """model: what answers, used by one thread at a time. Raises RunFolderError where corrections cannot be kept."""
     api = Api(model, settings)
     pages = page_files()
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        api.close()
-
     app = FastAPI(
         title="hitofude", version=hitofude.__version__, description=f"Answers by the model {model.name}.",
-        docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=lifespan,
+        docs_url=None, redoc_url=None, redirect_slashes=False,
     )  # fmt: skip
     app.include_router(_routes(api))
     for path, file in pages.items():
         app.add_api_route(path, _sending(file), methods=["GET", "HEAD"], include_in_schema=False)
-    add_handlers(app)
     with_token(app, asked=settings.token is not None)
-    routes = [*pages, "/openapi.json", *app.openapi()["paths"]]
+    methods: dict[str, list[str]] = {path: ["GET", "HEAD"] for path in [*pages, "/openapi.json"]}
+    methods |= {path: [method.upper() for method in found] for path, found in app.openapi()["paths"].items()}
+    add_handlers(app, methods)
     app.add_middleware(BodyLimit, limits=settings.limits)
     app.add_middleware(Guard, settings=settings)
-    app.add_middleware(Counting, metrics=api.metrics, routes=routes)  # what is added last is passed first
+    app.add_middleware(Counting, metrics=api.metrics, routes=methods)  # what is added last is passed first
     return app
 
 
@@ -72,17 +66,12 @@ class Api:
         self._disk = BoundedThread("corrections", limits.waiting_corrections)
         self.images_to_predict, self.correction = requests_for(model.image_shape, model.classes)
 
-    def close(self) -> None:
-        self._batcher.close()
-        self._pictures.close()
-        self._disk.close()
-
     async def describe(self) -> ModelDescription:
         """The model that answers."""
         model = self._model
         return ModelDescription(
             name=model.name, version=hitofude.__version__, classes=list(model.classes),
-            image_shape=model.image_shape, networks=list(model.networks), sure=SURE,
+            image_shape=list(model.image_shape), networks=list(model.networks), sure=SURE,
         )  # fmt: skip
 
     async def predict(self, request: Request) -> Response:
@@ -120,7 +109,7 @@ class Api:
         """What the server counts of itself, as Prometheus reads it."""
         return Response(self.metrics.text(), media_type=CONTENT_TYPE)
 
-    def _as_images(self, rows: list[list[int]]) -> NDArray[np.uint8]:
+    def _as_images(self, rows: list[list[float]]) -> NDArray[np.uint8]:
         """(N, C, H, W)"""
         return np.array(rows, dtype=np.uint8).reshape(-1, *self._model.image_shape)
 
@@ -142,7 +131,7 @@ class Api:
         places: list[dict[str, Any]] = [{}] * len(labels)
         if seen is not None:
             pixels = seen.images.reshape(len(seen.images), -1).tolist()
-            places = [{"box": box, "pixels": row} for box, row in zip(seen.boxes, pixels, strict=True)]
+            places = [{"box": list(box), "pixels": row} for box, row in zip(seen.boxes, pixels, strict=True)]
         found = [
             Prediction(
                 label=labels[number], probability=row[best[number]], sure=row[best[number]] >= SURE,

@@ -70,9 +70,6 @@ class Batcher:
             np.concatenate([part.members for part in parts], axis=1),
         )
 
-    def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
-
     async def _predict_batch(self, images: NDArray[np.uint8]) -> Answers:
         if self._waiting_images + len(images) > self._limits.waiting_images:
             raise OverloadedError

@@ -2,13 +2,18 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from hitofude.inputs.layout import ImageShape
 
 MOST_IMAGES = 64
 """Of one request."""
-Pixel = Annotated[int, Field(ge=0, le=255, strict=True)]
+Pixel = Annotated[
+    float,
+    Field(ge=0, le=255, multiple_of=1, strict=True),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 255}),
+]
+"""A strict integer of pydantic's would not take 255.0, which JSON Schema calls one, and some programs write."""
 
 
 class ModelDescription(BaseModel):
@@ -17,7 +22,7 @@ class ModelDescription(BaseModel):
     name: str
     version: str = Field(description="Of hitofude.")
     classes: list[str]
-    image_shape: tuple[int, int, int] = Field(description="Channels, height, width.")
+    image_shape: list[int] = Field(min_length=3, max_length=3, description="Channels, height, width.")
     networks: list[str] = Field(description="The members' networks.")
     sure: float = Field(description="From this probability up an answer counts as sure.")
 
@@ -30,7 +35,7 @@ class Prediction(BaseModel):
     sure: bool
     probabilities: list[float] = Field(description="Of each class, the calibrated mean of the members.")
     members: list[list[float]] = Field(description="Of each member, of each class.")
-    box: tuple[int, int, int, int] | None = Field(
+    box: Annotated[list[int], Field(min_length=4, max_length=4)] | None = Field(
         default=None, description="Top, left, bottom, right in the picture's pixels; the end is no part of it."
     )
     pixels: list[int] | None = Field(default=None, description="The image that the model was given.")
@@ -55,7 +60,7 @@ class ImagesToPredict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", title="ImagesToPredict")
 
-    images: list[list[int]]
+    images: list[list[float]]
 
 
 class Correction(BaseModel):
@@ -63,7 +68,7 @@ class Correction(BaseModel):
 
     model_config = ConfigDict(extra="forbid", title="Correction")
 
-    pixels: list[int]
+    pixels: list[float]
     label: str
 
 

@@ -1,12 +1,13 @@
 """Exceptions become answers: a status, and a message that neither repeats what was sent nor names a path of ours."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import ValidationError
+from starlette.exceptions import HTTPException
 
 from hitofude.errors import InputError, UserError
 from hitofude.web.corrections import FullError
@@ -14,12 +15,22 @@ from hitofude.web.refusal import OVERLOADED, RETRY_AFTER, OverloadedError
 
 logger = logging.getLogger(__name__)
 
+NO_SUCH_METHOD = 405
 NOT_KEPT = "The drawing could not be kept. What is wrong with the disk or the folder stands in the server's terminal."
 FULL = "As many drawings are kept as the server keeps. Train with them, and move them elsewhere."
 
 
-def add_handlers(app: FastAPI) -> None:
-    """Of all that is raised on purpose."""
+def add_handlers(app: FastAPI, methods: Mapping[str, Collection[str]]) -> None:
+    """Of all that is raised on purpose. methods: by path, those that are answered."""
+
+    def http_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 - what the handler is added for
+        headers = dict(error.headers or {})
+        if error.status_code == NO_SUCH_METHOD:  # of a path with two routes Starlette names only the first one's
+            headers["Allow"] = ", ".join(sorted(methods.get(request.url.path, ())))
+        return _answer(error.status_code, error.detail, headers)
+
+    app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(ValidationError, _invalid)
     app.add_exception_handler(InputError, _wrong_input)
     app.add_exception_handler(UserError, _not_kept)

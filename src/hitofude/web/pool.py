@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 
 class BoundedThread:
-    """One thread that does one thing after the other. most: what is done or waits at once."""
+    """One thread, as long as this object lives. most: what it does, or what waits for it, at once."""
 
     def __init__(self, name: str, most: int) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"hitofude-{name}")
@@ -28,6 +28,3 @@ class BoundedThread:
         future = self._thread.submit(function, *arguments, **keywords)
         future.add_done_callback(lambda _: self._free.release())
         return await asyncio.wrap_future(future)
-
-    def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)

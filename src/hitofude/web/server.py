@@ -62,7 +62,7 @@ class Server(uvicorn.Server):
     def __init__(self, app: "ASGIApp", settings: Settings, started: Callable[[], None]) -> None:
         limits = settings.limits
         config = LimitedConfig(
-            app, http=PatientProtocol, ws="none", lifespan="on", log_config=None, access_log=False,
+            app, http=PatientProtocol, ws="none", lifespan="off", log_config=None, access_log=False,
             server_header=False, proxy_headers=False, timeout_keep_alive=limits.idle_seconds,
             timeout_graceful_shutdown=limits.shutdown_seconds,
         )  # fmt: skip

@@ -14,7 +14,6 @@ from hitofude.export.onnx_model import OnnxModel
 from hitofude.web.settings import Settings
 
 PACKAGES = ("fastapi", "uvicorn", "prometheus_client", "python_multipart", "onnxruntime")
-MODEL = "model.onnx"
 
 
 def serve_model(source: Path, settings: Settings, opened: Callable[[str], None]) -> None:
@@ -45,11 +44,11 @@ def check_packages() -> None:
 
 
 def model_file(source: Path) -> Path:
-    """The exported model; that of a run's folder is made where it is not there, or is of other weights."""
+    """The exported model; that of a run's folder is made there where it is missing or of other weights."""
     if not source.is_dir():
         return source
-    from hitofude.export.onnx_file import export_onnx
+    from hitofude.export.onnx_export import model_of_run
+    from hitofude.run_folder import RunFolder
 
-    path = source / MODEL
-    export_onnx(source, path)
-    return path
+    model_of_run(source)
+    return RunFolder(source).model
