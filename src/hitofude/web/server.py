@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Announce = Callable[[str], None]
 BACKLOG = 512
+HIGHEST_PORT = 65_535
 
 
 def serve(app: "ASGIApp", settings: Settings, announce: Announce) -> None:
@@ -36,10 +37,12 @@ def serve(app: "ASGIApp", settings: Settings, announce: Announce) -> None:
 @contextlib.contextmanager
 def listening(host: str, port: int) -> Iterator[socket.socket]:
     """A socket; port 0 is any free one. Raises UserError with what to do where that cannot be."""
+    if not 0 <= port <= HIGHEST_PORT:  # the system would take what is left of it by 65,536
+        raise UserError(f"--port {port}: expected a number from 0 to {HIGHEST_PORT}.")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.create_server(found[4][:2], family=found[0], backlog=BACKLOG)
-    except (OSError, OverflowError, UnicodeError) as error:
+    except (OSError, UnicodeError) as error:
         raise UserError(_why_not(error, host, port)) from None
     with listener:
         yield listener
@@ -51,8 +54,6 @@ def _why_not(error: Exception, host: str, port: int) -> str:
         return f"Port {port} of {host} is in use. Choose another with --port, or --port 0 for any that is free."
     if number == errno.EACCES:
         return f"Port {port} is for the system only. Choose one from 1024 up with --port."
-    if isinstance(error, OverflowError):
-        return f"--port {port}: expected a number from 0 to 65535."
     return f"--host {host}: this is no address of this machine. Use 127.0.0.1, one of its own, or 0.0.0.0 for all."
 
 

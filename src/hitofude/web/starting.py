@@ -11,9 +11,12 @@ from joblib import cpu_count
 
 from hitofude.errors import InputError
 from hitofude.export.onnx_model import OnnxModel
+from hitofude.web.exporting import export_beside
 from hitofude.web.settings import Settings
 
 PACKAGES = ("fastapi", "uvicorn", "prometheus_client", "python_multipart", "onnxruntime")
+MODEL = "model.onnx"
+"""In a run's folder; what else lies there is hitofude.run_folder's, which imports PyTorch."""
 
 
 def serve_model(source: Path, settings: Settings, opened: Callable[[str], None]) -> None:
@@ -27,7 +30,7 @@ def serve_model(source: Path, settings: Settings, opened: Callable[[str], None])
     from hitofude.web.app import create_app
     from hitofude.web.server import serve
 
-    model = OnnxModel.load(model_file(source), threads=max(1, cpu_count() - 1))  # one is for all else
+    model = OnnxModel.load(find_model_file(source), threads=max(1, cpu_count() - 1))  # one is for all else
     serve(create_app(model, settings), settings, opened)
 
 
@@ -43,12 +46,9 @@ def check_packages() -> None:
         raise InputError(f"serve needs the package {missing[0].replace('_', '-')}: pip install 'hitofude[serve]'")
 
 
-def model_file(source: Path) -> Path:
+def find_model_file(source: Path) -> Path:
     """The exported model; that of a run's folder is made there where it is missing or of other weights."""
     if not source.is_dir():
         return source
-    from hitofude.export.onnx_export import model_of_run
-    from hitofude.run_folder import RunFolder
-
-    model_of_run(source)
-    return RunFolder(source).model
+    export_beside(source)
+    return source / MODEL
