@@ -4,8 +4,9 @@ python -m benchmarks.serve --run runs/sample-fast [--seconds 30] [--clients 16] 
 
 Starts `hitofude serve` of a run, or of an exported model, in a process of its own, and asks it from another: 16
 clients, each on one connection, each asking again as soon as it is answered, with one real digit a request. Then the
-same beside 20 clients that send slowly, send too much, or do not read. Prints requests/s, the median and the 99th
-percentile of the time that a client waited, errors, and the server's memory before, between and after these rounds.
+same beside 20 clients that send slowly, send 2 MB, or do not read, each again half a second after it was cut. Prints
+requests/s, the median and the 99th percentile of the time that a client waited, errors, and the server's memory before,
+between and after these rounds.
 Ends with 1 where a request was not answered as it should be.
 """
 
@@ -39,6 +40,8 @@ from hitofude.inputs.sources import sample
 WARM_UP_SECONDS = 2.0
 DRAWINGS = 500
 LARGE = 2_000_000
+HOSTILE_PAUSE = 0.5
+"""Seconds, after one of them was refused or cut."""
 HEAD = "POST /api/predict HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
 Client = Callable[["Target"], Coroutine[Any, Any, str]]
 
@@ -163,7 +166,7 @@ def harass(target: Target, clients: int, duration: float) -> Counter[str]:
                 ends[f"{act.__name__}: not ended yet"] += 1
             except (OSError, asyncio.IncompleteReadError):
                 ends[f"{act.__name__}: cut"] += 1
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(HOSTILE_PAUSE)
 
     async def all_clients() -> None:
         kinds = (slow_head, slow_body, too_large, too_large_in_chunks, never_reads)
