@@ -16,9 +16,10 @@ from PIL import Image
 from hitofude.cli.running import predict
 from hitofude.errors import InputError, RecipeError
 from hitofude.inputs.sources import Dataset, sample
+from hitofude.learning.calibration import SURE
 from hitofude.outputs.predictions import write_predictions
 from hitofude.pipeline import run as run_pipeline
-from hitofude.prediction import NOT_SURE, SURE, describe_answers, predict_files, show_photos
+from hitofude.prediction import NOT_SURE, describe_answers, predict_files, show_photos
 from tests.conftest import write_csv
 
 SETTINGS = {

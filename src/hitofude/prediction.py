@@ -16,7 +16,7 @@ from hitofude.inputs.layout import Expected, ImageShape, Shape
 from hitofude.inputs.photo import Photo, read_photo
 from hitofude.inputs.photo_file import is_picture
 from hitofude.inputs.sources import Images, read_images
-from hitofude.learning.calibration import with_temperature
+from hitofude.learning.calibration import SURE, with_temperature
 from hitofude.learning.engine import Engine, choose_engine
 from hitofude.learning.ensemble import load_members, mean_of_members
 from hitofude.learning.predicting import predict_probabilities
@@ -24,9 +24,6 @@ from hitofude.outputs.plots import DrawnPhoto, plot_photos
 from hitofude.run_folder import RunFolder
 
 NOT_SURE = "not sure"
-SURE = 0.9
-"""The calibrated probability from which the digit in a photo has an answer. By benchmarks/photos.py 95 % of the digits
-reach it, and 45 % of printed letters, which are none; 57 % of these reach 0.8."""
 
 
 @dataclass(frozen=True, eq=False)

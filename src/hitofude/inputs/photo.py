@@ -45,7 +45,14 @@ def read_photo(path: Path, shape: tuple[int, int]) -> Photo:
     A grey picture of that very size, light on black, is taken as it is. Raises InputError for a picture that cannot be
     read, or in which nothing is found.
     """
-    pixels = read_photo_file(path)
+    return find_in_photo(read_photo_file(path), path, shape)
+
+
+def find_in_photo(pixels: NDArray[np.uint8], path: Path, shape: tuple[int, int], most: int = MOST) -> Photo:
+    """As read_photo, for a picture (H, W, 3) that is read already.
+
+    path: how messages call it. most: digits. Raises InputError where nothing is found in it, or more.
+    """
     if _is_made_already(pixels, shape):
         return Photo(path, pixels, ((0, 0, *shape),), pixels[None, None, :, :, 0].copy())
     if max(pixels.shape[:2]) > LONGEST * min(pixels.shape[:2]):
@@ -60,8 +67,8 @@ def read_photo(path: Path, shape: tuple[int, int]) -> Photo:
             f"{path}: nothing written was found in it. Take the picture from nearer, in more light, or write with a "
             "darker pen."
         )
-    if len(digits) > MOST:
-        raise InputError(f"{path}: more than {MOST:,} things in it look like writing. Name a part of it.")
+    if len(digits) > most:
+        raise InputError(f"{path}: more than {most:,} things in it look like writing. Name a part of it.")
     images = [to_image(ink.contrast[_slices(digit.box)], digit.mask, shape) for digit in digits]
     return Photo(path, pixels, tuple(digit.box for digit in digits), np.stack(images)[:, None])
 

@@ -26,15 +26,17 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def read_photo_file(path: Path) -> NDArray[np.uint8]:
+def read_photo_file(source: Path | bytes, name: str | None = None, most_pixels: int = READ_PIXELS) -> NDArray[np.uint8]:
     """(H, W, 3) the picture upright, large ones reduced, transparent ones on a ground that their ink is seen on.
 
-    Raises InputError for what is no picture, is damaged, too large, or more than one picture.
+    name: how messages call it, the path where it is left out. most_pixels: by what the file says of itself. Raises
+    InputError for what is no picture, is damaged, too large, or more than one picture.
     """
-    with open_picture(path, str(path), READ_PIXELS) as picture:
+    name = str(source) if name is None else name
+    with open_picture(source, name, most_pixels) as picture:
         frames = getattr(picture, "n_frames", 1)
         if frames > 1 and picture.format != "MPO":  # phones put a second one behind a JPEG, for the brightest parts
-            raise InputError(f"{path}: it holds {frames} pictures. Save the one to read as a picture of its own.")
+            raise InputError(f"{name}: it holds {frames} pictures. Save the one to read as a picture of its own.")
         return _on_its_ground(_upright(picture))
 
 

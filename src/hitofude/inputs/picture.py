@@ -18,15 +18,18 @@ MOST_SIDE = 128
 WHITE = (255, 255, 255, 255)
 
 
-def read_picture(source: Path | bytes, name: str, expected: Expected) -> NDArray[np.uint8]:
+def read_picture(
+    source: Path | bytes, name: str, expected: Expected, most_pixels: int = MOST_PIXELS
+) -> NDArray[np.uint8]:
     """(H, W, C) values from 0 to 255; C is 1 where all of the picture is grey, else 3.
 
-    name: how messages call it. expected: its shape is what the picture is brought to. It is turned as its EXIF entry
-    says; what is transparent is laid on white; of several frames it is the first.
+    name: how messages call it. expected: its shape is what the picture is brought to. most_pixels: by what the file
+    says of itself. It is turned as its EXIF entry says; what is transparent is laid on white; of several frames it is
+    the first.
 
     Raises InputError where it is no picture, damaged, too large, or unlike the images that it must fit.
     """
-    with open_picture(source, name, MOST_PIXELS) as picture:
+    with open_picture(source, name, most_pixels) as picture:
         pixels = _pixels(picture, expected)
     height, width, channels = pixels.shape
     if expected.like is None:

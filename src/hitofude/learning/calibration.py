@@ -7,6 +7,9 @@ from scipy.optimize import minimize_scalar
 from hitofude.learning.metrics import cross_entropy
 
 LOWEST, HIGHEST = 0.05, 20.0
+SURE = 0.9
+"""The calibrated probability from which the digit in a photo has an answer. By benchmarks/photos.py 95 % of the digits
+reach it, and 45 % of printed letters, which are none; 57 % of these reach 0.8."""
 
 
 def fit_temperature(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> float:

@@ -1,0 +1,123 @@
+"""Requests that wait while the model computes are computed together: one run for all of them."""
+
+import asyncio
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hitofude.inputs.layout import ImageShape
+from hitofude.web.metrics import Metrics
+from hitofude.web.refusal import OverloadedError
+from hitofude.web.settings import Limits
+
+
+class Model(Protocol):
+    """What is served: hitofude.export.onnx_model.OnnxModel, or what is like it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def image_shape(self) -> ImageShape: ...
+    @property
+    def networks(self) -> tuple[str, ...]: ...
+
+    def predict(self, images: NDArray[np.uint8], /) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(N, C, H, W) → probabilities (N, classes), and those of the members (M, N, classes)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What the model says of some images."""
+
+    probabilities: NDArray[np.float32]  # (N, classes)
+    members: NDArray[np.float32]  # (M, N, classes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    images: NDArray[np.uint8]  # (N, C, H, W)
+    answers: asyncio.Future[Answers]
+
+
+class Batcher:
+    """The model, and what waits for it. Used from one event loop at a time; the model runs in a thread."""
+
+    def __init__(self, model: Model, limits: Limits, metrics: Metrics) -> None:
+        self._model, self._limits, self._metrics = model, limits, metrics
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="hitofude-model")
+        self._queue: deque[_Waiting] = deque()
+        self._waiting_images = 0
+        self._worker: asyncio.Task[None] | None = None
+
+    async def predict(self, images: NDArray[np.uint8]) -> Answers:
+        """images: (N, C, H, W), any number; more than a batch are computed one batch after the other.
+
+        Raises OverloadedError where too many images wait.
+        """
+        size = self._limits.batch_images
+        parts = [await self._predict_batch(images[start : start + size]) for start in range(0, len(images), size)]
+        if len(parts) == 1:
+            return parts[0]
+        return Answers(
+            np.concatenate([part.probabilities for part in parts]),
+            np.concatenate([part.members for part in parts], axis=1),
+        )
+
+    async def _predict_batch(self, images: NDArray[np.uint8]) -> Answers:
+        if self._waiting_images + len(images) > self._limits.waiting_images:
+            raise OverloadedError
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(images, loop.create_future())
+        self._queue.append(waiting)
+        self._count(len(images))
+        if self._worker is None:
+            self._worker = loop.create_task(self._work())
+        return await waiting.answers
+
+    async def _work(self) -> None:
+        """Until nothing waits."""
+        try:
+            while self._queue:
+                await self._compute(self._next_batch())
+        finally:
+            self._worker = None
+
+    def _next_batch(self) -> list[_Waiting]:
+        """The first that wait, as many as fit."""
+        batch = [self._queue.popleft()]
+        size = len(batch[0].images)
+        while self._queue and size + len(self._queue[0].images) <= self._limits.batch_images:
+            size += len(self._queue[0].images)
+            batch.append(self._queue.popleft())
+        self._count(-size)
+        return batch
+
+    async def _compute(self, batch: list[_Waiting]) -> None:
+        images = batch[0].images if len(batch) == 1 else np.concatenate([waiting.images for waiting in batch])
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(self._thread, self._model.predict, images)
+        except BaseException as error:
+            for waiting in batch:
+                if not waiting.answers.done():
+                    waiting.answers.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        self._metrics.computed(len(images))
+        start = 0
+        for waiting in batch:
+            end = start + len(waiting.images)
+            if not waiting.answers.done():  # a client that went away waits no more
+                waiting.answers.set_result(Answers(found[0][start:end], found[1][:, start:end]))
+            start = end
+
+    def _count(self, images: int) -> None:
+        self._waiting_images += images
+        self._metrics.waiting(self._waiting_images)

@@ -1,0 +1,98 @@
+/**
+ * One digit becomes a small image, made the way MNIST was made; see hitofude/inputs/mnist_format.py.
+ *
+ * It is scaled to fit a box of 20 of the 28 pixels and placed with its centre of mass in the middle; strokes thinner
+ * than those of MNIST's pens are made thicker first.
+ */
+
+import { distanceWithin } from "./distance.js";
+import { quantileOf } from "./order.js";
+import { above, boxOf, cut, grown, inverted, padded, roundHalfEven } from "./raster.js";
+import { resized } from "./resize.js";
+
+const BOX = 20 / 28;
+const STROKE = 2.5 / 20;
+const FINE = 100;
+const FULL = 0.75;
+const EDGE = 0.4;
+
+/**
+ * contrast, mask: plane and mask of one digit, with nothing around it. [height, width]: of the image.
+ * Uint8Array (height · width) the image, ink 255 on 0.
+ */
+export function toImage(contrast, mask, [height, width]) {
+  const strokes = padded(strokesOf(contrast, mask), FINE / 4);
+  const soft = distanceWithin(strokes);
+  const outside = distanceWithin(inverted(strokes)).data;
+  let [ink, distances] = [0, 0];
+  for (let i = 0; i < outside.length; i++) [ink, distances] = [ink + strokes.data[i], distances + soft.data[i]];
+  const across = 4 * (distances / ink) - 2; // across a stroke the distances from its edges rise and fall evenly
+  const thicker = Math.max(STROKE * FINE - across, 0) / (2 * (1 - STROKE));
+  for (let i = 0; i < outside.length; i++) soft.data[i] = clipped(soft.data[i] - outside[i] + thicker + 0.5);
+  return placed(boxed(cut(soft, boxOf(above(soft, 0.5))), height, width), height, width);
+}
+
+/** The digit in black and white, at its working size. */
+function strokesOf(contrast, mask) {
+  const own = grown(padded(mask, 1)).data;
+  const full = quantileOf(contrast.data.filter((_, place) => mask.data[place]), FULL);
+  const ink = padded(contrast, 1);
+  for (let i = 0; i < own.length; i++) ink.data[i] = own[i] * clipped(ink.data[i] / full);
+  const scale = FINE / Math.max(mask.width, mask.height);
+  return above(resized(ink, scaled(ink.width, scale), scaled(ink.height, scale), "bicubic"), EDGE);
+}
+
+/** Reduced to fit the box, each pixel the mean of what it covers. */
+function boxed(soft, height, width) {
+  const scale = Math.min((BOX * height) / soft.height, (BOX * width) / soft.width);
+  return resized(soft, scaled(soft.width, scale), scaled(soft.height, scale), "box");
+}
+
+/** In the middle by its centre of mass, as far as it stays within the image. */
+function placed(soft, height, width) {
+  const [middle, centre] = centreOfMass(soft);
+  const top = start(height, middle, soft.height);
+  const left = start(width, centre, soft.width);
+  const image = new Uint8Array(height * width);
+  soft.data.forEach((value, place) => {
+    const y = top + Math.floor(place / soft.width);
+    image[y * width + left + (place % soft.width)] = roundHalfEven(value * 255);
+  });
+  return image;
+}
+
+function start(whole, middle, size) {
+  return Math.min(Math.max(roundHalfEven((whole - 1) / 2 - middle), 0), whole - size);
+}
+
+function centreOfMass({ width, data }) {
+  let [sum, down, right] = [0, 0, 0];
+  data.forEach((value, place) => {
+    sum += value;
+    down += value * Math.floor(place / width);
+    right += value * (place % width);
+  });
+  return [down / sum, right / sum];
+}
+
+function scaled(size, scale) {
+  return Math.max(1, roundHalfEven(size * scale));
+}
+
+function clipped(value) {
+  return Math.min(Math.max(value, 0), 1);
+}
+
+/** Grey values of the shape [channels, height, width], the same in each channel. */
+export function inChannels(image, channels) {
+  const all = new Uint8Array(channels * image.length);
+  for (let channel = 0; channel < channels; channel++) all.set(image, channel * image.length);
+  return all;
+}
+
+/** A drawing's ink (plane, 0..1) as an image of the shape [channels, height, width]; null where there is none. */
+export function drawingToImage(ink, [channels, height, width]) {
+  const mask = above(ink, 0.5);
+  const box = boxOf(mask);
+  return box && inChannels(toImage(cut(ink, box), cut(mask, box), [height, width]), channels);
+}

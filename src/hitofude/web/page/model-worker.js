@@ -1,0 +1,85 @@
+/** The networks in a browser: onnxruntime-web beside the page. Messages: {id, task} → {id, result or failure}. */
+
+let model = null; // promises, so that a prediction waits for what is loading
+let session = null;
+
+const TASKS = {
+  model: () => model,
+  open: async () => void (await session),
+  predict,
+};
+
+self.onmessage = async ({ data: { id, task, images } }) => {
+  try {
+    model ??= readModel();
+    session ??= openSession();
+    session.catch(() => {}); // told of below, to those who ask for it
+    self.postMessage({ id, result: await TASKS[task](images) });
+  } catch (error) {
+    self.postMessage({ id, failure: String(error?.message ?? error) });
+  }
+};
+
+async function readModel() {
+  return (await fetched("model.json")).json();
+}
+
+async function openSession() {
+  const ort = await import("./ort/ort.wasm.min.mjs");
+  const [runtime, network] = await loaded(["ort/ort-wasm-simd-threaded.wasm", "model.onnx"]);
+  ort.env.wasm.numThreads = 1; // more need headers that plain hosts do not send
+  ort.env.wasm.wasmBinary = runtime;
+  ort.env.wasm.wasmPaths = { mjs: address("ort/ort-wasm-simd-threaded.mjs") };
+  const opened = await ort.InferenceSession.create(network, { executionProviders: ["wasm"] });
+  self.postMessage({ progress: 1 });
+  return { ort, opened };
+}
+
+/** images: Uint8Arrays. [{probabilities: [classes], members: [[classes], …]}] */
+async function predict(images) {
+  const { ort, opened } = await session;
+  const { image_shape: shape, classes } = await model;
+  const pixels = new Uint8Array(images.length * images[0].length);
+  images.forEach((image, place) => pixels.set(image, place * image.length));
+  const outputs = await opened.run({ pixels: new ort.Tensor("uint8", pixels, [images.length, ...shape]) });
+  const [whole, each] = [outputs.probabilities.data, outputs.members.data];
+  const row = (data, place) => Array.from(data.subarray(place * classes.length, (place + 1) * classes.length));
+  const members = outputs.members.dims[0];
+  return images.map((_, place) => ({
+    probabilities: row(whole, place),
+    members: Array.from({ length: members }, (_, member) => row(each, member * images.length + place)),
+  }));
+}
+
+/** The bytes of files, all fetched at once; the page is told of the share that has come. */
+async function loaded(paths) {
+  const responses = await Promise.all(paths.map(fetched));
+  const isPacked = responses.some(({ headers }) => headers.get("Content-Encoding") || !headers.get("Content-Length"));
+  const whole = responses.reduce((sum, { headers }) => sum + Number(headers.get("Content-Length")), 0);
+  let come = 0;
+  const onBytes = (count) => {
+    come += count;
+    self.postMessage({ progress: isPacked ? null : Math.min((0.98 * come) / whole, 0.98) });
+  };
+  return Promise.all(responses.map((response) => bytesOf(response, onBytes)));
+}
+
+async function bytesOf(response, onBytes) {
+  const reader = response.body.getReader();
+  const chunks = [];
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    chunks.push(read.value);
+    onBytes(read.value.length);
+  }
+  return new Uint8Array(await new Blob(chunks).arrayBuffer());
+}
+
+async function fetched(path) {
+  const response = await fetch(address(path));
+  if (!response.ok) throw new Error(`${path}: ${response.status} ${response.statusText}`);
+  return response;
+}
+
+function address(path) {
+  return new URL(path, import.meta.url).href;
+}

@@ -1,0 +1,110 @@
+/** A photo becomes small images: the digits in it, as a network learned to see them; see hitofude/inputs/photo.py. */
+
+import { findDigits } from "./found-digits.js";
+import { findInk, isGrey } from "./ink.js";
+import { toImage } from "./mnist-format.js";
+import { quantileOf } from "./order.js";
+import { cut } from "./raster.js";
+import { resized } from "./resize.js";
+
+const MOST = 1000;
+const LONGEST = 100;
+const BLACK = 16;
+
+/** Whether a picture is searched for what is written in it: the model knows single characters, in grey. */
+export function readsWriting({ name, classes, image_shape: [channels] }) {
+  const areCharacters = classes.every((label) => /^[\p{L}\p{N}]$/u.test(label));
+  return channels === 1 && areCharacters && !name.toLowerCase().includes("fashion");
+}
+
+/**
+ * picture: {width, height, data}, four bytes a pixel, as a canvas has it. model: {name, classes, image_shape}.
+ * {boxes, images}, the images Uint8Arrays of the shape; or {problem}: "strip", "nothing" or "many".
+ *
+ * For a model of other things than writing the whole picture is brought to its size.
+ */
+export function readPhoto(picture, model) {
+  const shape = model.image_shape;
+  const [, height, width] = shape;
+  const opaque = onItsGround(picture);
+  const whole = [[0, 0, picture.height, picture.width]];
+  if (!readsWriting(model)) return { boxes: whole, images: [broughtToSize(opaque, shape)] };
+  if (isMadeAlready(opaque, height, width)) return { boxes: whole, images: [channelOf(opaque, 0)] };
+  const [short, long] = [picture.width, picture.height].sort((a, b) => a - b);
+  if (long > LONGEST * short) return { problem: "strip" };
+  const ink = findInk(opaque);
+  const digits = ink ? findDigits(ink.mask) : [];
+  if (!digits.length) return { problem: "nothing" };
+  if (digits.length > MOST) return { problem: "many" };
+  const images = digits.map(({ box, mask }) => toImage(cut(ink.contrast, box), mask, [height, width]));
+  return { boxes: digits.map(({ box }) => box), images };
+}
+
+/**
+ * The picture with an opaque ground behind what is transparent: where most of it is opaque, that is a sheet of paper
+ * and its colour goes on; else it is ink, seen on the farther of black and white. See hitofude/inputs/photo_file.py.
+ */
+export function onItsGround({ width, height, data }) {
+  const opaque = [];
+  let isWhole = true;
+  for (let i = 0; i < data.length; i += 4) {
+    if (data[i + 3] > 127) opaque.push(i);
+    if (data[i + 3] < 255) isWhole = false;
+  }
+  if (isWhole) return { width, height, data };
+  const ground = groundFor(data, opaque, width * height);
+  const flat = new Uint8Array(data.length).fill(255);
+  for (let i = 0; i < data.length; i++) {
+    const channel = i % 4;
+    if (channel === 3) continue;
+    const opacity = data[i - channel + 3] / 255;
+    flat[i] = Math.round(ground[channel] + (data[i] - ground[channel]) * opacity);
+  }
+  return { width, height, data: flat };
+}
+
+function groundFor(data, opaque, pixels) {
+  if (!opaque.length) return [255, 255, 255];
+  const channels = [0, 1, 2].map((channel) => Uint8Array.from(opaque, (i) => data[i + channel]));
+  if (opaque.length > pixels / 2) return channels.map((values) => quantileOf(values, 0.5));
+  const sum = channels.reduce((total, values) => total + values.reduce((part, value) => part + value, 0), 0);
+  return new Array(3).fill(sum / (3 * opaque.length) < 128 ? 255 : 0);
+}
+
+/** Uint8Array (channels · height · width) */
+function broughtToSize(picture, [channels, height, width]) {
+  const image = new Uint8Array(channels * height * width);
+  for (let channel = 0; channel < channels; channel++) {
+    const values = channels === 1 ? brightnessOf(picture) : Float32Array.from(channelOf(picture, channel));
+    const plane = { width: picture.width, height: picture.height, data: values };
+    const small = resized(plane, width, height, "bicubic").data;
+    image.set(small.map((value) => Math.min(Math.max(Math.round(value), 0), 255)), channel * height * width);
+  }
+  return image;
+}
+
+/** As television had it (ITU-R BT.601), and as Pillow has it. */
+function brightnessOf(picture) {
+  const [red, green, blue] = [0, 1, 2].map((channel) => channelOf(picture, channel));
+  const brightness = (value, place) => Math.round(0.299 * value + 0.587 * green[place] + 0.114 * blue[place]);
+  return Float32Array.from(red, brightness);
+}
+
+function channelOf({ data }, channel) {
+  const values = new Uint8Array(data.length / 4);
+  for (let place = 0; place < values.length; place++) values[place] = data[4 * place + channel];
+  return values;
+}
+
+/** Whether it looks like an image of the training set: of its size, grey, light on a black edge. */
+function isMadeAlready(picture, height, width) {
+  if (picture.width !== width || picture.height !== height || !isGrey(picture)) return false;
+  const values = channelOf(picture, 0);
+  const [rows, columns] = [[...Array(height).keys()], [...Array(width).keys()]];
+  const edge = [
+    ...columns.flatMap((x) => [values[x], values[(height - 1) * width + x]]),
+    ...rows.flatMap((y) => [values[y * width], values[y * width + width - 1]]),
+  ];
+  const dark = edge.filter((value) => value < BLACK).length / edge.length;
+  return dark > 0.9 && Math.max(...values) >= 128 && quantileOf(Float32Array.from(values), 0.5) < BLACK;
+}

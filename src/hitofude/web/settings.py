@@ -1,0 +1,106 @@
+"""What a server is told before it starts: where it listens, who may ask, and how much it takes of anybody."""
+
+import ipaddress
+import re
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hitofude.errors import UserError
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+TOKEN_FORM = re.compile(r"[A-Za-z0-9._~-]{16,200}")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much and how long; whoever goes beyond is refused or cut."""
+
+    body_bytes: int = 1_000_000
+    header_seconds: float = 10
+    """For a whole head of a request, counted from the connection's beginning or the answer before."""
+    idle_seconds: int = 5
+    """Between two requests."""
+    body_seconds: float = 15
+    send_seconds: float = 20
+    """For a client to read what it asked for."""
+    shutdown_seconds: int = 10
+    """For requests in flight when the server is asked to end."""
+    connections: int = 128
+    spare_connections: int = 32
+    """Beyond the former, on which only /healthz is answered."""
+    waiting_images: int = 512
+    batch_images: int = 64
+    waiting_pictures: int = 4
+    picture_pixels: int = 16_000_000
+    picture_digits: int = 100
+    waiting_corrections: int = 32
+    corrections: int = 10_000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the server listens, and who may ask it.
+
+    token: what a client must know; None is nothing. allowed_hosts: more names that it is asked by, such as a proxy's.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    token: str | None = field(default=None, repr=False)
+    allowed_hosts: tuple[str, ...] = ()
+    corrections: Path = Path("corrections")
+    limits: Limits = Limits()
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """What the Host header may name, besides any bare address where the server listens on all of them."""
+        own = LOOPBACK_NAMES if is_loopback(self.host) or self.is_everywhere else frozenset()
+        return own | {_in_brackets(name.lower()) for name in (self.host, *self.allowed_hosts)}
+
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether it listens on all addresses of the machine."""
+        address = _address(self.host)
+        return address is not None and address.is_unspecified
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it."""
+    address = _address(host)
+    return host.lower() == "localhost" or (address is not None and address.is_loopback)
+
+
+def choose_token(host: str, given: str | None) -> str | None:
+    """The token to ask for: the one given; a new one for an address that others reach; none on the loopback.
+
+    Raises UserError for one that is short, or that a URL cannot hold.
+    """
+    if given is None:
+        return None if is_loopback(host) else secrets.token_urlsafe(24)
+    if TOKEN_FORM.fullmatch(given) is None:
+        raise UserError(
+            "--token: expected 16 to 200 letters, digits and any of . _ ~ -. Leave it out to have a safe one made."
+        )
+    return given
+
+
+def url_of(host: str, port: int, token: str | None) -> str:
+    """The address to open; of a server that listens everywhere, its loopback address."""
+    address = _address(host)
+    if address is not None and address.is_unspecified:
+        host = "127.0.0.1" if address.version == 4 else "::1"
+    query = "" if token is None else f"?token={token}"
+    return f"http://{_in_brackets(host)}:{port}/{query}"
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _in_brackets(host: str) -> str:
+    """As URLs and the Host header have it: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host

@@ -1,0 +1,175 @@
+"""A real server on the loopback address, with limits short enough to be waited for, and a small real model."""
+
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hitofude.export.onnx_model import OnnxModel
+from hitofude.web.app import create_app
+from hitofude.web.batching import Model
+from hitofude.web.server import Server, listening
+from hitofude.web.settings import Limits, Settings
+from tests.web.tiny_model import write_tiny_model
+
+SHORT = Limits(header_seconds=0.4, idle_seconds=5, body_seconds=0.4, send_seconds=0.4, shutdown_seconds=5)
+PATIENCE = 10
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def detail(self) -> str:
+        return str(self.json["detail"])
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that runs."""
+
+    port: int
+    stop: Callable[[], None]
+
+    def ask(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
+        """On a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            connection.request(method, path, body, headers or {})
+            response = connection.getresponse()
+            return Answer(response.status, dict(map(_lower, response.getheaders())), response.read())
+        finally:
+            connection.close()
+
+    def get(self, path: str, headers: dict[str, str] | None = None) -> Answer:
+        return self.ask("GET", path, headers=headers)
+
+    def post(self, path: str, content: Any) -> Answer:
+        return self.ask("POST", path, json.dumps(content).encode(), {"Content-Type": "application/json"})
+
+    def is_reachable(self) -> bool:
+        try:
+            return self.get("/healthz").status == 200
+        except OSError:
+            return False
+
+    @contextmanager
+    def connected(self) -> Iterator[socket.socket]:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as connection:
+            yield connection
+
+    def exchange(self, sent: bytes) -> bytes:
+        """What comes back until the server closes the connection."""
+        with self.connected() as connection:
+            connection.sendall(sent)
+            return rest_of(connection)
+
+
+def rest_of(connection: socket.socket) -> bytes:
+    """Until the other side closes it; TimeoutError where it does not."""
+    parts = []
+    while part := connection.recv(65536):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def wait_for(condition: Callable[[], bool]) -> bool:
+    """Whether it comes true in time."""
+    end = time.monotonic() + PATIENCE
+    while not (met := condition()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return met
+
+
+def _lower(header: tuple[str, str]) -> tuple[str, str]:
+    return header[0].lower(), header[1]
+
+
+@contextmanager
+def running(model: Model, settings: Settings) -> Iterator[Running]:
+    with listening("127.0.0.1", 0) as listener:
+        started = threading.Event()
+        server = Server(create_app(model, settings), settings, started.set)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+
+        def stop() -> None:
+            server.should_exit = True
+            thread.join()
+
+        try:
+            assert started.wait(PATIENCE)
+            yield Running(listener.getsockname()[1], stop)
+        finally:
+            stop()
+
+
+@pytest.fixture(scope="session")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "model.onnx")
+
+
+@pytest.fixture(scope="session")
+def model(model_file: Path) -> OnnxModel:
+    return OnnxModel.load(model_file)
+
+
+@pytest.fixture(scope="module")
+def server(model: OnnxModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    settings = Settings(corrections=tmp_path_factory.mktemp("kept") / "corrections", limits=SHORT)
+    with running(model, settings) as server:
+        yield server
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """Start a server of any model, with other limits or settings."""
+    with ExitStack() as stack:
+
+        def start(model: Model, limits: dict[str, Any] | None = None, **settings: Any) -> Running:
+            changed = replace(SHORT, **limits or {})
+            chosen = Settings(**{"corrections": tmp_path / "corrections", "limits": changed, **settings})
+            return stack.enter_context(running(model, chosen))
+
+        yield start
+
+
+class Held:
+    """A model that answers only when it is let go, and remembers how many images it was given at once."""
+
+    def __init__(self, model: Model) -> None:
+        self.name, self.classes = model.name, model.classes
+        self.image_shape, self.networks = model.image_shape, model.networks
+        self._model = model
+        self.begun, self.go = threading.Event(), threading.Event()
+        self.batches: list[int] = []
+
+    def predict(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        self.batches.append(len(images))
+        self.begun.set()
+        assert self.go.wait(PATIENCE)
+        return self._model.predict(images)
+
+
+@pytest.fixture
+def held(model: OnnxModel) -> Iterator[Held]:
+    held = Held(model)
+    yield held
+    held.go.set()

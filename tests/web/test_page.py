@@ -1,0 +1,419 @@
+"""The page in a real browser, before a real server and as files on a plain host: drawn on with a real mouse."""
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+from benchmarks.written_digits import write_pictures
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from hitofude.export.onnx_export import export_onnx
+from hitofude.export.onnx_model import OnnxModel
+from hitofude.inputs.image_set import ImageSet
+from hitofude.inputs.sources import Dataset, open_source, sample
+from hitofude.pipeline import run as run_pipeline
+from hitofude.web.settings import Settings
+from tests.web.browsing import answer, browsing, opened, watched
+from tests.web.conftest import Running, running
+from tests.web.handwriting import DIGITS, write
+from tests.web.sites import FOLDER, hosting, write_site
+from tests.web.tiny_model import write_tiny_model
+
+SETTINGS = {
+    "rows": 2000, "schedule.epochs": 6, "schedule.minimum_steps": 0, "ensemble.folds": 2, "views.shift": 0
+}  # fmt: skip
+BOTH = pytest.mark.parametrize("site", ["served", "static"], indirect=True)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two members, trained on 1,000 digits each for some seconds."""
+    folder = tmp_path_factory.mktemp("page") / "digits"
+    run_pipeline(Dataset("digits", sample().train), run=folder, settings=SETTINGS, device="cpu", quiet=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(trained: Path) -> OnnxModel:
+    export_onnx(trained, trained / "model.onnx", images=100)
+    return OnnxModel.load(trained / "model.onnx")
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server keeps corrections."""
+    return tmp_path_factory.mktemp("kept") / "corrections"
+
+
+@pytest.fixture(scope="module")
+def server(model: OnnxModel, kept: Path) -> Iterator[Running]:
+    with running(model, Settings(corrections=kept)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def sites(
+    server: Running, trained: Path, model: OnnxModel, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], str]]:
+    """The page's address, served or static."""
+    root = tmp_path_factory.mktemp("host")
+    with ExitStack() as stack:
+
+        def address(kind: str) -> str:
+            if kind == "served":
+                return f"http://127.0.0.1:{server.port}/"
+            if not (root / FOLDER).exists():
+                write_site(root / FOLDER, trained / "model.onnx", model)
+            return f"{stack.enter_context(hosting(root))}{FOLDER}/"
+
+        yield address
+
+
+@pytest.fixture(scope="module")
+def site(request: pytest.FixtureRequest, sites: Callable[[str], str]) -> str:
+    return sites(request.param)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsing() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, site: str) -> Iterator[Page]:
+    with opened(browser, site) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The picture with the most digits of thirty, and these."""
+    written = max(write_pictures(30, seed=7), key=lambda picture: len(picture.digits))
+    path = tmp_path_factory.mktemp("photo") / "photo.png"
+    written.image.save(path)
+    return path, written.digits
+
+
+@BOTH
+def test_eighteen_of_twenty_digits_are_recognised(page: Page) -> None:
+    written, answers = "", ""
+    for digit, ways in DIGITS.items():
+        for strokes in ways:
+            write(page, strokes)
+            written, answers = written + digit, answers + answer(page)
+            page.keyboard.press("Escape")
+    right = sum(a == b for a, b in zip(written, answers, strict=True))
+    assert right >= 18, f"{written} was answered {answers}"
+
+
+@BOTH
+def test_strokes_are_taken_back_and_cleared(page: Page) -> None:
+    write(page, DIGITS["7"][1])
+    assert answer(page) == "7"
+    write(page, "20,85 80,85")
+    ink = drawn(page)
+    page.get_by_role("button", name="Undo").click()
+    assert answer(page) == "7"
+    assert drawn(page) < ink
+    page.get_by_role("button", name="Redo").click()
+    assert drawn(page) == ink
+    page.get_by_role("button", name="Clear").click()
+    assert drawn(page) == 0
+    expect(page.locator("#winner")).to_contain_text("answers while you write")
+    page.keyboard.press("Control+z")
+    assert drawn(page) == ink
+
+
+@pytest.mark.parametrize("site", ["served"], indirect=True)
+def test_clearing_lifts_the_pen(page: Page) -> None:
+    page.get_by_role("application").hover()
+    page.mouse.down()
+    page.mouse.move(400, 300)
+    page.keyboard.press("Delete")
+    page.mouse.move(300, 300)
+    assert drawn(page) == 0
+    page.mouse.up()
+    write(page, DIGITS["1"][0])
+    assert answer(page) == "1"
+
+
+def drawn(page: Page) -> int:
+    """How many pixels of the sheet have ink."""
+    script = """sheet => {
+        const copy = new OffscreenCanvas(sheet.width, sheet.height).getContext("2d", { willReadFrequently: true });
+        copy.drawImage(sheet, 0, 0);
+        const { data } = copy.getImageData(0, 0, sheet.width, sheet.height);
+        return data.filter((value, i) => i % 4 === 3 && value).length;
+    }"""
+    return int(page.locator("#sheet").evaluate(script))
+
+
+@pytest.mark.parametrize("site", ["static"], indirect=True)
+def test_the_answer_comes_with_probabilities_members_and_what_is_seen(page: Page) -> None:
+    write(page, DIGITS["1"][0])
+    assert answer(page) == "1"
+    assert page.locator("#bars li").count() == 10
+    assert page.locator("#members li").all_inner_texts() == ["1", "1"]
+    assert page.locator("#members p").inner_text() == "2 of 2 networks agree"
+    size = page.locator("#seen canvas").evaluate("canvas => [canvas.width, canvas.height]")
+    assert size == [28, 28]
+
+
+@BOTH
+def test_the_digits_of_a_photo_are_found_answered_and_corrected(page: Page, photo: tuple[Path, str]) -> None:
+    path, digits = photo
+    page.set_input_files("#file", path)
+    page.wait_for_selector("#found small:not(:empty)")
+    found = [text.rstrip("?") for text in page.locator("#found b").all_inner_texts()]
+    assert sum(a == b for a, b in zip(found, digits, strict=True)) >= len(digits) - 2
+    assert page.locator("#picture .box").count() == len(digits)
+    page.locator("#found button").nth(1).click()
+    assert page.locator("#bars .best b").inner_text() == found[1]
+    correct(page, digits[1])
+    assert page.locator("#found b").nth(1).inner_text() == digits[1]
+    page.keyboard.press("Escape")
+    expect(page.locator("#sheet")).to_be_visible()
+
+
+@pytest.mark.parametrize(("site", "event"), [("served", "drop"), ("static", "paste")], indirect=["site"])
+def test_a_photo_is_dropped_or_pasted(page: Page, photo: tuple[Path, str], event: str) -> None:
+    path, digits = photo
+    page.evaluate(
+        """([kind, bytes]) => {
+            const data = new DataTransfer();
+            data.items.add(new File([Uint8Array.from(bytes)], "photo.png", { type: "image/png" }));
+            const event = kind === "drop" ? new DragEvent(kind, { dataTransfer: data, cancelable: true, bubbles: true })
+                                          : new ClipboardEvent(kind, { clipboardData: data, bubbles: true });
+            document.querySelector("main").dispatchEvent(event);
+        }""",
+        [event, list(path.read_bytes())],
+    )
+    expect(page.locator("#found button")).to_have_count(len(digits))
+
+
+@pytest.mark.parametrize("site", ["served"], indirect=True)
+def test_what_is_no_picture_and_what_is_empty_is_said(page: Page) -> None:
+    page.set_input_files("#file", {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": b"no picture"})
+    expect(page.get_by_role("alert")).to_contain_text("cannot be read")
+    blank = io.BytesIO()
+    Image.new("RGB", (200, 100), "white").save(blank, "PNG")
+    page.set_input_files("#file", {"name": "blank.png", "mimeType": "image/png", "buffer": blank.getvalue()})
+    expect(page.get_by_role("alert")).to_contain_text("Nothing written was found")
+    write(page, DIGITS["1"][0])
+    assert answer(page) == "1"
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def correct(page: Page, label: str) -> None:
+    page.get_by_role("button", name="That was wrong").click()
+    page.keyboard.press(label)
+    expect(page.locator("#thanks")).to_contain_text(f"Kept as {label}")
+
+
+@pytest.mark.parametrize("site", ["served"], indirect=True)
+def test_the_server_keeps_what_was_wrong(page: Page, server: Running, kept: Path) -> None:
+    before = server.get("/api/corrections").json["total"]
+    write(page, DIGITS["7"][0])
+    answer(page)
+    correct(page, "1")
+    expect(page.locator("#kept")).to_contain_text(f"{before + 1} kept")
+    learned = open_source(kept).train
+    assert len(learned) == before + 1
+
+
+@pytest.mark.parametrize("site", ["static"], indirect=True)
+def test_the_browser_keeps_what_was_wrong_as_a_table_to_learn_from(page: Page, tmp_path: Path) -> None:
+    for label in ("3", "4"):
+        write(page, DIGITS[label][0])
+        answer(page)
+        correct(page, label)
+        page.keyboard.press("Escape")
+    page.reload()
+    expect(page.locator("#kept")).to_contain_text("2 kept in this browser")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click()
+    download.value.save_as(tmp_path / "train.csv")
+    learned: ImageSet = open_source(tmp_path / "train.csv").train
+    assert [learned.classes[label] for label in learned.known_labels()] == ["3", "4"]
+    assert np.all(learned.images.reshape(2, -1).max(axis=1) == 255)
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Really delete 2?").click()
+    expect(page.locator("#kept")).to_be_hidden()
+
+
+@pytest.mark.parametrize("site", ["static"], indirect=True)
+def test_a_browser_that_keeps_nothing_says_so(page: Page) -> None:
+    page.evaluate("Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); }")
+    write(page, DIGITS["3"][0])
+    answer(page)
+    page.get_by_role("button", name="That was wrong").click()
+    page.keyboard.press("8")
+    expect(page.get_by_role("alert")).to_contain_text("no more room")
+    expect(page.get_by_role("button", name="That was wrong")).to_be_visible()
+
+
+@BOTH
+def test_it_speaks_two_languages_and_remembers_which(page: Page) -> None:
+    write(page, DIGITS["1"][0])
+    answer(page)
+    page.get_by_role("button", name="日本語").click()
+    assert page.locator("html").get_attribute("lang") == "ja"
+    expect(page.get_by_role("button", name="元に戻す")).to_be_visible()
+    visible = re.sub("Ctrl|Delete|hitofude run", "", page.locator("main").inner_text())
+    assert not re.search("[A-Za-z]{3,}", visible), visible
+    page.reload()
+    expect(page.get_by_role("button", name="消す")).to_be_visible()
+    page.get_by_role("button", name="English").click()
+    assert page.locator("html").get_attribute("lang") == "en"
+
+
+@pytest.mark.parametrize("site", ["served"], indirect=True)
+def test_the_browsers_language_comes_first(browser: Browser, site: str) -> None:
+    with opened(browser, site, locale="ja-JP") as page:
+        assert page.locator("html").get_attribute("lang") == "ja"
+
+
+@pytest.mark.parametrize("site", ["served"], indirect=True)
+def test_a_digit_is_drawn_with_the_keyboard_alone(page: Page) -> None:
+    page.get_by_role("application").focus()
+    for key, times in {"ArrowUp": 8, "Space": 1, "ArrowDown": 16}.items():
+        for _ in range(times):
+            page.keyboard.press(key)
+    page.keyboard.press("Space")
+    assert answer(page) == "1"
+    expect(page.get_by_role("status")).to_contain_text("1")
+
+
+@pytest.mark.parametrize("site", ["served"], indirect=True)
+def test_everything_is_reached_by_tab_and_has_a_name(page: Page) -> None:
+    write(page, DIGITS["4"][0])
+    answer(page)
+    names = []
+    page.get_by_role("button", name="日本語").focus()
+    for _ in range(7):
+        names.append(page.evaluate("document.activeElement.ariaLabel ?? document.activeElement.textContent.trim()"))
+        page.keyboard.press("Tab")
+    assert names == ["日本語", "Light or dark", "Drawing sheet", "Undo", "Clear", "Photo", "That was wrong"]
+    assert page.locator("#stage canvas:not([aria-label]), [role=img]:not([aria-label])").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("site", ["served"], indirect=True)
+def test_colours_have_contrast_and_the_theme_is_chosen(browser: Browser, site: str, scheme: str) -> None:
+    with opened(browser, site, color_scheme=scheme) as page:
+        before = contrasts(page)
+        page.get_by_role("button", name="Light or dark").click()
+        assert ground(page) == {"light": (20, 24, 28), "dark": (255, 255, 255)}[scheme]
+        assert min(before + contrasts(page)) >= 4.5
+        page.reload()
+        assert ground(page) == {"light": (20, 24, 28), "dark": (255, 255, 255)}[scheme]
+
+
+def colour(page: Page, name: str) -> tuple[int, ...]:
+    text = page.evaluate("name => getComputedStyle(document.documentElement).getPropertyValue(name)", name)
+    return tuple(bytes.fromhex(text.strip().removeprefix("#")))
+
+
+def ground(page: Page) -> tuple[int, ...]:
+    shown = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    return tuple(map(int, re.findall(r"\d+", shown)))
+
+
+def contrasts(page: Page) -> list[float]:
+    """WCAG's, of everything that is written on its ground."""
+    pairs = [("text", "ground"), ("quiet", "ground"), ("quiet", "raised"), ("quiet", "paper"), ("blue", "ground")]
+    pairs += [("orange", "ground"), ("on-blue", "blue"), ("ground", "orange"), ("text", "raised"), ("blue", "paper")]
+    return [contrast(colour(page, f"--{one}"), colour(page, f"--{other}")) for one, other in pairs]
+
+
+def contrast(one: tuple[int, ...], other: tuple[int, ...]) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def luminance(rgb: tuple[int, ...]) -> float:
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in np.array(rgb) / 255]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
+@pytest.mark.parametrize("locale", ["en-US", "ja-JP"])
+@pytest.mark.parametrize("site", ["served"], indirect=True)
+def test_nothing_scrolls_sideways(browser: Browser, site: str, locale: str, photo: tuple[Path, str]) -> None:
+    with opened(browser, site, locale=locale) as page:
+        write(page, DIGITS["3"][0])
+        answer(page)
+        page.locator("#wrong").click()
+        assert_fits(page)
+        page.set_input_files("#file", photo[0])
+        page.wait_for_selector("#found small:not(:empty)")
+        assert_fits(page)
+
+
+def assert_fits(page: Page) -> None:
+    for width in (1280, 700, 390, 320):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("site", ["served"], indirect=True)
+def test_a_server_that_went_is_waited_for(browser: Browser, site: str) -> None:
+    with watched(browser, site) as (page, _):
+        page.route("**/api/predict", lambda route: route.abort("connectionrefused"))
+        write(page, DIGITS["1"][0])
+        expect(page.get_by_role("alert")).to_contain_text("does not answer")
+        page.unroute("**/api/predict")
+        assert answer(page) == "1"
+        expect(page.get_by_role("alert")).to_be_hidden()
+
+
+@pytest.mark.parametrize("site", ["served"], indirect=True)
+def test_a_busy_server_is_asked_again_when_it_says(browser: Browser, site: str) -> None:
+    with watched(browser, site) as (page, _):
+        page.route("**/api/predict", lambda route: route.fulfill(status=503, headers={"Retry-After": "1"}))
+        write(page, DIGITS["1"][0])
+        expect(page.get_by_role("alert")).to_contain_text("busy")
+        page.unroute("**/api/predict")
+        assert answer(page) == "1"
+
+
+@pytest.mark.parametrize("site", ["static"], indirect=True)
+def test_networks_that_cannot_be_loaded_are_told_of(browser: Browser, site: str) -> None:
+    with watched(browser, site, service_workers="block") as (page, _):
+        page.route("**/model.onnx", lambda route: route.fulfill(status=404))
+        page.reload()
+        expect(page.get_by_role("alert")).to_contain_text("model.onnx: 404")
+        expect(page.locator("#loading")).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("classes", "shape"),
+    [
+        (tuple("ABCDEFGHIJKLMNO"), (1, 40, 40)),
+        (("<b>cat</b>", "a very long label", "dog"), (3, 32, 32)),
+        (("あ", "い"), (1, 20, 60)),
+    ],
+    ids=["letters", "words in colour", "wide"],
+)
+def test_it_is_made_of_what_the_model_says(
+    browser: Browser, classes: tuple[str, ...], shape: tuple[int, int, int], tmp_path: Path
+) -> None:
+    model = OnnxModel.load(write_tiny_model(tmp_path / "model.onnx", classes, shape))
+    with (
+        running(model, Settings(corrections=tmp_path / "kept")) as server,
+        opened(browser, f"http://127.0.0.1:{server.port}/") as page,
+    ):
+        write(page, "30,30 50,50 70,70")
+        assert answer(page) in classes
+        assert page.locator("#bars li").count() == min(len(classes), 10)
+        size = page.locator("#seen canvas").evaluate("canvas => [canvas.height, canvas.width]")
+        assert size == list(shape[1:])
+        page.get_by_role("button", name="That was wrong").click()
+        page.locator("#choices button").last.click()
+        expect(page.locator("#thanks")).to_contain_text(classes[-1])
+        assert_fits(page)
