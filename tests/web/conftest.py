@@ -22,7 +22,7 @@ from hitofude.web.server import Server, listening
 from hitofude.web.settings import Limits, Settings
 from tests.web.tiny_model import write_tiny_model
 
-SHORT = Limits(header_seconds=0.4, idle_seconds=5, body_seconds=0.4, send_seconds=0.4, shutdown_seconds=5)
+SHORT = Limits(header_seconds=1.5, idle_seconds=5, body_seconds=1.5, send_seconds=1.5, shutdown_seconds=5)
 PATIENCE = 10
 
 

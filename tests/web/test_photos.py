@@ -1,8 +1,10 @@
 """Pictures that are sent: what is in them is found; bombs and rubbish are refused before they cost anything."""
 
+import asyncio
 import io
 import re
 import struct
+import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +17,10 @@ from PIL import Image
 from hitofude.errors import InputError
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.web.photos import SCAN, reads_writing, see
+from hitofude.web.pool import BoundedThread
+from hitofude.web.refusal import OverloadedError
 from hitofude.web.settings import Limits
-from tests.web.conftest import Answer, Running
+from tests.web.conftest import PATIENCE, Answer, Running
 from tests.web.tiny_model import write_tiny_model
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
@@ -118,17 +122,24 @@ def test_a_damaged_picture_is_refused_wherever_it_is_damaged(server: Running) ->
 
 
 def test_more_pictures_than_may_wait_are_refused(start: Callable[..., Running], model: OnnxModel) -> None:
-    server = start(model, {"waiting_pictures": 1})
-    large = encoded(np.tile(ONES, (20, 10)))
-    with server.connected() as first, server.connected() as second:
-        head = (
-            f"POST /api/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: {len(large)}"
-        )
-        for connection in (first, second):
-            connection.sendall(head.encode() + b"\r\nConnection: close\r\n\r\n" + large)
-        statuses = {first.recv(12), second.recv(12)}
-        assert statuses == {b"HTTP/1.1 422", b"HTTP/1.1 503"}
-        assert server.get("/healthz").status == 200
+    server = start(model, {"waiting_pictures": 0})
+    refused = send(server, encoded(ONES))
+    assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+    assert server.get("/healthz").status == 200
+
+
+def test_what_a_thread_does_and_what_waits_for_it_is_counted_together() -> None:
+    async def ask() -> None:
+        go, thread = threading.Event(), BoundedThread("test", 2)
+        held = [asyncio.create_task(thread.run(go.wait, PATIENCE)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(OverloadedError):
+            await thread.run(int)
+        go.set()
+        assert await asyncio.gather(*held) == [True, True]
+        assert await thread.run(int, "7") == 7
+
+    asyncio.run(ask())
 
 
 def test_a_model_of_things_is_shown_the_whole_picture(start: Callable[..., Running], tmp_path: Path) -> None:

@@ -76,8 +76,8 @@ def test_a_client_that_does_not_read_is_cut(server: Running) -> None:
             send_on_and_on(connection, question)
 
 
-def test_a_client_that_is_slow_but_not_too_slow_is_served(server: Running) -> None:
-    with server.connected() as connection:
+def test_a_client_that_is_slow_but_not_too_slow_is_served(start: Callable[..., Running], model: OnnxModel) -> None:
+    with start(model, {"header_seconds": PATIENCE}).connected() as connection:
         for part in (HEALTH[:10], HEALTH[10:20], HEALTH[20:]):
             connection.sendall(part)
             time.sleep(0.05)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
@@ -24,11 +24,11 @@ def add_handlers(app: FastAPI, methods: Mapping[str, Collection[str]]) -> None:
     """Of all that is raised on purpose. methods: by path, those that are answered."""
 
     def http_error(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)  # noqa: S101 - what the handler is added for
-        headers = dict(error.headers or {})
-        if error.status_code == NO_SUCH_METHOD:  # of a path with two routes Starlette names only the first one's
+        refused = cast(HTTPException, error)
+        headers = dict(refused.headers or {})
+        if refused.status_code == NO_SUCH_METHOD:  # of a path with two routes Starlette names only the first one's
             headers["Allow"] = ", ".join(sorted(methods.get(request.url.path, ())))
-        return _answer(error.status_code, error.detail, headers)
+        return _answer(refused.status_code, refused.detail, headers)
 
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(ValidationError, _invalid)
@@ -52,8 +52,8 @@ def _answer(status: int, detail: str, headers: dict[str, str] | None = None) -> 
 
 
 def _invalid(_: Request, error: Exception) -> Response:
-    assert isinstance(error, ValidationError)  # noqa: S101 - what the handler was added for
-    return _answer(422, describe_invalid(error.errors(include_url=False, include_input=False, include_context=False)))
+    found = cast(ValidationError, error).errors(include_url=False, include_input=False, include_context=False)
+    return _answer(422, describe_invalid(found))
 
 
 def _wrong_input(_: Request, error: Exception) -> Response:
