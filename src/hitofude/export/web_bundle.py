@@ -13,7 +13,7 @@ from hitofude.learning.calibration import SURE
 from hitofude.storage import making_folder, write_bytes, write_text
 
 PAGE = "hitofude.web.page"
-SERVED_ONLY = ("docs.html", "docs.js")
+SERVED_ONLY = ("docs.css", "docs.html", "docs.js")
 POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'"
