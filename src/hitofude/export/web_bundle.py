@@ -9,11 +9,11 @@ from hitofude.export.npm_package import browser_runtime
 from hitofude.export.onnx_export import IMAGES, OnnxExport, describe_export, export_onnx
 from hitofude.export.onnx_model import OnnxDescription
 from hitofude.inputs.sources import Dataset
-from hitofude.prediction import SURE
+from hitofude.learning.calibration import SURE
 from hitofude.storage import making_folder, write_bytes, write_text
 
 PAGE = "hitofude.web.page"
-SERVED_ONLY = ("docs.html", "docs.js")
+SERVED_ONLY = ("docs.css", "docs.html", "docs.js")
 POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'"
