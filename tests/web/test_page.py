@@ -20,12 +20,13 @@ from hitofude.pipeline import run as run_pipeline
 from hitofude.web.settings import Settings
 from tests.web.browsing import answer, browsing, opened, watched
 from tests.web.conftest import Running, running
+from tests.web.contrast import contrasts, ground
 from tests.web.handwriting import DIGITS, write
 from tests.web.sites import FOLDER, hosting, write_site
 from tests.web.tiny_model import write_tiny_model
 
 SETTINGS = {
-    "rows": 2000, "schedule.epochs": 6, "schedule.minimum_steps": 0, "ensemble.folds": 2, "views.shift": 0
+    "rows": 2000, "schedule.epochs": 5, "schedule.minimum_steps": 0, "ensemble.folds": 2, "views.shift": 0
 }  # fmt: skip
 BOTH = pytest.mark.parametrize("site", ["served", "static"], indirect=True)
 
@@ -249,7 +250,7 @@ def test_the_browser_keeps_what_was_wrong_as_a_table_to_learn_from(page: Page, t
 
 @pytest.mark.parametrize("site", ["static"], indirect=True)
 def test_a_browser_that_keeps_nothing_says_so(page: Page) -> None:
-    page.evaluate("Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); }")
+    page.evaluate("() => { Storage.prototype.setItem = () => { throw new DOMException('', 'QuotaExceededError'); }; }")
     write(page, DIGITS["3"][0])
     answer(page)
     page.get_by_role("button", name="That was wrong").click()
@@ -313,33 +314,6 @@ def test_colours_have_contrast_and_the_theme_is_chosen(browser: Browser, site: s
         assert min(before + contrasts(page)) >= 4.5
         page.reload()
         assert ground(page) == {"light": (20, 24, 28), "dark": (255, 255, 255)}[scheme]
-
-
-def colour(page: Page, name: str) -> tuple[int, ...]:
-    text = page.evaluate("name => getComputedStyle(document.documentElement).getPropertyValue(name)", name)
-    return tuple(bytes.fromhex(text.strip().removeprefix("#")))
-
-
-def ground(page: Page) -> tuple[int, ...]:
-    shown = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    return tuple(map(int, re.findall(r"\d+", shown)))
-
-
-def contrasts(page: Page) -> list[float]:
-    """WCAG's, of everything that is written on its ground."""
-    pairs = [("text", "ground"), ("quiet", "ground"), ("quiet", "raised"), ("quiet", "paper"), ("blue", "ground")]
-    pairs += [("orange", "ground"), ("on-blue", "blue"), ("ground", "orange"), ("text", "raised"), ("blue", "paper")]
-    return [contrast(colour(page, f"--{one}"), colour(page, f"--{other}")) for one, other in pairs]
-
-
-def contrast(one: tuple[int, ...], other: tuple[int, ...]) -> float:
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
-
-
-def luminance(rgb: tuple[int, ...]) -> float:
-    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in np.array(rgb) / 255]
-    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
 
 
 @pytest.mark.parametrize("locale", ["en-US", "ja-JP"])

@@ -62,8 +62,9 @@ export class Answer {
     if (pixels === null) return;
     const canvas = this.seen.querySelector("canvas");
     drawImage(canvas, pixels, this.model.image_shape);
-    canvas.ariaLabel = say("seenSize", { size: `${height} × ${width}` });
-    this.seen.querySelector("figcaption").textContent = canvas.ariaLabel;
+    const words = say("seenSize", { size: `${height} × ${width}` });
+    canvas.setAttribute("aria-label", words);
+    this.seen.querySelector("figcaption").textContent = words;
   }
 
   /** prediction: null where there is none. */

@@ -59,7 +59,7 @@ export class PhotoView {
       entries[place].querySelector("b").textContent = isOpen ? `${label}?` : label;
       entries[place].querySelector("small").textContent = percentOf(item);
       for (const button of [boxes[place], entries[place]]) {
-        button.ariaLabel = spoken;
+        button.setAttribute("aria-label", spoken);
         button.classList.toggle("unsure", isOpen);
         button.classList.toggle("corrected", item.corrected !== null);
       }
