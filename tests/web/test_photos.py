@@ -174,7 +174,6 @@ def test_pictures_are_searched_for_writing_only_by_models_of_characters(tmp_path
     assert of(classes=("a", "b", "あ"))
     assert not of(classes=("cat", "dog"))
     assert not of(image_shape=COLOUR)
-    assert not of(name="fashion-mnist-fast")
 
 
 def test_the_layers_of_an_honest_progressive_jpeg_are_few() -> None:

@@ -17,8 +17,6 @@ from hitofude.web.settings import Limits
 
 NAME = "The picture"
 """How messages call it: what the client's file is called is not repeated."""
-NOT_WRITTEN = "fashion"
-"""In the name of a model whose classes are numbered, as those of writing are, but are none."""
 MOST_SCANS = 100
 """Of a progressive JPEG; each takes a pass over all pixels, and a megabyte holds ten thousands of them."""
 SCAN = b"\xff\xda"
@@ -38,11 +36,7 @@ class Seen:
 
 def reads_writing(model: Model) -> bool:
     """Whether a picture is searched for what is written in it: the model knows single characters, in grey."""
-    return (
-        model.image_shape[0] == 1
-        and all(len(label) == 1 and label.isalnum() for label in model.classes)
-        and NOT_WRITTEN not in model.name.lower()
-    )
+    return model.image_shape[0] == 1 and all(len(label) == 1 and label.isalnum() for label in model.classes)
 
 
 def see(content: bytes, image_shape: ImageShape, *, writing: bool, limits: Limits) -> Seen:

@@ -26,7 +26,6 @@ export function sentence(model, prediction) {
 /** Draw an image, (channels · height · width) values, one pixel a value. */
 export function drawImage(canvas, pixels, [channels, height, width]) {
   Object.assign(canvas, { width, height });
-  canvas.classList.toggle("grey", channels === 1);
   const image = new ImageData(width, height);
   const size = width * height;
   for (let place = 0; place < size; place++) {

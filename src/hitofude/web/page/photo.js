@@ -12,9 +12,9 @@ const LONGEST = 100;
 const BLACK = 16;
 
 /** Whether a picture is searched for what is written in it: the model knows single characters, in grey. */
-export function readsWriting({ name, classes, image_shape: [channels] }) {
+export function readsWriting({ classes, image_shape: [channels] }) {
   const areCharacters = classes.every((label) => /^[\p{L}\p{N}]$/u.test(label));
-  return channels === 1 && areCharacters && !name.toLowerCase().includes("fashion");
+  return channels === 1 && areCharacters;
 }
 
 /**
