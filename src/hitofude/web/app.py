@@ -1,15 +1,18 @@
 """The application: the page, what it asks of the model, and what others ask of the server."""
 
+import json
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from numpy.typing import NDArray
 from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 import hitofude
 from hitofude.learning.calibration import SURE
@@ -27,6 +30,7 @@ from hitofude.web.settings import Settings
 
 Body = TypeVar("Body", bound=BaseModel)
 JSON, FORM = "application/json", "multipart/form-data"
+FOR_READING = ["GET", "HEAD"]
 DECIMALS = 6
 """Of a probability."""
 
@@ -34,16 +38,17 @@ DECIMALS = 6
 def create_app(model: Model, settings: Settings) -> FastAPI:
     """model: what answers, used by one thread at a time. Raises RunFolderError where corrections cannot be kept."""
     api = Api(model, settings)
-    pages = page_files()
     app = FastAPI(
         title="hitofude", version=hitofude.__version__, description=f"Answers by the model {model.name}.",
-        docs_url=None, redoc_url=None, redirect_slashes=False,
+        openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False,
     )  # fmt: skip
-    app.include_router(_routes(api))
+    _add_routes(app, api)
+    pages = page_files()
     for path, file in pages.items():
-        app.add_api_route(path, _sending(file), methods=["GET", "HEAD"], include_in_schema=False)
+        app.add_api_route(path, _sending(file), methods=FOR_READING, include_in_schema=False)
+    app.add_api_route("/openapi.json", _sending_document(app), methods=FOR_READING, include_in_schema=False)
     with_token(app, asked=settings.token is not None)
-    methods: dict[str, list[str]] = {path: ["GET", "HEAD"] for path in [*pages, "/openapi.json"]}
+    methods = dict.fromkeys([*pages, "/openapi.json"], FOR_READING)
     methods |= {path: [method.upper() for method in found] for path, found in app.openapi()["paths"].items()}
     add_handlers(app, methods)
     app.add_middleware(BodyLimit, limits=settings.limits)
@@ -143,30 +148,40 @@ class Api:
         return Predictions(predictions=found, picture=picture)
 
 
-def _routes(api: Api) -> APIRouter:
-    router = APIRouter()
+def _add_routes(app: FastAPI, api: Api) -> None:
+    """FastAPI documents them all. Predictions are answered past its dependencies, which would take a sixth longer."""
     images, correction = api.images_to_predict, api.correction
-    router.add_api_route("/api/model", api.describe, methods=["GET"], responses=describe_answers())
-    router.add_api_route(
+    app.add_api_route("/api/model", api.describe, methods=["GET"], responses=describe_answers())
+    app.add_api_route(
         "/api/predict", api.predict, methods=["POST"], response_model=Predictions,
         responses=describe_answers(415, 422, 503), openapi_extra=describe_request(images, pictures=True),
     )  # fmt: skip
-    router.add_api_route(
+    app.add_api_route(
         "/api/corrections", api.keep, methods=["POST"], response_model=Kept, status_code=201,
         responses=describe_answers(409, 415, 422, 503), openapi_extra=describe_request(correction),
     )  # fmt: skip
-    router.add_api_route("/api/corrections", api.kept, methods=["GET"], responses=describe_answers(503))
-    router.add_api_route("/healthz", api.health, methods=["GET"], responses=describe_answers())
-    router.add_api_route(
+    app.add_api_route("/api/corrections", api.kept, methods=["GET"], responses=describe_answers(503))
+    app.add_api_route("/healthz", api.health, methods=["GET"], responses=describe_answers())
+    app.add_api_route(
         "/metrics", api.measure, methods=["GET"], response_class=Response,
         responses={**describe_answers(), 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )  # fmt: skip
-    return router
+    app.router.routes.insert(0, Route("/api/predict", api.predict, methods=["POST"]))
 
 
 def _sending(file: PageFile) -> Callable[[], Awaitable[Response]]:
     async def send() -> Response:
         return Response(file.content, media_type=file.media_type)
+
+    return send
+
+
+def _sending_document(app: FastAPI) -> Callable[[], Awaitable[Response]]:
+    """FastAPI would write it anew each time."""
+    content = cache(lambda: json.dumps(app.openapi()).encode())
+
+    async def send() -> Response:
+        return Response(content(), media_type=JSON)
 
     return send
 

@@ -12,7 +12,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hitofude.web.access import OPEN_PATHS
-from hitofude.web.refusal import OVERLOADED, Refusal, refuse
+from hitofude.web.refusal import LINGER_BYTES, OVERLOADED, Refusal, refuse
 from hitofude.web.settings import Limits
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class PatientProtocol(H11Protocol):
 
     _head_timer: asyncio.TimerHandle | None = None
     _send_timer: asyncio.TimerHandle | None = None
+    _discarded = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -53,6 +54,11 @@ class PatientProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            self._discarded += len(data)
+            if self._discarded > LINGER_BYTES:
+                self.transport.abort()
+            return
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
             self._stop_awaiting_head()
@@ -73,6 +79,12 @@ class PatientProtocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words
         self._end_with(MALFORMED)
+
+    @property
+    def _is_refused(self) -> bool:
+        """Whether an answer that ends the connection is under way while the body still comes, which nobody reads."""
+        is_answered = self.cycle is not None and self.cycle.response_started and not self.cycle.keep_alive
+        return is_answered and self.conn.their_state is h11.SEND_BODY
 
     @property
     def _limits(self) -> Limits:

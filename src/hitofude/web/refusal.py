@@ -66,23 +66,19 @@ FAILED = Refusal(500, "The server failed at this; what went wrong stands in its 
 
 
 async def refuse(refusal: Refusal, receive: "Receive", send: "Send", *, more_comes: bool = True) -> None:
-    """Answer, let the client come to an end of its body within bounds, and close the connection.
+    """Answer, let the client come to an end of its body for a moment, and close the connection.
 
-    more_comes: whether its body was not read to its end.
+    more_comes: whether its body was not read to its end. What still comes is discarded by the protocol.
     """
     await send({"type": "http.response.start", "status": refusal.status, "headers": refusal.all_headers})
     await send({"type": "http.response.body", "body": refusal.body, "more_body": True})
     if more_comes:
         with suppress(TimeoutError):
             async with asyncio.timeout(LINGER_SECONDS):
-                await _discard(receive)
+                await _end_of(receive)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _discard(receive: "Receive") -> None:
-    left = LINGER_BYTES
-    while left > 0:
-        message = await receive()
-        if message["type"] == "http.disconnect" or not message.get("more_body", False):
-            return
-        left -= len(message["body"])
+async def _end_of(receive: "Receive") -> None:
+    while (message := await receive())["type"] != "http.disconnect" and message.get("more_body", False):
+        pass
