@@ -46,6 +46,8 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/hostile.py
 	$(BIN)/python benchmarks/estimator.py
 	$(BIN)/python -m benchmarks.photos
+	test -e $(RUN)/report.json || $(BIN)/hitofude run --run $(RUN)
+	$(BIN)/python -m benchmarks.serve --run $(RUN)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -28,10 +28,15 @@ def browser_runtime(package: Path | None = None) -> dict[str, bytes]:
     package: npm's file, else it is fetched by npm into the cache where it is not there yet. Raises InputError where
     npm is missing or cannot fetch it, and where the file is another one, with what to do.
     """
-    path = package or cache_folder() / f"{NAME}-{VERSION}.tgz"
+    path = package or cached_package()
     if package is None and not path.is_file():
         _fetch(path)
     return _unpack(_checked(path))
+
+
+def cached_package() -> Path:
+    """Where npm's file is kept."""
+    return cache_folder() / f"{NAME}-{VERSION}.tgz"
 
 
 def _fetch(path: Path) -> None:

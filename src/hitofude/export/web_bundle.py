@@ -1,6 +1,7 @@
 """The page as files that compute in the browser, for any static host."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -50,14 +51,19 @@ def export_web(
     folder = Path(folder)
     with making_folder(folder) as partial:
         model = export_onnx(run, partial / "model.onnx", source=source, int8=int8, images=images)
-        write_text(partial / "model.json", json.dumps(describe_model(model.description), ensure_ascii=False))
-        for name, content in page_files().items():
-            write_bytes(partial / name, content)
-        for name, content in runtime.items():
-            write_bytes(partial / "ort" / name, content)
+        write_page(partial, model.description, runtime)
     written = [path for path in folder.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in written)
     return WebExport(folder, len(written), size, replace(model, path=folder / "model.onnx"))
+
+
+def write_page(folder: Path, description: OnnxDescription, runtime: Mapping[str, bytes]) -> None:
+    """All but the model itself, which lies beside it as model.onnx. runtime: onnxruntime-web's files by name."""
+    write_text(folder / "model.json", json.dumps(describe_model(description), ensure_ascii=False))
+    for name, content in page_files().items():
+        write_bytes(folder / name, content)
+    for name, content in runtime.items():
+        write_bytes(folder / "ort" / name, content)
 
 
 def page_files() -> dict[str, bytes]:
