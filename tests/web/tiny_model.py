@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+import hitofude
 from hitofude.inputs.layout import ImageShape
 
 DIGITS = tuple("0123456789")
@@ -36,7 +37,7 @@ def write_tiny_model(
     constants = {"weights": weights, "row": np.array([-1, len(weights)]), "first": np.array([0])}
     model.graph.initializer.extend(onnx.numpy_helper.from_array(array, key) for key, array in constants.items())
     metadata = {
-        "name": name, "hitofude_version": "0.0.0", "classes": classes, "image_shape": image_shape,
+        "name": name, "hitofude_version": hitofude.__version__, "classes": classes, "image_shape": image_shape,
         "networks": ("cnn-lean", "cnn-lean"), "temperature": 1.0, "weights": "",
     }  # fmt: skip
     onnx.helper.set_model_props(model, {"hitofude_format": "1"} | {k: json.dumps(v) for k, v in metadata.items()})
