@@ -1,10 +1,6 @@
 """Prediction: hitofude against plain PyTorch and onnxruntime, on the same networks and threads."""
 
-import contextlib
-import io
-import logging
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.util import find_spec
@@ -16,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from hitofude.benchmark.timing import Note, Row, against, rates
+from hitofude.export.onnx_graph import torch_to_onnx
 from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.engine import Engine
 from hitofude.learning.networks import NETWORKS, build_network, images_from_bytes
@@ -70,13 +67,8 @@ class WithSoftmax(nn.Module):
 
 
 def export(network: nn.Module, path: Path) -> None:
-    """Write the network as ONNX, for batches of any size; the exporter's own chatter is left out."""
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        batch = {0: torch.export.Dim("batch")}
-        pixels = torch.zeros(2, 1, 28, 28)
-        torch.onnx.export(WithSoftmax(network).eval(), (pixels,), path, dynamo=True, dynamic_shapes=(batch,))
+    """Write the network as ONNX, for batches of any size."""
+    path.write_bytes(torch_to_onnx(WithSoftmax(network).eval(), torch.zeros(2, 1, 28, 28)).SerializeToString())
 
 
 def by_onnxruntime(path: Path, threads: int, batch_size: int) -> Predict:
