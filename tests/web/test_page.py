@@ -110,6 +110,7 @@ def test_eighteen_of_twenty_digits_are_recognised(page: Page) -> None:
             written, answers = written + digit, answers + answer(page)
             page.keyboard.press("Escape")
     right = sum(a == b for a, b in zip(written, answers, strict=True))
+    print(f"{right} of {len(written)} recognised")
     assert right >= 18, f"{written} was answered {answers}"
 
 
