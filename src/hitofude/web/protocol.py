@@ -22,6 +22,10 @@ MALFORMED = Refusal(400, "This is no HTTP request.")
 NO_HEAD = Refusal(408, "The head of the request did not arrive in time.")
 
 
+SEND_BUFFER = 128 * 1024
+"""Bytes; no answer of the API to a drawing, and no file of the page, is as large."""
+
+
 class LimitedConfig(uvicorn.Config):
     """uvicorn's settings, and our limits."""
 
@@ -40,6 +44,8 @@ class PatientProtocol(H11Protocol):
         transport.set_write_buffer_limits(high=0)  # so that we are told of anything that the client has not read
         # asyncio does so itself only where the socket names its protocol; without it an answer waits 40 ms for an ACK
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # else the system takes megabytes of answers for a client that asks on and on and reads none
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         others = len(self.connections) - 1
         if others >= self._limits.connections + self._limits.spare_connections:
             transport.abort()
