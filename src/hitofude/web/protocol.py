@@ -122,8 +122,8 @@ class PatientProtocol(H11Protocol):
         if self.transport.is_closing():
             return
         head = h11.Response(status_code=refusal.status, headers=refusal.all_headers)
-        for event in (head, h11.Data(data=refusal.body), h11.EndOfMessage()):
-            self.transport.write(self.conn.send(event) or b"")
+        events = (head, h11.Data(data=refusal.body), h11.EndOfMessage())
+        self.transport.write(b"".join(self.conn.send(event) or b"" for event in events))
         self.transport.close()
 
 
