@@ -10,7 +10,7 @@ import pytest
 import hitofude
 
 SOURCE = Path(hitofude.__file__).parent
-LEVELS = ["errors", "storage", "recipe", "inputs", "learning", "outputs"]
+LEVELS = ["errors", "storage", "recipe", "workers", "inputs", "learning", "outputs"]
 DOORS = len(LEVELS)
 MODULES = sorted(str(path.relative_to(SOURCE).with_suffix("")).replace("/", ".") for path in SOURCE.rglob("*.py"))
 

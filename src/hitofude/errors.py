@@ -6,7 +6,8 @@ UserError                 the base: a message for people, never a traceback
 ├── RunFolderError     3  the run folder's state forbids what was asked
 ├── WeightsError       3  a file of trained weights is damaged, incomplete, or of another network
 ├── OutOfResourcesError 4 the disk or the memory is full
-└── DivergedError      5  the training lost its way: the loss is no longer a number
+├── DivergedError      5  the training lost its way: the loss is no longer a number
+└── ClusterError       6  a cluster is not there, is lost, or its workers all failed
 
 Anything else that is raised is a bug of ours (exit code 70), WorkerError among them.
 """
@@ -55,6 +56,12 @@ class DivergedError(UserError):
     """The loss became NaN or infinite."""
 
     exit_code = 5
+
+
+class ClusterError(UserError):
+    """A cluster is not there, is lost, or its workers all failed at something."""
+
+    exit_code = 6
 
 
 class WorkerError(RuntimeError):

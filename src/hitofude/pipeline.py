@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,11 @@ from hitofude.inputs.layout import Shape
 from hitofude.inputs.sources import Dataset, Source, open_source
 from hitofude.job import Job
 from hitofude.learning.checkpoint import EpochLog
-from hitofude.learning.engine import Engine, choose_engine, explaining_memory_errors
+from hitofude.learning.engine import explaining_memory_errors
 from hitofude.learning.ensemble import EnsembleProbabilities, mean_of_members, train_ensemble
 from hitofude.learning.member import EnsembleJob
 from hitofude.learning.metrics import Accuracy, accuracy
-from hitofude.learning.workers import Team
+from hitofude.learning.workers import Workshop, open_workshop
 from hitofude.outputs.network_graph import write_network_graph
 from hitofude.outputs.plots import plot_accuracy, plot_loss
 from hitofude.outputs.report import write_report
@@ -31,6 +30,7 @@ from hitofude.recipe import DEFAULT_PRESET, choose_recipe
 from hitofude.result import RunResult, load_result
 from hitofude.run_folder import RunFolder
 from hitofude.storage import write_npz
+from hitofude.workers.crew import Crew
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def run(
     settings: Mapping[str, Any] | None = None,
     debug: bool = False,
     device: str = "auto",
-    workers: int | None = None,
+    workers: int | str | Crew | None = None,
     threads: int | None = None,
     label: str | None = None,
     shape: Shape | None = None,
@@ -56,30 +56,45 @@ def run(
     None is the embedded sample. preset: a preset's name or a recipe file.
     run: the folder, by default runs/SOURCE-PRESET. An unfinished run there is continued, a finished one is
     only read. settings: dotted names and values, such as {"schedule.epochs": 3}. debug: 1,000 rows, 5 epochs,
-    2 folds. workers: how many members are trained side by side; threads: of each; left out, what is fastest here.
-    A run is continued with the threads that it was begun with. label, shape: the label column, and (H, W) where
-    the pixels make no square, (H, W, 3) for colour. command: what makes this run again, for the report.
+    2 folds. workers: how many members are trained side by side, or a cluster: "dask", "tcp://SCHEDULER:8786", "ray" or
+    a Ray address; threads: of each member; left out, what is fastest. A run is continued with the threads that it was
+    begun with. label, shape: the label column, and (H, W) where the pixels make no square, (H, W, 3) for colour.
+    command: what makes this run again, for the report.
 
     Raises hitofude.errors.UserError, of the kind that fits, for everything a user can mend.
     """
     display = SilentDisplay() if quiet else choose_display()
     recipe = choose_recipe(preset, settings or {}, debug=debug)
     with explaining_memory_errors():
-        engine = choose_engine(device, recipe.precision)
         dataset = open_source(source, label=label, shape=shape)
         job = Job.prepare(recipe, dataset, command or f"hitofude run {dataset.name} --preset recipe.toml")
         folder = RunFolder(Path(run) if run else default_folder(dataset.name, preset, debug=debug))
         folder.check_trained_here()
-        threads = threads or folder.threads_begun_with()
-        team = Team.choose(len(job.plans), job.images_to_train(), engine, workers, threads)
-        engine = replace(engine, threads=team.threads)
-        display.message(_introduction(job, engine, team, folder))
+        display.message(job.describe())
         if folder.is_finished:
+            display.message(f"run      {folder.path}")
             folder.check_same(recipe, dataset)
         else:
-            with folder.claimed(recipe, dataset, engine):
-                _train(job, folder, engine, team, display)
+            _make(job, folder, workers, device, threads or folder.threads_begun_with(), display)
         return load_result(folder)
+
+
+def _make(
+    job: Job, folder: RunFolder, where: int | str | Crew | None, device: str, threads: int | None, display: Display
+) -> None:
+    """Begin or continue the run in the folder, where its members are to be made."""
+    with open_workshop(
+        where,
+        members=len(job.plans),
+        images=job.images_to_train(),
+        parameters=max(job.parameters().values()),
+        device=device,
+        precision=job.recipe.precision,
+        threads=threads,
+    ) as workshop:
+        display.message(f"device   {workshop}\nrun      {folder.path}")
+        with folder.claimed(job.recipe, job.dataset, workshop.engine, workshop.environment):
+            _train(job, folder, workshop, display)
 
 
 @contextmanager
@@ -95,15 +110,15 @@ def default_folder(source: str, preset: str | Path, *, debug: bool = False) -> P
     return Path("runs", f"{source}-{Path(preset).stem}{'-debug' if debug else ''}")
 
 
-def _train(job: Job, folder: RunFolder, engine: Engine, team: Team, display: Display) -> None:
+def _train(job: Job, folder: RunFolder, workshop: Workshop, display: Display) -> None:
     recipe, train, test = job.recipe, job.train, job.dataset.test
-    folder.check_disk(job.bytes_needed(team.workers))
+    folder.check_disk(job.bytes_needed(workshop.workers))
     name, network = next(iter(job.networks.items()))
     write_network_graph(folder.network, network, train.image_shape, name)
     recorder = _Recorder(folder, job, display)
-    ensemble = EnsembleJob(recipe, engine, tuple(job.plans), train, test, folder.members)
+    ensemble = EnsembleJob(recipe, workshop.engine, tuple(job.plans), train, test, folder.members)
     with display.training(len(job.plans), recorder.images_left()), logging_seconds("training and predicting"):
-        probabilities = train_ensemble(ensemble, team.workers, recorder)
+        probabilities = train_ensemble(ensemble, workshop.crew or workshop.workers, recorder)
         recorder.draw_curves()
     _write_probabilities(folder, train, test, probabilities)
     of_test = _write_submission(folder, job.dataset, probabilities.test)
@@ -178,8 +193,3 @@ def _write_submission(folder: RunFolder, dataset: Dataset, members: NDArray[np.f
     header = KAGGLE_HEADER if template is None else template.header
     write_submission(folder.submission, test.ids, labels, header, None if template is None else template.ids)
     return None if test.labels is None else accuracy(test.labels, predicted)
-
-
-def _introduction(job: Job, engine: Engine, team: Team, folder: RunFolder) -> str:
-    side_by_side = f", {team.workers} members side by side" if team.workers > 1 else ""
-    return f"{job.describe()}\ndevice   {engine}{side_by_side}\nrun      {folder.path}"

@@ -95,8 +95,12 @@ class RunFolder:
         return self.members / f"{number:02d}"
 
     @contextmanager
-    def claimed(self, recipe: Recipe, dataset: Dataset, engine: Engine) -> Iterator[None]:
+    def claimed(
+        self, recipe: Recipe, dataset: Dataset, engine: Engine, environment: Mapping[str, object] | None = None
+    ) -> Iterator[None]:
         """Within it, this process alone works here: on a new run, or on the same run that was begun here.
+
+        environment: of the machines that train, as describe_environment has it, where they are not this one.
 
         Raises RunFolderError when another recipe, other data or another PyTorch began it, when another process
         works here, or when the folder is not a run's.
@@ -113,7 +117,7 @@ class RunFolder:
                 self.check_same(recipe, dataset, engine)
             else:
                 write_json(self.data, describe_data(dataset))
-                write_json(self.environment, describe_environment(engine))
+                write_json(self.environment, environment or describe_environment(engine))
                 recipe.save(self.recipe)
             write_json(self.owner, _describe_this_process())
             try:

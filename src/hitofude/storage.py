@@ -60,6 +60,27 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
+def link(source: Path, target: Path) -> bool:
+    """Let the target's name mean the source's content, without a copy where the disk can; whether the source is there.
+
+    Raises as `writing` does.
+    """
+    partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    with explaining_os_errors(target):
+        make_folder(target.parent)
+        partial.unlink(missing_ok=True)
+        try:
+            os.link(source, partial)
+        except FileNotFoundError:
+            return False
+        except OSError:  # another disk, or one that knows no links
+            write_bytes(target, source.read_bytes())
+            return True
+        partial.replace(target)
+        sync_folder(target.parent)
+    return True
+
+
 def write_npz(path: Path, **arrays: NDArray[Any]) -> None:
     with writing(path) as stream:
         np.savez(stream, allow_pickle=False, **arrays)

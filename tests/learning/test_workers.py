@@ -1,6 +1,5 @@
 """Members side by side: the same bytes as one after the other, the same errors, and nobody left behind."""
 
-import io
 import os
 import signal
 import subprocess
@@ -19,7 +18,7 @@ from hitofude.learning.checkpoint import EpochLog
 from hitofude.learning.engine import Engine
 from hitofude.learning.ensemble import plan_members
 from hitofude.learning.member import EnsembleJob, MemberProbabilities
-from hitofude.learning.messages import pack_job, receive, send, unpack_job
+from hitofude.learning.messages import PackedJob, pack_arrays, unpack_arrays, unpack_images, unpack_job
 from hitofude.learning.workers import Team, run_members
 from hitofude.recipe import Recipe
 from tests.conftest import wait_for_line
@@ -47,8 +46,9 @@ def weights(job: EnsembleJob) -> list[bytes]:
     return [(job.member_folder(member) / "weights.safetensors").read_bytes() for member in (0, 1)]
 
 
-def children() -> list[int]:
-    return [int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
+def children(process: int | str = "self") -> list[int]:
+    tasks = Path(f"/proc/{process}/task").iterdir()
+    return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
 
 
 def test_two_processes_make_the_same_bytes_as_one(
@@ -118,7 +118,7 @@ def test_no_worker_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
     command += ["--set", "schedule.epochs=20", "--set", "schedule.minimum_steps=0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
         wait_for_line(run, " 1/20 ")
-        workers = [int(pid) for pid in Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()]
+        workers = children(run.pid)
         run.kill()
     assert len(workers) == 2
     deadline = time.monotonic() + 10
@@ -136,23 +136,20 @@ def is_running(pid: int) -> bool:
 
 
 def test_a_job_survives_the_way_to_a_worker(job: EnsembleJob) -> None:
-    stream = io.BytesIO()
-    send(stream, *pack_job(replace(job, unattended=True)))
-    stream.seek(0)
-    message = receive(stream)
-    assert message is not None
-    found = unpack_job(*message)
+    packed = PackedJob(replace(job, unattended=True))
+    found = unpack_job(*packed.rest, unpack_images(*packed.images))
     assert (found.recipe, found.engine, found.folder) == (job.recipe, job.engine, job.folder)
     assert found.train.fingerprint == job.train.fingerprint
     assert found.unattended
     assert all(np.array_equal(a.train_rows, b.train_rows) for a, b in zip(found.plans, job.plans, strict=True))
 
 
-def test_half_a_message_is_the_end(job: EnsembleJob) -> None:
-    stream = io.BytesIO()
-    send(stream, *pack_job(job))
-    for length in (0, 10, stream.tell() - 1):
-        assert receive(io.BytesIO(stream.getvalue()[:length])) is None
+def test_arrays_of_a_message_may_share_memory() -> None:
+    """As do the rows of several members that learn from all of them."""
+    everything = np.arange(6)
+    arrays = unpack_arrays(pack_arrays({"6": everything, "7": everything, "even": everything[::2]}))
+    assert np.array_equal(arrays["6"], arrays["7"])
+    assert arrays["even"].tolist() == [0, 2, 4]
 
 
 @pytest.mark.parametrize(

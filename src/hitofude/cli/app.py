@@ -12,6 +12,7 @@ from cyclopts import App, Group, Parameter
 import hitofude
 from hitofude.cli.logs import start_logging
 from hitofude.errors import RecipeError
+from hitofude.workers.choosing import check_workers
 
 if TYPE_CHECKING:
     from hitofude.inputs.sources import Dataset
@@ -91,6 +92,14 @@ def parse_count(text: str, option: str) -> int | None:
     if not re.fullmatch(r"[1-9]\d{0,3}", text):
         raise RecipeError(f"{option} {text}: expected auto or a number from 1 up.")
     return int(text)
+
+
+def parse_workers(text: str) -> int | str | None:
+    """'3' → 3, 'auto' → None, a cluster as it is. Raises RecipeError for anything else."""
+    if text == "auto" or re.fullmatch(r"\d+", text):
+        return parse_count(text, "--workers")
+    check_workers(text)
+    return text
 
 
 def this_command() -> str:

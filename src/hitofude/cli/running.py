@@ -14,6 +14,7 @@ from hitofude.cli.app import (
     app,
     parse_count,
     parse_shape,
+    parse_workers,
     this_command,
 )
 from hitofude.cli.logs import is_quiet
@@ -51,6 +52,7 @@ def run(
       hitofude run mnist.npz
       hitofude run my-folder --set schedule.epochs=20 --set ensemble.folds=5
       hitofude run digit-recognizer.zip --workers 2 --threads 1
+      hitofude run digit-recognizer.zip --preset best --workers tcp://scheduler:8786
       hitofude run digit-recognizer.zip --drop-issues runs/digit-recognizer-fast/label_issues.csv
 
     Parameters
@@ -68,7 +70,8 @@ def run(
     device
         auto, cpu, cuda or mps.
     workers
-        How many members are trained side by side, each in a process of its own: auto or a number.
+        Where members are trained: auto; a number of them side by side, each in a process of its own; or a cluster:
+        dask or ray for one of this machine, tcp://SCHEDULER:8786, ray://HOST:10001 or HOST:6379. See docs/scaling.md.
     threads
         The threads of each member: auto or a number. A run is continued with those that it was begun with.
     settings
@@ -95,7 +98,7 @@ def run(
         settings=parse_settings(settings),
         debug=debug,
         device=device,
-        workers=parse_count(workers, "--workers"),
+        workers=parse_workers(workers),
         threads=parse_count(threads, "--threads"),
         quiet=is_quiet(),
         command=this_command(),

@@ -12,7 +12,9 @@ The last two states are kept while training, none when the member is done. Nothi
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -23,11 +25,12 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from hitofude.errors import RunFolderError
-from hitofude.storage import write_bytes, write_json
+from hitofude.storage import link, write_bytes, write_json
 
 logger = logging.getLogger(__name__)
 
 KEPT_STATES = 2
+FINISHED = "member"
 FORMAT_VERSION = 1
 
 Origin = Mapping[str, str | int]
@@ -56,6 +59,30 @@ class EpochLog:
         return cls(**{field.name: content[field.name] for field in fields(cls)})
 
 
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A state, or a finished member, as its two files have it: to be sent to another folder of the member."""
+
+    name: str
+    """Of the description's file, without its ending: `state-0007` or `member`."""
+    tensors: bytes
+    description: bytes
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether both are as they were written, and belong together."""
+        description = _parse_description(self.description)
+        return description is not None and description["sha256"] == _sha256(self.tensors)
+
+    def pack(self) -> bytes:
+        return self.tensors + self.description
+
+    @classmethod
+    def unpack(cls, name: str, tensors: int, content: bytes) -> "Pair":
+        """tensors: how many of the bytes they are."""
+        return cls(name, content[:tensors], content[tensors:])
+
+
 def ignore(_warning: str) -> None:
     """For who does not want to know."""
 
@@ -77,7 +104,7 @@ class MemberFolder:
 
     @property
     def description_path(self) -> Path:
-        return self.path / "member.json"
+        return self.path / f"{FINISHED}.json"
 
     @property
     def is_finished(self) -> bool:
@@ -95,7 +122,7 @@ class MemberFolder:
         content = save(tensors)
         state = self.path / f"state-{len(epochs):04d}"
         _write_pair(state.with_suffix(".safetensors"), state.with_suffix(".json"), content, origin, epochs)
-        self._remove_states(but=self._states()[-KEPT_STATES:])
+        self._tidy()
 
     def restore_state(self, networks: Networks, optimizer: torch.optim.Optimizer, origin: Origin) -> list[EpochLog]:
         """Put the newest whole state into networks and optimizer; its epochs, or [] when there is no state.
@@ -115,7 +142,7 @@ class MemberFolder:
     def finish(self, network: nn.Module, origin: Origin, epochs: list[EpochLog]) -> None:
         """Keep the weights and what they are; the states are no longer needed."""
         _write_pair(self.weights_path, self.description_path, save(_tensors_of(network)), origin, epochs)
-        self._remove_states(but=[])
+        self._tidy()
 
     def load_finished(self, network: nn.Module, origin: Origin | None = None) -> list[EpochLog]:
         """Put the finished weights into `network`; its epochs.
@@ -146,6 +173,49 @@ class MemberFolder:
             return _epochs_of(description)
         state = self._newest_state(ignore)
         return [] if state is None else state.epochs
+
+    def names(self) -> list[str]:
+        """Of what is kept here: the finished member, or the states, the newest first."""
+        return [FINISHED] if self.is_finished else [path.stem for path in reversed(self._states())]
+
+    def newest_pair(self) -> Pair | None:
+        """What a training would go on from, or the finished member; None when there is nothing."""
+        for name in self.names():
+            tensors, description = self._paths(name)
+            with suppress(OSError):
+                pair = Pair(name, tensors.read_bytes(), description.read_bytes())
+                if pair.is_whole:
+                    return pair
+        return None
+
+    def adopt(self, pair: Pair) -> None:
+        """Keep what was made elsewhere, as if it were made here. Raises RunFolderError when it did not arrive whole."""
+        if not (pair.is_whole and re.fullmatch(rf"{FINISHED}|state-\d{{4,}}", pair.name)):
+            raise RunFolderError(f"{self.path}: the {pair.name} that was sent here did not arrive whole.")
+        tensors, description = self._paths(pair.name)
+        write_bytes(tensors, pair.tensors)
+        write_bytes(description, pair.description)
+        self._tidy()
+
+    def adopt_from(self, folder: Path, name: str) -> None:
+        """The same, where the other folder is on this disk: the files are not copied.
+
+        A state that is no longer there has a newer one, which is told of next.
+        """
+        other = MemberFolder(folder)
+        is_there = all(link(*paths) for paths in zip(other._paths(name), self._paths(name), strict=True))
+        if name == FINISHED and not is_there:
+            raise RunFolderError(f"{folder}: the finished member is gone. Is that folder on this disk?")
+        self._tidy()
+
+    def _paths(self, name: str) -> tuple[Path, Path]:
+        """The tensors' and the description's."""
+        description = self.path / f"{name}.json"
+        return (self.weights_path if name == FINISHED else description.with_suffix(".safetensors")), description
+
+    def _tidy(self) -> None:
+        """Remove the states that are no longer needed."""
+        self._remove_states(but=[] if self.is_finished else self._states()[-KEPT_STATES:])
 
     def _states(self) -> list[Path]:
         return sorted(self.path.glob("state-*.json"))
@@ -277,13 +347,22 @@ def _read_whole(tensors_path: Path, description_path: Path) -> _Saved | None:
 def _read_description(path: Path) -> dict[str, Any] | None:
     """A description whose checksum is right, else None. Raises RunFolderError when a newer hitofude wrote it."""
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
+        description = _parse_description(path.read_bytes())
+    except OSError:
+        return None
+    if description is not None and description["format_version"] > FORMAT_VERSION:
+        raise RunFolderError(f"{path} was written by a newer hitofude. Upgrade with pip install -U hitofude.")
+    return description
+
+
+def _parse_description(content: bytes) -> dict[str, Any] | None:
+    """A description whose checksum is right, else None."""
+    try:
+        description = json.loads(content.decode("utf-8"))
         if description.pop("sha256_of_this") != _sha256_of_description(description):
             return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    if description["format_version"] > FORMAT_VERSION:
-        raise RunFolderError(f"{path} was written by a newer hitofude. Upgrade with pip install -U hitofude.")
     return dict(description)
 
 

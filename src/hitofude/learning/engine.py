@@ -31,6 +31,8 @@ class Engine:
     precision: Literal["float32", "bfloat16"]
     threads: int = field(default_factory=torch.get_num_threads)
     """Of the CPU. The number is part of a result: sums over threads round differently."""
+    name: str | None = None
+    """The device's own, where it is another machine's."""
 
     @contextmanager
     def computing(self) -> Iterator[None]:
@@ -56,7 +58,7 @@ class Engine:
         if self.device.type == "cpu":
             plural = "" if self.threads == 1 else "s"
             return f"cpu, {self.threads} thread{plural}, {self.precision}"
-        return f"{device_name(self.device)}, {self.precision}"
+        return f"{self.name or device_name(self.device)}, {self.precision}"
 
 
 def choose_engine(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Engine:
@@ -122,7 +124,7 @@ def describe_arithmetic(engine: Engine) -> dict[str, str | int]:
     """What decides every bit of a training besides recipe and data; none of it may change within a run."""
     return {
         "torch": torch.__version__,
-        "device": device_name(engine.device),
+        "device": engine.name or device_name(engine.device),
         "precision": engine.precision,
         "threads": engine.threads,
     }

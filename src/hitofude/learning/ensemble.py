@@ -19,6 +19,7 @@ from hitofude.learning.member import EnsembleJob
 from hitofude.learning.training import MemberPlan, Observer, load_member
 from hitofude.learning.workers import run_members
 from hitofude.recipe import EnsembleRecipe, Recipe
+from hitofude.workers.crew import Crew
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +68,10 @@ def _split(
     return list(folds.split(np.zeros(len(labels)), labels))
 
 
-def train_ensemble(job: EnsembleJob, workers: int, observer: Observer) -> EnsembleProbabilities:
+def train_ensemble(job: EnsembleJob, workers: int | Crew, observer: Observer) -> EnsembleProbabilities:
     """Train the members, or load those that are finished, and let each predict what it never saw.
 
-    workers: how many members are made side by side; see hitofude.learning.workers.
+    workers: how many members are made side by side, or those who make them; see hitofude.learning.workers.
     """
     members = run_members(job, workers, observer)
     held_out = [member.held_out for member in members]

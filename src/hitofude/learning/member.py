@@ -2,6 +2,8 @@
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -50,6 +52,15 @@ class MemberProbabilities:
     test: NDArray[np.float32] | None  # (N of the test set, classes)
 
 
+@contextmanager
+def keeping_member_folder(path: Path) -> Iterator[None]:
+    """Within it, nobody else writes there. Raises RunFolderError where another worker keeps the folder for long."""
+    with owning(path, wait=SECONDS_FOR_ANOTHER_WORKER) as is_ours:
+        if not is_ours:
+            raise RunFolderError(f"{path} is kept by a process of an earlier run. End that process, and run again.")
+        yield
+
+
 class MemberRunner:
     """Makes members of a job, one after the other, with the data on the device once."""
 
@@ -66,9 +77,7 @@ class MemberRunner:
         """
         job, engine = self._job, self._job.engine
         path = job.member_folder(plan.member)
-        with owning(path, wait=SECONDS_FOR_ANOTHER_WORKER) as is_ours, engine.computing():
-            if not is_ours:
-                raise RunFolderError(f"{path} is kept by a process of an earlier run. End that process, and run again.")
+        with keeping_member_folder(path), engine.computing():
             folder = MemberFolder(path, self._observer.warned, keeps_states=not job.unattended)
             watched = replace(plan, validation_rows=plan.validation_rows[:0]) if job.unattended else plan
             network = train_member(watched, self._data, job.recipe, engine, folder, self._observer)

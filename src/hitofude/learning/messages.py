@@ -1,79 +1,113 @@
-"""Messages between a run and its worker processes: a line of JSON, then tensors as safetensors. Nothing is pickled."""
+"""What a run and those that make its members tell each other, as messages of hitofude.workers."""
 
-import json
 import logging
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load, save
-from torch import Tensor
 
+from hitofude import __version__
 from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.engine import Engine
-from hitofude.learning.member import EnsembleJob
+from hitofude.learning.member import EnsembleJob, MemberProbabilities
 from hitofude.learning.training import MemberPlan
 from hitofude.recipe import Recipe
+from hitofude.workers.messages import Message
 
-Message = dict[str, Any]
-Tensors = dict[str, Tensor]
-
-
-def send(stream: BinaryIO, message: Message, tensors: Tensors | None = None) -> None:
-    """Write a message whole; tensors may share memory. Raises BrokenPipeError when the other side has ended."""
-    content = b"" if not tensors else save({name: _copy(tensor) for name, tensor in tensors.items()})
-    stream.write(json.dumps(message | {"bytes": len(content)}).encode() + b"\n")
-    stream.write(content)
-    stream.flush()
+Arrays = dict[str, NDArray[Any]]
 
 
-def _copy(tensor: Tensor) -> Tensor:
-    return tensor.clone(memory_format=torch.contiguous_format)  # safetensors refuses tensors that share memory
+def pack_arrays(arrays: Arrays) -> bytes:
+    """Arrays as safetensors has them, which refuses those that share memory."""
+    return save({name: torch.from_numpy(np.ascontiguousarray(array)).clone() for name, array in arrays.items()})
 
 
-def receive(stream: BinaryIO) -> tuple[Message, Tensors] | None:
-    """Wait for the next message; None when the other side has ended, even in the middle of one."""
-    line = stream.readline()
-    if not line.endswith(b"\n"):
-        return None
-    message: Message = json.loads(line)
-    size = message.pop("bytes")
-    content = stream.read(size)
-    if len(content) < size:
-        return None
-    return message, load(content) if size else {}
+def unpack_arrays(content: bytes) -> Arrays:
+    return {name: tensor.numpy() for name, tensor in load(content).items()}
 
 
-def pack_job(job: EnsembleJob) -> tuple[Message, Tensors]:
-    """A job as a message."""
-    tensors = {
-        "train.images": torch.from_numpy(job.train.images),
-        "train.labels": torch.from_numpy(job.train.known_labels()),
-    }
-    if job.test is not None:
-        tensors["test.images"] = torch.from_numpy(job.test.images)
-    for plan in job.plans:
-        tensors[f"{plan.member}.train_rows"] = torch.from_numpy(plan.train_rows)
-        tensors[f"{plan.member}.validation_rows"] = torch.from_numpy(plan.validation_rows)
-    message = {
-        "recipe": job.recipe.to_toml(),
-        "device": str(job.engine.device),
-        "precision": job.engine.precision,
-        "threads": job.engine.threads,
-        "classes": job.train.classes,
-        "members": [{"member": plan.member, "network": plan.network} for plan in job.plans],
-        "folder": str(job.folder.absolute()),
-        "log_level": logging.getLogger("hitofude").getEffectiveLevel(),
-        "unattended": job.unattended,
-    }
-    return message, tensors
+def versions() -> dict[str, str]:
+    """What must be the same here and where members are made."""
+    return {"hitofude": __version__, "torch": torch.__version__}
 
 
-def unpack_job(message: Message, tensors: Tensors) -> EnsembleJob:
-    """The job of a message; the images have no ids."""
-    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+@dataclass(frozen=True)
+class Images:
+    """What is learned from and what is predicted: what is told of a job once a process."""
+
+    train: ImageSet
+    test: ImageSet | None
+
+
+class PackedJob:
+    """A job as messages: its images, which other jobs may share, and the rest."""
+
+    def __init__(self, job: EnsembleJob, away: str | None = None) -> None:
+        """away: where members are made elsewhere, what is written in a file of the job's folder, by which a machine
+        notices that it sees the folder too.
+        """
+        self.job, self.away = job, away
+
+    @cached_property
+    def images(self) -> tuple[Message, bytes]:
+        train, test = self.job.train, self.job.test
+        arrays: Arrays = {"train.images": train.images, "train.labels": train.known_labels()}
+        if test is not None:
+            arrays["test.images"] = test.images
+        message = {"ask": "images", "images": self.images_name, "classes": train.classes}
+        return message, pack_arrays(arrays)
+
+    @cached_property
+    def images_name(self) -> str:
+        test = self.job.test
+        return f"{self.job.train.fingerprint} {'' if test is None else test.fingerprint}"
+
+    @cached_property
+    def rest(self) -> tuple[Message, bytes]:
+        job = self.job
+        arrays: Arrays = {}
+        for plan in job.plans:
+            arrays[f"{plan.member}.train_rows"] = plan.train_rows
+            arrays[f"{plan.member}.validation_rows"] = plan.validation_rows
+        message = {
+            "ask": "job",
+            "job": self.name,
+            "images": self.images_name,
+            "recipe": job.recipe.to_toml(),
+            "device": str(job.engine.device),
+            "precision": job.engine.precision,
+            "threads": job.engine.threads,
+            "members": [{"member": plan.member, "network": plan.network} for plan in job.plans],
+            "folder": self.name,
+            "log_level": logging.getLogger("hitofude").getEffectiveLevel(),
+            "unattended": job.unattended,
+            "versions": versions(),
+            "away": self.away,
+        }
+        return message, pack_arrays(arrays)
+
+    @property
+    def name(self) -> str:
+        return str(self.job.folder.absolute())
+
+
+def unpack_images(message: Message, content: bytes) -> Images:
+    """The images have no ids."""
+    arrays = unpack_arrays(content)
     no_ids = np.array([], dtype=np.str_)
+    train = ImageSet(arrays["train.images"], arrays["train.labels"], no_ids, tuple(message["classes"]))
+    test = arrays.get("test.images")
+    return Images(train, None if test is None else ImageSet(test, None, no_ids, ()))
+
+
+def unpack_job(message: Message, content: bytes, images: Images) -> EnsembleJob:
+    """The job of a message."""
+    arrays = unpack_arrays(content)
     plans = (
         MemberPlan(
             **named,
@@ -82,13 +116,24 @@ def unpack_job(message: Message, tensors: Tensors) -> EnsembleJob:
         )
         for named in message["members"]
     )
-    test = arrays.get("test.images")
     return EnsembleJob(
         recipe=Recipe.from_toml(message["recipe"], "of the run"),
         engine=Engine(torch.device(message["device"]), message["precision"], message["threads"]),
         plans=tuple(plans),
-        train=ImageSet(arrays["train.images"], arrays["train.labels"], no_ids, tuple(message["classes"])),
-        test=None if test is None else ImageSet(test, None, no_ids, ()),
+        train=images.train,
+        test=images.test,
         folder=Path(message["folder"]),
         unattended=message["unattended"],
     )
+
+
+def pack_probabilities(probabilities: MemberProbabilities) -> bytes:
+    arrays: Arrays = {"held_out": probabilities.held_out}
+    if probabilities.test is not None:
+        arrays["test"] = probabilities.test
+    return pack_arrays(arrays)
+
+
+def unpack_probabilities(content: bytes) -> MemberProbabilities:
+    arrays = unpack_arrays(content)
+    return MemberProbabilities(arrays["held_out"], arrays.get("test"))

@@ -1,34 +1,35 @@
-"""Where members are made: in this process, or side by side in processes of their own.
+"""Where members are made: in this process, side by side in processes of their own, or on a cluster.
 
 Several processes of few threads make small networks faster than one of many. A member's bytes depend on its
-threads and on nothing else of this: not on the number of workers, on the order, or on who made it.
+threads and on nothing else of this: not on the number of workers, on the order, on the machine, or on who made it.
 """
 
 import logging
 import math
-import os
-import queue
-import subprocess
-import sys
-import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+import secrets
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, cast
 
-import hitofude
-from hitofude import errors
-from hitofude.errors import OutOfResourcesError, RecipeError, WorkerError
-from hitofude.learning.checkpoint import EpochLog
-from hitofude.learning.engine import Engine, processors
-from hitofude.learning.member import EnsembleJob, MemberProbabilities, MemberRunner
-from hitofude.learning.messages import Message, Tensors, pack_job, receive, send
-from hitofude.learning.training import Observer
+import torch
 
-Events = queue.Queue["tuple[_Worker, tuple[Message, Tensors] | None]"]
-"""What each worker told; None when it has ended."""
+from hitofude.errors import RecipeError
+from hitofude.learning.checkpoint import EpochLog, MemberFolder, Pair
+from hitofude.learning.engine import Engine, choose_engine, processors
+from hitofude.learning.member import EnsembleJob, MemberProbabilities, MemberRunner, keeping_member_folder
+from hitofude.learning.messages import PackedJob, unpack_probabilities, versions
+from hitofude.learning.training import MemberPlan, Observer
+from hitofude.learning.worker_process import AWAY, SEEN, pack_pair
+from hitofude.storage import write_text
+from hitofude.workers.choosing import open_workers
+from hitofude.workers.crew import Crew, wait_for_places
+from hitofude.workers.messages import Message
+from hitofude.workers.seats import LocalProcesses, Place, Seat
+
+MODULE = "hitofude.learning.worker_process"
 
 SPEEDUP_EXPONENT = 0.75
 """t threads are about t ** 0.75 times as fast as one: 1.6 to 1.8 times with two (`hitofude bench` measures it)."""
@@ -38,6 +39,9 @@ IMAGES_WORTH_A_PROCESS = 50_000
 
 IMAGES_WORTH_IDLE_PROCESSORS = 12_500
 """The same where the threads are given, and one process would leave processors idle."""
+
+PARAMETERS_OF_A_SMALL_NETWORK, SMALL_MEMBERS_A_GPU = 1_000_000, 4
+"""So many networks that are smaller share a GPU, which one of them does not fill."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,7 @@ class Team:
         images: how many are trained on in all, counted once an epoch. available: the processors, by default all
         that this process may use. Raises RecipeError for numbers below 1.
         """
-        for name, value in (("workers", workers), ("threads", threads)):
-            if value is not None and value < 1:
-                raise RecipeError(f"--{name} {value}: expected a number from 1 up.")
+        _check_counts(workers, threads)
         available = available or processors()
         worth = IMAGES_WORTH_IDLE_PROCESSORS if threads and threads < available else IMAGES_WORTH_A_PROCESS
         if workers is None and (engine.device.type != "cpu" or images < worth):
@@ -78,17 +80,128 @@ class Team:
         workers = min(workers, members)
         return cls(workers, threads or max(1, available // workers))
 
+    @classmethod
+    def on_cluster(cls, members: int, places: Sequence[Place]) -> "Team":
+        """Such that all members are done soonest, none with more threads than the smallest place has."""
+        sizes = [place.threads for place in places if place.threads > 0] or [1]
 
-def run_members(job: EnsembleJob, workers: int, observer: Observer) -> list[MemberProbabilities]:
+        def seats(threads: int) -> int:
+            return min(members, sum(size // threads for size in sizes))
+
+        threads = min(range(1, min(sizes) + 1), key=lambda count: _relative_duration(members, seats(count), count))
+        return cls(seats(threads), threads)
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where the members of a run are made, by which engine each, and how many at once."""
+
+    engine: Engine
+    workers: int
+    crew: Crew | None = None
+    """Those who make them, where that is not this process or its own processes."""
+    environment: Message | None = None
+    """Of the machines that they are made on, as describe_environment has it, where it is not this one's."""
+
+    def __str__(self) -> str:
+        side_by_side = f", {self.workers} members side by side" if self.workers > 1 else ""
+        return f"{self.engine}{side_by_side}" + ("" if self.crew is None else f", on {self.crew.workers.name}")
+
+
+@contextmanager
+def open_workshop(
+    where: int | str | Crew | None,
+    *,
+    members: int,
+    images: int,
+    parameters: int,
+    device: str,
+    precision: str,
+    threads: int | None,
+) -> Iterator[Workshop]:
+    """Where so many members are made; left when the block ends.
+
+    where: a number of processes, None for the best, a cluster (see hitofude.workers.choosing), or a crew, which stays.
+    images: how many are trained on in all, counted once an epoch. parameters: of the largest network. device,
+    precision, threads: what is asked for. Raises RecipeError for what is not here, ClusterError where no cluster is.
+    """
+    if where is None or isinstance(where, int):
+        engine = choose_engine(device, precision)
+        team = Team.choose(members, images, engine, where, threads)
+        yield Workshop(replace(engine, threads=team.threads), team.workers)
+    elif isinstance(where, Crew):
+        yield _workshop_of(where, members, device, precision)
+    else:
+        _check_counts(None, threads)
+        with gather_crew(where, members, parameters, device, threads) as crew:
+            yield _workshop_of(crew, members, device, precision)
+
+
+@contextmanager
+def gather_crew(
+    cluster: str, members: int, parameters: int, device: str = "auto", threads: int | None = None
+) -> Iterator[Crew]:
+    """A cluster's workers who make members, on its GPUs where it has some and they are wanted."""
+    workers = open_workers(cluster, processors())
+    try:
+        places = wait_for_places(workers)
+        share = 1 / SMALL_MEMBERS_A_GPU if parameters < PARAMETERS_OF_A_SMALL_NETWORK else 1.0
+        gpus = share if device in ("auto", "cuda") and any(place.gpus > 0 for place in places) else 0.0
+        threads = threads or (1 if gpus else Team.on_cluster(members, places).threads)
+    except BaseException:
+        workers.close()
+        raise
+    with Crew(workers, MODULE, threads, gpus=gpus) as crew:
+        yield crew
+
+
+def _workshop_of(crew: Crew, members: int, device: str, precision: str) -> Workshop:
+    environment, engine = _ask_for_engine(crew, device, precision)
+    return Workshop(engine, min(members, max(1, crew.size())), crew, environment)
+
+
+def _ask_for_engine(crew: Crew, device: str, precision: str) -> tuple[Message, Engine]:
+    """The environment and the engine of a worker: those of all, for a run has only one kind."""
+    *_, (_, answer, _) = crew.work([_EngineQuestion(device, precision, crew.threads)])
+    described, environment = answer["engine"], answer["environment"]
+    engine = Engine(torch.device(described["device"]), described["precision"], described["threads"])
+    return environment, replace(engine, name=environment["device"])
+
+
+@dataclass(frozen=True)
+class _EngineQuestion:
+    """Which engine a worker has."""
+
+    device: str
+    precision: str
+    threads: int
+    name: str = "its first question"
+
+    def ask(self, seat: Seat) -> None:
+        seat.tell({"ask": "engine", "versions": versions(), **asdict(self)})
+
+
+def run_members(job: EnsembleJob, workers: int | Crew, observer: Observer) -> list[MemberProbabilities]:
     """Every member's probabilities, in the order of the job's plans.
 
-    Raises what a member's training raises; OutOfResourcesError when the system kills a worker.
+    workers: how many processes, this one alone where it is 1; or a crew elsewhere. Raises what a member's training
+    raises; OutOfResourcesError when the system kills a process; ClusterError when a crew is lost.
     """
-    if workers == 1:
+    if isinstance(workers, Crew):
+        done = _run_away(job, workers, observer)
+    elif workers == 1:
         runner = MemberRunner(job, observer)
         return [runner.run(plan) for plan in job.plans]
-    done = _run_in_processes(job, workers, observer)
+    else:
+        with Crew(LocalProcesses(workers, job.engine.threads), MODULE, job.engine.threads) as crew:
+            done = _run(PackedJob(job), crew, observer)
     return [done[plan.member] for plan in job.plans]
+
+
+def _check_counts(workers: int | None, threads: int | None) -> None:
+    for name, value in (("workers", workers), ("threads", threads)):
+        if value is not None and value < 1:
+            raise RecipeError(f"--{name} {value}: expected a number from 1 up.")
 
 
 def _relative_duration(members: int, workers: int, threads: int) -> float:
@@ -96,135 +209,85 @@ def _relative_duration(members: int, workers: int, threads: int) -> float:
     return math.ceil(members / workers) / math.pow(threads, SPEEDUP_EXPONENT)
 
 
-def _run_in_processes(job: EnsembleJob, workers: int, observer: Observer) -> dict[int, MemberProbabilities]:
-    waiting = [plan.member for plan in job.plans]
-    done: dict[int, MemberProbabilities] = {}
-    events: Events = queue.Queue()
-    with _started(job, workers, events) as crew:
-        for worker in crew:
-            worker.make(waiting.pop(0))
-        while len(done) < len(job.plans):
-            worker, event = events.get()
-            if event is None:
-                raise worker.explain_death()
-            message, tensors = event
-            if message["event"] == "member_finished":
-                arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-                done[message["member"]] = MemberProbabilities(arrays["held_out"], arrays.get("test"))
-                if waiting:
-                    worker.make(waiting.pop(0))
-            else:
-                _pass_on(message, observer)
-    return done
-
-
-def _pass_on(message: Message, observer: Observer) -> None:
-    """Tell the observer what a worker told us. Raises the error of a worker that failed."""
-    event = message.pop("event")
-    if event == "failed":
-        kind, text = message["kind"], message["message"]
-        raise WorkerError(text, message["places"]) if kind is None else getattr(errors, kind)(text)
-    if event == "logged":
-        logging.getLogger(message["logger"]).log(message["level"], "%s", message["text"])
-        return
-    if event == "epoch_finished":
-        observer.epoch_finished(EpochLog.from_json(message["log"]))
-    else:
-        getattr(observer, event)(**message)
-
-
-class _Worker:
-    """A worker process, as the run sees it."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "hitofude.learning.worker_process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._complaints,
-            env=environment,
-            start_new_session=True,
-        )
-
-    def give(self, job: tuple[Message, Tensors]) -> None:
-        self._send(*job)
-
-    def make(self, member: int) -> None:
-        self._send({"member": member})
-
-    def pump(self, events: Events) -> None:
-        """Put its messages into the queue, and None when it has ended."""
-        while (event := receive(cast(BinaryIO, self._process.stdout))) is not None:
-            events.put((self, event))
-        events.put((self, None))
-
-    def explain_death(self) -> Exception:
-        code = self._process.wait()
-        if code == -9:
-            return OutOfResourcesError(
-                f"The system killed worker process {self._process.pid}, most likely for want of memory. "
-                "Use fewer members side by side (--workers 1); finished epochs are safe."
-            )
-        self._complaints.seek(0)
-        tail = self._complaints.read()[-4000:].decode("utf-8", errors="replace")
-        return RuntimeError(f"A worker process ended with code {code}:\n{tail}")
-
-    def kill(self) -> None:
-        """End it at once; what it was writing is whole or not there."""
-        self._process.kill()
-        self._process.wait()
-
-    def close(self) -> None:
-        for stream in (self._process.stdin, self._process.stdout, self._complaints):
-            with suppress(BrokenPipeError):
-                cast(BinaryIO, stream).close()
-
-    def _send(self, message: Message, tensors: Tensors | None = None) -> None:
-        try:
-            send(cast(BinaryIO, self._process.stdin), message, tensors)
-        except BrokenPipeError:
-            raise self.explain_death() from None
-
-
-@contextmanager
-def _started(job: EnsembleJob, workers: int, events: Events) -> Iterator[list[_Worker]]:
-    """So many processes that know the job; none outlives the block."""
-    environment = _environment(job.engine.threads)
-    crew: list[_Worker] = []
-    listeners: list[threading.Thread] = []
+def _run_away(job: EnsembleJob, crew: Crew, observer: Observer) -> dict[int, MemberProbabilities]:
+    """On a crew whose machines may see the run's folder or not."""
+    seen, away = job.folder / SEEN, job.folder / AWAY
+    token = secrets.token_hex()
+    shutil.rmtree(away, ignore_errors=True)  # of a run that was killed
+    write_text(seen, token)
     try:
-        crew.extend(_Worker(environment) for _ in range(workers))
-        packed = pack_job(job)
-        for worker in crew:
-            worker.give(packed)
-            listeners.append(threading.Thread(target=worker.pump, args=(events,), daemon=True))
-            listeners[-1].start()
-        yield crew
+        return _run(PackedJob(job, token), crew, observer)
     finally:
-        for worker in crew:
-            worker.kill()
-        for listener in listeners:
-            listener.join()
-        for worker in crew:
-            worker.close()
+        seen.unlink(missing_ok=True)
+        shutil.rmtree(away, ignore_errors=True)
 
 
-KEEPING_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
-"""For glibc: memory that a step frees is kept for the next one. To fetch it anew took a tenth of the time."""
+def _run(packed: PackedJob, crew: Crew, observer: Observer) -> dict[int, MemberProbabilities]:
+    listener = _Listener(packed.job, observer)
+    _ = packed.images, packed.rest  # packed once, before several threads ask for them
+    for task, message, content in crew.work([_MemberTask(packed, plan) for plan in packed.job.plans]):
+        listener.hear(task.plan.member, message, content)
+    return listener.done
 
 
-def _environment(threads: int) -> dict[str, str]:
-    """As ours, with its threads; this very package is found first, and nothing in the current folder."""
-    package_root = str(Path(hitofude.__file__).parents[1])
-    others = os.environ.get("PYTHONPATH")
-    return (
-        {"OMP_WAIT_POLICY": "PASSIVE"}
-        | KEEPING_MEMORY
-        | os.environ
-        | {
-            "PYTHONPATH": os.pathsep.join([package_root, others] if others else [package_root]),
-            "OMP_NUM_THREADS": str(threads),
-            "MKL_NUM_THREADS": str(threads),
-        }
-    )
+@dataclass(frozen=True, eq=False)
+class _MemberTask:
+    """A member to be made."""
+
+    packed: PackedJob
+    plan: MemberPlan
+
+    @property
+    def name(self) -> str:
+        return f"member {self.plan.member + 1}"
+
+    def ask(self, seat: Seat) -> None:
+        packed, member = self.packed, self.plan.member
+        if not seat.knows(packed.images_name):
+            seat.tell(*packed.images, keep=True)
+        if not seat.knows(packed.name):
+            seat.tell(*packed.rest)
+        pair = None if packed.away is None else MemberFolder(packed.job.member_folder(member)).newest_pair()
+        seat.tell(*pack_pair({"ask": "member", "job": packed.name, "member": member}, pair))
+
+
+class _Listener:
+    """Keeps what members send home, and tells the observer."""
+
+    def __init__(self, job: EnsembleJob, observer: Observer) -> None:
+        self._job, self._observer = job, observer
+        self._images: Counter[int] = Counter()
+        """Of each member, those that were trained on since its last state."""
+        self.done: dict[int, MemberProbabilities] = {}
+
+    def hear(self, member: int, message: Message, content: bytes) -> None:
+        """What one who makes a member tells. Raises what keeping it raises."""
+        match message.pop("event"):
+            case "kept":
+                self._keep(member, message, content)
+            case "finished":
+                self.done[member] = unpack_probabilities(content)
+            case "epoch_finished":
+                self._observer.epoch_finished(EpochLog.from_json(message["log"]))
+            case "batch_finished":
+                self._images[member] += message["images"]
+                self._observer.batch_finished(message["images"])
+            case "member_started":
+                self._observer.batch_finished(-self._images.pop(member, 0))  # of a worker that was lost
+                self._observer.member_started(**message)
+            case "warned":
+                self._observer.warned(message["message"])
+            case "logged":
+                logging.getLogger(message["logger"]).log(message["level"], "%s", message["text"])
+
+    def _keep(self, member: int, message: Message, content: bytes) -> None:
+        path, name = self._job.member_folder(member), message["name"]
+        with keeping_member_folder(path):
+            folder = MemberFolder(path)
+            if "folder" in message:
+                folder.adopt_from(Path(message["folder"]), name)
+            else:
+                folder.adopt(Pair.unpack(name, message["tensors"], content))
+        self._images.pop(member, None)
+        if message["log"] is not None:
+            self._observer.epoch_finished(EpochLog.from_json(message["log"]))

@@ -1,0 +1,155 @@
+"""A Ray cluster's nodes: each seat is an actor on one node, whose process works there.
+
+Actors hold their share of the node's processors and GPUs while they live, and end with the run that made them. What is
+sent twice goes once through Ray's object store.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from hitofude.errors import ClusterError, RecipeError
+from hitofude.workers.hosting import HostedProcess
+from hitofude.workers.remote_seat import SECONDS_FOR_AN_ANSWER, RemoteSeat
+from hitofude.workers.seats import Place, Seat, SeatLostError
+
+LOCAL = "ray"
+SECONDS_TO_SIT, SECONDS_TO_END = 120.0, 5.0
+SECONDS_TO_WAIT_FOR_WORDS = 1.0
+SECONDS_BETWEEN_LOOKS = 0.02
+
+
+class RayWorkers:
+    """The nodes of a Ray cluster, or of one of this machine that lives as long as this."""
+
+    replaces_lost = True
+
+    def __init__(self, address: str, processors: int) -> None:
+        """address: `ray`, `ray://HOST:PORT` of a client server, HOST:PORT of a cluster that this machine belongs to.
+
+        Raises RecipeError where the package is missing, ClusterError where no cluster answers.
+        """
+        self._ray = _import_ray()
+        self.name = f"the Ray cluster {address}" if address != LOCAL else "the Ray cluster of this machine"
+        quiet = {"log_to_driver": False, "logging_level": "CRITICAL", "configure_logging": True}
+        try:
+            if address == LOCAL and "RAY_ADDRESS" not in os.environ:
+                self._ray.init(num_cpus=processors, include_dashboard=False, **quiet)
+            else:
+                self._ray.init(address=None if address == LOCAL else address, **quiet)
+        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+            raise ClusterError(
+                f"No Ray cluster answers at {address} ({_first_line(error)}). Start one with `ray start --head`, or "
+                "leave --workers out; see docs/scaling.md."
+            ) from error
+
+    def places(self) -> Sequence[Place]:
+        try:
+            nodes = self._ray.nodes()
+        except Exception as error:
+            raise ClusterError(f"The connection to {self.name} is lost ({_first_line(error)}).") from error
+        return [
+            Place(_name(node), int(resources.get("CPU", 0)), resources.get("GPU", 0), node["NodeID"])
+            for node in nodes
+            if node["Alive"] and (resources := node["Resources"])
+        ]
+
+    def seat(self, place: Place, module: str, threads: int, gpus: float) -> Seat:
+        return RemoteSeat(place.name, _RayHost(self._ray, place, module, threads, gpus))
+
+    def close(self) -> None:
+        self._ray.shutdown()
+
+
+class _RayHost:
+    """A hosted process in an actor."""
+
+    def __init__(self, ray: Any, place: Place, module: str, threads: int, gpus: float) -> None:
+        """Returns when the process runs. Raises SeatLostError."""
+        self._ray = ray
+        there = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(place.id, soft=False)
+        made = ray.remote(HostActor).options(
+            num_cpus=threads,
+            num_gpus=gpus,
+            scheduling_strategy=there,
+            max_restarts=0,
+            max_concurrency=4,
+        )
+        self._actor = made.remote(module, threads)
+        self._call(self._actor.is_there, within=SECONDS_TO_SIT)
+
+    def has(self, sha256: str) -> bool:
+        found: bool = self._call(self._actor.has, sha256)
+        return found
+
+    def keep(self, content: bytes) -> None:
+        self._call(self._actor.keep, content)
+
+    def write(self, content: bytes) -> None:
+        self._call(self._actor.write, content)
+
+    def write_kept(self, sha256: str) -> None:
+        self._call(self._actor.write_kept, sha256)
+
+    def read(self) -> tuple[bytes, str | None]:
+        found: tuple[bytes, str | None] = self._call(self._actor.read_soon)
+        return found
+
+    def end(self) -> None:
+        with suppress(Exception):  # it may be gone already, and Ray too
+            self._ray.get(self._actor.end_and_tidy.remote(), timeout=SECONDS_TO_END)
+        with suppress(Exception):
+            self._ray.kill(self._actor)
+
+    def _call(self, method: Any, *arguments: Any, within: float = SECONDS_FOR_AN_ANSWER) -> Any:
+        try:
+            return self._ray.get(method.remote(*arguments), timeout=within)
+        except (self._ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError) as error:
+            raise SeatLostError(ClusterError(_explain(error))) from error
+
+
+class HostActor(HostedProcess):
+    """In a Ray worker."""
+
+    def is_there(self) -> None:
+        """Returns when the actor lives."""
+
+    def end_and_tidy(self) -> None:
+        """End the process, and remove what it leaves."""
+        self.end()
+        self.wait()
+
+    def read_soon(self) -> tuple[bytes, str | None]:
+        """What the process has told, as soon as there is something."""
+        deadline = time.monotonic() + SECONDS_TO_WAIT_FOR_WORDS
+        while True:
+            content, ended = self.read()
+            if content or ended or time.monotonic() > deadline:
+                return content, ended
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _name(node: dict[str, Any]) -> str:
+    return f"{node['NodeManagerHostname']} (node {node['NodeID'][:8]})"
+
+
+def _explain(error: BaseException) -> str:
+    text = _first_line(error)
+    if "No module named 'hitofude" in str(error):
+        return "it has no hitofude. Install the same version there as here."
+    return text or f"it does not answer ({type(error).__name__})"
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _import_ray() -> Any:
+    try:
+        import ray
+        import ray.util.scheduling_strategies
+    except ModuleNotFoundError:
+        raise RecipeError("--workers ray needs the package ray: pip install 'hitofude[ray]'") from None
+    return ray
