@@ -12,7 +12,7 @@ from cyclopts import CycloptsError
 
 from hitofude.cli.app import app, this_command
 from hitofude.cli.crash import write_crash_report
-from hitofude.errors import OutOfResourcesError, UserError
+from hitofude.errors import ClusterError, OutOfResourcesError, UserError
 
 EXIT_WRONG_CALL, EXIT_OUR_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 70, 130, 143
 
@@ -27,7 +27,8 @@ def main() -> NoReturn:
     except CycloptsError:
         sys.exit(EXIT_WRONG_CALL)
     except UserError as error:
-        print(f"hitofude: {error}", file=sys.stderr)
+        continued = f"\n{_how_to_continue()}" if isinstance(error, ClusterError) else ""
+        print(f"hitofude: {error}{continued}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print(f"\nhitofude: interrupted. {_how_to_continue()}", file=sys.stderr)

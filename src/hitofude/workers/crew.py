@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, cast
 
@@ -28,6 +29,9 @@ MOST_REFUSALS = 2
 
 SECONDS_WITHOUT_WORKERS = 60.0
 """So long a cluster may be without any worker that can be used before work is given up."""
+
+SECONDS_BETWEEN_SIGNS = 5.0
+"""That a seat without work is still wanted; without any, a cluster's worker would end it."""
 
 SECONDS_BETWEEN_LOOKS = 1.0
 """For new workers, while work waits."""
@@ -274,44 +278,61 @@ class Crew:
     def _serve(self, seat: Seat) -> None:
         """Let it do one piece after the other; returns when it can do no more."""
         is_new = True
-        while (piece := self._next(seat)) is not None:
-            has_spoken = False
-            try:
-                piece.task.ask(seat)
-                while True:
-                    message, content = seat.hear()
-                    has_spoken = True
-                    if message["event"] == FAILED:
-                        self._failed(piece, seat, error_of(message))
-                        return
-                    if message["event"] == KEPT:
-                        piece.losses = 0
-                    piece.call.events.put((piece.task, message, content))
-                    if message["event"] == FINISHED:
-                        break
-            except SeatLostError as loss:
-                self._lost(piece, seat, loss.reason, by_the_task=is_new or has_spoken)
-                return
-            except Exception as error:  # ours, while asking
-                piece.call.events.put(error)
-                return
+        while (piece := self._next(seat)) is not None and self._do(piece, seat, is_new=is_new):
             is_new = False
 
     def _next(self, seat: Seat) -> _Piece | None:
-        """The first piece that has not failed there; None when the crew has ended."""
+        """The first piece that has not failed there; None when the crew or the seat has ended."""
+        while True:
+            with self._idling(seat):
+                if self._changed.wait_for(lambda: self._end or self._first_for(seat), timeout=SECONDS_BETWEEN_SIGNS):
+                    return None if self._end else self._take_for(seat)
+            try:
+                seat.stay()
+            except SeatLostError as loss:
+                logger.info("%s is lost: %s", seat.place, loss.reason)
+                return None
+
+    @contextmanager
+    def _idling(self, seat: Seat) -> Iterator[None]:
         with self._changed:
             self._idle.add(seat)
-            self._changed.notify_all()  # what waits may be of no use here
+            self._changed.notify_all()  # what waits may be of no use to this seat
             try:
-                while self._end is None:
-                    for piece in self._waiting:
-                        if seat.place not in piece.failed_at:
-                            self._waiting.remove(piece)
-                            return piece
-                    self._changed.wait()
-                return None
+                yield
             finally:
                 self._idle.discard(seat)
+
+    def _first_for(self, seat: Seat) -> _Piece | None:
+        return next((piece for piece in self._waiting if seat.place not in piece.failed_at), None)
+
+    def _take_for(self, seat: Seat) -> _Piece | None:
+        piece = self._first_for(seat)
+        if piece is not None:
+            self._waiting.remove(piece)
+        return piece
+
+    def _do(self, piece: _Piece, seat: Seat, *, is_new: bool) -> bool:
+        """Have a piece done; whether the seat can do another."""
+        has_spoken = False
+        try:
+            piece.task.ask(seat)
+            while True:
+                message, content = seat.hear()
+                has_spoken = True
+                if message["event"] == FAILED:
+                    self._failed(piece, seat, error_of(message))
+                    return False
+                if message["event"] == KEPT:
+                    piece.losses = 0
+                piece.call.events.put((piece.task, message, content))
+                if message["event"] == FINISHED:
+                    return True
+        except SeatLostError as loss:
+            self._lost(piece, seat, loss.reason, by_the_task=is_new or has_spoken)
+        except Exception as error:  # ours, while asking
+            piece.call.events.put(error)
+        return False
 
     def _lost(self, piece: _Piece, seat: Seat, reason: Exception, *, by_the_task: bool) -> None:
         if not self.workers.replaces_lost:

@@ -19,7 +19,7 @@ from pathlib import Path
 from hitofude.storage import write_bytes
 from hitofude.workers.process import WorkerProcess
 
-SECONDS_WITHOUT_ASKING = 60.0
+SECONDS_WITHOUT_ASKING = 20.0
 BYTES_AT_A_TIME = 2**22
 SECONDS_KEPT = 86_400.0
 
@@ -35,9 +35,15 @@ class HostedProcess:
         self._told: list[bytes] = []
         self._ended: str | None = None
         self._lock = threading.Lock()
+        self._is_over = threading.Event()
+        """The process has ended, and the run knows or does not ask any more."""
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
         threading.Thread(target=self._watch, daemon=True).start()
+
+    def stay(self) -> None:
+        """Be asked for nothing, and go on."""
+        self._asked = time.monotonic()
 
     def has(self, sha256: str) -> bool:
         """Whether this machine keeps such bytes."""
@@ -72,15 +78,20 @@ class HostedProcess:
         self._asked = time.monotonic()
         with self._lock:
             content, self._told = b"".join(self._told), []
-            return content, self._ended if not content else None
+        if content or self._ended is None:
+            return content, None
+        self._is_over.set()
+        return content, self._ended
 
     def wait(self) -> None:
-        """Until the process has ended."""
-        self._listener.join()
+        """Until the process has ended, and the run knows."""
+        self._is_over.wait()
 
     def end(self) -> None:
-        """End the process at once."""
+        """End the process, and remove what it leaves."""
         self._process.kill()
+        self._listener.join()
+        self._is_over.set()
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
@@ -99,10 +110,9 @@ class HostedProcess:
         _remove(self._scratch)
 
     def _watch(self) -> None:
-        while self._ended is None:
-            time.sleep(1)
+        while not self._is_over.wait(timeout=1):
             if time.monotonic() - self._asked > self._patience:
-                self._process.kill()
+                self.end()
 
 
 def _remove(path: Path) -> None:

@@ -18,6 +18,8 @@ from hitofude.workers.hosting import HostedProcess
 from hitofude.workers.remote_seat import RemoteSeat
 from hitofude.workers.seats import Place, Seat, SeatLostError
 
+logger = logging.getLogger(__name__)
+
 LOCAL = "dask"
 QUIET = {"DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "critical"}
 SECONDS_TO_CONNECT = 10
@@ -89,6 +91,7 @@ class _DaskHost:
         self._client, self._address = client, address
         self._name = f"hitofude-{uuid.uuid4().hex}"
         self._sitting: Any = None
+        self._is_lost = False
 
     def sit(self, module: str, threads: int, resources: dict[str, float]) -> None:
         """Returns when the process runs. Raises SeatLostError."""
@@ -122,6 +125,9 @@ class _DaskHost:
     def write(self, content: bytes) -> None:
         self._call(call_host, "write", content)
 
+    def stay(self) -> None:
+        self._call(call_host, "stay")
+
     def write_kept(self, sha256: str) -> None:
         self._call(call_host, "write_kept", sha256)
 
@@ -131,14 +137,17 @@ class _DaskHost:
 
     def end(self) -> None:
         with suppress(SeatLostError):
-            self._call(call_host, "end")
+            if not self._is_lost:  # to look for it once more would take half a minute
+                self._call(call_host, "end")
         self._sitting.release()
 
     def _call(self, function: Any, *arguments: Any) -> Any:
         try:
             return self._client.run(function, self._name, *arguments, workers=[self._address])[self._address]
         except UNREACHABLE as error:
-            raise SeatLostError(ClusterError(_first_line(error) or "it does not answer")) from error
+            self._is_lost = True
+            logger.info("%s: %s", self._address, _first_line(error))
+            raise SeatLostError(ClusterError("it does not answer")) from error
 
 
 def host_process(name: str, module: str, threads: int) -> None:

@@ -4,6 +4,7 @@ Actors hold their share of the node's processors and GPUs while they live, and e
 sent twice goes once through Ray's object store.
 """
 
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from hitofude.errors import ClusterError, RecipeError
 from hitofude.workers.hosting import HostedProcess
 from hitofude.workers.remote_seat import SECONDS_FOR_AN_ANSWER, RemoteSeat
 from hitofude.workers.seats import Place, Seat, SeatLostError
+
+logger = logging.getLogger(__name__)
 
 LOCAL = "ray"
 SECONDS_TO_SIT, SECONDS_TO_END = 120.0, 5.0
@@ -68,7 +71,7 @@ class _RayHost:
 
     def __init__(self, ray: Any, place: Place, module: str, threads: int, gpus: float) -> None:
         """Returns when the process runs. Raises SeatLostError."""
-        self._ray = ray
+        self._ray, self._place = ray, place.name
         there = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(place.id, soft=False)
         made = ray.remote(HostActor).options(
             num_cpus=threads,
@@ -90,6 +93,9 @@ class _RayHost:
     def write(self, content: bytes) -> None:
         self._call(self._actor.write, content)
 
+    def stay(self) -> None:
+        self._call(self._actor.stay)
+
     def write_kept(self, sha256: str) -> None:
         self._call(self._actor.write_kept, sha256)
 
@@ -99,7 +105,7 @@ class _RayHost:
 
     def end(self) -> None:
         with suppress(Exception):  # it may be gone already, and Ray too
-            self._ray.get(self._actor.end_and_tidy.remote(), timeout=SECONDS_TO_END)
+            self._ray.get(self._actor.end.remote(), timeout=SECONDS_TO_END)
         with suppress(Exception):
             self._ray.kill(self._actor)
 
@@ -107,6 +113,7 @@ class _RayHost:
         try:
             return self._ray.get(method.remote(*arguments), timeout=within)
         except (self._ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError) as error:
+            logger.info("%s: %s", self._place, _first_line(error))
             raise SeatLostError(ClusterError(_explain(error))) from error
 
 
@@ -115,11 +122,6 @@ class HostActor(HostedProcess):
 
     def is_there(self) -> None:
         """Returns when the actor lives."""
-
-    def end_and_tidy(self) -> None:
-        """End the process, and remove what it leaves."""
-        self.end()
-        self.wait()
 
     def read_soon(self) -> tuple[bytes, str | None]:
         """What the process has told, as soon as there is something."""
@@ -136,10 +138,9 @@ def _name(node: dict[str, Any]) -> str:
 
 
 def _explain(error: BaseException) -> str:
-    text = _first_line(error)
     if "No module named 'hitofude" in str(error):
         return "it has no hitofude. Install the same version there as here."
-    return text or f"it does not answer ({type(error).__name__})"
+    return "it does not answer"
 
 
 def _first_line(error: BaseException) -> str:

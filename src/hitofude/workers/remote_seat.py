@@ -26,6 +26,8 @@ class Host(Protocol):
 
     def write(self, content: bytes) -> None: ...
 
+    def stay(self) -> None: ...
+
     def write_kept(self, sha256: str) -> None: ...
 
     def read(self) -> tuple[bytes, str | None]:
@@ -62,6 +64,9 @@ class RemoteSeat(Seat):
         if event is None:
             raise SeatLostError(ClusterError("its process was ended"))
         return event
+
+    def stay(self) -> None:
+        self._host.stay()
 
     def end(self) -> None:
         self._host.end()

@@ -36,6 +36,9 @@ class Seat(ABC):
     def hear(self) -> tuple[Message, bytes]:
         """Wait for what it tells next. Raises SeatLostError when it has ended."""
 
+    def stay(self) -> None:  # noqa: B027  most need not be told
+        """Let it know, now and then, that it will be asked again. Raises SeatLostError."""
+
     @abstractmethod
     def end(self) -> None:
         """End the process at once; from any thread, and more than once."""

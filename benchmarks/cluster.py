@@ -1,0 +1,186 @@
+"""Kill workers and drivers of runs on real Dask and Ray clusters; each must end with the bytes of an undisturbed one.
+
+python -m benchmarks.cluster [--seed N] [--engines dask ray] [--kills 5] [--rounds 2]
+
+For each engine, a cluster of two workers on this machine, and five members of the sample:
+- undisturbed: the bytes of `--workers 1`;
+- SIGKILL of a worker of the engine, or of hitofude's process in it, at seeded moments in the middle of a member;
+- SIGKILL of the command itself, which is then given again;
+then, on larger members, how much longer the command takes than with processes of this machine, in turn.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.clusters import DaskCluster, RayCluster, kill_a_seat, running
+from benchmarks.crash import contents
+from hitofude.learning.engine import processor_name
+
+EPOCHS, FOLDS = 5, 5
+MEMBERS = {
+    "rows": 400,
+    "schedule.epochs": EPOCHS,
+    "schedule.minimum_steps": 0,
+    "ensemble.folds": FOLDS,
+    "optimizer.batch_size": 32,
+}
+LARGER_MEMBERS = {"schedule.epochs": 4, "schedule.minimum_steps": 0, "ensemble.folds": 6}
+Disturb = Callable[[subprocess.Popen[str]], str]
+
+
+def command(folder: Path, workers: str, settings: dict[str, int]) -> list[str]:
+    options = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+    return [
+        sys.executable,
+        "-m",
+        "hitofude",
+        "run",
+        "--run",
+        str(folder),
+        "--workers",
+        workers,
+        "--threads",
+        "1",
+        *options,
+    ]
+
+
+def run(folder: Path, workers: str, settings: dict[str, int], disturb: Disturb | None = None) -> tuple[float, str]:
+    """Seconds that the command took, and what was done to it."""
+    started = time.monotonic()
+    done = ""
+    with open(folder.with_suffix(".log"), "a") as log:  # noqa: PTH123
+        process = subprocess.Popen(
+            command(folder, workers, settings), stdout=subprocess.PIPE, stderr=log, text=True, env=os.environ
+        )
+        assert process.stdout is not None
+        with process, process.stdout as lines:
+            if disturb is not None:
+                done = disturb(process)
+            log.writelines(lines)
+    if process.returncode not in (0, -signal.SIGKILL):
+        raise SystemExit(f"the run ended with {process.returncode}:\n{folder.with_suffix('.log').read_text()[-3000:]}")
+    return time.monotonic() - started, done
+
+
+def wait_for_epochs(process: subprocess.Popen[str], count: int) -> None:
+    """Read so many lines of epochs."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        count -= f"/{FOLDS} " in line and f"/{EPOCHS} " in line
+        if count == 0:
+            return
+    raise SystemExit("the run ended before it could be disturbed")
+
+
+class Trials:
+    """Runs whose bytes are compared with those of the undisturbed one."""
+
+    def __init__(self, root: Path, chance: random.Random) -> None:
+        self.root, self.chance = root, chance
+        self.expected: dict[str, bytes] = {}
+        self.trials = self.same = 0
+
+    def begin(self) -> None:
+        run(self.root / "alone", "1", MEMBERS)
+        self.expected = contents(self.root / "alone")
+
+    def compare(self, folder: Path, what: str) -> None:
+        found = contents(folder)
+        different = [name for name in self.expected | found if self.expected.get(name) != found.get(name)]
+        self.trials += 1
+        self.same += not different
+        print(
+            f"{folder.name}: {what}: {', '.join(different) + ' DIFFER' if different else 'the same bytes'}", flush=True
+        )
+        shutil.rmtree(folder)
+
+    def undisturbed(self, name: str, cluster: DaskCluster | RayCluster) -> None:
+        folder = self.root / name
+        seconds, _ = run(folder, cluster.address, MEMBERS)
+        self.compare(folder, f"undisturbed, {seconds:.0f} s")
+
+    def kill_worker(self, name: str, cluster: DaskCluster | RayCluster) -> None:
+        """At a moment in the middle of an epoch of some member."""
+        epochs = self.chance.randrange(1, EPOCHS * FOLDS - 2)
+
+        def disturb(process: subprocess.Popen[str]) -> str:
+            wait_for_epochs(process, epochs)
+            time.sleep(self.chance.uniform(0, 0.2))
+            return kill_a_seat(cluster, self.chance)
+
+        folder = self.root / name
+        seconds, victim = run(folder, cluster.address, MEMBERS, disturb)
+        self.compare(folder, f"{victim} killed after {epochs} epochs, {seconds:.0f} s")
+
+    def kill_driver(self, name: str, cluster: DaskCluster | RayCluster) -> None:
+        epochs = self.chance.randrange(2, EPOCHS * FOLDS - 2)
+
+        def disturb(process: subprocess.Popen[str]) -> str:
+            wait_for_epochs(process, epochs)
+            process.kill()
+            return "the command"
+
+        folder = self.root / name
+        _, victim = run(folder, cluster.address, MEMBERS, disturb)
+        assert not (folder / "report.json").exists()
+        seconds, _ = run(folder, cluster.address, MEMBERS)
+        self.compare(folder, f"{victim} killed after {epochs} epochs and given again, {seconds:.0f} s")
+
+
+def overhead(root: Path, rounds: int, clusters: dict[str, str]) -> None:
+    """The whole command on larger members, in turn: two processes of this machine, then each cluster's two workers."""
+    taken: dict[str, list[float]] = {name: [] for name in ("2", *clusters)}
+    for number in range(rounds):
+        for name in sorted(taken, reverse=number % 2 == 1):
+            folder = root / f"larger-{name}-{number}"
+            seconds, _ = run(folder, clusters.get(name, name), LARGER_MEMBERS)
+            taken[name].append(seconds)
+            shutil.rmtree(folder)
+    local = taken.pop("2")
+    print(f"{LARGER_MEMBERS['ensemble.folds']} larger members, two processes: {_seconds(local)}")
+    for name, found in taken.items():
+        ratios = [there / here for there, here in zip(found, local, strict=True)]
+        print(f"the same on {name}: {_seconds(found)}, {100 * (statistics.median(ratios) - 1):+.1f} %")
+
+
+def _seconds(found: list[float]) -> str:
+    return ", ".join(f"{seconds:.1f} s" for seconds in found)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--engines", nargs="+", choices=("dask", "ray"), default=["dask", "ray"])
+    parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=2)
+    arguments = parser.parse_args()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as name:
+        trials = Trials(Path(name), random.Random(arguments.seed))  # noqa: S311
+        trials.begin()
+        for engine in arguments.engines:
+            with tempfile.TemporaryDirectory() as place, running(engine, Path(place)) as cluster:
+                trials.undisturbed(f"{engine}-undisturbed", cluster)
+                for number in range(1, arguments.kills + 1):
+                    trials.kill_worker(f"{engine}-{number}", cluster)
+                trials.kill_driver(f"{engine}-driver", cluster)
+                overhead(Path(name), arguments.rounds, {engine: cluster.address})
+    minutes, seconds = divmod(round(time.monotonic() - began), 60)
+    print(f"{processor_name()}, seed {arguments.seed}: {trials.same} of {trials.trials} runs ended byte-identical")
+    print(f"{minutes} min {seconds} s")
+    sys.exit(trials.same < trials.trials)
+
+
+if __name__ == "__main__":
+    main()
