@@ -166,7 +166,7 @@ class Crew:
     def _fill(self) -> None:
         """While work waits that no idle seat takes, start seats where there is room."""
         try:
-            while self._sleep_until_wanted():
+            while self._sleep():
                 places = self.workers.places()
                 with self._changed:
                     self._hire(places)
@@ -178,12 +178,13 @@ class Crew:
         except Exception as error:
             self._stop(error)
 
-    def _sleep_until_wanted(self) -> bool:
-        """Whether there is something to do; False when the crew has ended."""
+    def _sleep(self) -> bool:
+        """Until seats are wanted, or it is time to see whether the workers are there; False when the crew has ended."""
         with self._changed:
             self._changed.wait_for(lambda: self._end is not None, timeout=self._pause)
             if self._wanted() <= 0:
-                self._changed.wait_for(lambda: self._end is not None or self._wanted() > 0)
+                wait = None if not self._seats else SECONDS_BETWEEN_SIGNS
+                self._changed.wait_for(lambda: self._end is not None or self._wanted() > 0, timeout=wait)
                 self._last_seen = time.monotonic()
             self._pause = SECONDS_BETWEEN_LOOKS
             return self._end is None

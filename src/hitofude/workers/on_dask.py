@@ -45,7 +45,7 @@ class DaskWorkers:
         """
         distributed = _import_distributed()
         self.name = f"the Dask cluster {address}" if address != LOCAL else "the Dask cluster of this machine"
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # we say ourselves what is lost
+        _silence()
         self._cluster = None
         if address == LOCAL:
             self._cluster = distributed.LocalCluster(
@@ -178,6 +178,12 @@ async def read_host(name: str) -> tuple[bytes, str | None]:
         if content or ended or time.monotonic() > deadline:
             return content, ended
         await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _silence() -> None:
+    """We say ourselves what is lost."""
+    for name in [name for name in logging.root.manager.loggerDict if name.split(".")[0] == "distributed"]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _explain(sitting: Any, address: str) -> Exception:

@@ -6,6 +6,7 @@ sent twice goes once through Ray's object store.
 
 import logging
 import os
+import socket
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,6 +20,7 @@ from hitofude.workers.seats import Place, Seat, SeatLostError
 logger = logging.getLogger(__name__)
 
 LOCAL = "ray"
+SECONDS_WITHOUT_HEAD, SECONDS_TO_ANSWER = 15.0, 5.0
 SECONDS_TO_SIT, SECONDS_TO_END = 120.0, 5.0
 SECONDS_TO_WAIT_FOR_WORDS = 1.0
 SECONDS_BETWEEN_LOOKS = 0.02
@@ -47,11 +49,14 @@ class RayWorkers:
                 f"No Ray cluster answers at {address} ({_first_line(error)}). Start one with `ray start --head`, or "
                 "leave --workers out; see docs/scaling.md."
             ) from error
+        is_client = address.startswith("ray://")
+        self._head: str | None = None if is_client else self._ray.get_runtime_context().gcs_address
 
     def places(self) -> Sequence[Place]:
+        self._check_head()
         try:
             nodes = self._ray.nodes()
-        except Exception as error:
+        except (ConnectionError, RuntimeError, self._ray.exceptions.RayError) as error:
             raise ClusterError(f"The connection to {self.name} is lost ({_first_line(error)}).") from error
         return [
             Place(_name(node), int(resources.get("CPU", 0)), resources.get("GPU", 0), node["NodeID"])
@@ -64,6 +69,16 @@ class RayWorkers:
 
     def close(self) -> None:
         self._ray.shutdown()
+
+    def _check_head(self) -> None:
+        """Raises ClusterError when the head is gone: Ray itself would end this process, without a word of ours."""
+        if self._head is None:
+            return
+        deadline = time.monotonic() + SECONDS_WITHOUT_HEAD
+        while not _answers(self._head):
+            if time.monotonic() > deadline:
+                raise ClusterError(f"The head of {self.name} is lost.")
+            time.sleep(1)
 
 
 class _RayHost:
@@ -104,10 +119,9 @@ class _RayHost:
         return found
 
     def end(self) -> None:
+        """The actor itself ends when nobody knows of it any more."""
         with suppress(Exception):  # it may be gone already, and Ray too
             self._ray.get(self._actor.end.remote(), timeout=SECONDS_TO_END)
-        with suppress(Exception):
-            self._ray.kill(self._actor)
 
     def _call(self, method: Any, *arguments: Any, within: float = SECONDS_FOR_AN_ANSWER) -> Any:
         try:
@@ -131,6 +145,15 @@ class HostActor(HostedProcess):
             if content or ended or time.monotonic() > deadline:
                 return content, ended
             time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=SECONDS_TO_ANSWER).close()
+    except OSError:
+        return False
+    return True
 
 
 def _name(node: dict[str, Any]) -> str:
