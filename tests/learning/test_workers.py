@@ -12,15 +12,20 @@ import numpy as np
 import pytest
 import torch
 
-from hitofude.errors import DivergedError, OutOfResourcesError, RecipeError
+from hitofude.errors import ClusterError, DivergedError, OutOfResourcesError, RecipeError
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.checkpoint import EpochLog
 from hitofude.learning.engine import Engine
 from hitofude.learning.ensemble import plan_members
 from hitofude.learning.member import EnsembleJob, MemberProbabilities
 from hitofude.learning.messages import PackedJob, pack_arrays, unpack_arrays, unpack_images, unpack_job
-from hitofude.learning.workers import Team, run_members
+from hitofude.learning.worker_process import AWAY, SEEN, pack_pair
+from hitofude.learning.workers import MODULE, EngineQuestion, Team, make_members, run_members
 from hitofude.recipe import Recipe
+from hitofude.storage import write_text
+from hitofude.workers.crew import Crew
+from hitofude.workers.process import WorkerProcess
+from hitofude.workers.seats import LocalProcesses, LocalSeat, Place
 from tests.conftest import wait_for_line
 from tests.learning.test_training import Listener
 
@@ -112,6 +117,48 @@ def test_a_worker_that_the_system_kills_is_explained_and_the_others_end(job: Ens
     assert children() == []
 
 
+@pytest.mark.parametrize("token", [None, "of another folder"])
+def test_members_made_elsewhere_come_home(
+    token: str | None, job: EnsembleJob, alone: list[MemberProbabilities], tmp_path: Path
+) -> None:
+    """As links, where the folder is seen there too; else as messages."""
+    away, listener = replace(job, folder=tmp_path), Listener()
+    with Crew(LocalProcesses(2, 1), MODULE, threads=1) as crew:
+        if token is None:
+            run_members(away, crew, listener)
+        else:
+            make_members(PackedJob(away, token), crew, listener)
+    assert weights(away) == weights(job)
+    assert sorted((log.member, log.epoch) for log in listener.logs) == [(m, e) for m in (0, 1) for e in (1, 2, 3)]
+    assert sorted(path.name for path in (tmp_path / "00").iterdir()) == [".lock", "member.json", "weights.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["00", "01"]
+
+
+def test_who_was_replaced_changes_nothing_of_what_its_successor_makes(job: EnsembleJob, tmp_path: Path) -> None:
+    """Two make the same member of a folder that both see; the run hears only one."""
+    away = replace(job, folder=tmp_path)
+    write_text(tmp_path / SEEN, "token")
+    packed, seats = PackedJob(away, "token"), [LocalSeat(name, WorkerProcess(MODULE, 1)) for name in ("old", "new")]
+    for seat in seats:
+        seat.tell(*packed.images)
+        seat.tell(*packed.rest)
+        seat.tell(*pack_pair({"ask": "member", "job": packed.name, "member": 0}, None))
+    for seat in seats:
+        while (event := seat.hear())[0]["event"] != "finished":
+            assert event[0]["event"] != "failed", event[0]
+        seat.end()
+        seat.close()
+    assert len(list((tmp_path / AWAY).iterdir())) == 2
+    assert not (tmp_path / "00").exists()
+
+
+def test_a_worker_of_other_versions_is_refused(job: EnsembleJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of this machine's only place, so of all."""
+    monkeypatch.setattr("hitofude.learning.messages.__version__", "0.0.1")
+    with pytest.raises(ClusterError, match=r"hitofude \S+ instead of 0\.0\.1\. Install the same versions"):
+        list(Crew(LocalProcesses(1, 1), MODULE, threads=1).work([EngineQuestion("cpu", "auto", 1)]))
+
+
 @has_proc
 def test_no_worker_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hitofude", "run", "--run", str(tmp_path / "run"), "--workers", "2"]
@@ -170,6 +217,22 @@ def test_a_team_ends_soonest_and_never_has_more_threads_than_processors(
     members: int, available: int, asked: dict[str, int], expected: Team, engine: Engine
 ) -> None:
     assert Team.choose(members, MANY_IMAGES, engine, available=available, **asked) == expected
+
+
+@pytest.mark.parametrize(
+    ("members", "sizes", "expected"),
+    [
+        (5, [1, 1], Team(2, 1)),
+        (2, [4, 4], Team(2, 4)),
+        (8, [4, 4], Team(8, 1)),
+        (3, [16, 2], Team(3, 2)),
+        (1000, [16] * 4, Team(64, 1)),
+    ],
+)
+def test_a_team_on_a_cluster_has_no_more_threads_a_member_than_the_smallest_worker(
+    members: int, sizes: list[int], expected: Team
+) -> None:
+    assert Team.on_cluster(members, [Place(str(place), size) for place, size in enumerate(sizes)]) == expected
 
 
 def test_little_work_starts_no_processes(engine: Engine) -> None:

@@ -162,14 +162,14 @@ def _workshop_of(crew: Crew, members: int, device: str, precision: str) -> Works
 
 def _ask_for_engine(crew: Crew, device: str, precision: str) -> tuple[Message, Engine]:
     """The environment and the engine of a worker: those of all, for a run has only one kind."""
-    *_, (_, answer, _) = crew.work([_EngineQuestion(device, precision, crew.threads)])
+    *_, (_, answer, _) = crew.work([EngineQuestion(device, precision, crew.threads)])
     described, environment = answer["engine"], answer["environment"]
     engine = Engine(torch.device(described["device"]), described["precision"], described["threads"])
     return environment, replace(engine, name=environment["device"])
 
 
 @dataclass(frozen=True)
-class _EngineQuestion:
+class EngineQuestion:
     """Which engine a worker has."""
 
     device: str
@@ -194,7 +194,7 @@ def run_members(job: EnsembleJob, workers: int | Crew, observer: Observer) -> li
         return [runner.run(plan) for plan in job.plans]
     else:
         with Crew(LocalProcesses(workers, job.engine.threads), MODULE, job.engine.threads) as crew:
-            done = _run(PackedJob(job), crew, observer)
+            done = make_members(PackedJob(job), crew, observer)
     return [done[plan.member] for plan in job.plans]
 
 
@@ -216,13 +216,14 @@ def _run_away(job: EnsembleJob, crew: Crew, observer: Observer) -> dict[int, Mem
     shutil.rmtree(away, ignore_errors=True)  # of a run that was killed
     write_text(seen, token)
     try:
-        return _run(PackedJob(job, token), crew, observer)
+        return make_members(PackedJob(job, token), crew, observer)
     finally:
         seen.unlink(missing_ok=True)
         shutil.rmtree(away, ignore_errors=True)
 
 
-def _run(packed: PackedJob, crew: Crew, observer: Observer) -> dict[int, MemberProbabilities]:
+def make_members(packed: PackedJob, crew: Crew, observer: Observer) -> dict[int, MemberProbabilities]:
+    """What each member says, by its number. Raises as run_members does."""
     listener = _Listener(packed.job, observer)
     _ = packed.images, packed.rest  # packed once, before several threads ask for them
     for task, message, content in crew.work([_MemberTask(packed, plan) for plan in packed.job.plans]):

@@ -1,0 +1,97 @@
+"""Real clusters of this machine: the same bytes as here, whoever is killed. `benchmarks/cluster.py` does more of it."""
+
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from benchmarks.clusters import DaskCluster, RayCluster, kill_a_seat, running
+from benchmarks.crash import contents
+
+import hitofude
+from hitofude.run_folder import RunFolder
+from hitofude.workers.hosting import kept_folder
+from tests.conftest import wait_for_line
+
+FIVE_MEMBERS = {"rows": 300, "ensemble.folds": 5, "schedule.epochs": 3, "schedule.minimum_steps": 0}
+Cluster = DaskCluster | RayCluster
+
+
+@pytest.fixture(scope="module", params=["dask", "ray"])
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Two workers of one thread."""
+    with running(request.param, tmp_path_factory.mktemp(request.param)) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The sample's five members, by `--workers 1`."""
+    folder = tmp_path_factory.mktemp("alone") / "run"
+    hitofude.run(run=folder, settings=FIVE_MEMBERS, workers=1, threads=1, device="cpu", quiet=True)
+    return contents(folder)
+
+
+def command(folder: Path, workers: str, epochs: int = 3) -> list[str]:
+    settings = FIVE_MEMBERS | {"schedule.epochs": epochs}
+    options = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+    where = ["--run", str(folder), "--workers", workers, "--threads", "1", "--device", "cpu"]
+    return [sys.executable, "-m", "hitofude", "run", *where, *options]
+
+
+def kept_images() -> dict[Path, int]:
+    return {path: path.stat().st_ino for path in kept_folder().iterdir() if path.is_file()}
+
+
+def start(folder: Path, workers: str) -> subprocess.Popen[str]:
+    """The command, once it has finished the first epoch."""
+    process = subprocess.Popen(command(folder, workers), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for_line(process, " 1/3 ")
+    return process
+
+
+def test_five_members_become_the_same(cluster: Cluster, alone: dict[str, bytes], tmp_path: Path) -> None:
+    found = subprocess.run(command(tmp_path / "run", cluster.address), capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    assert "2 members side by side" in found.stdout
+    assert contents(tmp_path / "run") == alone
+    assert not list(tmp_path.glob("run/members/.*/"))
+
+
+def test_a_worker_that_is_killed_in_the_middle_of_a_member_changes_nothing(
+    cluster: Cluster, alone: dict[str, bytes], tmp_path: Path
+) -> None:
+    with start(tmp_path / "run", cluster.address) as process:
+        kill_a_seat(cluster, random.Random(1))  # noqa: S311
+        output, complaints = process.communicate()
+    assert process.returncode == 0, complaints
+    assert "goes on elsewhere" in output
+    assert contents(tmp_path / "run") == alone
+
+
+def test_a_command_that_is_killed_is_continued_and_its_processes_end(
+    cluster: Cluster, alone: dict[str, bytes], tmp_path: Path
+) -> None:
+    with start(tmp_path / "run", cluster.address) as process:
+        seats, kept = cluster.seats(), kept_images()
+        process.kill()
+    found = subprocess.run(command(tmp_path / "run", cluster.address), capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    assert contents(tmp_path / "run") == alone
+    assert not set(seats) & set(cluster.seats())
+    assert kept_images() == kept  # they were not sent again
+
+
+def test_a_lost_head_ends_with_6_and_what_is_done_is_kept(cluster: Cluster, tmp_path: Path) -> None:
+    """The last of these tests: there is no cluster any more."""
+    line = command(tmp_path / "run", cluster.address, epochs=200)
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        wait_for_line(process, " 1/200 ")
+        cluster.lose_head()
+        _, complaints = process.communicate()
+    assert process.returncode == 6, complaints
+    assert "is lost" in complaints
+    assert "Run the same command again to continue:\n  hitofude run" in complaints
+    assert RunFolder(tmp_path / "run").epochs(range(5))
