@@ -326,8 +326,9 @@ class Crew:
                     return False
                 if message["event"] == KEPT:
                     piece.losses = 0
+                is_finished = message["event"] == FINISHED  # whoever hears of it may change the message
                 piece.call.events.put((piece.task, message, content))
-                if message["event"] == FINISHED:
+                if is_finished:
                     return True
         except SeatLostError as loss:
             self._lost(piece, seat, loss.reason, by_the_task=is_new or has_spoken)
