@@ -129,8 +129,7 @@ def _train(job: Job, folder: RunFolder, workshop: Workshop, display: Display) ->
     recipe, train, test = job.recipe, job.train, job.dataset.test
     folder.check_disk(job.bytes_needed(workshop.workers))
     name, network = next(iter(job.networks.items()))
-    with ONE_AT_A_TIME:
-        write_network_graph(folder.network, network, train.image_shape, name)
+    write_network_graph(folder.network, network, train.image_shape, name)
     recorder = _Recorder(folder, job, display)
     ensemble = EnsembleJob(recipe, workshop.engine, tuple(job.plans), train, test, folder.members)
     with display.training(len(job.plans), recorder.images_left()), logging_seconds("training and predicting"):
