@@ -168,14 +168,16 @@ class _Recorder:
         self._folder.append_log(log)
         self._display.epoch_finished(log)
         if log.epoch == self._epochs[log.member]:
-            self.draw_curves()
+            self.draw_curves(wait=False)
 
-    def draw_curves(self) -> None:
-        """Draw all epochs so far, unless they are drawn."""
-        if self._drawn < len(self.logs):
-            with ONE_AT_A_TIME:
+    def draw_curves(self, *, wait: bool = True) -> None:
+        """Draw all epochs so far, unless they are drawn; without waiting, only where nobody else draws."""
+        if self._drawn < len(self.logs) and ONE_AT_A_TIME.acquire(blocking=wait):
+            try:
                 plot_loss(self._folder.loss, self.logs)
                 plot_accuracy(self._folder.accuracy, self.logs)
+            finally:
+                ONE_AT_A_TIME.release()
             self._drawn = len(self.logs)
 
     def warned(self, message: str) -> None:
