@@ -19,17 +19,20 @@ def sweep(
     """Train many recipes with the same seeds, and say which is best, and by how much more than chance.
 
     SPEC is a TOML file:
-      source = "digit-recognizer.zip"   # left out: the embedded sample; also train, test, label, shape
-      preset = "fast"                   # what all start from: a preset's name or a recipe file
-      seeds = [0, 1, 2]                 # each recipe is made with each of them
-      search = "grid"                   # grid, random, or guided (pip install 'hitofude[sweep]')
-      trials = 20                       # recipes, of random and guided
-      [settings]                        # the same for all
+      source = "digit-recognizer.zip"  # left out: the embedded sample
+      preset = "fast"          # all start from it: a preset or a recipe file
+      seeds = [0, 1, 2]        # each recipe is made with each of them
+      search = "grid"          # or random; or guided, by Optuna
+      trials = 20              # so many recipes, where random or guided
+      [settings]               # the same for all
       "schedule.epochs" = 5
-      [vary]                            # choices, or, but for a grid, ranges
+      [vary]                   # choices, or, but for a grid, ranges
       "optimizer.learning_rate" = [0.02, 0.04]
       "augment.rate" = { from = 0.3, to = 0.9 }
-      "optimizer.weight_decay" = { from = 1e-4, to = 1e-1, log = true }
+      "optimizer.weight_decay" = { from = 1e-4, to = 0.1, log = true }
+
+    It may also name train, test, label and shape, as of run; batch, how many recipes a guided search asks for at once;
+    and search_seed, to draw others. A guided search needs pip install 'hitofude[sweep]'.
 
     Recipes are chosen and compared on out-of-fold rows alone. An unfinished sweep in the same folder is continued, and
     what is finished is only read. At the end: a table, the best against the next, sweep.csv, sweep.json, and

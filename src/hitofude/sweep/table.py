@@ -85,7 +85,7 @@ class SweepResult:
 
     def _table(self) -> str:
         several = len(self.spec.seeds) > 1
-        head = ["recipe", *self.spec.vary, "accuracy", "95 % interval", *(["by seed"] if several else [])]
+        head = ["recipe", *_short(list(self.spec.vary)), "accuracy", "95 % interval", *(["by seed"] if several else [])]
         rows = [
             [
                 str(one.number),
@@ -130,17 +130,16 @@ class SweepResult:
             for one in judgement.comparisons
         ]
         alike = [str(one.second) for one in judgement.comparisons if one.probability >= 0.05]
-        verdict = (
-            f"\nNo difference beyond chance (p ≥ 0.05) to {', '.join(alike)}; of all these, take what costs least."
-            if alike
-            else "\nEach of them is worse by more than chance (p < 0.05)."
-        )
+        verdict = "Each of them is worse by more than chance (p < 0.05)."
+        if alike:
+            between = f"{judgement.best.number} and {', '.join(alike)}"
+            verdict = f"No difference beyond chance (p ≥ 0.05) between {between}: take what costs least."
         left_out = len(judgement.contenders) - 1 - COMPARED
         more = f" The {left_out} below are in sweep.csv." if left_out > 0 else ""
         return (
             f"Recipe {judgement.best.number} against each of the next, image by image:{more}\n{_align(rows)}\n"
             "± is a standard error. Better, worse: images that it has right with more, or with fewer, of the seeds.\n"
-            f"p: the exact sign test of these, which is McNemar's where there is one seed.{verdict}"
+            f"p: the exact sign test of these, which is McNemar's where there is one seed.\n{verdict}"
         )
 
     def _flattery(self) -> str:
@@ -196,6 +195,12 @@ def _compared(comparison: Comparison) -> dict[str, Any]:
 def _spread(contender: Contender) -> str:
     values = [outcome.accuracy.value for outcome in contender.outcomes]
     return f"{min(values):.4f} to {max(values):.4f}"
+
+
+def _short(names: Sequence[str]) -> Sequence[str]:
+    """Settings without their stage, where they can be told without it."""
+    short = [name.rpartition(".")[2] for name in names]
+    return short if len(set(short)) == len(short) else names
 
 
 def _align(rows: Sequence[Row]) -> str:
