@@ -46,7 +46,7 @@ def test_help_answers_in_half_a_second() -> None:
     [
         "run", "predict", "audit", "compare", "runs", "augment", "score", "networks", "bench", "data show",
         "data check", "data mnist", "data fashion-mnist", "data kmnist", "data kaggle", "submit", "import-chainer",
-        "export", "serve",
+        "export", "serve", "sweep",
     ],
 )  # fmt: skip
 def test_every_command_has_an_example_in_its_help(command: str, call: Call) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hitofude.auditing import Judged, list_rows
 from hitofude.gallery import transformed_versions
-from hitofude.inputs.duplicates import Duplicate, find_duplicates
+from hitofude.inputs.duplicates import Duplicate
 from hitofude.inputs.image_set import ImageSet
 from hitofude.job import Job
 from hitofude.learning.calibration import fit_temperature, with_temperature
@@ -32,11 +32,10 @@ def evaluate(
     job: Job, folder: RunFolder, probabilities: EnsembleProbabilities, logs: Sequence[EpochLog], test: Accuracy | None
 ) -> RunSummary:
     """Write the lists, pictures and the page; the figures, with the test accuracy where it is known, are given back."""
-    train, test_images = job.train, job.dataset.test
+    train, test_images, duplicates = job.train, job.dataset.test, job.duplicates()
     judged = Judged(Labelled.of(train), probabilities.out_of_fold, probabilities.disagreement)
     calibration = _calibrate(train.known_labels(), probabilities.out_of_fold)
     hardness, issues = list_rows(judged, calibration.temperature, folder.hardest, folder.label_issues)
-    duplicates = find_duplicates(train, test_images)
     write_duplicates(folder.duplicates, judged.train, None if test_images is None else test_images.ids, duplicates)
     _draw_hardest(folder, train, judged.train, hardness)
     audit = _count(issues, duplicates, train.known_labels())

@@ -1,6 +1,7 @@
 """The whole flow: a source becomes a trained ensemble, its honest accuracy, and a submission."""
 
 import logging
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -33,6 +34,9 @@ from hitofude.storage import write_npz
 from hitofude.workers.crew import Crew
 
 logger = logging.getLogger(__name__)
+
+ONE_AT_A_TIME = threading.RLock()
+"""Held while pictures are drawn and a run is judged: Matplotlib is not safe for threads."""
 
 
 def run(
@@ -69,14 +73,25 @@ def run(
         dataset = open_source(source, label=label, shape=shape)
         job = Job.prepare(recipe, dataset, command or f"hitofude run {dataset.name} --preset recipe.toml")
         folder = RunFolder(Path(run) if run else default_folder(dataset.name, preset, debug=debug))
-        folder.check_trained_here()
-        display.message(job.describe())
-        if folder.is_finished:
-            display.message(f"run      {folder.path}")
-            folder.check_same(recipe, dataset)
-        else:
-            _make(job, folder, workers, device, threads or folder.threads_begun_with(), display)
-        return load_result(folder)
+        return finish_run(job, folder, display, workers=workers, device=device, threads=threads)
+
+
+def finish_run(
+    job: Job, folder: RunFolder, display: Display, *, workers: int | str | Crew | None, device: str, threads: int | None
+) -> RunResult:
+    """Begin or continue the job's run in its folder, or read it where it is finished; see `run`.
+
+    Several threads may do so at once, each for its own run: what is not safe for threads waits its turn here, while the
+    members of all go on.
+    """
+    folder.check_trained_here()
+    display.message(job.describe())
+    if folder.is_finished:
+        display.message(f"run      {folder.path}")
+        folder.check_same(job.recipe, job.dataset)
+    else:
+        _make(job, folder, workers, device, threads or folder.threads_begun_with(), display)
+    return load_result(folder)
 
 
 def _make(
@@ -122,7 +137,7 @@ def _train(job: Job, folder: RunFolder, workshop: Workshop, display: Display) ->
         recorder.draw_curves()
     _write_probabilities(folder, train, test, probabilities)
     of_test = _write_submission(folder, job.dataset, probabilities.test)
-    with logging_seconds("audit and report"):
+    with ONE_AT_A_TIME, logging_seconds("audit and report"):
         summary = evaluate(job, folder, probabilities, recorder.logs, of_test)
     write_report(folder.report, summary)
 
@@ -131,17 +146,16 @@ class _Recorder:
     """Writes log.jsonl and the learning curves, and passes everything on to the display."""
 
     def __init__(self, folder: RunFolder, job: Job, display: Display) -> None:
-        self._folder, self._display = folder, display
+        self._folder, self._job, self._display = folder, job, display
         self._images = {plan.member: len(plan.train_rows) for plan in job.plans}
         self._epochs = {plan.member: job.epochs(plan) for plan in job.plans}
-        self._images_to_train = job.images_to_train()
         self.logs = folder.epochs(self._images)
         self._drawn = 0
         folder.restart_log(self.logs)
 
     def images_left(self) -> int:
         """How many images, counted once an epoch, are still to be trained on."""
-        return self._images_to_train - sum(self._images[log.member] for log in self.logs)
+        return self._job.images_left(self.logs)
 
     def member_started(self, member: int, epochs: int, epochs_done: int) -> None:
         self._display.member_started(member, epochs, epochs_done)
@@ -154,13 +168,16 @@ class _Recorder:
         self._folder.append_log(log)
         self._display.epoch_finished(log)
         if log.epoch == self._epochs[log.member]:
-            self.draw_curves()
+            self.draw_curves(wait=False)
 
-    def draw_curves(self) -> None:
-        """Draw all epochs so far, unless they are drawn."""
-        if self._drawn < len(self.logs):
-            plot_loss(self._folder.loss, self.logs)
-            plot_accuracy(self._folder.accuracy, self.logs)
+    def draw_curves(self, *, wait: bool = True) -> None:
+        """Draw all epochs so far, unless they are drawn; without waiting, only where nobody else draws."""
+        if self._drawn < len(self.logs) and ONE_AT_A_TIME.acquire(blocking=wait):
+            try:
+                plot_loss(self._folder.loss, self.logs)
+                plot_accuracy(self._folder.accuracy, self.logs)
+            finally:
+                ONE_AT_A_TIME.release()
             self._drawn = len(self.logs)
 
     def warned(self, message: str) -> None:

@@ -76,7 +76,7 @@ def _explain_bug(error: Exception) -> int:
 
 def _how_to_continue() -> str:
     """The command, as it can be pasted into a shell."""
-    finished = "Every finished epoch is safe. " if _command_name() == "run" else ""
+    finished = "Every finished epoch is safe. " if _command_name() in ("run", "sweep") else ""
     return f"{finished}Run the same command again to continue:\n  {this_command()}"
 
 

@@ -1,12 +1,17 @@
 """The data set that every source becomes, and the parts that it is made of."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
 from hitofude.inputs.image_set import ImageSet, classes_of, encode_labels, row_numbers
+
+if TYPE_CHECKING:
+    from hitofude.inputs.duplicates import Duplicate
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,13 @@ class Dataset:
     train: ImageSet
     test: ImageSet | None = None
     template: SubmissionTemplate | None = None
+
+    @cached_property
+    def duplicates(self) -> "list[Duplicate]":
+        """Images that are there twice; looked for once."""
+        from hitofude.inputs.duplicates import find_duplicates  # with scikit-learn, which reading does not need
+
+        return find_duplicates(self.train, self.test)
 
 
 @dataclass(frozen=True, eq=False)

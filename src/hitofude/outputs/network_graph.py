@@ -1,5 +1,6 @@
 """The computation graph of a network: its operations, and a drawing as Graphviz's dot."""
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from torch.fx.passes.shape_prop import ShapeProp
 
 from hitofude.inputs.layout import ImageShape
 from hitofude.storage import write_text
+
+_TRACING = threading.Lock()
+"""Held while torch.fx traces: it changes nn.Module itself meanwhile, for all threads."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,10 @@ def network_graph(network: nn.Module, image_shape: ImageShape, name: str) -> str
 
 def operations(network: nn.Module, image_shape: ImageShape) -> list[Operation]:
     """In the order in which they are computed. The network, left in evaluation mode, must be traceable by torch.fx."""
-    traced = fx.symbolic_trace(network.eval())
     device = next(network.parameters()).device
-    ShapeProp(traced).propagate(torch.zeros(2, *image_shape, device=device))
+    with _TRACING:
+        traced = fx.symbolic_trace(network.eval())
+        ShapeProp(traced).propagate(torch.zeros(2, *image_shape, device=device))
     return [_operation(node, traced) for node in traced.graph.nodes]
 
 

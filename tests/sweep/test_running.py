@@ -1,0 +1,295 @@
+"""Sweeps as their users make them: ordinary runs, made once, continued after any end, compared at the end."""
+
+import csv
+import json
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+import hitofude
+from hitofude.comparison import compare, list_runs
+from hitofude.errors import ClusterError, DivergedError, OutOfResourcesError, RunFolderError
+from hitofude.recipe import Recipe
+from hitofude.storage import owning
+from hitofude.sweep import running
+from hitofude.sweep.judging import Judgement
+from hitofude.sweep.running import Means, sweep
+from hitofude.sweep.table import SweepResult
+from hitofude.workers.seats import LocalProcesses, Place
+from tests.conftest import Call, wait_for_line
+
+SETTINGS = """
+[settings]
+"schedule.epochs" = 1
+"schedule.minimum_steps" = 0
+"optimizer.batch_size" = 32
+"ensemble.folds" = 2
+"""
+GRID = f"seeds = [0, 1]\n{SETTINGS}\n[vary]\n'optimizer.learning_rate' = [0.02, 0.05]\n"
+SIDE_BY_SIDE, ALONE = Means(workers=2, threads=1), Means(workers=1, threads=1)
+COMPARED = ("submission.csv", "oof.npz", "members/*/weights.safetensors")
+
+
+def write_spec(folder: Path, text: str, source: Path) -> Path:
+    path = folder / "spec.toml"
+    path.write_text(f"source = {json.dumps(str(source))}\n{text}", encoding="utf-8")
+    return path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    paths = [path for pattern in COMPARED for path in (folder / "runs").glob(f"*/{pattern}")]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+@pytest.fixture(scope="module")
+def spec(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two recipes with two seeds."""
+    return write_spec(tmp_path_factory.mktemp("spec"), GRID, files)
+
+
+@pytest.fixture(scope="module")
+def finished(spec: Path) -> SweepResult:
+    """Tests change only copies of it."""
+    return sweep(spec, out=spec.parent / "一筆 sweep", means=SIDE_BY_SIDE, quiet=True)
+
+
+@pytest.fixture
+def copied(finished: SweepResult, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished.folder.path, tmp_path / "copy"))
+
+
+@pytest.fixture
+def no_crew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever would make members fails."""
+
+    def nobody(*_: object) -> None:
+        raise AssertionError("members were to be made")
+
+    monkeypatch.setattr(running, "_gather", nobody)
+
+
+def test_each_recipe_with_each_seed_is_the_run_that_its_own_command_makes(
+    finished: SweepResult, files: Path, tmp_path: Path
+) -> None:
+    runs = finished.folder.runs
+    assert len(list_runs(runs).splitlines()) == 4
+    ours, theirs = runs / "002-seed-1", tmp_path / "alone"
+    report = json.loads((ours / "report.json").read_text(encoding="utf-8"))
+    source, *_ = shlex.split(report["command"])[2:]
+    hitofude.run(source, preset=ours / "recipe.toml", run=theirs, workers=1, threads=1, quiet=True)
+    for name in ("oof.npz", "submission.csv", "members/01/weights.safetensors"):
+        assert (ours / name).read_bytes() == (theirs / name).read_bytes()
+
+
+def test_the_table_has_a_line_a_run_and_the_best_recipe_is_a_preset(finished: SweepResult) -> None:
+    with finished.folder.table.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["recipe"], row["seed"]) for row in rows] == [("1", "0"), ("1", "1"), ("2", "0"), ("2", "1")]
+    for row in rows:
+        assert float(row["accuracy"]) == hitofude.load_result(row["run"]).accuracy.value
+    best = max(rows, key=lambda row: float(row["accuracy"]) * (row["seed"] == "0"))
+    assert finished.judgement.best.number == int(best["recipe"])
+    assert Recipe.load(finished.folder.best) == Recipe.load(Path(best["run"]) / "recipe.toml")
+
+
+def test_its_comparison_is_that_of_compare_where_there_is_one_seed(finished: SweepResult) -> None:
+    of_one_seed = Judgement.of([contender.outcomes[0] for contender in finished.judgement.contenders])
+    (pair,) = compare([contender.outcomes[0].path for contender in of_one_seed.contenders]).pairs()
+    (ours,) = of_one_seed.comparisons
+    assert (ours.better, ours.worse) == (len(pair.only_first), len(pair.only_second))
+    assert ours.probability == pair.probability
+
+
+def test_a_finished_sweep_is_only_read_and_says_the_same(
+    spec: Path, finished: SweepResult, call: Call, no_crew: None
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in finished.folder.runs.rglob("*")}
+    code, out, err = call("sweep", spec, "--out", finished.folder.path)
+    assert (code, err) == (0, "")
+    assert finished.describe() in out
+    assert {path: path.stat().st_mtime_ns for path in finished.folder.runs.rglob("*")} == before
+
+
+def test_the_outcome_is_honest_of_what_it_is(finished: SweepResult) -> None:
+    described = finished.describe()
+    assert "test images select nothing" in described
+    assert "McNemar's where there is one seed" in described
+    assert "The best of 2 was chosen on the same images that judge it" in described
+    figures = json.loads(finished.folder.figures.read_text(encoding="utf-8"))
+    assert figures["best"] == finished.judgement.best.number
+    assert "test" not in figures["recipes"][0]
+
+
+def test_another_sweep_in_the_same_folder_is_refused_with_the_difference(
+    copied: Path, files: Path, call: Call, tmp_path: Path
+) -> None:
+    for text, difference in (
+        (GRID.replace("[0, 1]", "[0, 2]"), "seeds: [0, 1] → [0, 2]"),
+        (GRID.replace("0.05", "0.06"), "vary.optimizer.learning_rate: [0.02, 0.05] → [0.02, 0.06]"),
+    ):
+        code, _, err = call("sweep", write_spec(tmp_path, text, files), "--out", copied)
+        assert code == 3
+        assert difference in err
+
+
+def test_a_recipe_file_that_was_changed_meanwhile_is_noticed(files: Path, tmp_path: Path, no_crew: None) -> None:
+    preset = tmp_path / "mine.toml"
+    path = write_spec(tmp_path, f"preset = {json.dumps(str(preset))}\n{GRID}", files)
+    for warmup, error in (("0.2", AssertionError), ("0.3", RunFolderError)):
+        preset.write_text(f"[schedule]\nwarmup = {warmup}\n")
+        with pytest.raises(error, match=r"to be made|schedule.warmup: 0.2 → 0.3"):
+            sweep(path, out=tmp_path / "out", quiet=True)
+
+
+def test_other_data_in_the_same_folder_are_refused(spec: Path, copied: Path, no_crew: None) -> None:
+    described = copied / "runs" / "001-seed-1" / "data.json"
+    content = json.loads(described.read_text(encoding="utf-8"))
+    described.write_text(json.dumps(content | {"train_fingerprint": "of others"}), encoding="utf-8")
+    with pytest.raises(RunFolderError, match="train_fingerprint: of others → "):
+        sweep(spec, out=copied, quiet=True)
+
+
+def test_other_threads_are_refused_and_without_any_those_that_it_was_begun_with_are_taken(
+    spec: Path, copied: Path, finished: SweepResult
+) -> None:
+    with pytest.raises(RunFolderError, match="begun with --threads 1"):
+        sweep(spec, out=copied, means=Means(threads=2), quiet=True)
+    shutil.rmtree(copied / "runs" / "002-seed-1")
+    sweep(spec, out=copied, means=Means(workers=1), quiet=True)
+    assert contents(copied) == contents(finished.folder.path)
+
+
+def test_a_folder_that_holds_something_else_is_refused_and_left_alone(spec: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("two years of work")
+    with pytest.raises(RunFolderError, match=r"it holds thesis\.txt"):
+        sweep(spec, out=tmp_path, quiet=True)
+    with pytest.raises(RunFolderError, match="is a file"):
+        sweep(spec, out=tmp_path / "thesis.txt", quiet=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_two_processes_do_not_work_on_one_sweep(spec: Path, copied: Path) -> None:
+    with owning(copied), pytest.raises(RunFolderError, match="Another process works"):
+        sweep(spec, out=copied, quiet=True)
+
+
+def test_a_damaged_state_is_named(spec: Path, copied: Path) -> None:
+    (copied / "state.json").write_text('{"format_version": 1, "asked": 3}')
+    with pytest.raises(RunFolderError, match=r"state\.json is damaged at asked"):
+        sweep(spec, out=copied, quiet=True)
+
+
+def test_a_sweep_that_is_terminated_and_then_killed_ends_with_the_same_bytes(
+    spec: Path, finished: SweepResult, tmp_path: Path
+) -> None:
+    arguments = ["sweep", str(spec), "--out", str(tmp_path / "out"), "--workers", "1", "--threads", "1"]
+    command = [sys.executable, "-m", "hitofude", *arguments]
+    for end, line in ((signal.SIGTERM, " 1/1 "), (signal.SIGKILL, " of 4, ")):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            wait_for_line(process, line)
+            process.send_signal(end)
+            _, err = process.communicate()
+        if end == signal.SIGTERM:
+            assert process.returncode == 143
+            assert shlex.split(err.splitlines()[-1])[1:] == arguments
+            assert "Every finished epoch is safe" in err
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "that ended before" in again.stdout
+    assert contents(tmp_path / "out") == contents(finished.folder.path)
+
+
+def test_a_recipe_that_diverges_ends_only_itself_and_is_not_tried_again(
+    files: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    text = f"{SETTINGS}'optimizer.name' = 'adam'\n'network.name' = 'cnn-medium'\n[vary]\n'optimizer.learning_rate' = "
+    path = write_spec(tmp_path, f"{text}[1e30, 0.001, 0.001]", files)
+    result = sweep(path, out=tmp_path / "out", means=ALONE, quiet=True)
+    assert [contender.number for contender in result.judgement.contenders] == [2]
+    assert "Failed, and not compared:\n  001-seed-0: optimizer.learning_rate 1e+30: " in result.describe()
+    assert sorted(folder.name for folder in (tmp_path / "out" / "runs").iterdir()) == ["001-seed-0", "002-seed-0"]
+    request.getfixturevalue("no_crew")
+    assert sweep(path, out=tmp_path / "out", quiet=True).describe() == result.describe()
+
+
+def test_where_every_recipe_diverges_the_sweep_has(spec: Path, copied: Path, no_crew: None) -> None:
+    state = json.loads((copied / "state.json").read_text(encoding="utf-8"))
+    state["failed"] = dict.fromkeys(["001-seed-0", "002-seed-1"], "the loss is no longer a number")
+    (copied / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    with pytest.raises(DivergedError, match="Every recipe of the sweep failed, 001-seed-0 among them: the loss"):
+        sweep(spec, out=copied, quiet=True)
+
+
+def test_a_guided_sweep_goes_on_where_it_was_whoever_makes_its_members(files: Path, tmp_path: Path) -> None:
+    """Some of its recipes cannot be: their values contradict each other."""
+    scales = "'augment.min_scale' = { from = 0.9, to = 1.2 }\n'augment.max_scale' = { from = 0.9, to = 1.2 }\n"
+    guided = f"search = 'guided'\ntrials = 6\nbatch = 3\n{SETTINGS}rows = 200\n[vary]\n{scales}"
+    path = write_spec(tmp_path, guided, files)
+    first = sweep(path, out=tmp_path / "first", means=SIDE_BY_SIDE, quiet=True)
+    shutil.copytree(tmp_path / "first", tmp_path / "second")
+    state = json.loads((tmp_path / "second" / "state.json").read_text(encoding="utf-8"))
+    (tmp_path / "second" / "state.json").write_text(json.dumps(state | {"asked": state["asked"][:3]}))
+    for number in (4, 5, 6):
+        shutil.rmtree(tmp_path / "second" / "runs" / f"{number:03d}-seed-0", ignore_errors=True)
+    second = sweep(path, out=tmp_path / "second", means=Means(workers=1), quiet=True)
+    assert contents(tmp_path / "second") == contents(tmp_path / "first")
+    assert second.to_json()["failed"] == first.to_json()["failed"]
+    assert len(first.judgement.contenders) + len(first.judgement.failures) == 6
+    assert all("is above max_scale" in failure.reason for failure in first.judgement.failures)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[vary]\n'schedule.epoch' = [1, 2]", "Did you mean 'schedule.epochs'"),
+        ("[vary]\n'network.name' = ['cnn-lean', 'cnn-leen']", "The recipe with network.name cnn-leen cannot be"),
+        ("[vary]\n'ensemble.folds' = [2, 31]", "fewer than the 31 folds"),
+        ("search = 'guided'\n[vary]\n'optimizer.learning_rate' = { from = -1, to = 1 }", "optimizer.learning_rate -1"),
+        ("preset = 'fsat'", "Did you mean 'fast'"),
+        ("sedes = [1]", "Did you mean 'seeds'"),
+    ],
+)
+def test_a_wrong_recipe_is_named_before_anything_is_written(
+    text: str, message: str, files: Path, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = call("sweep", write_spec(tmp_path, text, files))
+    assert code == 2
+    assert message in err
+    assert [path.name for path in tmp_path.iterdir()] == ["spec.toml"]
+
+
+def test_a_disk_too_small_for_all_runs_is_noticed_before_the_first(
+    spec: Path, tmp_path: Path, no_crew: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "free_bytes", lambda _: 20_000_000)
+    with pytest.raises(OutOfResourcesError, match=r"The 4 runs need about .* with --out"):
+        sweep(spec, out=tmp_path / "out", quiet=True)
+
+
+def test_a_cluster_that_is_gone_ends_the_sweep_and_what_is_done_is_kept(
+    spec: Path, copied: Path, finished: SweepResult
+) -> None:
+    class Gone(LocalProcesses):
+        """A cluster that is lost when one more member is finished."""
+
+        def places(self) -> Sequence[Place]:
+            if len(list(copied.glob("runs/*/members/*/weights.safetensors"))) > 4:
+                raise ClusterError("The connection is lost.")
+            return super().places()
+
+    shutil.rmtree(copied / "runs" / "001-seed-0")
+    shutil.rmtree(copied / "runs" / "002-seed-1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "LocalProcesses", Gone)
+        patch.setattr("hitofude.workers.crew.SECONDS_BETWEEN_LOOKS", 0.01)
+        with pytest.raises(ClusterError, match="The connection is lost"):
+            sweep(spec, out=copied, means=ALONE, quiet=True)
+    assert len(list(copied.glob("runs/*/report.json"))) >= 2
+    sweep(spec, out=copied, means=ALONE, quiet=True)
+    assert contents(copied) == contents(finished.folder.path)
