@@ -335,16 +335,16 @@ def test_a_single_image_is_too_few_to_learn_from(call: Call, tmp_path: Path) -> 
 
 
 def test_a_bug_in_a_worker_process_is_placed_in_the_report(files: Path, call: Call, tmp_path: Path) -> None:
-    """A real one: the worker cannot unpack what it is given."""
+    """A real one: the worker does not find in a message what it looks for."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hitofude.learning.workers.pack_job", lambda _: ({"log_level": 30}, {}))
+        patch.setattr("hitofude.learning.messages.PackedJob.images", ({"ask": "images"}, b""))
         code, _, err = call("run", files, "--run", tmp_path / "run", "--workers", "2", *QUICK)
     report = Path(err.split(" stands in ")[1].split(";")[0])
     text = report.read_text()
     report.unlink()
     assert code == 70
     assert "in a worker process:" in text
-    assert "in unpack_job" in text
+    assert "in answer" in text
 
 
 def test_ctrl_c_and_sigterm_say_how_to_continue(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
