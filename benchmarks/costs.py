@@ -21,7 +21,7 @@ from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.engine import choose_engine, processor_name
 from hitofude.learning.ensemble import plan_members
 from hitofude.learning.member import EnsembleJob
-from hitofude.learning.messages import PackedJob
+from hitofude.learning.messages import PackedJob, pack_plan
 from hitofude.learning.networks import build_network
 from hitofude.learning.optimizers import make_optimizer
 from hitofude.learning.predicting import predict_probabilities
@@ -50,13 +50,13 @@ def state_bytes(name: str, preset: str, folder: Path) -> tuple[int, int]:
     return len(state.pack()), len(finished.pack())
 
 
-def job_bytes(dataset: Dataset, members: int) -> tuple[int, int]:
-    """Of the images, kept by a machine; of the rest, told to each process."""
-    recipe = Recipe.preset("fast").with_settings({"ensemble.folds": 10, "ensemble.repeats": members // 10})
+def job_bytes(dataset: Dataset) -> tuple[int, int]:
+    """Of the images, kept by a machine; of a member's plan, told with the member."""
+    recipe = Recipe.preset("fast")
     plans = plan_members(recipe, dataset.train)
     engine = choose_engine("cpu", "float32")
     packed = PackedJob(EnsembleJob(recipe, engine, tuple(plans), dataset.train, dataset.test, Path("run"), True), "")
-    return len(packed.images[1]), len(packed.rest[1])
+    return len(packed.images[1]), len(pack_plan(plans[0])[1])
 
 
 def parquet_bytes(pixels: NDArray[np.uint8], path: Path) -> dict[str, float]:
@@ -99,9 +99,8 @@ def main() -> None:
         for name, preset in NETWORKS:
             state, finished = state_bytes(name, preset, Path(folder))
             print(f"{name}: a state {state:,} bytes, a finished member {finished:,}")
-        for members in (10, 100, 1000):
-            images, rest = job_bytes(dataset, members)
-            print(f"{members} members: images {images:,} bytes a machine, the rest {rest:,} a process")
+        images, plan = job_bytes(dataset)
+        print(f"images {images:,} bytes a machine, a member's plan {plan:,} bytes")
         pixels = dataset.test.images.reshape(len(dataset.test), -1)
         for name, size in parquet_bytes(pixels, Path(folder) / "images.parquet").items():
             print(f"Parquet, zstd, {name}: {size:.0f} bytes an image")

@@ -388,4 +388,4 @@ def test_a_reading_benchmark_prints_a_ratio(files: Path, call: Call) -> None:
 def test_a_wrong_number_of_workers_is_refused(workers: str, call: Call) -> None:
     code, _, err = call("run", f"--workers={workers}")
     assert code == 2
-    assert "expected auto or a number" in err
+    assert "expected auto, a number from 1 up, dask" in err

@@ -18,7 +18,15 @@ from hitofude.learning.checkpoint import EpochLog
 from hitofude.learning.engine import Engine
 from hitofude.learning.ensemble import plan_members
 from hitofude.learning.member import EnsembleJob, MemberProbabilities
-from hitofude.learning.messages import PackedJob, pack_arrays, unpack_arrays, unpack_images, unpack_job
+from hitofude.learning.messages import (
+    PackedJob,
+    pack_arrays,
+    pack_plan,
+    unpack_arrays,
+    unpack_images,
+    unpack_job,
+    unpack_plan,
+)
 from hitofude.learning.worker_process import AWAY, SEEN, pack_pair
 from hitofude.learning.workers import MODULE, EngineQuestion, Team, make_members, run_members
 from hitofude.recipe import Recipe
@@ -141,7 +149,9 @@ def test_who_was_replaced_changes_nothing_of_what_its_successor_makes(job: Ensem
     packed, seats = PackedJob(away, "token"), [LocalSeat(name, WorkerProcess(MODULE, 1)) for name in ("old", "new")]
     for seat in seats:
         seat.tell(*packed.images)
-        seat.tell(*packed.rest)
+        seat.tell(packed.rest)
+        plan, rows = pack_plan(job.plans[0])
+        seat.tell({"ask": "plan"} | plan, rows)
         seat.tell(*pack_pair({"ask": "member", "job": packed.name, "member": 0}, None))
     for seat in seats:
         while (event := seat.hear())[0]["event"] != "finished":
@@ -184,11 +194,12 @@ def is_running(pid: int) -> bool:
 
 def test_a_job_survives_the_way_to_a_worker(job: EnsembleJob) -> None:
     packed = PackedJob(replace(job, unattended=True))
-    found = unpack_job(*packed.rest, unpack_images(*packed.images))
+    found = unpack_job(packed.rest, unpack_images(*packed.images))
+    plans = [unpack_plan(*pack_plan(plan)) for plan in job.plans]
     assert (found.recipe, found.engine, found.folder) == (job.recipe, job.engine, job.folder)
     assert found.train.fingerprint == job.train.fingerprint
     assert found.unattended
-    assert all(np.array_equal(a.train_rows, b.train_rows) for a, b in zip(found.plans, job.plans, strict=True))
+    assert all(np.array_equal(a.train_rows, b.train_rows) for a, b in zip(plans, job.plans, strict=True))
 
 
 def test_arrays_of_a_message_may_share_memory() -> None:

@@ -288,6 +288,7 @@ def test_a_cluster_that_is_gone_ends_the_sweep_and_what_is_done_is_kept(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(running, "LocalProcesses", Gone)
         patch.setattr("hitofude.workers.crew.SECONDS_BETWEEN_LOOKS", 0.01)
+        patch.setattr("hitofude.workers.crew.SECONDS_BETWEEN_SIGNS", 0.01)
         with pytest.raises(ClusterError, match="The connection is lost"):
             sweep(spec, out=copied, means=ALONE, quiet=True)
     assert len(list(copied.glob("runs/*/report.json"))) >= 2

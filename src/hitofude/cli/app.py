@@ -96,7 +96,7 @@ def parse_count(text: str, option: str) -> int | None:
 
 def parse_workers(text: str) -> int | str | None:
     """'3' → 3, 'auto' → None, a cluster as it is. Raises RecipeError for anything else."""
-    if text == "auto" or re.fullmatch(r"\d+", text):
+    if text == "auto" or re.fullmatch(r"[1-9]\d{0,3}", text):
         return parse_count(text, "--workers")
     check_workers(text)
     return text

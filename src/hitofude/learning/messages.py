@@ -67,14 +67,10 @@ class PackedJob:
         test = self.job.test
         return f"{self.job.train.fingerprint} {'' if test is None else test.fingerprint}"
 
-    @cached_property
-    def rest(self) -> tuple[Message, bytes]:
+    @property
+    def rest(self) -> Message:
         job = self.job
-        arrays: Arrays = {}
-        for plan in job.plans:
-            arrays[f"{plan.member}.train_rows"] = plan.train_rows
-            arrays[f"{plan.member}.validation_rows"] = plan.validation_rows
-        message = {
+        return {
             "ask": "job",
             "job": self.name,
             "images": self.images_name,
@@ -82,14 +78,12 @@ class PackedJob:
             "device": str(job.engine.device),
             "precision": job.engine.precision,
             "threads": job.engine.threads,
-            "members": [{"member": plan.member, "network": plan.network} for plan in job.plans],
             "folder": self.name,
             "log_level": logging.getLogger("hitofude").getEffectiveLevel(),
             "unattended": job.unattended,
             "versions": versions(),
             "away": self.away,
         }
-        return message, pack_arrays(arrays)
 
     @property
     def name(self) -> str:
@@ -105,26 +99,26 @@ def unpack_images(message: Message, content: bytes) -> Images:
     return Images(train, None if test is None else ImageSet(test, None, no_ids, ()))
 
 
-def unpack_job(message: Message, content: bytes, images: Images) -> EnsembleJob:
-    """The job of a message."""
-    arrays = unpack_arrays(content)
-    plans = (
-        MemberPlan(
-            **named,
-            train_rows=arrays[f"{named['member']}.train_rows"],
-            validation_rows=arrays[f"{named['member']}.validation_rows"],
-        )
-        for named in message["members"]
-    )
+def unpack_job(message: Message, images: Images) -> EnsembleJob:
+    """The job of a message, without plans: each member comes with its own."""
     return EnsembleJob(
         recipe=Recipe.from_toml(message["recipe"], "of the run"),
         engine=Engine(torch.device(message["device"]), message["precision"], message["threads"]),
-        plans=tuple(plans),
+        plans=(),
         train=images.train,
         test=images.test,
         folder=Path(message["folder"]),
         unattended=message["unattended"],
     )
+
+
+def pack_plan(plan: MemberPlan) -> tuple[Message, bytes]:
+    message = {"member": plan.member, "network": plan.network}
+    return message, pack_arrays({"train_rows": plan.train_rows, "validation_rows": plan.validation_rows})
+
+
+def unpack_plan(message: Message, content: bytes) -> MemberPlan:
+    return MemberPlan(message["member"], message["network"], **unpack_arrays(content))
 
 
 def pack_probabilities(probabilities: MemberProbabilities) -> bytes:

@@ -28,7 +28,8 @@ from hitofude.errors import ClusterError, UserError, describe_places
 from hitofude.learning.checkpoint import FINISHED, EpochLog, MemberFolder, Pair
 from hitofude.learning.engine import choose_engine, describe_environment
 from hitofude.learning.member import EnsembleJob, MemberRunner
-from hitofude.learning.messages import Images, pack_probabilities, unpack_images, unpack_job, versions
+from hitofude.learning.messages import Images, pack_probabilities, unpack_images, unpack_job, unpack_plan, versions
+from hitofude.learning.training import MemberPlan
 from hitofude.workers.messages import Message, receive, send
 
 Requests = queue.Queue[tuple[Message, bytes]]
@@ -138,6 +139,8 @@ class Worker:
         self._jobs: dict[str, EnsembleJob] = {}
         self._homes: dict[str, Home | None] = {}
         self._runner: tuple[str, MemberRunner] | None = None
+        self._plan: MemberPlan
+        """Of the member that is asked for next."""
 
     def answer(self, message: Message, content: bytes) -> None:
         """Do what is asked for. Raises what a member's training raises."""
@@ -147,7 +150,9 @@ class Worker:
             case "images":
                 self._images[message["images"]] = unpack_images(message, content)
             case "job":
-                self._begin(message, content)
+                self._begin(message)
+            case "plan":
+                self._plan = unpack_plan(message, content)
             case "member":
                 self._make(message, content)
 
@@ -157,10 +162,10 @@ class Worker:
         described = {"device": str(engine.device), "precision": engine.precision, "threads": engine.threads}
         self._reporter.finished(engine=described, environment=describe_environment(engine))
 
-    def _begin(self, message: Message, content: bytes) -> None:
+    def _begin(self, message: Message) -> None:
         _log_to(self._reporter, message["log_level"])
         name, token = message["job"], message["away"]
-        job = unpack_job(message, content, self._images[message["images"]])
+        job = unpack_job(message, self._images[message["images"]])
         if token is not None:
             _check_versions(message)
         home = self._homes[name] = None if token is None else Home(job, token)
@@ -171,8 +176,7 @@ class Worker:
         home = self._reporter.home = self._homes[name]
         if home is not None:
             home.bring(message, content)
-        plan = next(plan for plan in self._jobs[name].plans if plan.member == member)
-        probabilities = self._runner_of(name).run(plan)
+        probabilities = self._runner_of(name).run(self._plan)
         if message["name"] != FINISHED:
             self._reporter.send_home(member)
         self._reporter.finished(pack_probabilities(probabilities), member=member)

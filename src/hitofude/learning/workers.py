@@ -20,7 +20,7 @@ from hitofude.errors import RecipeError
 from hitofude.learning.checkpoint import EpochLog, MemberFolder, Pair
 from hitofude.learning.engine import Engine, choose_engine, processors
 from hitofude.learning.member import EnsembleJob, MemberProbabilities, MemberRunner, keeping_member_folder
-from hitofude.learning.messages import PackedJob, unpack_probabilities, versions
+from hitofude.learning.messages import PackedJob, pack_plan, unpack_probabilities, versions
 from hitofude.learning.training import MemberPlan, Observer
 from hitofude.learning.worker_process import AWAY, SEEN, pack_pair
 from hitofude.storage import write_text
@@ -225,7 +225,7 @@ def _run_away(job: EnsembleJob, crew: Crew, observer: Observer) -> dict[int, Mem
 def make_members(packed: PackedJob, crew: Crew, observer: Observer) -> dict[int, MemberProbabilities]:
     """What each member says, by its number. Raises as run_members does."""
     listener = _Listener(packed.job, observer)
-    _ = packed.images, packed.rest  # packed once, before several threads ask for them
+    _ = packed.images  # packed once, before several threads ask for them
     for task, message, content in crew.work([_MemberTask(packed, plan) for plan in packed.job.plans]):
         listener.hear(task.plan.member, message, content)
     return listener.done
@@ -247,7 +247,9 @@ class _MemberTask:
         if not seat.knows(packed.images_name):
             seat.tell(*packed.images, keep=True)
         if not seat.knows(packed.name):
-            seat.tell(*packed.rest)
+            seat.tell(packed.rest)
+        plan, rows = pack_plan(self.plan)
+        seat.tell({"ask": "plan"} | plan, rows)
         pair = None if packed.away is None else MemberFolder(packed.job.member_folder(member)).newest_pair()
         seat.tell(*pack_pair({"ask": "member", "job": packed.name, "member": member}, pair))
 

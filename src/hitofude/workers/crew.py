@@ -161,7 +161,8 @@ class Crew:
             self._changed.notify_all()
 
     def _capacity(self, place: Place) -> int:
-        return int(place.gpus / self.gpus) if self.gpus else place.threads // self.threads
+        seats = place.threads // self.threads
+        return min(seats, int(place.gpus / self.gpus)) if self.gpus else seats
 
     def _fill(self) -> None:
         """While work waits that no idle seat takes, start seats where there is room."""

@@ -55,6 +55,7 @@ class DaskWorkers:
                 silence_logs=logging.CRITICAL,
                 env=QUIET,
             )
+        _check_tls(distributed, address)
         try:
             self._client = distributed.Client(
                 self._cluster or address, timeout=SECONDS_TO_CONNECT, set_as_default=False, name="hitofude"
@@ -178,6 +179,22 @@ async def read_host(name: str) -> tuple[bytes, str | None]:
         if content or ended or time.monotonic() > deadline:
             return content, ended
         await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _check_tls(distributed: Any, address: str) -> None:
+    """Raises ClusterError where an address wants a certificate and none is configured, or none that can be read."""
+    if not address.startswith(("tls://", "wss://")):
+        return
+    try:
+        arguments = distributed.Security().get_connection_args("client")
+    except OSError as error:
+        raise ClusterError(f"The certificate for {address} cannot be read ({error}); see docs/scaling.md.") from error
+    if arguments["ssl_context"] is None:
+        raise ClusterError(
+            f"{address} wants a certificate. Name one by DASK_DISTRIBUTED__COMM__TLS__CA_FILE, "
+            "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY; "
+            "see docs/scaling.md."
+        )
 
 
 def _silence() -> None:

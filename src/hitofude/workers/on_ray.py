@@ -41,7 +41,7 @@ class RayWorkers:
         quiet = {"log_to_driver": False, "logging_level": "CRITICAL", "configure_logging": True}
         try:
             if address == LOCAL and "RAY_ADDRESS" not in os.environ:
-                self._ray.init(num_cpus=processors, include_dashboard=False, **quiet)
+                self._ray.init(address="local", num_cpus=processors, include_dashboard=False, **quiet)
             else:
                 self._ray.init(address=None if address == LOCAL else address, **quiet)
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
