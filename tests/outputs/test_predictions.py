@@ -62,7 +62,11 @@ def test_written_block_by_block_it_holds_the_same(
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
 def test_where_a_block_fails_nothing_is_left(ending: str, tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), writing_predictions(tmp_path / f"p{ending}", ("cat", "dog")) as write_block:
-        write_block(IDS, PROBABILITIES)
-        raise RuntimeError
+    def write() -> None:
+        with writing_predictions(tmp_path / f"p{ending}", ("cat", "dog")) as write_block:
+            write_block(IDS, PROBABILITIES)
+            write_block(IDS, PROBABILITIES[:1])
+
+    with pytest.raises(ValueError, match=r"shorter|length"):
+        write()
     assert not list(tmp_path.iterdir())

@@ -1,6 +1,17 @@
 """The command line: parse, call, print errors. What a command needs is imported when it runs."""
 
-from hitofude.cli import auditing, exporting, fetching, importing, looking, measuring, running, serving
+from hitofude.cli import auditing, exporting, fetching, importing, looking, measuring, predicting, running, serving
 from hitofude.cli.entry import main
 
-__all__ = ["auditing", "exporting", "fetching", "importing", "looking", "main", "measuring", "running", "serving"]
+__all__ = [
+    "auditing",
+    "exporting",
+    "fetching",
+    "importing",
+    "looking",
+    "main",
+    "measuring",
+    "predicting",
+    "running",
+    "serving",
+]

@@ -6,7 +6,7 @@ looked at: whether an id stands there a second time, which would need all of the
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,14 +25,22 @@ ENDINGS = (".parquet", ".csv", ".csv.gz", ".npz")
 """By these, a folder's files are known to be parts; a file that is named may be CSV under any other name."""
 
 
-def open_blocks(path: Path, expected: Expected, images: int) -> Iterator[Part]:
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Images that stand one after the other in a file."""
+
+    images: NDArray[np.uint8]  # (N, C, H, W)
+    ids: NDArray[np.str_]  # (N,)
+
+
+def open_blocks(path: Path, expected: Expected, images: int) -> Iterator[Block]:
     """The images of a file, so many in each block but the last, with ids: the file's own, or its rows' numbers.
 
     expected: its `like` is needed. Raises InputError saying which line or row and column, and what to do.
     """
     done = 0
     for block in _blocks(_pieces(path, expected, images), images):
-        yield replace(block, ids=_ids(block, done))
+        yield Block(block.images, _ids(block, done))
         done += len(block.images)
 
 

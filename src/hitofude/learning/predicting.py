@@ -72,13 +72,21 @@ class Predictor:
         if self._views.shift > 0:
             unclear = (probabilities.amax(dim=1) < self._views.below).nonzero().flatten()
             starts = torch.arange(together, max(together, len(images)), together)
-            rows = [some.to(images.device) for some in unclear.tensor_split(torch.searchsorted(unclear, starts))]
-            seen = [
-                self._predict(batch for view in views for batch in view.split(size))
-                for views in zip(*(shifted(images[some], self._views.shift) for some in rows), strict=True)
-            ]
-            probabilities[unclear] = torch.stack([probabilities[unclear], *seen]).mean(dim=0)
+            rows = unclear.tensor_split(torch.searchsorted(unclear, starts))
+            probabilities[unclear] = self._see_again(images, rows, probabilities, size)
         return probabilities.numpy()
+
+    def _see_again(
+        self, images: torch.Tensor, rows: Sequence[torch.Tensor], probabilities: torch.Tensor, size: int
+    ) -> torch.Tensor:
+        """The means with those of the shifted views. rows: those that are predicted together stand together."""
+        parts = [shifted(images[some.to(images.device)], self._views.shift) for some in rows]
+        seen = [
+            self._predict(batch for view in views for batch in view.split(size)).split([len(some) for some in rows])
+            for views in zip(*parts, strict=True)
+        ]
+        together = zip(rows, *seen, strict=True)
+        return torch.cat([torch.stack([probabilities[some], *views]).mean(dim=0) for some, *views in together])
 
     def _predict(self, batches: Iterable[torch.Tensor]) -> torch.Tensor:
         """(N, classes) probabilities on the CPU."""
