@@ -5,16 +5,21 @@ import io
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from hitofude.errors import ClusterError, RunFolderError
+from hitofude.errors import ClusterError, InputError, RunFolderError
+from hitofude.inputs.layout import Expected
 from hitofude.learning.messages import versions
 from hitofude.learning.worker_process import Reporter
+from hitofude.model import Model
 from hitofude.result import RunResult
-from hitofude.scoring.process import Scorer
+from hitofude.scoring.folder import ScoreFolder
+from hitofude.scoring.parts import find_parts
+from hitofude.scoring.process import Job, Scorer, predict_part
 from hitofude.scoring.run import Scores, score_files
 from hitofude.storage import owning
 from hitofude.workers.messages import Message
@@ -177,3 +182,14 @@ def test_a_machine_that_does_not_see_the_same_says_so(
     }  # fmt: skip
     with pytest.raises(ClusterError, match=message):
         Scorer(Reporter(io.BytesIO())).answer(asked | changed)
+
+
+def test_a_part_that_changed_since_the_work_was_shared_out_is_bad(
+    finished: RunResult, parts: Path, tmp_path: Path
+) -> None:
+    model = Model.load(finished.folder.path, device="cpu")
+    job = Job(model, ScoreFolder(tmp_path), Expected(like=model.image_shape), is_away=False)
+    part = replace(find_parts([parts / "named.csv"], tmp_path)[0], modified=1)
+    with pytest.raises(InputError, match=r"named\.csv: it was changed"):
+        predict_part(job, part, Reporter(io.BytesIO()))
+    assert not list(tmp_path.iterdir())

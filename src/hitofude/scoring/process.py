@@ -28,7 +28,7 @@ from hitofude.workers.messages import Message
 
 
 @dataclass(frozen=True)
-class _Job:
+class Job:
     """What all parts have in common."""
 
     model: Model
@@ -43,7 +43,7 @@ class Scorer:
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
-        self._job: _Job | None = None
+        self._job: Job | None = None
 
     def answer(self, message: Message) -> None:
         """Do what is asked for. Raises ClusterError where this machine does not see what it needs."""
@@ -52,7 +52,7 @@ class Scorer:
         elif self._job is not None:
             self._predict(self._job, InputPart(**message["part"]))
 
-    def _predict(self, job: _Job, part: InputPart) -> None:
+    def _predict(self, job: Job, part: InputPart) -> None:
         started = time.monotonic()
         if job.is_away and not Path(part.path).exists():
             raise ClusterError(f"{platform.node()} does not see {part.path}. {SHARED}")
@@ -74,7 +74,7 @@ SHARED = (
 )
 
 
-def predict_part(job: _Job, part: InputPart, reporter: Reporter) -> int:
+def predict_part(job: Job, part: InputPart, reporter: Reporter) -> int:
     """Predict a file block by block into its file of answers; how many images it has.
 
     Raises InputError for what is wrong with it, also where it changes meanwhile; then nothing is written.
@@ -91,7 +91,7 @@ def predict_part(job: _Job, part: InputPart, reporter: Reporter) -> int:
     return count
 
 
-def _open_job(message: Message) -> _Job:
+def _open_job(message: Message) -> Job:
     """Raises ClusterError where this machine is not like the one that shares out the work."""
     where, run, folder = platform.node(), Path(message["run"]), ScoreFolder(Path(message["folder"]))
     here, there = versions(), message["versions"]
@@ -106,7 +106,7 @@ def _open_job(message: Message) -> _Job:
         raise ClusterError(f"{where} has another run at {run}. {SHARED}")
     model = Model.load(run, device=message["device"], threads=message["threads"], calibrated=message["calibrated"])
     shape = None if message["shape"] is None else tuple(message["shape"])
-    return _Job(model, folder, Expected(message["label"], shape, like=model.image_shape), message["is_away"])
+    return Job(model, folder, Expected(message["label"], shape, like=model.image_shape), message["is_away"])
 
 
 def main() -> None:
