@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hitofude.errors import OutOfResourcesError, RunFolderError
-from hitofude.storage import making_folder, read_json, read_npz, write_json, write_npz, write_text, writing
+from hitofude.storage import link, making_folder, read_json, read_npz, write_json, write_npz, write_text, writing
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -15,6 +15,23 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         stream.write(b"half" * (1 // 0))
     assert path.read_text() == "earlier"
     assert [entry.name for entry in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_two_writers_of_one_file_do_not_meet_though_their_processes_have_one_number(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    with writing(path) as replaced:
+        replaced.write(b"first, and ")
+        write_text(path, "second")
+        replaced.write(b"last")
+    assert path.read_text() == "first, and last"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file.txt"]
+
+
+def test_a_name_that_means_the_file_already_is_linked_again_without_a_trace(tmp_path: Path) -> None:
+    write_text(tmp_path / "file.txt", "content")
+    assert link(tmp_path / "file.txt", tmp_path / "other.txt")
+    assert link(tmp_path / "file.txt", tmp_path / "other.txt")
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file.txt", "other.txt"]
 
 
 def test_a_full_disk_is_named(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from hitofude.errors import InputError, RecipeError
 from hitofude.inputs.arrays import part_of_arrays
@@ -16,10 +15,8 @@ from hitofude.inputs.layout import Expected, ImageShape, Shape
 from hitofude.inputs.photo import Photo, read_photo
 from hitofude.inputs.photo_file import is_picture
 from hitofude.inputs.sources import Images, read_images
-from hitofude.learning.calibration import SURE, with_temperature
-from hitofude.learning.engine import Engine, choose_engine
-from hitofude.learning.ensemble import load_members, mean_of_members
-from hitofude.learning.predicting import predict_probabilities
+from hitofude.learning.calibration import SURE
+from hitofude.model import Model
 from hitofude.outputs.plots import DrawnPhoto, plot_photos
 from hitofude.run_folder import RunFolder
 
@@ -53,23 +50,9 @@ def predict(run: str | Path, images: Images, *, device: str = "auto", calibrated
     that of the images with 0.9 nine in ten are right; the answers stay. Raises InputError for another size or type,
     RunFolderError when the run is not finished, a member is missing or damaged, or an imported run is to be calibrated.
     """
-    folder = RunFolder(Path(run))
-    recipe, image_shape = folder.load_recipe(), folder.load_data()["image_shape"]
-    temperature = folder.load_summary().calibration.temperature if calibrated else None
-    pixels = torch.tensor(part_of_arrays(images, None, "images", Expected(like=image_shape)).images)
-    engine = choose_engine(device, recipe.precision)
-    networks = load_ensemble(folder, engine)
-    with engine.computing():
-        members = [predict_probabilities(network, pixels, engine, views=recipe.views) for network in networks]
-    mean = mean_of_members(np.stack(members))
-    return mean if temperature is None else with_temperature(mean, temperature)
-
-
-def load_ensemble(folder: RunFolder, engine: Engine) -> list[nn.Module]:
-    """All members' networks of a finished run. Raises RunFolderError where it is not finished, or one is not whole."""
-    data, names = folder.load_data(), folder.load_networks()
-    folders = [folder.member(number) for number in range(len(names))]
-    return load_members(folders, names, data["image_shape"], len(data["classes"]), engine)
+    model = Model.load(Path(run), device=device, calibrated=calibrated)
+    part = part_of_arrays(images, None, "images", Expected(like=model.image_shape))
+    return model.predict(torch.tensor(part.images))
 
 
 def predict_files(

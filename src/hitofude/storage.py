@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import secrets
 import shutil
 import zipfile
 import zlib
@@ -33,7 +34,7 @@ def writing(path: Path, size: int | None = None) -> Iterator[BinaryIO]:
 
     Raises OutOfResourcesError when the disk is full, RunFolderError when the place cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    partial = _partial(path)
     with explaining_os_errors(path, size):
         try:
             make_folder(path.parent)
@@ -45,6 +46,11 @@ def writing(path: Path, size: int | None = None) -> Iterator[BinaryIO]:
             sync_folder(path.parent)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def _partial(path: Path) -> Path:
+    """A name of its own for each who writes: in containers that share a disk, processes have the same few numbers."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -65,10 +71,9 @@ def link(source: Path, target: Path) -> bool:
 
     Raises as `writing` does.
     """
-    partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    partial = _partial(target)
     with explaining_os_errors(target):
         make_folder(target.parent)
-        partial.unlink(missing_ok=True)
         try:
             os.link(source, partial)
         except FileNotFoundError:
@@ -77,6 +82,7 @@ def link(source: Path, target: Path) -> bool:
             write_bytes(target, source.read_bytes())
             return True
         partial.replace(target)
+        partial.unlink(missing_ok=True)  # POSIX leaves it where both are the same file already
         sync_folder(target.parent)
     return True
 

@@ -6,9 +6,10 @@ import torch
 from torch import nn
 
 from hitofude.inputs.image_set import ImageSet
+from hitofude.learning import predicting
 from hitofude.learning.engine import Engine
 from hitofude.learning.networks import NETWORKS, build_network, images_from_bytes
-from hitofude.learning.predicting import predict_probabilities
+from hitofude.learning.predicting import Predictor, images_at_once, predict_probabilities
 from hitofude.recipe import ViewsRecipe
 
 each_network = pytest.mark.parametrize("name", sorted(NETWORKS))
@@ -124,3 +125,23 @@ def test_an_activation_does_not_overwrite_what_is_used_again(images: torch.Tenso
     with torch.no_grad():
         expected = network(images_from_bytes(images)).softmax(dim=1).numpy()
     np.testing.assert_allclose(predict_probabilities(network, images, engine), expected, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_images_at_once_are_predicted_the_same_bit_by_bit_whatever_stands_around_them(
+    shift: int, images: torch.Tensor, monkeypatch: pytest.MonkeyPatch, engine: Engine
+) -> None:
+    monkeypatch.setattr(predicting, "IMAGES_AT_ONCE", 128)
+    predict, many = (
+        Predictor(trained_like("cnn-lean"), engine, views=ViewsRecipe(shift=shift)),
+        images.repeat(4, 1, 1, 1),
+    )
+    together = predict(many)
+    alone = [predict(some) for some in many.split(images_at_once((1, 28, 28)))]
+    assert len(alone) == 10
+    assert np.array_equal(together, np.concatenate(alone))
+
+
+@pytest.mark.parametrize(("shape", "count"), [((1, 28, 28), 4096), ((3, 64, 64), 1280), ((3, 2000, 2000), 128)])
+def test_of_large_images_fewer_are_predicted_at_once(shape: tuple[int, int, int], count: int) -> None:
+    assert images_at_once(shape) == count

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from hitofude.errors import InputError
-from hitofude.outputs.predictions import write_predictions
+from hitofude.outputs import predictions
+from hitofude.outputs.predictions import write_predictions, writing_predictions
 
 IDS = np.array(["x", "y"])
 PROBABILITIES = np.array([[0.25, 0.75], [0.5, 0.5]], dtype=np.float32)
@@ -39,3 +40,33 @@ def test_parquet_holds_the_columns_of_the_csv(tmp_path: Path) -> None:
 def test_another_ending_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"\.csv, \.npz, \.parquet"):
         write_predictions(tmp_path / "p.xlsx", IDS, PROBABILITIES, ("cat", "dog"))
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+@pytest.mark.parametrize("block", [1, 40, 1000])
+def test_written_block_by_block_it_holds_the_same(
+    ending: str, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictions, "ROW_GROUP_BYTES", 100 * 3 * 4)
+    ids = np.arange(250).astype(str)
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(3), len(ids)).astype(np.float32)
+    whole, streamed = tmp_path / f"whole{ending}", tmp_path / f"streamed{ending}"
+    write_predictions(whole, ids, probabilities, ("猫", "dog", "a,b"))
+    with writing_predictions(streamed, ("猫", "dog", "a,b")) as write_block:
+        for start in range(0, len(ids), block):
+            write_block(ids[start : start + block], probabilities[start : start + block])
+    read = pd.read_csv if ending == ".csv" else pd.read_parquet
+    pd.testing.assert_frame_equal(read(streamed), read(whole), check_exact=True)
+    assert ending == ".parquet" or streamed.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_where_a_block_fails_nothing_is_left(ending: str, tmp_path: Path) -> None:
+    def write() -> None:
+        with writing_predictions(tmp_path / f"p{ending}", ("cat", "dog")) as write_block:
+            write_block(IDS, PROBABILITIES)
+            write_block(IDS, PROBABILITIES[:1])
+
+    with pytest.raises(ValueError, match=r"shorter|length"):
+        write()
+    assert not list(tmp_path.iterdir())

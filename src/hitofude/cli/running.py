@@ -1,6 +1,5 @@
-"""Training, and predicting with what was trained."""
+"""Training."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +12,6 @@ from hitofude.cli.app import (
     SourceOptions,
     app,
     parse_count,
-    parse_shape,
     parse_workers,
     this_command,
 )
@@ -104,74 +102,3 @@ def run(
         command=this_command(),
     )
     print(result.describe())
-
-
-@app.command
-def predict(
-    run: Path,
-    inputs: Annotated[tuple[Path, ...], Parameter(negative=())],
-    /,
-    *,
-    out: Path | None = None,
-    label: str | None = None,
-    shape: str | None = None,
-    device: str = "auto",
-    calibrated: Annotated[bool, Parameter(negative=())] = False,
-    show: Path | None = None,
-    sure: float = 0.9,
-) -> None:
-    """Predict images by a finished run: those of files, and what is written in photos.
-
-    Writes the id, the label and a probability a class of each image. What is written in a photo, a scan or a drawing
-    is photo.png#1, photo.png#2 and so on, in reading order; each has an answer with its probability, or "not sure".
-
-    For example:
-      hitofude predict runs/sample-fast test.csv
-      hitofude predict runs/sample-fast test.csv --out predictions.csv
-      hitofude predict runs/sample-fast digit-recognizer.zip --out predictions.npz
-      hitofude predict runs/sample-fast test.csv --calibrated
-      hitofude predict runs/leaves-fast new-leaves --shape 32x32 --out predictions.parquet
-      hitofude predict runs/sample-fast photo.jpg
-      hitofude predict runs/sample-fast photo.jpg scan.png --show seen.png --out answers.csv
-
-    Parameters
-    ----------
-    run
-        The folder of a finished run.
-    inputs
-        CSV (also .gz), NPZ, Parquet or IDX files, folders of pictures; of a zip or another folder, its test images;
-        photos, scans and drawings (PNG, JPEG and more) of any size, dark on light or light on dark.
-    out
-        A .csv or .parquet, or an .npz with ids, labels, probabilities and classes. Left out: CSV to the terminal, or
-        where all inputs are photos, their answers.
-    label
-        The name of a label column to leave aside, where it is not `label`.
-    shape
-        HEIGHTxWIDTH to bring pictures to, the size of the run's images; HEIGHTxWIDTHx1 makes them grey.
-    device
-        auto, cpu, cuda or mps.
-    calibrated
-        Probabilities that mean what they say: at the temperature fitted on the run's out-of-fold rows. With a picture
-        among the inputs they always are.
-    show
-        A PNG to draw: each picture with what was found in it, beside it what the network sees, and its answers.
-    sure
-        What is in a picture is answered from this probability up, and else "not sure".
-    """
-    from hitofude.outputs.predictions import check_ending, write_csv, write_predictions
-    from hitofude.prediction import describe_answers, predict_files, show_photos
-
-    if out is not None:
-        check_ending(out)
-    found = predict_files(
-        run, inputs, label=label, shape=parse_shape(shape), device=device, calibrated=calibrated, sure=sure
-    )
-    if show is not None:
-        show_photos(show, found)
-    if out is not None:
-        write_predictions(out, found.ids, found.probabilities, found.classes, found.labels)
-        print(f"{len(found.ids):,} predictions written to {out}")
-    elif len(found.photos) == len(inputs):
-        print(describe_answers(found))
-    else:
-        write_csv(sys.stdout, found.ids, found.probabilities, found.classes, found.labels)

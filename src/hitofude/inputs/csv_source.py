@@ -1,14 +1,14 @@
 """CSV files as parts of a source: alone, in a folder, in the zip that Kaggle hands out."""
 
 import csv
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from hitofude.errors import InputError
 from hitofude.inputs.archive import list_members, open_file, open_member, reading
-from hitofude.inputs.csv_table import CsvTable, read_csv
+from hitofude.inputs.csv_table import CsvTable, read_csv, stream_csv
 from hitofude.inputs.dataset import Part, SubmissionTemplate
 from hitofude.inputs.layout import Expected, images_of_rows
 from hitofude.inputs.picture import ENDINGS as PICTURES
@@ -29,6 +29,14 @@ class CsvFile:
         with reading(self.name), self.open() as stream:
             table = read_csv(stream, self.name, label=expected.label)
         return part_of_table(table, self.name, expected)
+
+    def stream(self, expected: Expected) -> Iterator[Part]:
+        """The same in pieces of some rows each, whose lines are counted from the file's beginning."""
+        first = 2
+        with reading(self.name), self.open() as stream:
+            for table in stream_csv(stream, self.name, label=expected.label):
+                yield replace(part_of_table(table, self.name, expected), first_row=first)
+                first += len(table.pixels)
 
     def read_template(self) -> SubmissionTemplate:
         """Of a sample_submission.csv. Raises InputError when it has other than two columns."""

@@ -101,25 +101,40 @@ def find_columns(names: Sequence[str], place: str, delimiter: str = ",", label: 
 
 
 def read_rows(lines: "_Lines", columns: Columns) -> CsvTable:
+    return _table(list(_parse_blocks(lines, columns)), columns)
+
+
+def stream_csv(stream: BinaryIO, name: str, *, label: str | None = None) -> Iterator[CsvTable]:
+    """The same as read_csv in pieces of some rows each. Raises what that raises, after the pieces without fault."""
+    lines = _Lines(stream, name)
+    columns = parse_header(lines.first(), name, label)
+    for block in _parse_blocks(lines, columns):
+        yield _table([block], columns)
+
+
+def _parse_blocks(lines: "_Lines", columns: Columns) -> Iterator["_Block"]:
+    """The rows up to the first wrong value. Raises InputError when all has been looked at."""
     _keep_freed_memory()
-    pixel_blocks: list[NDArray[np.uint8]] = []
-    labels: list[str] = []
-    ids: list[str] = []
-    wrong = _WrongValues(lines.name)
+    wrong, has_rows = _WrongValues(lines.name), False
     try:
         for block, line in lines.blocks():
             parsed = _parse_plain(block, columns) or _parse_carefully(block, columns, wrong, line)
-            pixel_blocks.append(parsed.pixels)
-            labels.extend(parsed.labels)
-            ids.extend(parsed.ids)
+            has_rows = True
+            if wrong.count == 0:
+                yield parsed
     except InputError:
         wrong.complain()  # of what stands before it
         raise
     wrong.complain()
-    if not pixel_blocks:
+    if not has_rows:
         raise InputError(f"{lines.name}: there are no rows below the header. Is the file complete?")
+
+
+def _table(blocks: Sequence["_Block"], columns: Columns) -> CsvTable:
+    labels = [text for block in blocks for text in block.labels]
+    ids = [text for block in blocks for text in block.ids]
     return CsvTable(
-        np.concatenate(pixel_blocks),
+        np.concatenate([block.pixels for block in blocks]),
         None if columns.label is None else np.array(labels, dtype=np.str_),
         None if columns.id is None else np.array(ids, dtype=np.str_),
     )

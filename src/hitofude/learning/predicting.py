@@ -1,7 +1,8 @@
 """Probabilities of trained networks."""
 
+import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import deepcopy
@@ -22,7 +23,18 @@ BATCH_SIZES = {"cpu": 128}
 """So few that the activations of 28×28 images stay near a processor's cache; see benchmarks/prediction.py."""
 BATCH_SIZE_ELSEWHERE = 4096
 
+IMAGES_AT_ONCE, FEWEST_AT_ONCE, BYTES_AT_ONCE = 4096, 128, 2**24
+
 ONE_VIEW = ViewsRecipe()
+
+
+def images_at_once(image_shape: Sequence[int]) -> int:
+    """So many images, from a multiple of so many on, are predicted the same bit by bit whatever stands around them.
+
+    image_shape: (C, H, W). Whoever streams images of any number takes so many at a time.
+    """
+    fitting = BYTES_AT_ONCE // math.prod(image_shape)
+    return min(IMAGES_AT_ONCE, max(FEWEST_AT_ONCE, fitting // FEWEST_AT_ONCE * FEWEST_AT_ONCE))
 
 
 def predict_probabilities(
@@ -39,16 +51,55 @@ def predict_probabilities(
     On the CPU the engine's threads each take whole batches, which wastes no time on waiting for each other, and
     makes the bits independent of their number.
     """
-    folded = _fold(network.eval())
-    size = batch_size or BATCH_SIZES.get(engine.device.type, BATCH_SIZE_ELSEWHERE)
-    probabilities = _predict(folded, images, engine, size)
-    if views.shift > 0:
-        unclear = (probabilities.amax(dim=1) < views.below).nonzero().flatten()
+    return Predictor(network, engine, batch_size, views)(images)
+
+
+class Predictor:
+    """A network that was made ready to predict any number of times; see predict_probabilities."""
+
+    def __init__(
+        self, network: nn.Module, engine: Engine, batch_size: int | None = None, views: ViewsRecipe = ONE_VIEW
+    ) -> None:
+        self._folded = _fold(network.eval())
+        self._engine, self._views = engine, views
+        self._batch_size = batch_size or BATCH_SIZES.get(engine.device.type, BATCH_SIZE_ELSEWHERE)
+
+    def __call__(self, images: torch.Tensor) -> NDArray[np.float32]:
+        """(N, C, H, W) uint8 → (N, classes)."""
+        together = images_at_once(images.shape[1:])
+        size = min(self._batch_size, together)
+        probabilities = self._predict(images.split(size))
+        if self._views.shift > 0:
+            unclear = (probabilities.amax(dim=1) < self._views.below).nonzero().flatten()
+            starts = torch.arange(together, max(together, len(images)), together)
+            rows = unclear.tensor_split(torch.searchsorted(unclear, starts))
+            probabilities[unclear] = self._see_again(images, rows, probabilities, size)
+        return probabilities.numpy()
+
+    def _see_again(
+        self, images: torch.Tensor, rows: Sequence[torch.Tensor], probabilities: torch.Tensor, size: int
+    ) -> torch.Tensor:
+        """The means with those of the shifted views. rows: those that are predicted together stand together."""
+        parts = [shifted(images[some.to(images.device)], self._views.shift) for some in rows]
         seen = [
-            _predict(folded, view, engine, size) for view in shifted(images[unclear.to(images.device)], views.shift)
+            self._predict(batch for view in views for batch in view.split(size)).split([len(some) for some in rows])
+            for views in zip(*parts, strict=True)
         ]
-        probabilities[unclear] = torch.stack([probabilities[unclear], *seen]).mean(dim=0)
-    return probabilities.numpy()
+        together = zip(rows, *seen, strict=True)
+        return torch.cat([torch.stack([probabilities[some], *views]).mean(dim=0) for some, *views in together])
+
+    def _predict(self, batches: Iterable[torch.Tensor]) -> torch.Tensor:
+        """(N, classes) probabilities on the CPU."""
+        if self._engine.device.type != "cpu":
+            return torch.cat([self._predict_batch(batch) for batch in batches]).cpu()
+        with _single_threads(self._engine.threads) as pool:
+            return torch.cat(list(pool.map(self._predict_batch, batches)))
+
+    def _predict_batch(self, batch: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode(), self._engine.autocast():
+            pixels = images_from_bytes(batch.to(self._engine.device)).contiguous(memory_format=torch.channels_last)
+            logits: torch.Tensor = self._folded(pixels)
+            return logits.float().softmax(dim=1)
 
 
 def shifted(images: torch.Tensor, pixels: int) -> Iterator[torch.Tensor]:
@@ -60,22 +111,6 @@ def shifted(images: torch.Tensor, pixels: int) -> Iterator[torch.Tensor]:
     padded = functional.pad(images, (pixels, pixels, pixels, pixels))
     for top, left in ((2 * pixels, pixels), (0, pixels), (pixels, 2 * pixels), (pixels, 0)):
         yield padded[:, :, top : top + height, left : left + width]
-
-
-def _predict(folded: GraphModule, images: torch.Tensor, engine: Engine, batch_size: int) -> torch.Tensor:
-    """(N, classes) probabilities on the CPU."""
-
-    def predict(batch: torch.Tensor) -> torch.Tensor:
-        with torch.inference_mode(), engine.autocast():
-            pixels = images_from_bytes(batch.to(engine.device)).contiguous(memory_format=torch.channels_last)
-            logits: torch.Tensor = folded(pixels)
-            return logits.float().softmax(dim=1)
-
-    batches = images.split(batch_size)
-    if engine.device.type != "cpu":
-        return torch.cat([predict(batch) for batch in batches]).cpu()
-    with _single_threads(engine.threads) as pool:
-        return torch.cat(list(pool.map(predict, batches)))
 
 
 @contextmanager

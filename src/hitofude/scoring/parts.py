@@ -1,0 +1,108 @@
+"""Which files are to be predicted, and what the answers of each are called."""
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from hitofude.errors import InputError, RecipeError
+from hitofude.inputs.archive import reading
+from hitofude.inputs.blocks import ENDINGS, check_streams
+from hitofude.inputs.parquet import import_pyarrow
+
+Format = Literal["parquet", "csv"]
+FORMATS: tuple[Format, ...] = ("parquet", "csv")
+HIDDEN = (".", "_")
+"""As the tools that read folders of parts have it."""
+
+
+@dataclass(frozen=True)
+class InputPart:
+    """A file, as it was when the work was shared out."""
+
+    path: str
+    output: str
+    """The name of its answers' file."""
+    bytes: int
+    modified: int
+    """Nanoseconds since 1970."""
+
+    @classmethod
+    def of(cls, path: Path, output: str) -> "InputPart":
+        """Raises InputError where there is no file."""
+        with reading(str(path)):
+            found = path.stat()
+        return cls(str(path), output, found.st_size, found.st_mtime_ns)
+
+    def is_as_it_was(self, other: "InputPart") -> bool:
+        """Whether these are the same bytes, by all signs; the file may have moved."""
+        return (self.bytes, self.modified) == (other.bytes, other.modified)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def find_parts(inputs: Sequence[Path], out: Path, format: str | None = None) -> list[InputPart]:
+    """The files that are meant, each once, in order.
+
+    inputs: files, folders whose files of the usual endings are meant, or patterns such as parts/*.parquet, ** for
+    folders of any depth. format: of the answers; None for Parquet where the part is that, and CSV for any other.
+
+    Raises InputError where nothing is found, a file cannot be read part by part, or two would have answers of the same
+    name; RecipeError for another format, and where the answers would lie among the parts.
+    """
+    if format is not None and format not in FORMATS:
+        raise RecipeError(f"--format {format}: expected one of {', '.join(FORMATS)}.")
+    paths = list(dict.fromkeys(Path(os.path.abspath(path)) for given in inputs for path in _files(given)))  # noqa: PTH100
+    by_output: dict[str, Path] = {}
+    for path in paths:
+        check_streams(path)
+        if path.resolve().is_relative_to(out.resolve()):
+            raise RecipeError(f"--out {out}: {path} lies in it. The answers need a folder apart from the parts.")
+        output = _output_name(path, format)
+        other = by_output.setdefault(output, path)
+        if other != path:
+            raise InputError(
+                f"{other} and {path} would both be answered in {output}. Rename one, or predict them into two folders."
+            )
+        if output.endswith(".parquet"):
+            import_pyarrow(path)
+    return [InputPart.of(path, output) for output, path in by_output.items()]
+
+
+def _output_name(path: Path, format: str | None) -> str:
+    ending = path.suffix.lower()
+    name = path.name[: -len(ending)] if ending == ".gz" else path.name
+    known = next((known for known in (".csv", ".parquet", ".npz", ".tsv", ".txt") if name.lower().endswith(known)), "")
+    return f"{name[: len(name) - len(known)]}.{format or ('parquet' if ending == '.parquet' else 'csv')}"
+
+
+def _files(given: Path) -> Iterator[Path]:
+    """What one word of the command means."""
+    if given.is_dir():
+        yield from _files_of_folder(given)
+    elif given.exists():
+        yield given
+    elif glob.has_magic(str(given)):
+        found = [Path(name) for name in sorted(glob.glob(str(given), recursive=True))]  # noqa: PTH207  of any root
+        files = [path for path in found if path.is_file()]
+        if not files:
+            raise InputError(f"{given}: no file fits this pattern. Is the path right?")
+        yield from files
+    else:
+        raise InputError(f"{given}: there is no such file, folder or pattern of files. Is the path right?")
+
+
+def _files_of_folder(folder: Path) -> list[Path]:
+    files = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.name.lower().endswith(ENDINGS) and not path.name.startswith(HIDDEN)
+    ]
+    if not files:
+        raise InputError(
+            f"{folder}: there is no file in it that ends in {', '.join(ENDINGS)}. Name the files to predict."
+        )
+    return files

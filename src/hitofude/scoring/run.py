@@ -1,0 +1,203 @@
+"""Share the parts out among worker processes, here or on a cluster, and keep account of them."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hitofude.display.scoring import Pace, ScoringDisplay, choose_scoring_display, first_line
+from hitofude.inputs.layout import Shape, check_shape
+from hitofude.learning.engine import choose_engine, processors
+from hitofude.learning.messages import versions
+from hitofude.learning.workers import Team
+from hitofude.model import describe_model
+from hitofude.run_folder import RunFolder
+from hitofude.scoring.folder import Record, ScoreFolder
+from hitofude.scoring.parts import InputPart, find_parts
+from hitofude.workers.choosing import open_workers
+from hitofude.workers.crew import Crew, wait_for_places
+from hitofude.workers.messages import Message
+from hitofude.workers.seats import LocalProcesses, Seat
+
+MODULE = "hitofude.scoring.process"
+WORTH_A_PROCESS = 10**9
+"""Images: bulk scoring is never too small for processes of its own, which bound its memory."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What became of the parts."""
+
+    folder: Path
+    parts: int
+    images: int
+    """Of all parts that are finished."""
+    found_finished: int
+    """So many parts were finished before."""
+    images_per_second: float
+    seconds: float
+    bad: dict[str, str] = field(default_factory=dict)
+    """The parts that could not be predicted, and why."""
+
+    def describe(self) -> str:
+        """In a few lines."""
+        done = self.parts - len(self.bad)
+        before = f", {self.found_finished} of them finished before" if self.found_finished else ""
+        lines = [f"predicted {self.images:,} images in {done} of {self.parts} parts{before}"]
+        if self.images_per_second:
+            lines.append(f"speed     {self.images_per_second:,.0f} images/s, {self.seconds:,.1f} s")
+        return "\n".join([*lines, f"answers   {self.folder}"])
+
+    def describe_bad(self) -> str:
+        """A line for each part that could not be predicted."""
+        listed = "\n  ".join(map(first_line, self.bad.values()))
+        return (
+            f"{len(self.bad)} of {self.parts} parts could not be predicted; the others are finished:\n  {listed}\n"
+            "Mend them, and run the same command again."
+        )
+
+
+def score_files(
+    run: str | Path,
+    inputs: Sequence[str | Path],
+    out: str | Path,
+    *,
+    workers: int | str | None = None,
+    threads: int | None = None,
+    device: str = "auto",
+    calibrated: bool = False,
+    label: str | None = None,
+    shape: Shape | None = None,
+    format: str | None = None,
+    quiet: bool = False,
+) -> Scores:
+    """Predict all images of many files by a finished run: a file of answers for each, in the folder `out`.
+
+    inputs: files, folders of files, patterns; see hitofude.scoring.parts. An image's id is its file's own, or the
+    number of its row in it. workers: a number of processes, None for the best, or a cluster (see
+    hitofude.workers.choosing), whose machines all see the same folders. threads: of each. The others are as of
+    hitofude predict. Parts that are finished already, by the same model and as they are now, are left alone.
+
+    Raises RunFolderError where the run is not finished or `out` is another model's or in use, InputError and
+    RecipeError before anything is begun, OutOfResourcesError where the disk or the memory is full, ClusterError where
+    a cluster is lost. What is wrong with a part is no error: it stands in `bad`, and the rest is done.
+    """
+    check_shape(shape)
+    folder = ScoreFolder(Path(out).absolute())
+    job = _Job(RunFolder(Path(run).absolute()), folder, workers, threads, device, calibrated, label, shape)
+    how_read = {"label": label, "shape": None if shape is None else list(shape), "format": format}
+    model = describe_model(job.run, calibrated=calibrated) | how_read
+    parts = find_parts([Path(path) for path in inputs], folder.path, format)
+    with folder.claimed(model) as token:
+        records = {part: folder.find_finished(part) for part in parts}
+        finished = [record for record in records.values() if record is not None]
+        todo = [part for part in parts if records[part] is None]
+        display = choose_scoring_display(Pace(len(parts), len(finished), sum(part.bytes for part in todo)), quiet=quiet)
+        bad = _predict(job, todo, token, display) if todo else {}
+        scores = _account(display.pace, folder, finished, bad)
+        folder.summarise(model, {"parts": scores.parts, "images": scores.images, "bad": bad})
+    return scores
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What all parts have in common."""
+
+    run: RunFolder
+    folder: ScoreFolder
+    workers: int | str | None
+    threads: int | None
+    device: str
+    calibrated: bool
+    label: str | None
+    shape: Shape | None
+
+
+@dataclass(frozen=True, eq=False)
+class _PartTask:
+    """A part to be predicted."""
+
+    part: InputPart
+    model: Message
+    """What a seat is told before its first part."""
+
+    @property
+    def name(self) -> str:
+        return self.part.path
+
+    def ask(self, seat: Seat) -> None:
+        if not seat.knows("model"):
+            seat.tell(self.model)
+        seat.tell({"ask": "part", "part": self.part.to_json()})
+
+
+def _predict(job: _Job, parts: Sequence[InputPart], token: str, display: ScoringDisplay) -> dict[str, str]:
+    """Have them all predicted, the largest first; what is wrong with those that cannot be."""
+    bad: dict[str, str] = {}
+    largest_first = sorted(parts, key=lambda part: -part.bytes)
+    with display, _open_crew(job, len(parts)) as crew:
+        display.begin(len(parts), _describe_crew(crew, len(parts)))
+        model = _describe_job(job, crew, token)
+        for task, message, _ in crew.work([_PartTask(part, model) for part in largest_first]):
+            part = task.part
+            match message["event"]:
+                case "batch_finished":
+                    display.images_predicted(part.path, message["images"])
+                case "warned":
+                    display.warned(message["message"])
+                case "finished" if "error" in message:
+                    bad[part.path] = message["error"]
+                    display.part_refused(part.path, part.bytes, message["error"])
+                case "finished":
+                    display.part_finished(part.path, part.bytes, message["images"], message["seconds"])
+    return bad
+
+
+def _describe_crew(crew: Crew, parts: int) -> str:
+    counts = {"worker": max(1, min(crew.size(), parts)), "thread": crew.threads}
+    workers, threads = (f"{count} {name}{'s' if count > 1 else ''}" for name, count in counts.items())
+    return f"{workers} of {threads} on {crew.workers.name}"
+
+
+def _describe_job(job: _Job, crew: Crew, token: str) -> Message:
+    return {
+        "ask": "model",
+        "run": str(job.run.path),
+        "model": describe_model(job.run, calibrated=job.calibrated),
+        "folder": str(job.folder.path),
+        "token": token,
+        "device": job.device,
+        "threads": crew.threads,
+        "is_away": crew.workers.replaces_lost,
+        "calibrated": job.calibrated,
+        "label": job.label,
+        "shape": job.shape,
+        "versions": versions(),
+    }
+
+
+@contextmanager
+def _open_crew(job: _Job, parts: int) -> Iterator[Crew]:
+    """Those who predict the parts: processes of this machine, or a cluster's."""
+    if job.workers is None or isinstance(job.workers, int):
+        engine = choose_engine(job.device, job.run.load_recipe().precision)
+        team = Team.choose(parts, WORTH_A_PROCESS, engine, job.workers, job.threads)
+        with Crew(LocalProcesses(team.workers, team.threads), MODULE, team.threads) as crew:
+            yield crew
+        return
+    workers = open_workers(job.workers, processors())
+    try:
+        places = wait_for_places(workers)
+        gpus = 1.0 if job.device in ("auto", "cuda") and any(place.gpus > 0 for place in places) else 0.0
+        threads = job.threads or (1 if gpus else Team.on_cluster(parts, places).threads)
+    except BaseException:
+        workers.close()
+        raise
+    with Crew(workers, MODULE, threads, gpus=gpus) as crew:
+        yield crew
+
+
+def _account(pace: Pace, folder: ScoreFolder, finished: Sequence[Record], bad: dict[str, str]) -> Scores:
+    images = sum(record.images for record in finished) + pace.images_finished
+    speed = pace.images_finished / pace.seconds() if pace.images_finished else 0.0
+    return Scores(folder.path, pace.parts, images, len(finished), speed, pace.seconds(), bad)
