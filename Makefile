@@ -48,6 +48,9 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.photos
 	test -e $(RUN)/report.json || $(BIN)/hitofude run --run $(RUN)
 	$(BIN)/python -m benchmarks.serve --run $(RUN)
+	$(BIN)/python -m benchmarks.scoring --run $(RUN)
+	$(BIN)/python -m benchmarks.costs $(RUN)
+	$(BIN)/python -m benchmarks.cluster
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,12 +1,14 @@
 """Kill workers and drivers of runs on real Dask and Ray clusters; each must end with the bytes of an undisturbed one.
 
-python -m benchmarks.cluster [--seed N] [--engines dask ray] [--kills 5] [--rounds 2]
+python -m benchmarks.cluster [--seed N] [--engines dask ray] [--kills 5] [--overhead ROUNDS]
 
 For each engine, a cluster of two workers on this machine, and five members of the sample:
 - undisturbed: the bytes of `--workers 1`;
 - SIGKILL of a worker of the engine, or of hitofude's process in it, at seeded moments in the middle of a member;
-- SIGKILL of the command itself, which is then given again;
-then, on larger members, how much longer the command takes than with processes of this machine, in turn.
+- SIGKILL of the command itself, which is then given again.
+
+With --overhead, nobody is killed: on larger members, how much longer the command takes than with processes of this
+machine, so many rounds in turn.
 """
 
 import argparse
@@ -19,7 +21,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.clusters import DaskCluster, RayCluster, kill_a_seat, running
@@ -34,7 +37,7 @@ MEMBERS = {
     "ensemble.folds": FOLDS,
     "optimizer.batch_size": 32,
 }
-LARGER_MEMBERS = {"schedule.epochs": 4, "schedule.minimum_steps": 0, "ensemble.folds": 6}
+LARGER_MEMBERS = {"schedule.epochs": 8, "schedule.minimum_steps": 0, "ensemble.folds": 6}
 Disturb = Callable[[subprocess.Popen[str]], str]
 
 
@@ -138,20 +141,23 @@ class Trials:
         self.compare(folder, f"{victim} killed after {epochs} epochs and given again, {seconds:.0f} s")
 
 
-def overhead(root: Path, rounds: int, clusters: dict[str, str]) -> None:
+def measure_overhead(root: Path, engines: Sequence[str], rounds: int) -> int:
     """The whole command on larger members, in turn: two processes of this machine, then each cluster's two workers."""
-    taken: dict[str, list[float]] = {name: [] for name in ("2", *clusters)}
-    for number in range(rounds):
-        for name in sorted(taken, reverse=number % 2 == 1):
-            folder = root / f"larger-{name}-{number}"
-            seconds, _ = run(folder, clusters.get(name, name), LARGER_MEMBERS)
-            taken[name].append(seconds)
-            shutil.rmtree(folder)
+    taken: dict[str, list[float]] = {name: [] for name in ("2", *engines)}
+    with ExitStack() as last:
+        places = {engine: Path(last.enter_context(tempfile.TemporaryDirectory())) for engine in engines}
+        clusters = {engine: last.enter_context(running(engine, place)).address for engine, place in places.items()}
+        for number in range(rounds):
+            for name in sorted(taken, reverse=number % 2 == 1):
+                folder = root / f"larger-{name}-{number}"
+                taken[name].append(run(folder, clusters.get(name, name), LARGER_MEMBERS)[0])
+                shutil.rmtree(folder)
     local = taken.pop("2")
     print(f"{LARGER_MEMBERS['ensemble.folds']} larger members, two processes: {_seconds(local)}")
     for name, found in taken.items():
         ratios = [there / here for there, here in zip(found, local, strict=True)]
         print(f"the same on {name}: {_seconds(found)}, {100 * (statistics.median(ratios) - 1):+.1f} %")
+    return 0
 
 
 def _seconds(found: list[float]) -> str:
@@ -163,23 +169,31 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--engines", nargs="+", choices=("dask", "ray"), default=["dask", "ray"])
     parser.add_argument("--kills", type=int, default=5)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--overhead", type=int, default=0, metavar="ROUNDS")
     arguments = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
-        trials = Trials(Path(name), random.Random(arguments.seed))  # noqa: S311
-        trials.begin()
-        for engine in arguments.engines:
-            with tempfile.TemporaryDirectory() as place, running(engine, Path(place)) as cluster:
-                trials.undisturbed(f"{engine}-undisturbed", cluster)
-                for number in range(1, arguments.kills + 1):
-                    trials.kill_worker(f"{engine}-{number}", cluster)
-                trials.kill_driver(f"{engine}-driver", cluster)
-                overhead(Path(name), arguments.rounds, {engine: cluster.address})
+        if arguments.overhead:
+            failures = measure_overhead(Path(name), arguments.engines, arguments.overhead)
+        else:
+            failures = kill(Path(name), arguments.engines, arguments.kills, arguments.seed)
     minutes, seconds = divmod(round(time.monotonic() - began), 60)
-    print(f"{processor_name()}, seed {arguments.seed}: {trials.same} of {trials.trials} runs ended byte-identical")
-    print(f"{minutes} min {seconds} s")
-    sys.exit(trials.same < trials.trials)
+    print(f"{processor_name()}: {minutes} min {seconds} s")
+    sys.exit(failures > 0)
+
+
+def kill(root: Path, engines: Sequence[str], kills: int, seed: int) -> int:
+    """How many runs ended with other bytes."""
+    trials = Trials(root, random.Random(seed))  # noqa: S311
+    trials.begin()
+    for engine in engines:
+        with tempfile.TemporaryDirectory() as place, running(engine, Path(place)) as cluster:
+            trials.undisturbed(f"{engine}-undisturbed", cluster)
+            for number in range(1, kills + 1):
+                trials.kill_worker(f"{engine}-{number}", cluster)
+            trials.kill_driver(f"{engine}-driver", cluster)
+    print(f"seed {seed}: {trials.same} of {trials.trials} runs ended byte-identical")
+    return trials.trials - trials.same
 
 
 if __name__ == "__main__":

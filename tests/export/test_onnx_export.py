@@ -8,6 +8,7 @@ import onnx
 import onnxruntime
 import pandas as pd
 import pytest
+import torch
 
 import hitofude
 from hitofude.errors import InputError, RunFolderError
@@ -15,6 +16,8 @@ from hitofude.export import parity
 from hitofude.export.onnx_export import export_onnx, model_of_run
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.inputs.sources import Dataset, sample
+from hitofude.learning.engine import choose_engine
+from hitofude.model import Model, load_ensemble
 from hitofude.result import RunResult
 from tests.conftest import Call, copy_of
 
@@ -22,7 +25,10 @@ from tests.conftest import Call, copy_of
 def test_plain_onnxruntime_answers_as_predict_does(exported_file: Path, finished: RunResult, dataset: Dataset) -> None:
     session = onnxruntime.InferenceSession(exported_file, providers=["CPUExecutionProvider"])
     (found,) = session.run(["probabilities"], {"pixels": dataset.train.images})
-    expected = hitofude.predict(finished.folder.path, dataset.train.images, device="cpu", calibrated=True)
+    engine, folder = choose_engine("cpu", "float32"), finished.folder
+    networks, temperature = load_ensemble(folder, engine), finished.summary.calibration.temperature
+    model = Model(networks, finished.classes, (1, 28, 28), engine, folder.load_recipe().views, temperature)
+    expected = model.predict(torch.from_numpy(dataset.train.images))
     assert np.abs(found - expected).max() < 1e-4
     assert (found.argmax(axis=1) == expected.argmax(axis=1)).all()
 

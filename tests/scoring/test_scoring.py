@@ -81,7 +81,7 @@ def test_the_folder_reads_as_one_table(finished: RunResult, parts: Path, scored:
 def test_finished_parts_are_left_alone_and_no_worker_is_started(
     finished: RunResult, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hitofude.scoring.run.LocalProcesses", None)
+    monkeypatch.setattr("hitofude.learning.workers.LocalProcesses", None)
     before = inodes(copy / "answers")
     again = score_files(finished.folder.path, [copy / "parts"], copy / "answers", device="cpu", quiet=True)
     assert (again.found_finished, again.images) == (4, LONG + 450)

@@ -88,7 +88,7 @@ def explaining_memory_errors() -> Iterator[None]:
             raise
         raise OutOfResourcesError(
             "The memory is full. Use fewer members side by side (--workers 1), smaller batches "
-            "(--set optimizer.batch_size=…), or the processor's memory (--device cpu); finished epochs are safe."
+            "(--set optimizer.batch_size=…), or the processor's memory (--device cpu); what is finished is safe."
         ) from error
 
 

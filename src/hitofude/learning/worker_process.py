@@ -157,7 +157,7 @@ class Worker:
                 self._make(message, content)
 
     def _describe_engine(self, message: Message) -> None:
-        _check_versions(message)
+        check_versions(message)
         engine = choose_engine(message["device"], message["precision"], message["threads"])
         described = {"device": str(engine.device), "precision": engine.precision, "threads": engine.threads}
         self._reporter.finished(engine=described, environment=describe_environment(engine))
@@ -167,7 +167,7 @@ class Worker:
         name, token = message["job"], message["away"]
         job = unpack_job(message, self._images[message["images"]])
         if token is not None:
-            _check_versions(message)
+            check_versions(message)
         home = self._homes[name] = None if token is None else Home(job, token)
         self._jobs[name] = job if home is None else replace(job, folder=home.folder)
 
@@ -188,7 +188,8 @@ class Worker:
         return self._runner[1]
 
 
-def _check_versions(message: Message) -> None:
+def check_versions(message: Message) -> None:
+    """Raises ClusterError where this machine has another hitofude or PyTorch than the run."""
     here, there = versions(), message["versions"]
     if here != there:
         found = ", ".join(f"{name} {here[name]} instead of {there[name]}" for name in here if here[name] != there[name])

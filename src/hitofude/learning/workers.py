@@ -132,27 +132,55 @@ def open_workshop(
     elif isinstance(where, Crew):
         yield _workshop_of(where, members, device, precision)
     else:
-        _check_counts(None, threads)
-        with gather_crew(where, members, parameters, device, threads) as crew:
+        with gather_crew(where, members, images, device, threads, gpus=share_of_gpu(parameters)) as crew:
             yield _workshop_of(crew, members, device, precision)
 
 
 @contextmanager
 def gather_crew(
-    cluster: str, members: int, parameters: int, device: str = "auto", threads: int | None = None
+    where: int | str | None,
+    pieces: int,
+    images: int,
+    device: str = "auto",
+    threads: int | None = None,
+    *,
+    gpus: float = 1.0,
+    module: str = MODULE,
 ) -> Iterator[Crew]:
-    """A cluster's workers who make members, on its GPUs where it has some and they are wanted."""
+    """Those who do so many pieces of work: processes of this machine, even where it is one, or a cluster's workers.
+
+    where, device, threads: as of open_workshop. images: how many are computed on in all. gpus: so much of one has each
+    seat, on a cluster that has some, where they are wanted. module: what a seat runs.
+    """
+    _check_counts(None, threads)
+    if isinstance(where, str):
+        with _gather_cluster(where, pieces, device, threads, gpus, module) as crew:
+            yield crew
+    else:
+        team = Team.choose(pieces, images, choose_engine(device), where, threads)
+        with Crew(LocalProcesses(team.workers, team.threads), module, team.threads) as crew:
+            yield crew
+
+
+@contextmanager
+def _gather_cluster(
+    cluster: str, pieces: int, device: str, threads: int | None, gpus: float, module: str
+) -> Iterator[Crew]:
     workers = open_workers(cluster, processors())
     try:
         places = wait_for_places(workers)
-        share = 1 / SMALL_MEMBERS_A_GPU if parameters < PARAMETERS_OF_A_SMALL_NETWORK else 1.0
-        gpus = share if device in ("auto", "cuda") and any(place.gpus > 0 for place in places) else 0.0
-        threads = threads or (1 if gpus else Team.on_cluster(members, places).threads)
+        has_gpus = device in ("auto", "cuda") and any(place.gpus > 0 for place in places)
+        threads = threads or (1 if has_gpus else Team.on_cluster(pieces, places).threads)
     except BaseException:
         workers.close()
         raise
-    with Crew(workers, MODULE, threads, gpus=gpus) as crew:
+    with Crew(workers, module, threads, gpus=gpus if has_gpus else 0) as crew:
         yield crew
+
+
+def share_of_gpu(parameters: int) -> float:
+    """How much of one a member takes. parameters: of the largest network."""
+    return 1 / SMALL_MEMBERS_A_GPU if parameters < PARAMETERS_OF_A_SMALL_NETWORK else 1.0
 
 
 def _workshop_of(crew: Crew, members: int, device: str, precision: str) -> Workshop:

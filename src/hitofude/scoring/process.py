@@ -16,9 +16,8 @@ from hitofude.errors import ClusterError, InputError
 from hitofude.inputs.blocks import open_blocks
 from hitofude.inputs.layout import Expected
 from hitofude.learning.engine import explaining_memory_errors
-from hitofude.learning.messages import versions
 from hitofude.learning.predicting import images_at_once
-from hitofude.learning.worker_process import Reporter, answering
+from hitofude.learning.worker_process import Reporter, answering, check_versions
 from hitofude.model import Model, describe_model
 from hitofude.outputs.predictions import writing_predictions
 from hitofude.run_folder import RunFolder
@@ -94,10 +93,7 @@ def predict_part(job: Job, part: InputPart, reporter: Reporter) -> int:
 def _open_job(message: Message) -> Job:
     """Raises ClusterError where this machine is not like the one that shares out the work."""
     where, run, folder = platform.node(), Path(message["run"]), ScoreFolder(Path(message["folder"]))
-    here, there = versions(), message["versions"]
-    if here != there:
-        found = ", ".join(f"{name} {here[name]} instead of {there[name]}" for name in here if here[name] != there[name])
-        raise ClusterError(f"{where} has {found}. Install the same versions there as here.")
+    check_versions(message)
     if not folder.sees(message["token"]):
         raise ClusterError(f"{where} does not see the folder {folder.path}. {SHARED}")
     if not run.exists():

@@ -1,23 +1,20 @@
 """Share the parts out among worker processes, here or on a cluster, and keep account of them."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hitofude.display.scoring import Pace, ScoringDisplay, choose_scoring_display, first_line
 from hitofude.inputs.layout import Shape, check_shape
-from hitofude.learning.engine import choose_engine, processors
 from hitofude.learning.messages import versions
-from hitofude.learning.workers import Team
+from hitofude.learning.workers import gather_crew
 from hitofude.model import describe_model
 from hitofude.run_folder import RunFolder
 from hitofude.scoring.folder import Record, ScoreFolder
 from hitofude.scoring.parts import InputPart, find_parts
-from hitofude.workers.choosing import open_workers
-from hitofude.workers.crew import Crew, wait_for_places
+from hitofude.workers.crew import Crew
 from hitofude.workers.messages import Message
-from hitofude.workers.seats import LocalProcesses, Seat
+from hitofude.workers.seats import Seat
 
 MODULE = "hitofude.scoring.process"
 WORTH_A_PROCESS = 10**9
@@ -135,7 +132,8 @@ def _predict(job: _Job, parts: Sequence[InputPart], token: str, display: Scoring
     """Have them all predicted, the largest first; what is wrong with those that cannot be."""
     bad: dict[str, str] = {}
     largest_first = sorted(parts, key=lambda part: -part.bytes)
-    with display, _open_crew(job, len(parts)) as crew:
+    gathered = gather_crew(job.workers, len(parts), WORTH_A_PROCESS, job.device, job.threads, module=MODULE)
+    with display, gathered as crew:
         display.begin(len(parts), _describe_crew(crew, len(parts)))
         model = _describe_job(job, crew, token)
         for task, message, _ in crew.work([_PartTask(part, model) for part in largest_first]):
@@ -174,27 +172,6 @@ def _describe_job(job: _Job, crew: Crew, token: str) -> Message:
         "shape": job.shape,
         "versions": versions(),
     }
-
-
-@contextmanager
-def _open_crew(job: _Job, parts: int) -> Iterator[Crew]:
-    """Those who predict the parts: processes of this machine, or a cluster's."""
-    if job.workers is None or isinstance(job.workers, int):
-        engine = choose_engine(job.device, job.run.load_recipe().precision)
-        team = Team.choose(parts, WORTH_A_PROCESS, engine, job.workers, job.threads)
-        with Crew(LocalProcesses(team.workers, team.threads), MODULE, team.threads) as crew:
-            yield crew
-        return
-    workers = open_workers(job.workers, processors())
-    try:
-        places = wait_for_places(workers)
-        gpus = 1.0 if job.device in ("auto", "cuda") and any(place.gpus > 0 for place in places) else 0.0
-        threads = job.threads or (1 if gpus else Team.on_cluster(parts, places).threads)
-    except BaseException:
-        workers.close()
-        raise
-    with Crew(workers, MODULE, threads, gpus=gpus) as crew:
-        yield crew
 
 
 def _account(pace: Pace, folder: ScoreFolder, finished: Sequence[Record], bad: dict[str, str]) -> Scores:

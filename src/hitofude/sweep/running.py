@@ -13,8 +13,8 @@ from hitofude.errors import DivergedError, InputError, OutOfResourcesError, Reci
 from hitofude.inputs.leaks import check_no_leak
 from hitofude.inputs.sources import Dataset
 from hitofude.job import Job
-from hitofude.learning.engine import choose_engine, explaining_memory_errors
-from hitofude.learning.workers import MODULE, Team, gather_crew
+from hitofude.learning.engine import explaining_memory_errors
+from hitofude.learning.workers import gather_crew, share_of_gpu
 from hitofude.pipeline import finish_run
 from hitofude.recipe import Recipe
 from hitofude.result import load_result
@@ -27,7 +27,6 @@ from hitofude.sweep.search import check_guided, first_round, next_guided, outerm
 from hitofude.sweep.spec import Settings, Spec
 from hitofude.sweep.table import SweepResult, write_table
 from hitofude.workers.crew import Crew
-from hitofude.workers.seats import LocalProcesses
 
 FAILS_ALIKE = (DivergedError, InputError, RecipeError)
 """What ends a run and not the sweep: it would fail so again."""
@@ -293,21 +292,12 @@ def _gather(means: Means, planned: Sequence[Planned], parameters: int) -> Iterat
 
     Two runs more, for one that is being judged and one that waits for it. parameters: of the largest network.
     """
-    members = sum(one.members for one in planned)
-    with ExitStack() as last, _gather_crew(means, members, sum(one.images for one in planned), parameters) as crew:
+    members, images = (sum(counts) for counts in zip(*((one.members, one.images) for one in planned), strict=True))
+    share = share_of_gpu(parameters)
+    gathered = gather_crew(means.workers, members, images, means.device, means.threads, gpus=share)
+    with ExitStack() as last, gathered as crew:
         runs = math.ceil(max(1, crew.size()) / min(one.members for one in planned)) + 2
         yield crew, last.enter_context(ThreadPoolExecutor(runs, "run"))
-
-
-@contextmanager
-def _gather_crew(means: Means, members: int, images: int, parameters: int) -> Iterator[Crew]:
-    if isinstance(means.workers, str):
-        with gather_crew(means.workers, members, parameters, means.device, means.threads) as crew:
-            yield crew
-    else:
-        team = Team.choose(members, images, choose_engine(means.device), means.workers, means.threads)
-        with Crew(LocalProcesses(team.workers, team.threads), MODULE, team.threads) as crew:
-            yield crew
 
 
 def _count(number: int, what: str) -> str:

@@ -40,7 +40,7 @@ class WorkerProcess:
         if code == -9:
             return OutOfResourcesError(
                 f"The system killed worker process {self._process.pid}, most likely for want of memory. "
-                "Use fewer members side by side (--workers 1); finished epochs are safe."
+                "Use fewer side by side (--workers 1); what is finished is safe."
             )
         self._complaints.seek(0)
         tail = self._complaints.read()[-COMPLAINTS_SHOWN:].decode("utf-8", errors="replace")
