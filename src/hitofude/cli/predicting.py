@@ -50,7 +50,7 @@ def predict(
       hitofude predict runs/sample-fast photo.jpg
       hitofude predict runs/sample-fast photo.jpg scan.png --show seen.png --out answers.csv
       hitofude predict runs/sample-fast 'parts/*.parquet' --out answers/
-      hitofude predict runs/sample-fast parts --out answers/ --workers tcp://scheduler:8786
+      hitofude predict runs/sample-fast parts --out answers/ --workers dask
 
     Parameters
     ----------
