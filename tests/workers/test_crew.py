@@ -165,6 +165,17 @@ def test_on_gpus_their_share_decides_how_many_there_are() -> None:
     assert {place for task in tasks for place in task.tries} <= {"fast", "few threads"}
 
 
+def test_no_place_has_more_seats_than_room() -> None:
+    cluster = Places(Place("small", 1, gpus=4), Place("large", 3))
+    processes: dict[str, set[int]] = {"small": set(), "large": set()}
+    with Crew(cluster, MODULE, threads=1) as crew:
+        assert crew.size() == 4
+        for task, message, _ in crew.work([Told() for _ in range(40)]):
+            processes[task.tries[-1]].add(message["process"])
+    assert len(processes["small"]) <= 1
+    assert len(processes["large"]) <= 3
+
+
 def test_on_this_machine_a_lost_process_is_explained_and_nothing_tried_again() -> None:
     task = Told(["die"])
     with pytest.raises(OutOfResourcesError, match="killed worker process"):

@@ -33,6 +33,9 @@ SECONDS_WITHOUT_WORKERS = 60.0
 SECONDS_BETWEEN_SIGNS = 5.0
 """That a seat without work is still wanted; without any, a cluster's worker would end it."""
 
+SECONDS_TO_LEAVE = 10.0
+"""One that is still to be given a seat, by a worker that is busy, is not waited for longer."""
+
 SECONDS_BETWEEN_LOOKS = 1.0
 """For new workers, while work waits."""
 
@@ -149,7 +152,7 @@ class Crew:
         for seat in list(self._seats):
             seat.end()
         for thread in [self._filler, *self._threads]:
-            thread.join()
+            thread.join(SECONDS_TO_LEAVE)
         self.workers.close()
 
     def _stop(self, reason: Exception) -> None:
@@ -184,7 +187,7 @@ class Crew:
         with self._changed:
             self._changed.wait_for(lambda: self._end is not None, timeout=self._pause)
             if self._wanted() <= 0:
-                wait = None if not self._seats else SECONDS_BETWEEN_SIGNS
+                wait = SECONDS_BETWEEN_SIGNS if self._taken.total() else None
                 self._changed.wait_for(lambda: self._end is not None or self._wanted() > 0, timeout=wait)
                 self._last_seen = time.monotonic()
             self._pause = SECONDS_BETWEEN_LOOKS
@@ -197,10 +200,10 @@ class Crew:
         return max(len(self._waiting) - len(self._idle), stranded) - starting
 
     def _hire(self, places: Sequence[Place]) -> None:
-        """Start as many seats as are wanted and have room, on GPUs first, one a place and then the next."""
+        """Start as many seats as are wanted and have room, where there is most of it."""
         free = {place: self._capacity(place) - self._taken[place.name] for place in places if self._may_be_asked(place)}
         while self._wanted() > 0 and any(count > 0 for count in free.values()):
-            place = max(free, key=lambda place: (place.gpus > 0, free[place]))
+            place = max(free, key=lambda place: free[place])
             free[place] -= 1
             self._taken[place.name] += 1
             self._threads.append(threading.Thread(target=self._occupy, args=(place,), daemon=True))
