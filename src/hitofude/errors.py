@@ -91,6 +91,11 @@ def _shorten(filename: str) -> str:
     return filename.removeprefix(roots[-1]).lstrip("/\\") if roots else Path(filename).name
 
 
+def first_line(error: BaseException | str) -> str:
+    """Of a message that others may have made long."""
+    return str(error).partition("\n")[0]
+
+
 def suggest(wrong: str, known: list[str]) -> str:
     """' Did you mean …?' with the nearest known name, or the list of all names."""
     nearest = get_close_matches(wrong, known, n=1, cutoff=0.5)

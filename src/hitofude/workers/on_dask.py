@@ -13,7 +13,7 @@ from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any
 
-from hitofude.errors import ClusterError, RecipeError
+from hitofude.errors import ClusterError, RecipeError, first_line
 from hitofude.workers.hosting import HostedProcess
 from hitofude.workers.remote_seat import RemoteSeat
 from hitofude.workers.seats import Place, Seat, SeatLostError
@@ -62,7 +62,7 @@ class DaskWorkers:
             )
         except (OSError, ValueError) as error:
             raise ClusterError(
-                f"No Dask scheduler answers at {address} ({_first_line(error)}). Start one with "
+                f"No Dask scheduler answers at {address} ({first_line(error)}). Start one with "
                 "`dask scheduler` and workers with `dask worker`, or leave --workers out; see docs/scaling.md."
             ) from error
 
@@ -147,7 +147,7 @@ class _DaskHost:
             return self._client.run(function, self._name, *arguments, workers=[self._address])[self._address]
         except UNREACHABLE as error:
             self._is_lost = True
-            logger.info("%s: %s", self._address, _first_line(error))
+            logger.info("%s: %s", self._address, first_line(error))
             raise SeatLostError(ClusterError("it does not answer")) from error
 
 
@@ -208,11 +208,7 @@ def _explain(sitting: Any, address: str) -> Exception:
     error = sitting.exception() if sitting.status == "error" else None
     if isinstance(error, ModuleNotFoundError):
         return ClusterError(f"{address} has no hitofude ({error}). Install the same version there as here.")
-    return ClusterError(f"{address} gave no seat: {_first_line(error) if error else 'it is gone'}")
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0]
+    return ClusterError(f"{address} gave no seat: {first_line(error) if error else 'it is gone'}")
 
 
 def _import_distributed() -> Any:

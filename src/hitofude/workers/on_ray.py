@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from hitofude.errors import ClusterError, RecipeError
+from hitofude.errors import ClusterError, RecipeError, first_line
 from hitofude.workers.hosting import HostedProcess
 from hitofude.workers.remote_seat import SECONDS_FOR_AN_ANSWER, RemoteSeat
 from hitofude.workers.seats import Place, Seat, SeatLostError
@@ -46,7 +46,7 @@ class RayWorkers:
                 self._ray.init(address=None if address == LOCAL else address, **quiet)
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             raise ClusterError(
-                f"No Ray cluster answers at {address} ({_first_line(error)}). Start one with `ray start --head`, or "
+                f"No Ray cluster answers at {address} ({first_line(error)}). Start one with `ray start --head`, or "
                 "leave --workers out; see docs/scaling.md."
             ) from error
         is_client = address.startswith("ray://")
@@ -57,7 +57,7 @@ class RayWorkers:
         try:
             nodes = self._ray.nodes()
         except (ConnectionError, RuntimeError, self._ray.exceptions.RayError) as error:
-            raise ClusterError(f"The connection to {self.name} is lost ({_first_line(error)}).") from error
+            raise ClusterError(f"The connection to {self.name} is lost ({first_line(error)}).") from error
         return [
             Place(_name(node), int(resources.get("CPU", 0)), resources.get("GPU", 0), node["NodeID"])
             for node in nodes
@@ -127,7 +127,7 @@ class _RayHost:
         try:
             return self._ray.get(method.remote(*arguments), timeout=within)
         except (self._ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError) as error:
-            logger.info("%s: %s", self._place, _first_line(error))
+            logger.info("%s: %s", self._place, first_line(error))
             raise SeatLostError(ClusterError(_explain(error))) from error
 
 
@@ -164,10 +164,6 @@ def _explain(error: BaseException) -> str:
     if "No module named 'hitofude" in str(error):
         return "it has no hitofude. Install the same version there as here."
     return "it does not answer"
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0]
 
 
 def _import_ray() -> Any:
