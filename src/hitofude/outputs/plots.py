@@ -19,6 +19,8 @@ from hitofude.storage import writing
 DOTS_PER_INCH = 120
 _VALIDATION, _TRAINING = "#0b6e99", "#d9730d"
 _SURE, _UNSURE = "#0b6e99", "#d9730d"
+_SHEET_CELL, _SHEET_IMAGE, _SHEET_MARGIN, _SHEET_TITLE = (0.9, 1.15), 0.82, 0.04, 0.4
+"""Inches: of a sheet's cells, width and height; of the image in one; below it and above; of the line at the top."""
 PHOTOS_DRAWN, DIGITS_DRAWN = 30, 60
 """So many photos at most, and of each so many digits."""
 _PICTURE_WIDTH, _PICTURE_HIGHEST, _NAME_HEIGHT = 4.0, 2.4, 0.35
@@ -52,16 +54,20 @@ def plot_images(
 
     images: (N, C, H, W) uint8; captions: N texts.
     """
-    rows = -(-len(images) // columns)
-    figure = Figure(figsize=(columns * 0.9, rows * 1.15 + (0.4 if title else 0)), layout="constrained")
-    if title:
-        figure.suptitle(title, fontsize=10, parse_math=False)
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes in panels:
-        axes.set_axis_off()
-    for axes, image, caption in zip(panels, images, captions, strict=False):
-        _show(axes, image)
-        axes.set_title(caption, fontsize=9, pad=2, parse_math=False)
+    above = _SHEET_TITLE if title else 0
+    width, height = columns * _SHEET_CELL[0], above + -(-len(images) // columns) * _SHEET_CELL[1]
+    figure = Figure(figsize=(width, height))
+    axes = figure.add_axes((0, 0, 1, 1))  # of one for each image, the drawing took seconds
+    axes.set_axis_off()
+    for number, (image, caption) in enumerate(zip(images, captions, strict=True)):
+        middle = (number % columns + 0.5) * _SHEET_CELL[0]
+        bottom = above + (number // columns + 1) * _SHEET_CELL[1] - _SHEET_MARGIN
+        high, wide = (side * _SHEET_IMAGE / max(image.shape[1:]) for side in image.shape[1:])
+        _show(axes, image, (middle - wide / 2, middle + wide / 2, bottom, bottom - high))
+        line = bottom - _SHEET_IMAGE - _SHEET_MARGIN
+        axes.text(middle, line, caption, fontsize=9, ha="center", va="bottom", parse_math=False)
+    axes.text(width / 2, above / 2, title, fontsize=10, ha="center", va="center", parse_math=False)
+    axes.set(xlim=(0, width), ylim=(height, 0))
     _save(figure, path)
 
 
@@ -197,12 +203,16 @@ def _label_some(value: float, _position: float) -> str:
     return f"{value:g}" if f"{value:e}"[0] in "25" else ""
 
 
-def _show(axes: Axes, image: NDArray[np.uint8] | NDArray[np.float32]) -> None:
-    """One image (C, H, W), 0..255; a single channel is shown dark on white."""
+def _show(
+    axes: Axes,
+    image: NDArray[np.uint8] | NDArray[np.float32],
+    extent: tuple[float, float, float, float] | None = None,
+) -> None:
+    """One image (C, H, W), 0..255; a single channel is shown dark on white. extent: left, right, bottom, top."""
     if len(image) == 1:
-        axes.imshow(image[0], cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
+        axes.imshow(image[0], cmap="gray_r", vmin=0, vmax=255, interpolation="nearest", extent=extent)
     else:
-        axes.imshow(image.transpose(1, 2, 0).astype(np.uint8), interpolation="nearest")
+        axes.imshow(image.transpose(1, 2, 0).astype(np.uint8), interpolation="nearest", extent=extent)
 
 
 def _save(figure: Figure, path: Path) -> None:
