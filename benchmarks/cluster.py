@@ -5,7 +5,8 @@ python -m benchmarks.cluster [--seed N] [--engines dask ray] [--kills 5] [--over
 For each engine, a cluster of two workers on this machine, and five members of the sample:
 - undisturbed: the bytes of `--workers 1`;
 - SIGKILL of a worker of the engine, or of hitofude's process in it, at seeded moments in the middle of a member;
-- SIGKILL of the command itself, which is then given again.
+- SIGKILL of the command itself, which is then given again;
+- at last, SIGKILL of the scheduler, or of Ray's head: the command must end with 6, and what is done be kept.
 
 With --overhead, nobody is killed: on larger members, how much longer the command takes than with processes of this
 machine, so many rounds in turn.
@@ -27,7 +28,9 @@ from pathlib import Path
 
 from benchmarks.clusters import DaskCluster, RayCluster, kill_a_seat, running
 from benchmarks.crash import contents
+from hitofude.errors import ClusterError
 from hitofude.learning.engine import processor_name
+from hitofude.run_folder import RunFolder
 
 EPOCHS, FOLDS = 5, 5
 MEMBERS = {
@@ -141,6 +144,23 @@ class Trials:
         self.compare(folder, f"{victim} killed after {epochs} epochs and given again, {seconds:.0f} s")
 
 
+def lose_head(folder: Path, cluster: DaskCluster | RayCluster) -> bool:
+    """Whether the command ended as it should."""
+    longer = MEMBERS | {"schedule.epochs": 300}
+    with subprocess.Popen(
+        command(folder, cluster.address, longer), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        next(line for line in process.stdout if "/300 " in line)
+        cluster.lose_head()
+        started = time.monotonic()
+        _, complaints = process.communicate()
+    kept = len(RunFolder(folder).epochs(range(FOLDS)))
+    ended = f"ended with {process.returncode} after {time.monotonic() - started:.0f} s, {kept} epochs kept"
+    print(f"{folder.name}: the head killed, {ended}", flush=True)
+    return process.returncode == ClusterError.exit_code and kept > 0 and "to continue:" in complaints
+
+
 def measure_overhead(root: Path, engines: Sequence[str], rounds: int) -> int:
     """The whole command on larger members, in turn: two processes of this machine, then each cluster's two workers."""
     taken: dict[str, list[float]] = {name: [] for name in ("2", *engines)}
@@ -183,17 +203,19 @@ def main() -> None:
 
 
 def kill(root: Path, engines: Sequence[str], kills: int, seed: int) -> int:
-    """How many runs ended with other bytes."""
+    """How many runs ended with other bytes, or otherwise than they should."""
     trials = Trials(root, random.Random(seed))  # noqa: S311
     trials.begin()
+    failures = 0
     for engine in engines:
         with tempfile.TemporaryDirectory() as place, running(engine, Path(place)) as cluster:
             trials.undisturbed(f"{engine}-undisturbed", cluster)
             for number in range(1, kills + 1):
                 trials.kill_worker(f"{engine}-{number}", cluster)
             trials.kill_driver(f"{engine}-driver", cluster)
+            failures += not lose_head(root / f"{engine}-head", cluster)
     print(f"seed {seed}: {trials.same} of {trials.trials} runs ended byte-identical")
-    return trials.trials - trials.same
+    return failures + trials.trials - trials.same
 
 
 if __name__ == "__main__":

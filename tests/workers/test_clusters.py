@@ -52,10 +52,11 @@ def start(folder: Path, workers: str) -> subprocess.Popen[str]:
     return process
 
 
-def test_five_members_become_the_same(cluster: Cluster, alone: dict[str, bytes], tmp_path: Path) -> None:
-    found = subprocess.run(command(tmp_path / "run", cluster.address), capture_output=True, text=True)
-    assert found.returncode == 0, found.stderr
-    assert "2 members side by side" in found.stdout
+def test_five_members_become_the_same(
+    cluster: Cluster, alone: dict[str, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hitofude.run(run=tmp_path / "run", settings=FIVE_MEMBERS, workers=cluster.address, threads=1, device="cpu")
+    assert "2 members side by side" in capsys.readouterr().out
     assert contents(tmp_path / "run") == alone
     assert not list(tmp_path.glob("run/members/.*/"))
 
@@ -77,8 +78,9 @@ def test_neither_a_killed_worker_nor_a_killed_command_changes_anything(
     assert kept_images() == kept  # they were not sent again
 
 
+@pytest.mark.parametrize("cluster", ["dask"], indirect=True)
 def test_a_lost_head_ends_with_6_and_what_is_done_is_kept(cluster: Cluster, tmp_path: Path) -> None:
-    """The last of these tests: there is no cluster any more."""
+    """The last of these tests: there is no cluster any more. Of Ray's, see `benchmarks/cluster.py`."""
     line = command(tmp_path / "run", cluster.address, epochs=200)
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         wait_for_line(process, " 1/200 ")
