@@ -75,7 +75,7 @@ def test_neither_a_killed_worker_nor_a_killed_command_changes_anything(
     assert found.returncode == 0, found.stderr
     assert contents(tmp_path / "run") == alone
     assert not set(seats) & set(cluster.seats())
-    assert kept_images() == kept  # they were not sent again
+    assert kept.items() <= kept_images().items()  # they were not sent again; other tests send others
 
 
 @pytest.mark.parametrize("cluster", ["dask"], indirect=True)
