@@ -3,45 +3,35 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from hitofude.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from hitofude.estimator import HitofudeClassifier
-    from hitofude.inputs.image_set import ImageSet
-    from hitofude.inputs.sources import Dataset, open_source
+    from hitofude.inputs.sources import open_source
     from hitofude.pipeline import run
     from hitofude.prediction import predict
     from hitofude.recipe import Recipe
-    from hitofude.result import RunResult, load_result
-
-__version__ = "0.1.0"
+    from hitofude.result import load_result
 
 _HOMES = {
-    "Dataset": "hitofude.inputs.sources",
     "HitofudeClassifier": "hitofude.estimator",
-    "ImageSet": "hitofude.inputs.image_set",
     "Recipe": "hitofude.recipe",
-    "RunResult": "hitofude.result",
     "load_result": "hitofude.result",
     "open_source": "hitofude.inputs.sources",
     "predict": "hitofude.prediction",
     "run": "hitofude.pipeline",
 }
 
-__all__ = [
-    "Dataset",
-    "HitofudeClassifier",
-    "ImageSet",
-    "Recipe",
-    "RunResult",
-    "__version__",
-    "load_result",
-    "open_source",
-    "predict",
-    "run",
-]
+__all__ = ["HitofudeClassifier", "Recipe", "load_result", "open_source", "predict", "run"]
 
 
 def __getattr__(name: str) -> Any:
-    """Public names are imported when they are used, so that `import hitofude` stays light."""
+    """Import a public name on first use, so that `import hitofude` stays light."""
     if name not in _HOMES:
         raise AttributeError(f"module 'hitofude' has no attribute '{name}'")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names alone, for dir() and for completion with TAB."""
+    return __all__

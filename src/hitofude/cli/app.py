@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Group, Parameter
 
-import hitofude
 from hitofude.cli.logs import start_logging
 from hitofude.errors import RecipeError
+from hitofude.version import __version__
 from hitofude.workers.choosing import check_workers
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ app = App(
     name="hitofude",
     help="One command from a CSV of small images to an honest, resumable, inspectable classifier.\n\n"
     "Start with `hitofude run`: it trains on the embedded sample of 5,000 digits.",
-    version=hitofude.__version__,
+    version=__version__,
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
 )

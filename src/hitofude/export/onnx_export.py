@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import hitofude
 from hitofude.errors import InputError, RunFolderError
 from hitofude.export.onnx_graph import Pixels, ensemble_model, networks_model
 from hitofude.export.onnx_model import OnnxDescription, OnnxModel
@@ -17,6 +16,7 @@ from hitofude.learning.engine import choose_engine
 from hitofude.model import load_ensemble
 from hitofude.run_folder import RunFolder
 from hitofude.storage import write_bytes
+from hitofude.version import __version__
 
 if TYPE_CHECKING:
     import onnx
@@ -106,7 +106,7 @@ def describe(folder: RunFolder) -> OnnxDescription:
     temperature = 1.0 if folder.is_imported else folder.load_summary().calibration.temperature
     return OnnxDescription(
         name=folder.path.resolve().name,
-        hitofude_version=hitofude.__version__,
+        hitofude_version=__version__,
         classes=tuple(data["classes"]),
         image_shape=data["image_shape"],
         networks=networks,
@@ -156,7 +156,7 @@ def _serialised(networks: "onnx.ModelProto", ensemble: Ensemble, description: On
     import onnx
 
     model = ensemble_model(networks, ensemble.views, description.temperature)
-    model.producer_name, model.producer_version = "hitofude", hitofude.__version__
+    model.producer_name, model.producer_version = "hitofude", __version__
     model.doc_string = "pixels (N, C, H, W) 0..255 → probabilities (N, classes), and members: what each of them says."
     onnx.helper.set_model_props(model, description.as_metadata())
     content: bytes = model.SerializeToString()

@@ -24,8 +24,8 @@ from urllib.request import (
     Request,
 )
 
-from hitofude import __version__
 from hitofude.storage import explaining_os_errors
+from hitofude.version import __version__
 
 BUFFER = 1 << 16
 LOOPBACK = ("127.0.0.1", "::1")

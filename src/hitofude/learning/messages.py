@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load, save
 
-from hitofude import __version__
 from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.engine import Engine
 from hitofude.learning.member import EnsembleJob, MemberProbabilities
 from hitofude.learning.training import MemberPlan
 from hitofude.recipe import Recipe
+from hitofude.version import __version__
 from hitofude.workers.messages import Message
 
 Arrays = dict[str, NDArray[Any]]

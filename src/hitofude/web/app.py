@@ -14,8 +14,8 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-import hitofude
 from hitofude.learning.calibration import SURE
+from hitofude.version import __version__
 from hitofude.web.batching import Answers, Batcher, Model
 from hitofude.web.bodies import Health, Kept, ModelDescription, Picture, Prediction, Predictions, Total, requests_for
 from hitofude.web.corrections import Corrections
@@ -39,7 +39,7 @@ def create_app(model: Model, settings: Settings) -> FastAPI:
     """model: what answers, used by one thread at a time. Raises RunFolderError where corrections cannot be kept."""
     api = Api(model, settings)
     app = FastAPI(
-        title="hitofude", version=hitofude.__version__, description=f"Answers by the model {model.name}.",
+        title="hitofude", version=__version__, description=f"Answers by the model {model.name}.",
         openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False,
     )  # fmt: skip
     _add_routes(app, api)
@@ -75,7 +75,7 @@ class Api:
         """The model that answers."""
         model = self._model
         return ModelDescription(
-            name=model.name, version=hitofude.__version__, classes=list(model.classes),
+            name=model.name, version=__version__, classes=list(model.classes),
             image_shape=list(model.image_shape), networks=list(model.networks), sure=SURE,
         )  # fmt: skip
 
