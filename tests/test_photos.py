@@ -13,7 +13,7 @@ from benchmarks.photos import read_and_judge
 from benchmarks.written_digits import write_pictures
 from PIL import Image
 
-from hitofude.cli.predicting import predict
+from hitofude.cli.predict import predict
 from hitofude.errors import InputError, RecipeError
 from hitofude.inputs.sources import Dataset, sample
 from hitofude.learning.calibration import SURE

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from hitofude.cli.app import app
-from hitofude.cli.running import run  # noqa: F401 - registers the command
+from hitofude.cli.run import run  # noqa: F401 - registers the command
 from hitofude.workers.choosing import check_workers
 
 ROOT = Path(__file__).parents[1]

@@ -292,7 +292,7 @@ def test_a_bug_of_ours_ends_with_70_and_says_so(call: Call, monkeypatch: pytest.
     report = Path(err.split(" stands in ")[1].split(";")[0])
     text = report.read_text()
     report.unlink()
-    assert "hitofude/cli/looking.py" in text
+    assert "hitofude/cli/data.py" in text
     assert "package   torch" in text
     assert "secret-file" not in text
 
