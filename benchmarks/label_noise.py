@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import hitofude
+from hitofude.inputs.formats.text_table import read_text_table
 from hitofude.inputs.sources import Dataset
-from hitofude.inputs.text_table import read_text_table
 
 
 def main() -> None:

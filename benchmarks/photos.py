@@ -24,7 +24,7 @@ from PIL import Image
 import hitofude
 from benchmarks.written_digits import WrittenPicture, write_letters, write_pictures
 from hitofude.errors import InputError
-from hitofude.inputs.photo import read_photo
+from hitofude.inputs.photos.photo import read_photo
 from hitofude.learning.metrics import Accuracy
 from hitofude.prediction import predict_files, show_photos
 from hitofude.result import load_result

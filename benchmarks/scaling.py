@@ -16,7 +16,7 @@ import numpy as np
 
 from hitofude.benchmark.contests import describe, write_csv
 from hitofude.benchmark.training import LogKeeper, benchmark_recipe, teams
-from hitofude.inputs.csv_table import read_csv
+from hitofude.inputs.formats.csv_table import read_csv
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import sample
 from hitofude.learning.engine import Engine, choose_engine

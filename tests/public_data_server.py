@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hitofude.inputs.download import RemoteFile
-from hitofude.inputs.public_data import PUBLIC_DATA
+from hitofude.inputs.remote.download import RemoteFile
+from hitofude.inputs.remote.public_data import PUBLIC_DATA
 from hitofude.inputs.sources import Dataset
 from tests import loopback
-from tests.inputs.test_idx import idx_bytes
+from tests.inputs.formats.test_idx import idx_bytes
 from tests.loopback import Server, whole
 
 

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError, RunFolderError
 from hitofude.inputs.duplicates import find_duplicates
+from hitofude.inputs.formats.text_table import read_text_table
 from hitofude.inputs.image_set import classes_of, encode_labels
 from hitofude.inputs.sources import Dataset
-from hitofude.inputs.text_table import read_text_table
 from hitofude.learning.calibration import fit_temperature, with_temperature
 from hitofude.learning.label_issues import LabelIssues, find_label_issues
 from hitofude.outputs.audit import (

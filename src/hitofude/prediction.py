@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError, RecipeError
-from hitofude.inputs.arrays import part_of_arrays
+from hitofude.inputs.formats.arrays import part_of_arrays
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import Expected, ImageShape, Shape
-from hitofude.inputs.photo import Photo, read_photo
-from hitofude.inputs.photo_file import is_picture
+from hitofude.inputs.photos.photo import Photo, read_photo
+from hitofude.inputs.photos.photo_file import is_picture
 from hitofude.inputs.sources import Images, read_images
 from hitofude.learning.calibration import SURE
 from hitofude.model import Model
@@ -67,7 +67,7 @@ def predict_files(
 ) -> Prediction:
     """Predict the images of some files, one after the other; see hitofude.inputs.sources.read_images.
 
-    Pictures (see hitofude.inputs.photo) may be among them. Then all probabilities are calibrated, where the run can,
+    Pictures (see hitofude.inputs.photos.photo) may be among them. Then all probabilities are calibrated, where the run can,
     which imported networks cannot; and a digit in a picture whose likeliest class has less than `sure` is not
     answered. Raises RecipeError when sure is not in 0..1.
     """

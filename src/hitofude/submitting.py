@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from hitofude.errors import InputError, RunFolderError
-from hitofude.inputs.kaggle_client import SITE, submit_file
 from hitofude.inputs.leaks import WHY_NOT_MNIST
-from hitofude.inputs.public_data import PUBLIC_DATA
+from hitofude.inputs.remote.kaggle_client import SITE, submit_file
+from hitofude.inputs.remote.public_data import PUBLIC_DATA
 from hitofude.inputs.sample import SAMPLE
 from hitofude.run_folder import RunFolder
 

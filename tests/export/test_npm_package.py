@@ -12,7 +12,7 @@ import pytest
 from hitofude.errors import InputError
 from hitofude.export import npm_package
 from hitofude.export.npm_package import FILES, NAME, VERSION, browser_runtime
-from hitofude.inputs.download import CACHE_VARIABLE
+from hitofude.inputs.remote.download import CACHE_VARIABLE
 from tests.loopback import Server, saying, serving, status, whole
 
 NEEDS_NPM = pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")

@@ -12,7 +12,7 @@ from hitofude.errors import InputError
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import Dataset, open_source, read_images, sample
 from tests.conftest import write_csv
-from tests.inputs.test_idx import idx_bytes
+from tests.inputs.formats.test_idx import idx_bytes
 
 
 @pytest.fixture

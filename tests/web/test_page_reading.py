@@ -15,8 +15,8 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from hitofude.errors import InputError
-from hitofude.inputs.mnist_format import to_image
-from hitofude.inputs.photo import Photo, read_photo
+from hitofude.inputs.photos.mnist_format import to_image
+from hitofude.inputs.photos.photo import Photo, read_photo
 from tests.web.browsing import browsing
 from tests.web.sites import PAGE, hosting
 

@@ -14,7 +14,7 @@ from hitofude.benchmark.arithmetic import matmul_rate, training_flops
 from hitofude.benchmark.prediction import prediction
 from hitofude.benchmark.timing import Note, Row, against, rates
 from hitofude.benchmark.training import benchmark_recipe, teams, training_rate
-from hitofude.inputs.csv_table import read_csv
+from hitofude.inputs.formats.csv_table import read_csv
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import sample
 from hitofude.learning.augment import draw_maps, warp

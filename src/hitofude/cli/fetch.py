@@ -81,7 +81,7 @@ def kaggle(competition: str = KAGGLE_DEFAULT, /, *, out: Path = Path()) -> None:
     out
         The folder that gets COMPETITION.zip.
     """
-    from hitofude.inputs.kaggle_client import fetch_competition
+    from hitofude.inputs.remote.kaggle_client import fetch_competition
 
     path = fetch_competition(competition, out)
     print(f"{path}\nTrain on it with: hitofude run {path}")
@@ -112,7 +112,7 @@ def submit(run: Path, /, *, message: str | None = None, competition: str | None 
 
 
 def _fetch_public(name: str, out: Path | None) -> None:
-    from hitofude.inputs.public_data import PUBLIC_DATA, copy_public, fetch_public
+    from hitofude.inputs.remote.public_data import PUBLIC_DATA, copy_public, fetch_public
 
     if out is None:
         folder, source = fetch_public(name), name

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hitofude.errors import InputError
-from hitofude.inputs.download import cache_folder
+from hitofude.inputs.remote.download import cache_folder
 from hitofude.storage import write_bytes
 
 NAME, VERSION = "onnxruntime-web", "1.30.0"

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
-from hitofude.inputs.csv_source import csv_file
 from hitofude.inputs.dataset import Part
-from hitofude.inputs.idx import is_idx
+from hitofude.inputs.formats.csv_source import csv_file
+from hitofude.inputs.formats.idx import is_idx
+from hitofude.inputs.formats.npz import stream_npz
+from hitofude.inputs.formats.parquet import stream_parquet
 from hitofude.inputs.layout import Expected
-from hitofude.inputs.npz import stream_npz
-from hitofude.inputs.parquet import stream_parquet
-from hitofude.inputs.photo_file import is_picture
+from hitofude.inputs.photos.photo_file import is_picture
 
 ENDINGS = (".parquet", ".csv", ".csv.gz", ".npz")
 """By these, a folder's files are known to be parts; a file that is named may be CSV under any other name."""

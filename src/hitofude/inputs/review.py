@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 
 from hitofude.errors import InputError, suggest
+from hitofude.inputs.formats.text_table import read_text_table
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import Dataset
-from hitofude.inputs.text_table import read_text_table
 
 Remedy = Literal["drop", "relabel"]
 

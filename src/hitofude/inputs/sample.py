@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from hitofude.errors import InputError
-from hitofude.inputs.archive import reading
-from hitofude.inputs.csv_source import part_of_table
-from hitofude.inputs.csv_table import Columns, read_headerless_csv
 from hitofude.inputs.dataset import Dataset, make_dataset
+from hitofude.inputs.formats.archive import reading
+from hitofude.inputs.formats.csv_source import part_of_table
+from hitofude.inputs.formats.csv_table import Columns, read_headerless_csv
 from hitofude.inputs.image_set import ImageSet, row_numbers, shuffled_evenly
 from hitofude.inputs.layout import Expected
 

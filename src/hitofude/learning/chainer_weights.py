@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import WeightsError
-from hitofude.inputs.archive import reading
-from hitofude.inputs.npz import read_header
+from hitofude.inputs.formats.archive import reading
+from hitofude.inputs.formats.npz import read_header
 
 ARRAYS = tuple(f"{layer}/{kind}" for layer in (*(f"conv{i}" for i in range(1, 7)), "fc7", "fc8") for kind in "Wb")
 """Of the tutorial's network, by Chainer's names."""

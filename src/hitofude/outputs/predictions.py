@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
-from hitofude.inputs.parquet import import_pyarrow
+from hitofude.inputs.formats.parquet import import_pyarrow
 from hitofude.storage import write_npz, write_text, writing
 
 ENDINGS = (".csv", ".npz", ".parquet")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
-from hitofude.inputs.text_table import read_text_table
+from hitofude.inputs.formats.text_table import read_text_table
 from hitofude.learning.metrics import Accuracy
 from hitofude.storage import write_text
 

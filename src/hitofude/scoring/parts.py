@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hitofude.errors import InputError, RecipeError
-from hitofude.inputs.archive import reading
 from hitofude.inputs.blocks import ENDINGS, check_streams
-from hitofude.inputs.parquet import import_pyarrow
+from hitofude.inputs.formats.archive import reading
+from hitofude.inputs.formats.parquet import import_pyarrow
 
 Format = Literal["parquet", "csv"]
 FORMATS: tuple[Format, ...] = ("parquet", "csv")

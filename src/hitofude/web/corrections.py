@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hitofude.errors import InputError, RunFolderError
-from hitofude.inputs.pictures import LEFT_ASIDE
+from hitofude.inputs.formats.pictures import LEFT_ASIDE
 from hitofude.storage import explaining_os_errors, make_folder, remove_partial_files, write_bytes
 
 NAME_DIGITS = 32

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
+from hitofude.inputs.formats.picture import read_picture
+from hitofude.inputs.formats.picture_file import open_picture
 from hitofude.inputs.layout import Expected, ImageShape, channels_first
-from hitofude.inputs.photo import find_in_photo
-from hitofude.inputs.photo_file import read_photo_file
-from hitofude.inputs.picture import read_picture
-from hitofude.inputs.picture_file import open_picture
+from hitofude.inputs.photos.photo import find_in_photo
+from hitofude.inputs.photos.photo_file import read_photo_file
 from hitofude.web.batching import Model
 from hitofude.web.settings import Limits
 

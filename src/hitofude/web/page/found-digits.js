@@ -1,6 +1,6 @@
 /**
  * Strokes become digits: parts joined, specks and frames left out, in reading order; see
- * hitofude/inputs/found_digits.py, where each number is explained.
+ * hitofude/inputs/photos/found_digits.py, where each number is explained.
  */
 
 import { partsOf } from "./components.js";

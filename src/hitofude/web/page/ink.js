@@ -1,4 +1,4 @@
-/** Where the ink is in a picture, under uneven light, darker or lighter than its ground; see hitofude/inputs/ink.py. */
+/** Where the ink is in a picture, under uneven light, darker or lighter than its ground; see hitofude/inputs/photos/ink.py. */
 
 import { quantileOf } from "./order.js";
 import { above, cut, emptyPlane, grown, paddedByEdge, propagated, readLine, roundHalfEven } from "./raster.js";

@@ -1,5 +1,5 @@
 /**
- * One digit becomes a small image, made the way MNIST was made; see hitofude/inputs/mnist_format.py.
+ * One digit becomes a small image, made the way MNIST was made; see hitofude/inputs/photos/mnist_format.py.
  *
  * It is scaled to fit a box of 20 of the 28 pixels and placed with its centre of mass in the middle; strokes thinner
  * than those of MNIST's pens are made thicker first.

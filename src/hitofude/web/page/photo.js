@@ -1,4 +1,4 @@
-/** A photo becomes small images: the digits in it, as a network learned to see them; see hitofude/inputs/photo.py. */
+/** A photo becomes small images: the digits in it, as a network learned to see them; see hitofude/inputs/photos/photo.py. */
 
 import { findDigits } from "./found-digits.js";
 import { findInk, isGrey } from "./ink.js";
@@ -42,7 +42,7 @@ export function readPhoto(picture, model) {
 
 /**
  * The picture with an opaque ground behind what is transparent: where most of it is opaque, that is a sheet of paper
- * and its colour goes on; else it is ink, seen on the farther of black and white. See hitofude/inputs/photo_file.py.
+ * and its colour goes on; else it is ink, seen on the farther of black and white. See hitofude/inputs/photos/photo_file.py.
  */
 export function onItsGround({ width, height, data }) {
   const opaque = [];

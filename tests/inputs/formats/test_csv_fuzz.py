@@ -1,0 +1,101 @@
+"""Any CSV file is read with the content that pandas finds in it, or refused at its first wrong line."""
+
+import io
+import re
+from dataclasses import dataclass
+
+import pandas as pd
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hitofude.errors import InputError
+from hitofude.inputs import csv_table
+from hitofude.inputs.formats.csv_table import CsvTable, read_csv
+
+BYTES = [b",", b";", b"\n", b"\r", b'"', b" ", b"x", b"-", b".", b"7", b"99", b"\0", b"\xff", b"\xe3\x81\x82", b""]
+SLOW = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+
+
+@dataclass(frozen=True)
+class Fuzzed:
+    """A file's bytes, and how many of them are read at once."""
+
+    content: bytes
+    block_bytes: int
+
+
+@st.composite
+def mutated_files(draw: st.DrawFn) -> Fuzzed:
+    """A valid file with up to three places replaced, removed or added to."""
+    width = draw(st.integers(1, 4))
+    rows = draw(st.lists(st.lists(st.integers(0, 255), min_size=width, max_size=width), min_size=1, max_size=12))
+    header = ["label", *(f"pixel{number}" for number in range(width - 1))] if width > 1 else ["pixel0"]
+    content = "\n".join(",".join(map(str, fields)) for fields in (header, *rows)).encode() + b"\n"
+    for _ in range(draw(st.integers(0, 3))):
+        start = draw(st.integers(0, len(content)))
+        end = min(len(content), start + draw(st.integers(0, 2)))
+        content = content[:start] + draw(st.sampled_from(BYTES)) + content[end:]
+    return Fuzzed(content, draw(st.integers(1, 60)))
+
+
+def read(content: bytes, block_bytes: int) -> CsvTable:
+    before, csv_table.BLOCK_BYTES = csv_table.BLOCK_BYTES, block_bytes
+    try:
+        return read_csv(io.BytesIO(content), "mine.csv")
+    finally:
+        csv_table.BLOCK_BYTES = before
+
+
+def table_of(content: bytes) -> pd.DataFrame:
+    """The file as pandas reads it, all fields as text."""
+    text = content.decode("utf-8-sig")
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    frame = pd.read_csv(io.StringIO(text), dtype=str, sep=delimiter, skipinitialspace=True, keep_default_na=False)
+    return frame.map(str.strip).rename(columns=str.strip)
+
+
+@given(file=mutated_files())
+@SLOW
+def test_what_is_accepted_is_what_pandas_reads(file: Fuzzed) -> None:
+    try:
+        table = read(file.content, file.block_bytes)
+    except InputError:
+        return
+    frame = table_of(file.content)
+    pixels = sorted((name for name in frame if name.lower() not in ("label", "id")), key=numbers_in)
+    assert table.pixels.tolist() == frame[pixels].astype(int).to_numpy().tolist()
+    if table.labels is not None:
+        assert table.labels.tolist() == frame[next(name for name in frame if name.lower() == "label")].tolist()
+
+
+def numbers_in(name: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", name)]
+
+
+@given(file=mutated_files())
+@SLOW
+def test_the_line_that_is_refused_is_the_first_that_is_wrong(file: Fuzzed) -> None:
+    """The lines before it are accepted alone; without them it is refused as the first below the header."""
+    lines = file.content.split(b"\n")
+    line = line_refused(file)
+    if line is None:
+        return
+    if line > 1:
+        header, rest = lines[0], lines[line - 1 :]
+        moved = Fuzzed(b"\n".join([header, *rest]), file.block_bytes)
+        assert line_refused(moved) == 2
+    if line > 2:
+        read(b"\n".join(lines[: line - 1]), file.block_bytes)
+
+
+def line_refused(file: Fuzzed) -> int | None:
+    """The line of the complaint; None where the file is accepted, or holds no rows or no UTF-8 at all."""
+    try:
+        read(file.content, file.block_bytes)
+    except InputError as error:
+        complaint = str(error)
+    else:
+        return None
+    found = re.search(r"line (\d+)", complaint)
+    assert found or "no rows" in complaint or "UTF-16" in complaint
+    return int(found[1]) if found else None
