@@ -26,12 +26,12 @@ from hitofude.benchmark.arithmetic import training_flops
 from hitofude.benchmark.training import LogKeeper
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import open_source
-from hitofude.learning.calibration import fit_temperature, with_temperature
 from hitofude.learning.engine import choose_engine, processors
 from hitofude.learning.member import EnsembleJob, MemberRunner
-from hitofude.learning.metrics import cross_entropy
 from hitofude.learning.schedule import count_epochs
 from hitofude.learning.training import MemberPlan
+from hitofude.metrics.calibration import fit_temperature, with_temperature
+from hitofude.metrics.metrics import cross_entropy
 from hitofude.recipe import Recipe
 from hitofude.storage import write_npz
 

@@ -154,4 +154,4 @@ def _line(process: psutil.Process) -> str:
 
 
 def _is_hosted(process: psutil.Process) -> bool:
-    return "hitofude.learning.worker_process" in _line(process)
+    return "hitofude.learning.worker" in _line(process)

@@ -14,7 +14,7 @@ import numpy as np
 import hitofude
 from benchmarks.ablation import split_rows
 from hitofude.inputs.sources import Dataset, open_source
-from hitofude.learning.metrics import Accuracy, accuracy
+from hitofude.metrics.metrics import Accuracy, accuracy
 
 
 def main() -> None:

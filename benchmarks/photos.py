@@ -25,7 +25,7 @@ import hitofude
 from benchmarks.written_digits import WrittenPicture, write_letters, write_pictures
 from hitofude.errors import InputError
 from hitofude.inputs.photos.photo import read_photo
-from hitofude.learning.metrics import Accuracy
+from hitofude.metrics.metrics import Accuracy
 from hitofude.prediction import predict_files, show_photos
 from hitofude.result import load_result
 

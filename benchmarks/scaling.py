@@ -19,13 +19,13 @@ from hitofude.benchmark.training import LogKeeper, benchmark_recipe, teams
 from hitofude.inputs.formats.csv_table import read_csv
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import sample
+from hitofude.learning.dispatch import run_members
 from hitofude.learning.engine import Engine, choose_engine
 from hitofude.learning.ensemble import plan_members
 from hitofude.learning.member import EnsembleJob
 from hitofude.learning.networks import build_network
 from hitofude.learning.randomness import generator_for
 from hitofude.learning.training import Trainer, TrainingData
-from hitofude.learning.workers import run_members
 
 ROWS = (4_000, 42_000, 420_000)
 STEPS = 60

@@ -12,7 +12,7 @@ import hitofude
 from hitofude.comparison import Comparison, compare, list_runs, write_differences
 from hitofude.errors import InputError
 from hitofude.inputs.sources import Dataset
-from hitofude.learning.metrics import mcnemar
+from hitofude.metrics.metrics import mcnemar
 
 SETTINGS = {"schedule.minimum_steps": 0, "optimizer.batch_size": 32, "ensemble.folds": 2}
 

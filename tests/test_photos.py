@@ -16,7 +16,7 @@ from PIL import Image
 from hitofude.cli.predict import predict
 from hitofude.errors import InputError, RecipeError
 from hitofude.inputs.sources import Dataset, sample
-from hitofude.learning.calibration import SURE
+from hitofude.metrics.calibration import SURE
 from hitofude.outputs.predictions import write_predictions
 from hitofude.pipeline import run as run_pipeline
 from hitofude.prediction import NOT_SURE, describe_answers, predict_files, show_photos

@@ -11,8 +11,8 @@ from hitofude.inputs.duplicates import find_duplicates
 from hitofude.inputs.formats.text_table import read_text_table
 from hitofude.inputs.image_set import classes_of, encode_labels
 from hitofude.inputs.sources import Dataset
-from hitofude.learning.calibration import fit_temperature, with_temperature
-from hitofude.learning.label_issues import LabelIssues, find_label_issues
+from hitofude.metrics.calibration import fit_temperature, with_temperature
+from hitofude.metrics.label_issues import LabelIssues, find_label_issues
 from hitofude.outputs.audit import (
     Hardness,
     Labelled,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError, UserError
-from hitofude.learning.metrics import Accuracy, accuracy, mcnemar
+from hitofude.metrics.metrics import Accuracy, accuracy, mcnemar
 from hitofude.outputs.report import ImportSummary
 from hitofude.result import RunResult, load_result
 from hitofude.run_folder import RunFolder

@@ -25,13 +25,13 @@ from hitofude.inputs.layout import ImageShape
 from hitofude.inputs.sources import Dataset
 from hitofude.job import Job, choose_rows
 from hitofude.learning.checkpoint import EpochLog, MemberFolder
+from hitofude.learning.dispatch import Team
 from hitofude.learning.engine import Engine, choose_engine
 from hitofude.learning.ensemble import mean_of_members, train_ensemble
 from hitofude.learning.member import EnsembleJob
 from hitofude.learning.networks import build_network
 from hitofude.learning.predicting import predict_probabilities
 from hitofude.learning.training import MemberPlan
-from hitofude.learning.workers import Team
 from hitofude.recipe import DEFAULT_PRESET, Recipe, choose_recipe
 
 THREADS = 1

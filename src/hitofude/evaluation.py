@@ -11,12 +11,12 @@ from hitofude.gallery import transformed_versions
 from hitofude.inputs.duplicates import Duplicate
 from hitofude.inputs.image_set import ImageSet
 from hitofude.job import Job
-from hitofude.learning.calibration import fit_temperature, with_temperature
 from hitofude.learning.checkpoint import EpochLog
 from hitofude.learning.ensemble import EnsembleProbabilities
-from hitofude.learning.estimate import Estimate, estimate_ensemble
-from hitofude.learning.label_issues import LabelIssues
-from hitofude.learning.metrics import Accuracy, accuracy, agreement, class_scores, confusion_matrix, reliability
+from hitofude.metrics.calibration import fit_temperature, with_temperature
+from hitofude.metrics.estimate import Estimate, estimate_ensemble
+from hitofude.metrics.label_issues import LabelIssues
+from hitofude.metrics.metrics import Accuracy, accuracy, agreement, class_scores, confusion_matrix, reliability
 from hitofude.outputs.audit import Hardness, Labelled, write_duplicates
 from hitofude.outputs.html_report import Page, write_page
 from hitofude.outputs.network_graph import operations

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from hitofude.inputs.layout import ImageShape
-from hitofude.learning.calibration import with_temperature
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.engine import Engine, choose_engine
 from hitofude.learning.ensemble import load_members, mean_of_members
 from hitofude.learning.predicting import Predictor, images_at_once
+from hitofude.metrics.calibration import with_temperature
 from hitofude.recipe import ViewsRecipe
 from hitofude.run_folder import RunFolder
 

@@ -18,11 +18,11 @@ from hitofude.inputs.layout import Shape
 from hitofude.inputs.sources import Dataset, Source, open_source
 from hitofude.job import Job
 from hitofude.learning.checkpoint import EpochLog
+from hitofude.learning.dispatch import Workshop, open_workshop
 from hitofude.learning.engine import explaining_memory_errors
 from hitofude.learning.ensemble import EnsembleProbabilities, mean_of_members, train_ensemble
 from hitofude.learning.member import EnsembleJob
-from hitofude.learning.metrics import Accuracy, accuracy
-from hitofude.learning.workers import Workshop, open_workshop
+from hitofude.metrics.metrics import Accuracy, accuracy
 from hitofude.outputs.network_graph import write_network_graph
 from hitofude.outputs.plots import plot_accuracy, plot_loss
 from hitofude.outputs.report import write_report

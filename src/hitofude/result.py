@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.learning.ensemble import mean_of_members
-from hitofude.learning.estimate import Estimate
-from hitofude.learning.metrics import Accuracy
+from hitofude.metrics.estimate import Estimate
+from hitofude.metrics.metrics import Accuracy
 from hitofude.outputs.report import RunSummary
 from hitofude.recipe import Recipe
 from hitofude.run_folder import RunFolder

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from hitofude.inputs.duplicates import Duplicate
-from hitofude.learning.label_issues import find_label_issues
+from hitofude.metrics.label_issues import find_label_issues
 from hitofude.outputs.audit import Labelled, rank_hardness, write_duplicates, write_hardest, write_label_issues
 
 LABELS = np.array([0, 1, 1, 0])

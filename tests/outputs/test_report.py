@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from hitofude.errors import RunFolderError
-from hitofude.learning.estimate import Estimate
-from hitofude.learning.metrics import Accuracy, Reliability, class_scores
+from hitofude.metrics.estimate import Estimate
+from hitofude.metrics.metrics import Accuracy, Reliability, class_scores
 from hitofude.outputs.report import (
     AuditSummary,
     Calibration,

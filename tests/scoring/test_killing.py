@@ -15,7 +15,7 @@ import pytest
 from hitofude.result import RunResult
 from hitofude.scoring.run import score_files
 from tests.conftest import wait_for_line
-from tests.learning.test_workers import children, has_proc
+from tests.learning.test_dispatch import children, has_proc
 from tests.scoring.conftest import inodes
 
 PARTS, IMAGES = 5, 1_200

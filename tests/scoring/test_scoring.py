@@ -14,7 +14,7 @@ import pytest
 from hitofude.errors import ClusterError, InputError, RunFolderError
 from hitofude.inputs.layout import Expected
 from hitofude.learning.messages import versions
-from hitofude.learning.worker_process import Reporter
+from hitofude.learning.worker import Reporter
 from hitofude.model import Model
 from hitofude.result import RunResult
 from hitofude.scoring.folder import ScoreFolder
@@ -81,7 +81,7 @@ def test_the_folder_reads_as_one_table(finished: RunResult, parts: Path, scored:
 def test_finished_parts_are_left_alone_and_no_worker_is_started(
     finished: RunResult, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hitofude.learning.workers.LocalProcesses", None)
+    monkeypatch.setattr("hitofude.learning.dispatch.LocalProcesses", None)
     before = inodes(copy / "answers")
     again = score_files(finished.folder.path, [copy / "parts"], copy / "answers", device="cpu", quiet=True)
     assert (again.found_finished, again.images) == (4, LONG + 450)

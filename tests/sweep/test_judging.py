@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hitofude.learning.metrics import Accuracy, mcnemar, wilson_interval
+from hitofude.metrics.metrics import Accuracy, mcnemar, wilson_interval
 from hitofude.recipe import Recipe
 from hitofude.sweep.judging import Comparison, Contender, Judgement
 from hitofude.sweep.outcome import Failure, Outcome, Run

@@ -289,7 +289,7 @@ def test_a_cluster_that_is_gone_ends_the_sweep_and_what_is_done_is_kept(
     shutil.rmtree(copied / "runs" / "001-seed-0")
     shutil.rmtree(copied / "runs" / "002-seed-1")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hitofude.learning.workers.LocalProcesses", Gone)
+        patch.setattr("hitofude.learning.dispatch.LocalProcesses", Gone)
         patch.setattr("hitofude.workers.crew.SECONDS_BETWEEN_LOOKS", 0.01)
         patch.setattr("hitofude.workers.crew.SECONDS_BETWEEN_SIGNS", 0.01)
         with pytest.raises(ClusterError, match="The connection is lost"):

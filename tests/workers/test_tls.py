@@ -14,10 +14,10 @@ import distributed.config  # noqa: F401 - its settings are there before some are
 import pytest
 
 from hitofude.inputs.sources import Dataset
+from hitofude.learning.dispatch import gather_crew, run_members
 from hitofude.learning.engine import Engine
 from hitofude.learning.ensemble import plan_members
 from hitofude.learning.member import EnsembleJob
-from hitofude.learning.workers import gather_crew, run_members
 from hitofude.recipe import Recipe
 from tests.conftest import Call
 from tests.learning.test_training import Listener

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.checkpoint import EpochLog
+from hitofude.learning.dispatch import Team, run_members
 from hitofude.learning.engine import Engine, processors
 from hitofude.learning.ensemble import plan_members
 from hitofude.learning.member import EnsembleJob
-from hitofude.learning.workers import Team, run_members
 from hitofude.recipe import Recipe
 
 MEMBERS, EPOCHS = 2, 5

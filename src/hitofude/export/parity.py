@@ -15,10 +15,10 @@ from hitofude.export.onnx_model import OnnxModel
 from hitofude.inputs.layout import ImageShape
 from hitofude.inputs.sources import Dataset, sample
 from hitofude.learning.augment import augment
-from hitofude.learning.calibration import with_temperature
 from hitofude.learning.engine import Engine
 from hitofude.learning.ensemble import mean_of_members
 from hitofude.learning.predicting import predict_probabilities
+from hitofude.metrics.calibration import with_temperature
 from hitofude.recipe import AugmentRecipe, ViewsRecipe
 
 TOLERANCE = 1e-4

@@ -10,7 +10,7 @@ from hitofude.export.npm_package import browser_runtime
 from hitofude.export.onnx_export import IMAGES, OnnxExport, describe_export, export_onnx
 from hitofude.export.onnx_model import OnnxDescription
 from hitofude.inputs.sources import Dataset
-from hitofude.learning.calibration import SURE
+from hitofude.metrics.calibration import SURE
 from hitofude.storage import making_folder, write_bytes, write_text
 
 PAGE = "hitofude.web.page"

@@ -14,10 +14,10 @@ from hitofude.errors import InputError
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import ImageShape
 from hitofude.learning.checkpoint import MemberFolder
+from hitofude.learning.dispatch import run_members
 from hitofude.learning.engine import Engine
 from hitofude.learning.member import EnsembleJob
 from hitofude.learning.training import MemberPlan, Observer, load_member
-from hitofude.learning.workers import run_members
 from hitofude.recipe import EnsembleRecipe, Recipe
 from hitofude.workers.crew import Crew
 
@@ -71,7 +71,7 @@ def _split(
 def train_ensemble(job: EnsembleJob, workers: int | Crew, observer: Observer) -> EnsembleProbabilities:
     """Train the members, or load those that are finished, and let each predict what it never saw.
 
-    workers: how many members are made side by side, or those who make them; see hitofude.learning.workers.
+    workers: how many members are made side by side, or those who make them; see hitofude.learning.dispatch.
     """
     members = run_members(job, workers, observer)
     held_out = [member.held_out for member in members]

@@ -24,12 +24,12 @@ from hitofude.learning.averaging import WeightAverage
 from hitofude.learning.checkpoint import EpochLog, MemberFolder, Origin
 from hitofude.learning.cuda_graph import GraphedStep, record
 from hitofude.learning.engine import Engine, describe_arithmetic
-from hitofude.learning.metrics import accuracy, cross_entropy
 from hitofude.learning.networks import build_network, images_from_bytes
 from hitofude.learning.optimizers import make_optimizer
 from hitofude.learning.predicting import predict_probabilities
 from hitofude.learning.randomness import generator_for, seed_for, seeding_dropout
 from hitofude.learning.schedule import count_epochs, learning_rate_at
+from hitofude.metrics.metrics import accuracy, cross_entropy
 from hitofude.recipe import Recipe
 
 Batch = tuple[Tensor, Transforms | None]

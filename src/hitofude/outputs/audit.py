@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from hitofude.inputs.duplicates import Duplicate
 from hitofude.inputs.image_set import ImageSet
-from hitofude.learning.label_issues import LabelIssues
-from hitofude.learning.metrics import cross_entropy
+from hitofude.metrics.label_issues import LabelIssues
+from hitofude.metrics.metrics import cross_entropy
 from hitofude.storage import write_text
 
 

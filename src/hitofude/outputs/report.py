@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from hitofude.errors import RunFolderError
-from hitofude.learning.estimate import Estimate
-from hitofude.learning.metrics import Accuracy, ClassScore, Reliability
+from hitofude.metrics.estimate import Estimate
+from hitofude.metrics.metrics import Accuracy, ClassScore, Reliability
 from hitofude.storage import read_json, write_json
 
 FORMAT_VERSION = 4
@@ -25,7 +25,7 @@ class Calibration:
     """How far the out-of-fold probabilities mean what they say."""
 
     temperature: float
-    """At which they mean it best; see hitofude.learning.calibration."""
+    """At which they mean it best; see hitofude.metrics.calibration."""
     as_predicted: Reliability
     at_temperature: Reliability
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError
 from hitofude.inputs.formats.text_table import read_text_table
-from hitofude.learning.metrics import Accuracy
+from hitofude.metrics.metrics import Accuracy
 from hitofude.storage import write_text
 
 KAGGLE_HEADER = ("ImageId", "Label")

@@ -17,7 +17,7 @@ from hitofude.inputs.blocks import open_blocks
 from hitofude.inputs.layout import Expected
 from hitofude.learning.engine import explaining_memory_errors
 from hitofude.learning.predicting import images_at_once
-from hitofude.learning.worker_process import Reporter, answering, check_versions
+from hitofude.learning.worker import Reporter, answering, check_versions
 from hitofude.model import Model, describe_model
 from hitofude.outputs.predictions import writing_predictions
 from hitofude.run_folder import RunFolder

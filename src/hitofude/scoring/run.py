@@ -6,8 +6,8 @@ from pathlib import Path
 
 from hitofude.display.scoring import Pace, ScoringDisplay, choose_scoring_display, first_line
 from hitofude.inputs.layout import Shape, check_shape
+from hitofude.learning.dispatch import gather_crew
 from hitofude.learning.messages import versions
-from hitofude.learning.workers import gather_crew
 from hitofude.model import describe_model
 from hitofude.run_folder import RunFolder
 from hitofude.scoring.folder import Record, ScoreFolder

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.learning.metrics import mcnemar, wilson_interval
+from hitofude.metrics.metrics import mcnemar, wilson_interval
 from hitofude.sweep.outcome import Failure, Outcome
 from hitofude.sweep.spec import Settings
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.learning.metrics import Accuracy
+from hitofude.metrics.metrics import Accuracy
 from hitofude.recipe import Recipe
 from hitofude.result import RunResult
 from hitofude.sweep.spec import Settings

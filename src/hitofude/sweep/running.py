@@ -13,8 +13,8 @@ from hitofude.errors import DivergedError, InputError, OutOfResourcesError, Reci
 from hitofude.inputs.leaks import check_no_leak
 from hitofude.inputs.sources import Dataset
 from hitofude.job import Job
+from hitofude.learning.dispatch import gather_crew, share_of_gpu
 from hitofude.learning.engine import explaining_memory_errors
-from hitofude.learning.workers import gather_crew, share_of_gpu
 from hitofude.pipeline import finish_run
 from hitofude.recipe import Recipe
 from hitofude.result import load_result

@@ -14,7 +14,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from hitofude.learning.calibration import SURE
+from hitofude.metrics.calibration import SURE
 from hitofude.version import __version__
 from hitofude.web.batching import Answers, Batcher, Model
 from hitofude.web.bodies import Health, Kept, ModelDescription, Picture, Prediction, Predictions, Total, requests_for

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from hitofude.learning.metrics import Reliability
+from hitofude.metrics.metrics import Reliability
 from hitofude.outputs.network_graph import Operation
 
 WIDTH, HEIGHT = 640, 320

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hitofude.inputs.duplicates import Duplicate
 from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.checkpoint import EpochLog
-from hitofude.learning.label_issues import LabelIssues
+from hitofude.metrics.label_issues import LabelIssues
 from hitofude.outputs.audit import Hardness
 from hitofude.outputs.html_report.charts import Series, line_chart, network_chart, reliability_chart
 from hitofude.outputs.html_report.sheet import ImageSheet

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hitofude.learning.estimate import Estimate, estimate_ensemble
-from hitofude.learning.metrics import Accuracy
+from hitofude.metrics.estimate import Estimate, estimate_ensemble
+from hitofude.metrics.metrics import Accuracy
 
 CLASSES, MEMBERS = 5, 4
 

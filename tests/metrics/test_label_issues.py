@@ -5,7 +5,7 @@ import pytest
 from cleanlab.filter import find_label_issues as cleanlab_issues
 from numpy.typing import NDArray
 
-from hitofude.learning.label_issues import confidence_thresholds, find_label_issues
+from hitofude.metrics.label_issues import confidence_thresholds, find_label_issues
 
 CLASSES = 6
 

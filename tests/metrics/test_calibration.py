@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hitofude.learning.calibration import fit_temperature, with_temperature
+from hitofude.metrics.calibration import fit_temperature, with_temperature
 
 
 def drawn(count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from hitofude.learning.metrics import cross_entropy
+from hitofude.metrics.metrics import cross_entropy
 
 LOWEST, HIGHEST = 0.05, 20.0
 SURE = 0.9

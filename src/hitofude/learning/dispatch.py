@@ -22,14 +22,14 @@ from hitofude.learning.engine import Engine, choose_engine, processors
 from hitofude.learning.member import EnsembleJob, MemberProbabilities, MemberRunner, keeping_member_folder
 from hitofude.learning.messages import PackedJob, pack_plan, unpack_probabilities, versions
 from hitofude.learning.training import MemberPlan, Observer
-from hitofude.learning.worker_process import AWAY, SEEN, pack_pair
+from hitofude.learning.worker import AWAY, SEEN, pack_pair
 from hitofude.storage import write_text
 from hitofude.workers.choosing import open_workers
 from hitofude.workers.crew import Crew, wait_for_places
 from hitofude.workers.messages import Message
 from hitofude.workers.seats import LocalProcesses, Place, Seat
 
-MODULE = "hitofude.learning.worker_process"
+MODULE = "hitofude.learning.worker"
 
 SPEEDUP_EXPONENT = 0.75
 """t threads are about t ** 0.75 times as fast as one: 1.6 to 1.8 times with two (`hitofude bench` measures it)."""

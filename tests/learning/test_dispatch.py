@@ -15,6 +15,7 @@ import torch
 from hitofude.errors import ClusterError, DivergedError, OutOfResourcesError, RecipeError
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.checkpoint import EpochLog
+from hitofude.learning.dispatch import MODULE, EngineQuestion, Team, make_members, run_members
 from hitofude.learning.engine import Engine
 from hitofude.learning.ensemble import plan_members
 from hitofude.learning.member import EnsembleJob, MemberProbabilities
@@ -27,8 +28,7 @@ from hitofude.learning.messages import (
     unpack_job,
     unpack_plan,
 )
-from hitofude.learning.worker_process import AWAY, SEEN, pack_pair
-from hitofude.learning.workers import MODULE, EngineQuestion, Team, make_members, run_members
+from hitofude.learning.worker import AWAY, SEEN, pack_pair
 from hitofude.recipe import Recipe
 from hitofude.storage import write_text
 from hitofude.workers.crew import Crew

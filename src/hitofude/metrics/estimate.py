@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.learning.calibration import fit_temperature, with_temperature
-from hitofude.learning.metrics import Z_95, Accuracy, accuracy, wilson_interval
+from hitofude.metrics.calibration import fit_temperature, with_temperature
+from hitofude.metrics.metrics import Z_95, Accuracy, accuracy, wilson_interval
 
 MOST_PARTS = 200
 

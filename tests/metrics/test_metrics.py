@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from sklearn import metrics as sklearn_metrics
 from sklearn.metrics import log_loss
 
-from hitofude.learning.metrics import (
+from hitofude.metrics.metrics import (
     accuracy,
     agreement,
     class_scores,
