@@ -25,7 +25,7 @@ from hitofude.learning.messages import PackedJob, pack_plan
 from hitofude.learning.networks import build_network
 from hitofude.learning.optimizers import make_optimizer
 from hitofude.learning.predicting import predict_probabilities
-from hitofude.model import load_ensemble
+from hitofude.prediction.model import load_ensemble
 from hitofude.recipe import Recipe
 from hitofude.run_folder import RunFolder
 

@@ -26,7 +26,7 @@ from benchmarks.written_digits import WrittenPicture, write_letters, write_pictu
 from hitofude.errors import InputError
 from hitofude.inputs.photos.photo import read_photo
 from hitofude.metrics.metrics import Accuracy
-from hitofude.prediction import predict_files, show_photos
+from hitofude.prediction.files import predict_files, show_photos
 from hitofude.result import load_result
 
 THRESHOLDS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)

@@ -30,7 +30,7 @@ from benchmarks.memory import family
 from hitofude.inputs.sources import open_source
 from hitofude.learning.engine import processor_name, processors
 
-MODULE = b"hitofude.scoring.process"
+MODULE = b"hitofude.prediction.bulk.worker"
 LIMIT = 1e9
 KILLED_COMMAND, KILLED_WORKER = -signal.SIGKILL, 4
 

@@ -14,7 +14,7 @@ from hitofude.comparison import compare, list_runs
 from hitofude.errors import InputError, RecipeError, RunFolderError, UserError, WeightsError
 from hitofude.importing import describe_import, import_chainer
 from hitofude.inputs.sources import Dataset
-from hitofude.prediction import predict_files
+from hitofude.prediction.files import predict_files
 from hitofude.recipe import Recipe
 from hitofude.result import load_result
 from hitofude.run_folder import RunFolder

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from hitofude.estimator import HitofudeClassifier
     from hitofude.inputs.sources import open_source
     from hitofude.pipeline import run
-    from hitofude.prediction import predict
+    from hitofude.prediction.files import predict
     from hitofude.recipe import Recipe
     from hitofude.result import load_result
 
@@ -18,7 +18,7 @@ _HOMES = {
     "Recipe": "hitofude.recipe",
     "load_result": "hitofude.result",
     "open_source": "hitofude.inputs.sources",
-    "predict": "hitofude.prediction",
+    "predict": "hitofude.prediction.files",
     "run": "hitofude.pipeline",
 }
 

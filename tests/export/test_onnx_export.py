@@ -17,7 +17,7 @@ from hitofude.export.onnx_export import export_onnx, model_of_run
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.inputs.sources import Dataset, sample
 from hitofude.learning.engine import choose_engine
-from hitofude.model import Model, load_ensemble
+from hitofude.prediction.model import Model, load_ensemble
 from hitofude.result import RunResult
 from tests.conftest import Call, copy_of
 

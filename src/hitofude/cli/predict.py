@@ -87,7 +87,7 @@ def predict(
     if out is not None and _is_folder(out):
         if show is not None or sure != SURE:
             raise RecipeError(ONLY_OF_PICTURES)
-        from hitofude.scoring.run import score_files
+        from hitofude.prediction.bulk.run import score_files
 
         scores = score_files(
             run,
@@ -109,7 +109,7 @@ def predict(
     if (workers, threads, format) != ("auto", "auto", None):
         raise RecipeError(ONLY_OF_PARTS)
     from hitofude.outputs.predictions import check_ending, write_csv, write_predictions
-    from hitofude.prediction import describe_answers, predict_files, show_photos
+    from hitofude.prediction.files import describe_answers, predict_files, show_photos
 
     if out is not None:
         check_ending(Path(out))

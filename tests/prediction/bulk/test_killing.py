@@ -12,11 +12,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from hitofude.prediction.bulk.run import score_files
 from hitofude.result import RunResult
-from hitofude.scoring.run import score_files
 from tests.conftest import wait_for_line
 from tests.learning.test_dispatch import children, has_proc
-from tests.scoring.conftest import inodes
+from tests.prediction.bulk.conftest import inodes
 
 PARTS, IMAGES = 5, 1_200
 pytestmark = [has_proc, pytest.mark.skipif(os.name != "posix", reason="there are no signals here")]
@@ -104,7 +104,7 @@ def scoring_processes(process: int) -> list[int]:
     found: list[int] = []
     for child in children(process):
         words = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
-        found += [child] if b"hitofude.scoring.process" in words else scoring_processes(child)
+        found += [child] if b"hitofude.prediction.bulk.worker" in words else scoring_processes(child)
     return found
 
 

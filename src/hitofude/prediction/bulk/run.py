@@ -8,15 +8,15 @@ from hitofude.display.scoring import Pace, ScoringDisplay, choose_scoring_displa
 from hitofude.inputs.layout import Shape, check_shape
 from hitofude.learning.dispatch import gather_crew
 from hitofude.learning.messages import versions
-from hitofude.model import describe_model
+from hitofude.prediction.bulk.folder import Record, ScoreFolder
+from hitofude.prediction.bulk.shards import InputPart, find_parts
+from hitofude.prediction.model import describe_model
 from hitofude.run_folder import RunFolder
-from hitofude.scoring.folder import Record, ScoreFolder
-from hitofude.scoring.parts import InputPart, find_parts
 from hitofude.workers.crew import Crew
 from hitofude.workers.messages import Message
 from hitofude.workers.seats import Seat
 
-MODULE = "hitofude.scoring.process"
+MODULE = "hitofude.prediction.bulk.worker"
 WORTH_A_PROCESS = 10**9
 """Images: bulk scoring is never too small for processes of its own, which bound its memory."""
 
@@ -70,7 +70,7 @@ def score_files(
 ) -> Scores:
     """Predict all images of many files by a finished run: a file of answers for each, in the folder `out`.
 
-    inputs: files, folders of files, patterns; see hitofude.scoring.parts. An image's id is its file's own, or the
+    inputs: files, folders of files, patterns; see hitofude.prediction.bulk.shards. An image's id is its file's own, or the
     number of its row in it. workers: a number of processes, None for the best, or a cluster (see
     hitofude.workers.choosing), whose machines all see the same folders. threads: of each. The others are as of
     hitofude predict. Parts that are finished already, by the same model and as they are now, are left alone.

@@ -16,8 +16,8 @@ from hitofude.inputs.photos.photo import Photo, read_photo
 from hitofude.inputs.photos.photo_file import is_picture
 from hitofude.inputs.sources import Images, read_images
 from hitofude.metrics.calibration import SURE
-from hitofude.model import Model
 from hitofude.outputs.plots import DrawnPhoto, plot_photos
+from hitofude.prediction.model import Model
 from hitofude.run_folder import RunFolder
 
 NOT_SURE = "not sure"

@@ -18,11 +18,11 @@ from hitofude.inputs.layout import Expected
 from hitofude.learning.engine import explaining_memory_errors
 from hitofude.learning.predicting import images_at_once
 from hitofude.learning.worker import Reporter, answering, check_versions
-from hitofude.model import Model, describe_model
 from hitofude.outputs.predictions import writing_predictions
+from hitofude.prediction.bulk.folder import ScoreFolder
+from hitofude.prediction.bulk.shards import InputPart
+from hitofude.prediction.model import Model, describe_model
 from hitofude.run_folder import RunFolder
-from hitofude.scoring.folder import ScoreFolder
-from hitofude.scoring.parts import InputPart
 from hitofude.workers.messages import Message
 
 

@@ -15,16 +15,16 @@ from hitofude.errors import ClusterError, InputError, RunFolderError
 from hitofude.inputs.layout import Expected
 from hitofude.learning.messages import versions
 from hitofude.learning.worker import Reporter
-from hitofude.model import Model
+from hitofude.prediction.bulk.folder import ScoreFolder
+from hitofude.prediction.bulk.run import Scores, score_files
+from hitofude.prediction.bulk.shards import find_parts
+from hitofude.prediction.bulk.worker import Job, Scorer, predict_part
+from hitofude.prediction.model import Model
 from hitofude.result import RunResult
-from hitofude.scoring.folder import ScoreFolder
-from hitofude.scoring.parts import find_parts
-from hitofude.scoring.process import Job, Scorer, predict_part
-from hitofude.scoring.run import Scores, score_files
 from hitofude.storage import owning
 from hitofude.workers.messages import Message
 from tests.conftest import Call
-from tests.scoring.conftest import LONG, inodes, read_answers
+from tests.prediction.bulk.conftest import LONG, inodes, read_answers
 
 NAMES = {
     "long.parquet": "long.parquet",
@@ -125,7 +125,7 @@ def test_a_folder_of_other_things_is_refused(finished: RunResult, parts: Path, t
 def test_a_folder_in_which_another_command_works_is_refused(
     finished: RunResult, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hitofude.scoring.folder.SECONDS_FOR_A_DYING_OWNER", 0)
+    monkeypatch.setattr("hitofude.prediction.bulk.folder.SECONDS_FOR_A_DYING_OWNER", 0)
     with owning(copy / "answers"), pytest.raises(RunFolderError, match="in use by another process"):
         score_files(finished.folder.path, [copy / "parts"], copy / "answers", quiet=True)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hitofude.errors import InputError, RecipeError
-from hitofude.scoring.parts import find_parts
+from hitofude.prediction.bulk.shards import find_parts
 
 
 @pytest.fixture
