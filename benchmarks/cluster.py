@@ -30,7 +30,7 @@ from benchmarks.clusters import DaskCluster, RayCluster, kill_a_seat, running
 from benchmarks.crash import contents
 from hitofude.errors import ClusterError
 from hitofude.learning.engine import processor_name
-from hitofude.run_folder import RunFolder
+from hitofude.runs.folder import RunFolder
 
 EPOCHS, FOLDS = 5, 5
 MEMBERS = {

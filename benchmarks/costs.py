@@ -27,7 +27,7 @@ from hitofude.learning.optimizers import make_optimizer
 from hitofude.learning.predicting import predict_probabilities
 from hitofude.prediction.model import load_ensemble
 from hitofude.recipe import Recipe
-from hitofude.run_folder import RunFolder
+from hitofude.runs.folder import RunFolder
 
 NETWORKS = (("cnn-lean", "fast"), ("resnet", "best"), ("senet", "best"))
 ROUNDS = 3

@@ -27,7 +27,7 @@ from typing import IO, Any
 import torch
 from matplotlib.figure import Figure
 
-import hitofude.pipeline  # noqa: F401  imported before forking, with all that it imports
+import hitofude.runs.pipeline  # noqa: F401  imported before forking, with all that it imports
 from hitofude import cli
 from hitofude.learning import randomness, training
 from hitofude.learning.engine import processor_name

@@ -27,7 +27,7 @@ from hitofude.errors import InputError
 from hitofude.inputs.photos.photo import read_photo
 from hitofude.metrics.metrics import Accuracy
 from hitofude.prediction.files import predict_files, show_photos
-from hitofude.result import load_result
+from hitofude.runs.result import load_result
 
 THRESHOLDS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
 DRAWN = (("strokes", "shadow"), ("strokes", "board"), ("screen",), ("strokes", "slope"), ("DejaVu", "paper"))

@@ -22,8 +22,8 @@ from hitofude.inputs.sources import Dataset, sample
 from hitofude.learning.engine import Engine, choose_engine
 from hitofude.learning.networks import build_network
 from hitofude.recipe import Recipe
-from hitofude.result import RunResult
-from hitofude.run_folder import RunFolder
+from hitofude.runs.folder import RunFolder
+from hitofude.runs.result import RunResult
 from tests.kaggle_server import serving_kaggle
 from tests.loopback import Server
 

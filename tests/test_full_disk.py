@@ -18,7 +18,7 @@ import pytest
 import hitofude
 from hitofude.errors import OutOfResourcesError
 from hitofude.inputs.sources import Dataset
-from hitofude.result import RunResult
+from hitofude.runs.result import RunResult
 from hitofude.storage import PARTIAL_FILES
 from tests.conftest import SETTINGS, Call
 

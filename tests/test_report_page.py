@@ -17,7 +17,7 @@ from sklearn import metrics as sklearn_metrics
 
 import hitofude
 from hitofude.inputs.sources import Dataset
-from hitofude.result import RunResult
+from hitofude.runs.result import RunResult
 
 CHROMIUM = shutil.which("chromium")
 SETTINGS = {"schedule.epochs": 6, "schedule.minimum_steps": 0, "optimizer.batch_size": 32, "ensemble.folds": 2}

@@ -8,18 +8,18 @@ from hitofude.version import __version__ as __version__
 if TYPE_CHECKING:
     from hitofude.estimator import HitofudeClassifier
     from hitofude.inputs.sources import open_source
-    from hitofude.pipeline import run
     from hitofude.prediction.files import predict
     from hitofude.recipe import Recipe
-    from hitofude.result import load_result
+    from hitofude.runs.pipeline import run
+    from hitofude.runs.result import load_result
 
 _HOMES = {
     "HitofudeClassifier": "hitofude.estimator",
     "Recipe": "hitofude.recipe",
-    "load_result": "hitofude.result",
+    "load_result": "hitofude.runs.result",
     "open_source": "hitofude.inputs.sources",
     "predict": "hitofude.prediction.files",
-    "run": "hitofude.pipeline",
+    "run": "hitofude.runs.pipeline",
 }
 
 __all__ = ["HitofudeClassifier", "Recipe", "load_result", "open_source", "predict", "run"]

@@ -23,7 +23,6 @@ from hitofude.inputs.feature_matrix import PixelScale, choose_image_shape, to_im
 from hitofude.inputs.image_set import ImageSet, row_numbers
 from hitofude.inputs.layout import ImageShape
 from hitofude.inputs.sources import Dataset
-from hitofude.job import Job, choose_rows
 from hitofude.learning.checkpoint import EpochLog, MemberFolder
 from hitofude.learning.dispatch import Team
 from hitofude.learning.engine import Engine, choose_engine
@@ -33,6 +32,7 @@ from hitofude.learning.networks import build_network
 from hitofude.learning.predicting import predict_probabilities
 from hitofude.learning.training import MemberPlan
 from hitofude.recipe import DEFAULT_PRESET, Recipe, choose_recipe
+from hitofude.runs.job import Job, choose_rows
 
 THREADS = 1
 """Of each member. Its bits depend on them, so they may not depend on the machine, or on how many fits run at once."""

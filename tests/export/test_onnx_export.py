@@ -18,7 +18,7 @@ from hitofude.export.onnx_model import OnnxModel
 from hitofude.inputs.sources import Dataset, sample
 from hitofude.learning.engine import choose_engine
 from hitofude.prediction.model import Model, load_ensemble
-from hitofude.result import RunResult
+from hitofude.runs.result import RunResult
 from tests.conftest import Call, copy_of
 
 

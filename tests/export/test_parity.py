@@ -12,7 +12,7 @@ from hitofude.export.parity import BORDER, Ensemble, check, compare, images_to_c
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.engine import Engine
 from hitofude.recipe import ViewsRecipe
-from hitofude.result import RunResult
+from hitofude.runs.result import RunResult
 
 
 @pytest.fixture(scope="module")

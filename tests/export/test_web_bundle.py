@@ -10,7 +10,7 @@ from hitofude.export import npm_package
 from hitofude.export.npm_package import FILES
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.export.web_bundle import export_web, page_files
-from hitofude.result import RunResult
+from hitofude.runs.result import RunResult
 from tests.export.test_npm_package import packed, sha512
 
 

@@ -9,8 +9,8 @@ from hitofude.errors import InputError
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.leaks import check_no_leak
 from hitofude.inputs.sources import Dataset, sample
-from hitofude.job import Job
 from hitofude.recipe import Recipe
+from hitofude.runs.job import Job
 
 ROWS = np.arange(300)
 

@@ -19,8 +19,8 @@ from hitofude.errors import RunFolderError
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.networks import build_network
-from hitofude.result import RunResult, load_result
-from hitofude.run_folder import RunFolder
+from hitofude.runs.folder import RunFolder
+from hitofude.runs.result import RunResult, load_result
 from tests.conftest import copy_of
 
 Tensors = dict[str, torch.Tensor]

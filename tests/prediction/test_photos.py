@@ -18,8 +18,8 @@ from hitofude.errors import InputError, RecipeError
 from hitofude.inputs.sources import Dataset, sample
 from hitofude.metrics.calibration import SURE
 from hitofude.outputs.predictions import write_predictions
-from hitofude.pipeline import run as run_pipeline
 from hitofude.prediction.files import NOT_SURE, describe_answers, predict_files, show_photos
+from hitofude.runs.pipeline import run as run_pipeline
 from tests.conftest import write_csv
 
 SETTINGS = {

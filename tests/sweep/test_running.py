@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 import hitofude
-from hitofude.comparison import compare, list_runs
 from hitofude.errors import ClusterError, DivergedError, OutOfResourcesError, RunFolderError
 from hitofude.recipe import Recipe
+from hitofude.runs.comparison import compare, list_runs
 from hitofude.storage import owning
 from hitofude.sweep import running
 from hitofude.sweep.judging import Judgement

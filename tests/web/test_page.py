@@ -16,7 +16,7 @@ from hitofude.export.onnx_export import export_onnx
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import Dataset, open_source, sample
-from hitofude.pipeline import run as run_pipeline
+from hitofude.runs.pipeline import run as run_pipeline
 from hitofude.web.settings import Settings
 from tests.web.browsing import answer, browsing, opened, watched
 from tests.web.conftest import Running, running

@@ -15,7 +15,7 @@ import pytest
 
 from hitofude.errors import UserError
 from hitofude.export.onnx_model import OnnxModel
-from hitofude.result import RunResult
+from hitofude.runs.result import RunResult
 from hitofude.web import starting
 from hitofude.web.server import listening
 from hitofude.web.settings import Settings, choose_token, url_of

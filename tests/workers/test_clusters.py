@@ -11,7 +11,7 @@ from benchmarks.clusters import DaskCluster, RayCluster, kill_a_seat, running
 from benchmarks.crash import contents
 
 import hitofude
-from hitofude.run_folder import RunFolder
+from hitofude.runs.folder import RunFolder
 from hitofude.workers.hosting import kept_folder
 from tests.conftest import wait_for_line
 

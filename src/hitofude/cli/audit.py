@@ -44,7 +44,7 @@ def audit(
     out
         The folder of the lists; by default the run's folder, or this one.
     """
-    from hitofude.auditing import audit_images, audit_labels, judged_by_files, judged_by_run
+    from hitofude.runs.audit import audit_images, audit_labels, judged_by_files, judged_by_run
 
     if (labels is None) != (probabilities is None):
         raise RecipeError("--labels and --probabilities belong together; name both.")
@@ -78,8 +78,8 @@ def compare(runs: Annotated[tuple[Path, ...], Parameter(negative=())], /, *, out
     out
         A CSV of all images that some have right and others not, with every run's answer.
     """
-    from hitofude.comparison import compare as compare_runs
-    from hitofude.comparison import write_differences
+    from hitofude.runs.comparison import compare as compare_runs
+    from hitofude.runs.comparison import write_differences
 
     comparison = compare_runs(runs)
     print(comparison.describe())
@@ -100,6 +100,6 @@ def runs(folder: Path = Path("runs"), /) -> None:
     folder
         It and all folders below are looked through.
     """
-    from hitofude.comparison import list_runs
+    from hitofude.runs.comparison import list_runs
 
     print(list_runs(folder))

@@ -106,7 +106,7 @@ def submit(run: Path, /, *, message: str | None = None, competition: str | None 
     competition
         The last part of the competition's address; by default, the name of the run's source.
     """
-    from hitofude.submitting import submit_run
+    from hitofude.runs.kaggle import submit_run
 
     print(submit_run(run, message, competition))
 

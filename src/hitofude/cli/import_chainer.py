@@ -37,8 +37,8 @@ def import_chainer(
     shape
         HEIGHTxWIDTH of the images that the networks take, where that is not 28x28.
     """
-    from hitofude.importing import describe_import
-    from hitofude.importing import import_chainer as import_files
+    from hitofude.runs.chainer_import import describe_import
+    from hitofude.runs.chainer_import import import_chainer as import_files
 
     summary = import_files(models, run, shape=parse_shape(shape), command=this_command())
     print(describe_import(summary, run))

@@ -81,8 +81,8 @@ def run(
         accuracy on what is left flatters, so compare by the score of the submission.
     """
     from hitofude.inputs.review import review
-    from hitofude.pipeline import run as run_pipeline
     from hitofude.recipe import parse_settings
+    from hitofude.runs.pipeline import run as run_pipeline
 
     dataset = options.open(source)
     if drop_issues is not None:

@@ -14,7 +14,7 @@ from hitofude.inputs.sources import Dataset
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.engine import choose_engine
 from hitofude.prediction.model import load_ensemble
-from hitofude.run_folder import RunFolder
+from hitofude.runs.folder import RunFolder
 from hitofude.storage import write_bytes
 from hitofude.version import __version__
 

@@ -16,10 +16,10 @@ from hitofude.export.onnx_model import OnnxModel
 from hitofude.export.parity import timed
 from hitofude.inputs.image_set import ImageSet, shuffled_evenly
 from hitofude.inputs.sources import Dataset, sample
-from hitofude.job import choose_rows
 from hitofude.learning.ensemble import plan_members
 from hitofude.recipe import Recipe
-from hitofude.run_folder import RunFolder
+from hitofude.runs.folder import RunFolder
+from hitofude.runs.job import choose_rows
 
 if TYPE_CHECKING:
     import onnx

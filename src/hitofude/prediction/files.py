@@ -18,7 +18,7 @@ from hitofude.inputs.sources import Images, read_images
 from hitofude.metrics.calibration import SURE
 from hitofude.outputs.plots import DrawnPhoto, plot_photos
 from hitofude.prediction.model import Model
-from hitofude.run_folder import RunFolder
+from hitofude.runs.folder import RunFolder
 
 NOT_SURE = "not sure"
 

@@ -17,7 +17,7 @@ from hitofude.learning.ensemble import load_members, mean_of_members
 from hitofude.learning.predicting import Predictor, images_at_once
 from hitofude.metrics.calibration import with_temperature
 from hitofude.recipe import ViewsRecipe
-from hitofude.run_folder import RunFolder
+from hitofude.runs.folder import RunFolder
 
 
 class Model:

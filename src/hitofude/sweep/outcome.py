@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hitofude.metrics.metrics import Accuracy
 from hitofude.recipe import Recipe
-from hitofude.result import RunResult
+from hitofude.runs.result import RunResult
 from hitofude.sweep.spec import Settings
 
 

@@ -12,13 +12,13 @@ from hitofude.display import Display, SilentDisplay, choose_display
 from hitofude.errors import DivergedError, InputError, OutOfResourcesError, RecipeError, RunFolderError
 from hitofude.inputs.leaks import check_no_leak
 from hitofude.inputs.sources import Dataset
-from hitofude.job import Job
 from hitofude.learning.dispatch import gather_crew, share_of_gpu
 from hitofude.learning.engine import explaining_memory_errors
-from hitofude.pipeline import finish_run
 from hitofude.recipe import Recipe
-from hitofude.result import load_result
-from hitofude.run_folder import RunFolder
+from hitofude.runs.folder import RunFolder
+from hitofude.runs.job import Job
+from hitofude.runs.pipeline import finish_run
+from hitofude.runs.result import load_result
 from hitofude.storage import free_bytes
 from hitofude.sweep.folder import State, SweepFolder
 from hitofude.sweep.outcome import Failure, Outcome, Run, describe_settings
@@ -34,7 +34,7 @@ FAILS_ALIKE = (DivergedError, InputError, RecipeError)
 
 @dataclass(frozen=True)
 class Means:
-    """Where members are made, as it was asked for; see hitofude.pipeline.run."""
+    """Where members are made, as it was asked for; see hitofude.runs.pipeline.run."""
 
     workers: int | str | None = None
     threads: int | None = None

@@ -16,7 +16,7 @@ from hitofude.web.settings import Settings
 
 PACKAGES = ("fastapi", "uvicorn", "prometheus_client", "python_multipart", "onnxruntime")
 MODEL = "model.onnx"
-"""In a run's folder; what else lies there is hitofude.run_folder's, which imports PyTorch."""
+"""In a run's folder; what else lies there is hitofude.runs.folder's, which imports PyTorch."""
 
 
 def serve_model(source: Path, settings: Settings, opened: Callable[[str], None]) -> None:

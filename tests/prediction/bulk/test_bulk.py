@@ -20,7 +20,7 @@ from hitofude.prediction.bulk.run import Scores, score_files
 from hitofude.prediction.bulk.shards import find_parts
 from hitofude.prediction.bulk.worker import Job, Scorer, predict_part
 from hitofude.prediction.model import Model
-from hitofude.result import RunResult
+from hitofude.runs.result import RunResult
 from hitofude.storage import owning
 from hitofude.workers.messages import Message
 from tests.conftest import Call

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from hitofude.prediction.bulk.run import score_files
-from hitofude.result import RunResult
+from hitofude.runs.result import RunResult
 from tests.conftest import wait_for_line
 from tests.learning.test_dispatch import children, has_proc
 from tests.prediction.bulk.conftest import inodes

@@ -20,7 +20,7 @@ from typing import Any
 
 from hitofude.errors import RunFolderError
 from hitofude.prediction.bulk.shards import InputPart
-from hitofude.run_folder import SECONDS_FOR_A_DYING_OWNER
+from hitofude.runs.folder import SECONDS_FOR_A_DYING_OWNER
 from hitofude.storage import explaining_os_errors, owning, read_json, remove_partial_files, write_json, write_text
 
 FORMAT_VERSION = 1

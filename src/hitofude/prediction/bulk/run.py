@@ -11,7 +11,7 @@ from hitofude.learning.messages import versions
 from hitofude.prediction.bulk.folder import Record, ScoreFolder
 from hitofude.prediction.bulk.shards import InputPart, find_parts
 from hitofude.prediction.model import describe_model
-from hitofude.run_folder import RunFolder
+from hitofude.runs.folder import RunFolder
 from hitofude.workers.crew import Crew
 from hitofude.workers.messages import Message
 from hitofude.workers.seats import Seat

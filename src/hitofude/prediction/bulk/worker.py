@@ -22,7 +22,7 @@ from hitofude.outputs.predictions import writing_predictions
 from hitofude.prediction.bulk.folder import ScoreFolder
 from hitofude.prediction.bulk.shards import InputPart
 from hitofude.prediction.model import Model, describe_model
-from hitofude.run_folder import RunFolder
+from hitofude.runs.folder import RunFolder
 from hitofude.workers.messages import Message
 
 

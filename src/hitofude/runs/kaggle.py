@@ -7,7 +7,7 @@ from hitofude.inputs.leaks import WHY_NOT_MNIST
 from hitofude.inputs.remote.kaggle_client import SITE, submit_file
 from hitofude.inputs.remote.public_data import PUBLIC_DATA
 from hitofude.inputs.sample import SAMPLE
-from hitofude.run_folder import RunFolder
+from hitofude.runs.folder import RunFolder
 
 
 def submit_run(run: Path, message: str | None = None, competition: str | None = None) -> str:

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import hitofude
-from hitofude.comparison import compare, list_runs
 from hitofude.errors import InputError, RecipeError, RunFolderError, UserError, WeightsError
-from hitofude.importing import describe_import, import_chainer
 from hitofude.inputs.sources import Dataset
 from hitofude.prediction.files import predict_files
 from hitofude.recipe import Recipe
-from hitofude.result import load_result
-from hitofude.run_folder import RunFolder
+from hitofude.runs.chainer_import import describe_import, import_chainer
+from hitofude.runs.comparison import compare, list_runs
+from hitofude.runs.folder import RunFolder
+from hitofude.runs.result import load_result
 from tests.conftest import chainer_arrays
 
 CHAINER = Path(__file__).parents[2] / "shared" / "data" / "chainer"

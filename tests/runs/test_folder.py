@@ -14,7 +14,7 @@ from hitofude.errors import OutOfResourcesError, RunFolderError
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.engine import Engine
 from hitofude.recipe import Recipe
-from hitofude.run_folder import RunFolder
+from hitofude.runs.folder import RunFolder
 
 TRY_TO_OWN = """
 import sys, time

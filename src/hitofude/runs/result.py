@@ -14,7 +14,7 @@ from hitofude.metrics.estimate import Estimate
 from hitofude.metrics.metrics import Accuracy
 from hitofude.outputs.report import RunSummary
 from hitofude.recipe import Recipe
-from hitofude.run_folder import RunFolder
+from hitofude.runs.folder import RunFolder
 from hitofude.storage import read_npz
 
 

@@ -12,11 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.display import Display, SilentDisplay, choose_display
-from hitofude.evaluation import evaluate
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import Shape
 from hitofude.inputs.sources import Dataset, Source, open_source
-from hitofude.job import Job
 from hitofude.learning.checkpoint import EpochLog
 from hitofude.learning.dispatch import Workshop, open_workshop
 from hitofude.learning.engine import explaining_memory_errors
@@ -28,8 +26,10 @@ from hitofude.outputs.plots import plot_accuracy, plot_loss
 from hitofude.outputs.report import write_report
 from hitofude.outputs.submission import KAGGLE_HEADER, write_submission
 from hitofude.recipe import DEFAULT_PRESET, choose_recipe
-from hitofude.result import RunResult, load_result
-from hitofude.run_folder import RunFolder
+from hitofude.runs.evaluation import evaluate
+from hitofude.runs.folder import RunFolder
+from hitofude.runs.job import Job
+from hitofude.runs.result import RunResult, load_result
 from hitofude.storage import write_npz
 from hitofude.workers.crew import Crew
 

@@ -10,12 +10,12 @@ from torch import nn
 
 from hitofude.errors import InputError, WeightsError
 from hitofude.inputs.layout import ImageShape
-from hitofude.learning.chainer_weights import ChainerModel, read_chainer, to_state
 from hitofude.learning.checkpoint import MemberFolder, Origin
 from hitofude.learning.networks import build_network
 from hitofude.learning.training import describe_task
 from hitofude.outputs.report import ImportedMember, ImportSummary, write_import
-from hitofude.run_folder import DataDescription, RunFolder, describe_unknown_data
+from hitofude.runs.chainer_weights import ChainerModel, read_chainer, to_state
+from hitofude.runs.folder import DataDescription, RunFolder, describe_unknown_data
 from hitofude.storage import making_folder, write_json, write_text
 
 NETWORK = "cnn-medium"

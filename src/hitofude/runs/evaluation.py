@@ -6,11 +6,9 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.auditing import Judged, list_rows
 from hitofude.gallery import transformed_versions
 from hitofude.inputs.duplicates import Duplicate
 from hitofude.inputs.image_set import ImageSet
-from hitofude.job import Job
 from hitofude.learning.checkpoint import EpochLog
 from hitofude.learning.ensemble import EnsembleProbabilities
 from hitofude.metrics.calibration import fit_temperature, with_temperature
@@ -22,7 +20,9 @@ from hitofude.outputs.html_report import Page, write_page
 from hitofude.outputs.network_graph import operations
 from hitofude.outputs.plots import plot_images
 from hitofude.outputs.report import AuditSummary, Calibration, MemberSummary, RunSummary
-from hitofude.run_folder import RunFolder
+from hitofude.runs.audit import Judged, list_rows
+from hitofude.runs.folder import RunFolder
+from hitofude.runs.job import Job
 
 HARDEST_DRAWN = 50
 ORIGINALS, VERSIONS = 6, 12

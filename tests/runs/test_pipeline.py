@@ -15,12 +15,12 @@ import pytest
 import hitofude
 from hitofude.errors import InputError, RunFolderError
 from hitofude.inputs.sources import Dataset
-from hitofude.job import choose_rows
 from hitofude.outputs.report import read_report
-from hitofude.pipeline import default_folder
 from hitofude.recipe import Recipe, choose_recipe
-from hitofude.result import RunResult, load_result
-from hitofude.run_folder import RunFolder
+from hitofude.runs.folder import RunFolder
+from hitofude.runs.job import choose_rows
+from hitofude.runs.pipeline import default_folder
+from hitofude.runs.result import RunResult, load_result
 from tests.conftest import SETTINGS, copy_of
 
 LOG_KEYS = [

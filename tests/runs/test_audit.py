@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from hitofude.auditing import audit_images, audit_labels, judged_by_files
 from hitofude.errors import InputError
 from hitofude.inputs.sources import Dataset
 from hitofude.outputs.predictions import write_predictions
+from hitofude.runs.audit import audit_images, audit_labels, judged_by_files
 
 CLASSES = ("cat", "dog", "owl")
 IDS = np.arange(1, 201).astype(np.str_)

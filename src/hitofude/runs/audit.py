@@ -21,7 +21,7 @@ from hitofude.outputs.audit import (
     write_hardest,
     write_label_issues,
 )
-from hitofude.result import load_result
+from hitofude.runs.result import load_result
 from hitofude.storage import read_npz
 
 SHOWN = 10

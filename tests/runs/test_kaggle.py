@@ -10,9 +10,9 @@ import pytest
 from hitofude.cli import main
 from hitofude.errors import InputError, RunFolderError
 from hitofude.inputs.sources import Dataset
-from hitofude.pipeline import run
-from hitofude.run_folder import RunFolder
-from hitofude.submitting import submit_run
+from hitofude.runs.folder import RunFolder
+from hitofude.runs.kaggle import submit_run
+from hitofude.runs.pipeline import run
 from tests.kaggle_server import CREATE, START, TAKEN, leaving_connections_open
 from tests.loopback import Handler, Server, saying
 

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 import hitofude
-from hitofude.comparison import Comparison, compare, list_runs, write_differences
 from hitofude.errors import InputError
 from hitofude.inputs.sources import Dataset
 from hitofude.metrics.metrics import mcnemar
+from hitofude.runs.comparison import Comparison, compare, list_runs, write_differences
 
 SETTINGS = {"schedule.minimum_steps": 0, "optimizer.batch_size": 32, "ensemble.folds": 2}
 

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from hitofude.result import RunResult
+from hitofude.runs.result import RunResult
 
 
 def test_a_notebook_shows_the_lines_of_the_description(finished: RunResult) -> None:

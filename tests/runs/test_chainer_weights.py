@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError, WeightsError
 from hitofude.learning import chainer_weights
-from hitofude.learning.chainer_weights import ARRAYS, read_chainer, to_state
+from hitofude.runs.chainer_weights import ARRAYS, read_chainer, to_state
 from tests.conftest import chainer_arrays
 
 SNAPSHOT = "updater/model:main/predictor/"

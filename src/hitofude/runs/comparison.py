@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from hitofude.errors import InputError, UserError
 from hitofude.metrics.metrics import Accuracy, accuracy, mcnemar
 from hitofude.outputs.report import ImportSummary
-from hitofude.result import RunResult, load_result
-from hitofude.run_folder import RunFolder
+from hitofude.runs.folder import RunFolder
+from hitofude.runs.result import RunResult, load_result
 from hitofude.storage import write_text
 
 SHOWN = 10
