@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hitofude.display import PlainDisplay
 from hitofude.learning.checkpoint import EpochLog
 from hitofude.metrics.metrics import Accuracy
+from hitofude.outputs.display import PlainDisplay
 from hitofude.recipe import Recipe
 from hitofude.sweep.outcome import Failure, Outcome, Run
 from hitofude.sweep.progress import Planned, Progress

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.display import Display, SilentDisplay, choose_display
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import Shape
 from hitofude.inputs.sources import Dataset, Source, open_source
@@ -21,6 +20,7 @@ from hitofude.learning.engine import explaining_memory_errors
 from hitofude.learning.ensemble import EnsembleProbabilities, mean_of_members, train_ensemble
 from hitofude.learning.member import EnsembleJob
 from hitofude.metrics.metrics import Accuracy, accuracy
+from hitofude.outputs.display import Display, SilentDisplay, choose_display
 from hitofude.outputs.network_graph import write_network_graph
 from hitofude.outputs.plots import plot_accuracy, plot_loss
 from hitofude.outputs.report import write_report

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from hitofude.display import Display
-from hitofude.display.plain import clock
 from hitofude.learning.checkpoint import EpochLog
+from hitofude.outputs.display import Display
+from hitofude.outputs.display.plain import clock
 from hitofude.sweep.outcome import Failure, Outcome, Run, describe_settings
 
 

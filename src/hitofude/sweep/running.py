@@ -8,12 +8,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hitofude.display import Display, SilentDisplay, choose_display
 from hitofude.errors import DivergedError, InputError, OutOfResourcesError, RecipeError, RunFolderError
 from hitofude.inputs.leaks import check_no_leak
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.dispatch import gather_crew, share_of_gpu
 from hitofude.learning.engine import explaining_memory_errors
+from hitofude.outputs.display import Display, SilentDisplay, choose_display
 from hitofude.recipe import Recipe
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.job import Job

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hitofude.display.scoring import Pace, ScoringDisplay, choose_scoring_display, first_line
 from hitofude.inputs.layout import Shape, check_shape
 from hitofude.learning.dispatch import gather_crew
 from hitofude.learning.messages import versions
+from hitofude.outputs.display.bulk import Pace, ScoringDisplay, choose_scoring_display, first_line
 from hitofude.prediction.bulk.folder import Record, ScoreFolder
 from hitofude.prediction.bulk.shards import InputPart, find_parts
 from hitofude.prediction.model import describe_model

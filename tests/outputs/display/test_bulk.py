@@ -6,8 +6,8 @@ import time
 import pytest
 from rich.console import Console
 
-from hitofude.display import scoring
-from hitofude.display.scoring import LiveScoringDisplay, Pace, choose_scoring_display, first_line
+from hitofude.outputs.display import scoring
+from hitofude.outputs.display.bulk import LiveScoringDisplay, Pace, choose_scoring_display, first_line
 
 ERROR = "parts/b.csv, line 2: found 'x'. 2 values are wrong; mend them:\n  line 2\n  line 3"
 

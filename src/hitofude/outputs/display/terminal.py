@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from hitofude.display.plain import PlainDisplay
 from hitofude.learning.checkpoint import EpochLog
+from hitofude.outputs.display.plain import PlainDisplay
 
 
 class TerminalDisplay(PlainDisplay):

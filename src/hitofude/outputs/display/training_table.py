@@ -4,8 +4,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hitofude.display.plain import HEADER, clock, figure, plain_row
 from hitofude.learning.checkpoint import EpochLog
+from hitofude.outputs.display.plain import HEADER, clock, figure, plain_row
 
 COLUMNS = (
     "member", "epoch", "progress", "train loss", "train accuracy", "valid. loss", "valid. accuracy", "learning rate",

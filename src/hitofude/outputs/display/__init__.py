@@ -4,9 +4,9 @@ import sys
 
 from rich.console import Console
 
-from hitofude.display.notebook import NotebookDisplay, in_notebook
-from hitofude.display.plain import Display, PlainDisplay, SilentDisplay
-from hitofude.display.terminal import TerminalDisplay
+from hitofude.outputs.display.notebook import NotebookDisplay, in_notebook
+from hitofude.outputs.display.plain import Display, PlainDisplay, SilentDisplay
+from hitofude.outputs.display.terminal import TerminalDisplay
 
 __all__ = ["Display", "NotebookDisplay", "PlainDisplay", "SilentDisplay", "TerminalDisplay", "choose_display"]
 

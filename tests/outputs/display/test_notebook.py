@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from hitofude.display import NotebookDisplay
-from hitofude.display.notebook import Bundle
-from tests.display.test_training_table import LOG
+from hitofude.outputs.display import NotebookDisplay
+from hitofude.outputs.display.notebook import Bundle
+from tests.outputs.display.test_training_table import LOG
 
 
 class Page:
@@ -66,7 +66,7 @@ def test_an_interrupted_training_says_that_it_continues(page: Page) -> None:
 def test_a_notebook_is_one_whose_ipython_has_a_kernel_and_ipython_is_not_imported_to_find_out() -> None:
     code = """
 import sys
-from hitofude.display import choose_display
+from hitofude.outputs.display import choose_display
 print(type(choose_display()).__name__, "IPython" in sys.modules)
 import IPython
 print(type(choose_display()).__name__)

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from hitofude.display.plain import PlainDisplay
-from hitofude.display.training_table import TrainingTable
 from hitofude.learning.checkpoint import EpochLog
+from hitofude.outputs.display.plain import PlainDisplay
+from hitofude.outputs.display.training_table import TrainingTable
 
 SECONDS_BETWEEN_UPDATES = 0.5
 

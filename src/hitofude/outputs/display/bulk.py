@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from hitofude.display.plain import clock
+from hitofude.outputs.display.plain import clock
 
 
 @dataclass

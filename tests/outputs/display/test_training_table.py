@@ -2,9 +2,9 @@
 
 from xml.etree import ElementTree
 
-from hitofude.display.plain import HEADER
-from hitofude.display.training_table import COLUMNS, TrainingTable
 from hitofude.learning.checkpoint import EpochLog
+from hitofude.outputs.display.plain import HEADER
+from hitofude.outputs.display.training_table import COLUMNS, TrainingTable
 
 LOG = EpochLog(0, 2, 0.51234, 0.8123, 0.4123, 0.9012, 0.00123, 3.0, 12345.6)
 
