@@ -11,7 +11,7 @@ import yaml
 
 from hitofude.cli.app import app
 from hitofude.cli.run import run  # noqa: F401 - registers the command
-from hitofude.workers.choosing import check_workers
+from hitofude.workers.clusters import check_workers
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

@@ -31,9 +31,9 @@ from hitofude.learning.messages import (
 from hitofude.learning.worker import AWAY, SEEN, pack_pair
 from hitofude.recipe import Recipe
 from hitofude.storage import write_text
-from hitofude.workers.crew import Crew
+from hitofude.workers.pool import Crew
 from hitofude.workers.process import WorkerProcess
-from hitofude.workers.seats import LocalProcesses, LocalSeat, Place
+from hitofude.workers.worker import LocalProcesses, LocalSeat, Place
 from tests.conftest import wait_for_line
 from tests.learning.test_training import Listener
 

@@ -11,8 +11,8 @@ from hitofude.learning.checkpoint import EpochLog
 from hitofude.metrics.metrics import Accuracy
 from hitofude.outputs.display import PlainDisplay
 from hitofude.recipe import Recipe
-from hitofude.sweep.outcome import Failure, Outcome, Run
 from hitofude.sweep.progress import Planned, Progress
+from hitofude.sweep.trial import Failure, Outcome, Run
 
 
 class Counting(PlainDisplay):

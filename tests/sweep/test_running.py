@@ -18,10 +18,10 @@ from hitofude.recipe import Recipe
 from hitofude.runs.comparison import compare, list_runs
 from hitofude.storage import owning
 from hitofude.sweep import running
-from hitofude.sweep.judging import Judgement
+from hitofude.sweep.ranking import Judgement
 from hitofude.sweep.running import Means, sweep
 from hitofude.sweep.table import SweepResult
-from hitofude.workers.seats import LocalProcesses, Place
+from hitofude.workers.worker import LocalProcesses, Place
 from tests.conftest import Call, wait_for_line
 
 SETTINGS = """
@@ -290,8 +290,8 @@ def test_a_cluster_that_is_gone_ends_the_sweep_and_what_is_done_is_kept(
     shutil.rmtree(copied / "runs" / "002-seed-1")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hitofude.learning.dispatch.LocalProcesses", Gone)
-        patch.setattr("hitofude.workers.crew.SECONDS_BETWEEN_LOOKS", 0.01)
-        patch.setattr("hitofude.workers.crew.SECONDS_BETWEEN_SIGNS", 0.01)
+        patch.setattr("hitofude.workers.pool.SECONDS_BETWEEN_LOOKS", 0.01)
+        patch.setattr("hitofude.workers.pool.SECONDS_BETWEEN_SIGNS", 0.01)
         with pytest.raises(ClusterError, match="The connection is lost"):
             sweep(spec, out=copied, means=ALONE, quiet=True)
     assert len(list(copied.glob("runs/*/report.json"))) >= 2

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.web.batching import Batcher
-from hitofude.web.metrics import Metrics
+from hitofude.web.prometheus import Metrics
 from hitofude.web.refusal import OverloadedError
 from hitofude.web.settings import Limits
 from tests.web.conftest import PATIENCE, Held, Running, wait_for

@@ -12,7 +12,7 @@ from benchmarks.crash import contents
 
 import hitofude
 from hitofude.runs.folder import RunFolder
-from hitofude.workers.hosting import kept_folder
+from hitofude.workers.host import kept_folder
 from tests.conftest import wait_for_line
 
 FIVE_MEMBERS = {"rows": 300, "ensemble.folds": 5, "schedule.epochs": 3, "schedule.minimum_steps": 0}

@@ -12,7 +12,7 @@ from cyclopts import App, Group, Parameter
 from hitofude.cli.logs import start_logging
 from hitofude.errors import RecipeError
 from hitofude.version import __version__
-from hitofude.workers.choosing import check_workers
+from hitofude.workers.clusters import check_workers
 
 if TYPE_CHECKING:
     from hitofude.inputs.sources import Dataset

@@ -24,10 +24,10 @@ from hitofude.learning.messages import PackedJob, pack_plan, unpack_probabilitie
 from hitofude.learning.training import MemberPlan, Observer
 from hitofude.learning.worker import AWAY, SEEN, pack_pair
 from hitofude.storage import write_text
-from hitofude.workers.choosing import open_workers
-from hitofude.workers.crew import Crew, wait_for_places
+from hitofude.workers.clusters import open_workers
 from hitofude.workers.messages import Message
-from hitofude.workers.seats import LocalProcesses, Place, Seat
+from hitofude.workers.pool import Crew, wait_for_places
+from hitofude.workers.worker import LocalProcesses, Place, Seat
 
 MODULE = "hitofude.learning.worker"
 
@@ -121,7 +121,7 @@ def open_workshop(
 ) -> Iterator[Workshop]:
     """Where so many members are made; left when the block ends.
 
-    where: a number of processes, None for the best, a cluster (see hitofude.workers.choosing), or a crew, which stays.
+    where: a number of processes, None for the best, a cluster (see hitofude.workers.clusters), or a crew, which stays.
     images: how many are trained on in all, counted once an epoch. parameters: of the largest network. device,
     precision, threads: what is asked for. Raises RecipeError for what is not here, ClusterError where no cluster is.
     """

@@ -19,7 +19,7 @@ from hitofude.learning.engine import Engine
 from hitofude.learning.member import EnsembleJob
 from hitofude.learning.training import MemberPlan, Observer, load_member
 from hitofude.recipe import EnsembleRecipe, Recipe
-from hitofude.workers.crew import Crew
+from hitofude.workers.pool import Crew
 
 
 @dataclass(frozen=True, eq=False)

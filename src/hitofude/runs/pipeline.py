@@ -31,7 +31,7 @@ from hitofude.runs.folder import RunFolder
 from hitofude.runs.job import Job
 from hitofude.runs.result import RunResult, load_result
 from hitofude.storage import write_npz
-from hitofude.workers.crew import Crew
+from hitofude.workers.pool import Crew
 
 logger = logging.getLogger(__name__)
 

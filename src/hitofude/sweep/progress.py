@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from hitofude.learning.checkpoint import EpochLog
 from hitofude.outputs.display import Display
 from hitofude.outputs.display.plain import clock
-from hitofude.sweep.outcome import Failure, Outcome, Run, describe_settings
+from hitofude.sweep.trial import Failure, Outcome, Run, describe_settings
 
 
 @dataclass(frozen=True)

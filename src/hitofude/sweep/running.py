@@ -21,12 +21,12 @@ from hitofude.runs.pipeline import finish_run
 from hitofude.runs.result import load_result
 from hitofude.storage import free_bytes
 from hitofude.sweep.folder import State, SweepFolder
-from hitofude.sweep.outcome import Failure, Outcome, Run, describe_settings
 from hitofude.sweep.progress import Planned, Progress, RunProgress
 from hitofude.sweep.search import check_guided, first_round, next_guided, outermost
 from hitofude.sweep.spec import Settings, Spec
 from hitofude.sweep.table import SweepResult, write_table
-from hitofude.workers.crew import Crew
+from hitofude.sweep.trial import Failure, Outcome, Run, describe_settings
+from hitofude.workers.pool import Crew
 
 FAILS_ALIKE = (DivergedError, InputError, RecipeError)
 """What ends a run and not the sweep: it would fail so again."""

@@ -12,9 +12,9 @@ from hitofude.errors import DivergedError
 from hitofude.inputs.sources import Dataset
 from hitofude.storage import write_json, write_text
 from hitofude.sweep.folder import FORMAT_VERSION, SweepFolder
-from hitofude.sweep.judging import COMPARED, Comparison, Contender, Judgement
-from hitofude.sweep.outcome import Failure, Outcome, as_text, describe_settings
+from hitofude.sweep.ranking import COMPARED, Comparison, Contender, Judgement
 from hitofude.sweep.spec import Spec
+from hitofude.sweep.trial import Failure, Outcome, as_text, describe_settings
 
 Row = Sequence[str]
 

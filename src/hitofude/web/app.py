@@ -20,11 +20,11 @@ from hitofude.web.batching import Answers, Batcher, Model
 from hitofude.web.bodies import Health, Kept, ModelDescription, Picture, Prediction, Predictions, Total, requests_for
 from hitofude.web.corrections import Corrections
 from hitofude.web.errors import add_handlers
-from hitofude.web.metrics import CONTENT_TYPE, Counting, Metrics
 from hitofude.web.openapi import describe_answers, describe_request, with_token
 from hitofude.web.pages import PageFile, page_files
 from hitofude.web.photos import Seen, reads_writing, see
 from hitofude.web.pool import BoundedThread
+from hitofude.web.prometheus import CONTENT_TYPE, Counting, Metrics
 from hitofude.web.safety import BodyLimit, Guard
 from hitofude.web.settings import Settings
 

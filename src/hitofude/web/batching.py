@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.inputs.layout import ImageShape
-from hitofude.web.metrics import Metrics
+from hitofude.web.prometheus import Metrics
 from hitofude.web.refusal import OverloadedError
 from hitofude.web.settings import Limits
 

@@ -11,7 +11,7 @@ from joblib import cpu_count
 
 from hitofude.errors import InputError
 from hitofude.export.onnx_model import OnnxModel
-from hitofude.web.exporting import export_beside
+from hitofude.web.model_process import export_beside
 from hitofude.web.settings import Settings
 
 PACKAGES = ("fastapi", "uvicorn", "prometheus_client", "python_multipart", "onnxruntime")

@@ -14,9 +14,9 @@ from contextlib import suppress
 from typing import Any
 
 from hitofude.errors import ClusterError, RecipeError, first_line
-from hitofude.workers.hosting import HostedProcess
-from hitofude.workers.remote_seat import RemoteSeat
-from hitofude.workers.seats import Place, Seat, SeatLostError
+from hitofude.workers.host import HostedProcess
+from hitofude.workers.remote_worker import RemoteSeat
+from hitofude.workers.worker import Place, Seat, SeatLostError
 
 logger = logging.getLogger(__name__)
 

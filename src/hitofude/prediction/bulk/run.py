@@ -12,9 +12,9 @@ from hitofude.prediction.bulk.folder import Record, ScoreFolder
 from hitofude.prediction.bulk.shards import InputPart, find_parts
 from hitofude.prediction.model import describe_model
 from hitofude.runs.folder import RunFolder
-from hitofude.workers.crew import Crew
 from hitofude.workers.messages import Message
-from hitofude.workers.seats import Seat
+from hitofude.workers.pool import Crew
+from hitofude.workers.worker import Seat
 
 MODULE = "hitofude.prediction.bulk.worker"
 WORTH_A_PROCESS = 10**9
@@ -72,7 +72,7 @@ def score_files(
 
     inputs: files, folders of files, patterns; see hitofude.prediction.bulk.shards. An image's id is its file's own, or the
     number of its row in it. workers: a number of processes, None for the best, or a cluster (see
-    hitofude.workers.choosing), whose machines all see the same folders. threads: of each. The others are as of
+    hitofude.workers.clusters), whose machines all see the same folders. threads: of each. The others are as of
     hitofude predict. Parts that are finished already, by the same model and as they are now, are left alone.
 
     Raises RunFolderError where the run is not finished or `out` is another model's or in use, InputError and

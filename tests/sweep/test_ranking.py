@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from hitofude.metrics.metrics import Accuracy, mcnemar, wilson_interval
 from hitofude.recipe import Recipe
-from hitofude.sweep.judging import Comparison, Contender, Judgement
-from hitofude.sweep.outcome import Failure, Outcome, Run
+from hitofude.sweep.ranking import Comparison, Contender, Judgement
+from hitofude.sweep.trial import Failure, Outcome, Run
 
 NAN = np.nan
 

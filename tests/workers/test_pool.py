@@ -9,9 +9,9 @@ import psutil
 import pytest
 
 from hitofude.errors import ClusterError, DivergedError, OutOfResourcesError, WorkerError
-from hitofude.workers.crew import Crew, wait_for_places
+from hitofude.workers.pool import Crew, wait_for_places
 from hitofude.workers.process import WorkerProcess
-from hitofude.workers.seats import LocalProcesses, LocalSeat, Place, Seat, SeatLostError
+from hitofude.workers.worker import LocalProcesses, LocalSeat, Place, Seat, SeatLostError
 
 MODULE = "tests.workers.told_process"
 HERE, THERE = Place("here", 1), Place("there", 1)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from hitofude.errors import RecipeError
 
 if TYPE_CHECKING:
-    from hitofude.workers.seats import Workers
+    from hitofude.workers.worker import Workers
 
 EXPECTED = (
     "expected auto, a number from 1 up, dask, a Dask scheduler (tcp://HOST:8786, tls://HOST:8786), "

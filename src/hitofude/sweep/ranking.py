@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.metrics.metrics import mcnemar, wilson_interval
-from hitofude.sweep.outcome import Failure, Outcome
 from hitofude.sweep.spec import Settings
+from hitofude.sweep.trial import Failure, Outcome
 
 COMPARED = 10
 """So many of the next are compared with the best."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hitofude.workers.hosting import HostedProcess, kept_folder
+from hitofude.workers.host import HostedProcess, kept_folder
 from hitofude.workers.messages import pack, receive
 
 MODULE = "tests.workers.told_process"

@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar, cast
 from hitofude import errors
 from hitofude.errors import ClusterError, DivergedError, InputError, RecipeError, WorkerError
 from hitofude.workers.messages import Message
-from hitofude.workers.seats import Place, Seat, SeatLostError, Workers
+from hitofude.workers.worker import Place, Seat, SeatLostError, Workers
 
 logger = logging.getLogger(__name__)
 

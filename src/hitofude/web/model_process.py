@@ -1,6 +1,6 @@
 """A run's model made in a process of its own: PyTorch and the exporter leave with it, and the server stays small.
 
-python -m hitofude.web.exporting RUN
+python -m hitofude.web.model_process RUN
 """
 
 import os
@@ -19,7 +19,7 @@ def export_beside(run: Path) -> None:
 
     Raises UserError where that cannot be: the run is not finished or damaged, a package or the disk is missing.
     """
-    command = [sys.executable, "-P", "-m", "hitofude.web.exporting", str(run)]
+    command = [sys.executable, "-P", "-m", "hitofude.web.model_process", str(run)]
     package_root, others = str(Path(hitofude.__file__).parents[1]), os.environ.get("PYTHONPATH")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([package_root, others] if others else [package_root])}
     ended = subprocess.run(

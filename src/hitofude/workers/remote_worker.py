@@ -7,7 +7,7 @@ from typing import Protocol
 
 from hitofude.errors import ClusterError
 from hitofude.workers.messages import Message, pack, receive
-from hitofude.workers.seats import Seat, SeatLostError
+from hitofude.workers.worker import Seat, SeatLostError
 
 SECONDS_FOR_AN_ANSWER = 60.0
 """A worker that does not answer for so long is taken for lost."""
