@@ -1,29 +1,6 @@
-"""The command line: parse, call, print errors. What a command needs is imported when it runs."""
+"""The command line: parse, call, print errors. Each command imports what it needs when it runs."""
 
-from hitofude.cli import (
-    auditing,
-    exporting,
-    fetching,
-    importing,
-    looking,
-    measuring,
-    predicting,
-    running,
-    serving,
-    sweeping,
-)
+from hitofude.cli import audit, bench, data, export, fetch, import_chainer, predict, run, serve, sweep
 from hitofude.cli.entry import main
 
-__all__ = [
-    "auditing",
-    "exporting",
-    "fetching",
-    "importing",
-    "looking",
-    "main",
-    "measuring",
-    "predicting",
-    "running",
-    "serving",
-    "sweeping",
-]
+__all__ = ["audit", "bench", "data", "export", "fetch", "import_chainer", "main", "predict", "run", "serve", "sweep"]

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Predicting with a finished run: arrays, files, photos, and any number of files in bulk."""

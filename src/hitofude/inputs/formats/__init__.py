@@ -1,1 +1,1 @@
-"""TODO"""
+"""One module for each file format: each turns files into RawImages."""

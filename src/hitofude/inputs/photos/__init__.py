@@ -1,1 +1,1 @@
-"""TODO"""
+"""Photos, scans and drawings become images as MNIST was made."""

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Sources that are fetched: public data sets and Kaggle."""
