@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from hitofude.errors import RunFolderError
-from hitofude.learning.checkpoint import EpochLog, MemberFolder, Origin
+from hitofude.learning.checkpoint import MemberFolder, Origin
+from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.networks import build_network
 from hitofude.learning.optimizers import make_optimizer
 from hitofude.recipe import OptimizerRecipe

@@ -23,14 +23,16 @@ from hitofude.inputs.feature_matrix import PixelScale, choose_image_shape, to_im
 from hitofude.inputs.image_set import ImageSet, row_numbers
 from hitofude.inputs.layout import ImageShape
 from hitofude.inputs.sources import Dataset
-from hitofude.learning.checkpoint import EpochLog, MemberFolder
+from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.dispatch import Team
 from hitofude.learning.engine import Engine, choose_engine
-from hitofude.learning.ensemble import mean_of_members, train_ensemble
+from hitofude.learning.ensemble import train_ensemble
+from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleJob
 from hitofude.learning.networks import build_network
 from hitofude.learning.predicting import predict_probabilities
 from hitofude.learning.training import MemberPlan
+from hitofude.metrics.metrics import mean_of_members
 from hitofude.recipe import DEFAULT_PRESET, Recipe, choose_recipe
 from hitofude.runs.job import Job, choose_rows
 

@@ -10,10 +10,10 @@ from torch import nn
 
 from hitofude.export.onnx_graph import Pixels, ensemble_model, networks_model
 from hitofude.learning.engine import Engine
-from hitofude.learning.ensemble import mean_of_members
 from hitofude.learning.networks import build_network
 from hitofude.learning.predicting import predict_probabilities
 from hitofude.metrics.calibration import with_temperature
+from hitofude.metrics.metrics import mean_of_members
 from hitofude.recipe import ViewsRecipe
 
 SHAPE, CLASSES = (3, 18, 20), 4

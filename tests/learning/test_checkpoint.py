@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from hitofude.errors import RunFolderError
-from hitofude.learning.checkpoint import EpochLog, MemberFolder, Networks
+from hitofude.learning.checkpoint import MemberFolder, Networks
+from hitofude.learning.epoch_log import EpochLog
 
 LOGS = [EpochLog(0, epoch, 0.5, 0.8, 0.4, 0.9, 1e-3, 1.5, 100.0) for epoch in (1, 2, 3)]
 ORIGIN = {"member": 0, "recipe_sha256": "ab"}

@@ -14,10 +14,10 @@ import torch
 
 from hitofude.errors import ClusterError, DivergedError, OutOfResourcesError, RecipeError
 from hitofude.inputs.sources import Dataset
-from hitofude.learning.checkpoint import EpochLog
 from hitofude.learning.dispatch import MODULE, EngineQuestion, Team, make_members, run_members
 from hitofude.learning.engine import Engine
 from hitofude.learning.ensemble import plan_members
+from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleJob, MemberProbabilities
 from hitofude.learning.messages import (
     PackedJob,

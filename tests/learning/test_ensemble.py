@@ -10,9 +10,10 @@ from hitofude.errors import InputError
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.engine import Engine
-from hitofude.learning.ensemble import join_out_of_fold, mean_of_members, plan_members, train_ensemble
+from hitofude.learning.ensemble import join_out_of_fold, plan_members, train_ensemble
 from hitofude.learning.member import EnsembleJob
 from hitofude.learning.training import MemberPlan
+from hitofude.metrics.metrics import mean_of_members
 from hitofude.recipe import Recipe
 from tests.learning.test_training import Listener
 

@@ -10,8 +10,9 @@ from torch import nn
 
 from hitofude.errors import DivergedError
 from hitofude.inputs.image_set import ImageSet
-from hitofude.learning.checkpoint import EpochLog, MemberFolder
+from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.engine import Engine
+from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.networks import build_network
 from hitofude.learning.training import MemberPlan, Trainer, TrainingData, batch_sizes, train_member
 from hitofude.recipe import Recipe

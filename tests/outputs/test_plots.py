@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hitofude.learning.checkpoint import EpochLog
+from hitofude.learning.epoch_log import EpochLog
 from hitofude.outputs.plots import DrawnPhoto, plot_accuracy, plot_augmentation, plot_images, plot_loss, plot_photos
 
 LOGS = [

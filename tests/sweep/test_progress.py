@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hitofude.learning.checkpoint import EpochLog
+from hitofude.learning.epoch_log import EpochLog
 from hitofude.metrics.metrics import Accuracy
 from hitofude.outputs.display import PlainDisplay
 from hitofude.recipe import Recipe

@@ -92,7 +92,7 @@ def test_who_brings_work_hears_of_it_and_of_no_other() -> None:
 
 def test_what_a_lost_process_had_goes_on_in_another() -> None:
     task = Told(lambda task, seat: ["say", "die"] if len(task.tries) == 1 else ["finish"])
-    assert done(Crew(Places(HERE), MODULE, threads=1), task) == {"said": 1, "warned": 1, "finished": 1}
+    assert done(Crew(Places(HERE), MODULE, threads=1), task) == {"logged": 1, "warned": 1, "finished": 1}
 
 
 def test_what_is_lost_three_times_in_a_row_is_given_up() -> None:
@@ -104,7 +104,7 @@ def test_what_is_lost_three_times_in_a_row_is_given_up() -> None:
 
 def test_as_long_as_there_is_progress_it_goes_on() -> None:
     task = Told(lambda task, seat: ["keep", "die"] if len(task.tries) < 6 else ["finish"])
-    assert done(Crew(Places(HERE), MODULE, threads=1), task)["kept"] == 5
+    assert done(Crew(Places(HERE), MODULE, threads=1), task)["saved"] == 5
 
 
 def test_what_fails_at_one_place_is_done_at_another() -> None:

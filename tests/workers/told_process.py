@@ -18,7 +18,7 @@ def main() -> None:
                     sys.stdout.buffer, {"event": "failed", "kind": message["kind"], "message": "no luck", "places": []}
                 )
                 sys.exit(1)
-            event = {"finish": "finished", "keep": "kept", "say": "said"}[step]
+            event = {"finish": "finished", "keep": "saved", "say": "logged"}[step]
             send(sys.stdout.buffer, {"event": event, "process": os.getpid()}, content)
 
 

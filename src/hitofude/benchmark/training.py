@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from hitofude.inputs.image_set import ImageSet
-from hitofude.learning.checkpoint import EpochLog
 from hitofude.learning.dispatch import Team, run_members
 from hitofude.learning.engine import Engine, processors
 from hitofude.learning.ensemble import plan_members
+from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleJob
 from hitofude.recipe import Recipe
 

@@ -42,7 +42,7 @@ def augment(
     seed
         Chooses the originals and the transformations.
     """
-    from hitofude.gallery import draw_augmentation
+    from hitofude.outputs.plots import draw_augmentation
     from hitofude.recipe import choose_recipe, parse_settings
 
     recipe = choose_recipe(preset, parse_settings(settings))
@@ -77,7 +77,7 @@ def show(
     seed
         Chooses the images.
     """
-    from hitofude.gallery import draw_sheet
+    from hitofude.outputs.plots import draw_sheet
 
     shown = draw_sheet(out, options.open(source).train, images, seed)
     print(f"{shown} images drawn in {out}")
@@ -96,6 +96,6 @@ def check(source: str | None = None, /, *, options: SourceOptions = DEFAULT_SOUR
     source
         As for run.
     """
-    from hitofude.gallery import describe_dataset
+    from hitofude.inputs.dataset import describe_dataset
 
     print(describe_dataset(options.open(source)))

@@ -16,9 +16,9 @@ from hitofude.inputs.layout import ImageShape
 from hitofude.inputs.sources import Dataset, sample
 from hitofude.learning.augment import augment
 from hitofude.learning.engine import Engine
-from hitofude.learning.ensemble import mean_of_members
 from hitofude.learning.predicting import predict_probabilities
 from hitofude.metrics.calibration import with_temperature
+from hitofude.metrics.metrics import mean_of_members
 from hitofude.recipe import AugmentRecipe, ViewsRecipe
 
 TOLERANCE = 1e-4

@@ -69,6 +69,24 @@ def make_dataset(name: str, train: Part, test: Part | None = None) -> Dataset:
     return Dataset(name, images, replace(to_predict, labels=labels, classes=images.classes))
 
 
+def describe_dataset(dataset: Dataset) -> str:
+    """What is in a source, a line a fact."""
+    train, test = dataset.train, dataset.test
+    channels, height, width = train.image_shape
+    counts = np.bincount(train.known_labels(), minlength=len(train.classes))
+    ink = train.images.mean() / 255
+    lines = [
+        f"source      {dataset.name}",
+        f"images      {height}x{width}, {channels} channel{'s' if channels > 1 else ''}, mean brightness {ink:.3f}",
+        f"to learn    {len(train):,} in {len(train.classes)} classes",
+        *(f"  {name:<9} {count:,}" for name, count in zip(train.classes, counts, strict=True)),
+        f"to predict  {'none' if test is None else f'{len(test):,}'}",
+    ]
+    if dataset.template is not None:
+        lines.append(f"submission  {','.join(dataset.template.header)}, {len(dataset.template.ids):,} ids")
+    return "\n".join(lines)
+
+
 def unlabelled(part: Part) -> ImageSet:
     """The images alone, to be predicted."""
     return ImageSet(part.images, None, _ids(part), ())

@@ -12,10 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from hitofude.inputs.image_set import ImageSet, shuffled_evenly
 from hitofude.recipe import AugmentRecipe
 
 
@@ -158,6 +161,16 @@ def augment(images: Tensor, recipe: AugmentRecipe, generator: torch.Generator) -
     height, width = images.shape[2:]
     transforms = draw_transforms(len(images), recipe, (height, width), generator)
     return transform(images, transforms.to(images.device), recipe)
+
+
+def transformed_versions(
+    images: ImageSet, recipe: AugmentRecipe, count: int, versions: int, seed: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Up to `count` originals (K, C, H, W), the classes as even as they allow, and (K, versions, C, H, W), 0..255."""
+    originals = images.images[shuffled_evenly(images.known_labels(), seed)[:count]]
+    repeated = torch.from_numpy(originals).float().repeat_interleave(versions, dim=0)
+    transformed = augment(repeated, recipe, torch.Generator().manual_seed(seed))
+    return originals, transformed.numpy().reshape(len(originals), versions, *images.image_shape)
 
 
 def _draw_crops(count: int, least: float, image_size: tuple[int, int], generator: torch.Generator) -> Tensor:

@@ -15,7 +15,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from hitofude.errors import RunFolderError
+from hitofude.learning.epoch_log import EpochLog as EpochLog  # pickled estimators of earlier versions look for it here
 from hitofude.storage import link, write_bytes, write_json
 
 logger = logging.getLogger(__name__)
@@ -38,25 +39,6 @@ Origin = Mapping[str, str | int]
 
 Networks = Mapping[str, nn.Module]
 """What a training changes: the network, and its average where there is one."""
-
-
-@dataclass(frozen=True)
-class EpochLog:
-    """What is known after one epoch of one member; a line of log.jsonl."""
-
-    member: int
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    validation_loss: float | None  # None where the member learns from all rows
-    validation_accuracy: float | None
-    learning_rate: float
-    seconds: float
-    images_per_second: float
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "EpochLog":
-        return cls(**{field.name: content[field.name] for field in fields(cls)})
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,16 +17,18 @@ from pathlib import Path
 import torch
 
 from hitofude.errors import RecipeError
-from hitofude.learning.checkpoint import EpochLog, MemberFolder, Pair
+from hitofude.learning.checkpoint import MemberFolder, Pair
 from hitofude.learning.engine import Engine, choose_engine, processors
+from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleJob, MemberProbabilities, MemberRunner, keeping_member_folder
-from hitofude.learning.messages import PackedJob, pack_plan, unpack_probabilities, versions
+from hitofude.learning.messages import PackedJob, pack_plan, unpack_probabilities
 from hitofude.learning.training import MemberPlan, Observer
 from hitofude.learning.worker import AWAY, SEEN, pack_pair
 from hitofude.storage import write_text
 from hitofude.workers.clusters import open_workers
-from hitofude.workers.messages import Message
+from hitofude.workers.messages import Event, Message
 from hitofude.workers.pool import Crew, wait_for_places
+from hitofude.workers.versions import versions
 from hitofude.workers.worker import LocalProcesses, Place, Seat
 
 MODULE = "hitofude.learning.worker"
@@ -293,23 +295,25 @@ class _Listener:
 
     def hear(self, member: int, message: Message, content: bytes) -> None:
         """What one who makes a member tells. Raises what keeping it raises."""
-        match message.pop("event"):
-            case "kept":
+        match event := message.pop("event"):
+            case Event.SAVED:
                 self._keep(member, message, content)
-            case "finished":
+            case Event.FINISHED:
                 self.done[member] = unpack_probabilities(content)
-            case "epoch_finished":
+            case Event.EPOCH_FINISHED:
                 self._observer.epoch_finished(EpochLog.from_json(message["log"]))
-            case "batch_finished":
+            case Event.BATCH_FINISHED:
                 self._images[member] += message["images"]
                 self._observer.batch_finished(message["images"])
-            case "member_started":
+            case Event.MEMBER_STARTED:
                 self._observer.batch_finished(-self._images.pop(member, 0))  # of a worker that was lost
                 self._observer.member_started(**message)
-            case "warned":
+            case Event.WARNED:
                 self._observer.warned(message["message"])
-            case "logged":
+            case Event.LOGGED:
                 logging.getLogger(message["logger"]).log(message["level"], "%s", message["text"])
+            case _:
+                raise ValueError(f"unexpected event {event!r} of member {member + 1}")
 
     def _keep(self, member: int, message: Message, content: bytes) -> None:
         path, name = self._job.member_folder(member), message["name"]

@@ -124,12 +124,6 @@ def disagreement(
     return (others / np.maximum(members, 1)).astype(np.float32)
 
 
-def mean_of_members(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(members, N, classes) → (N, classes): the mean of the probabilities, not of the logits."""
-    mean: NDArray[np.float32] = probabilities.mean(axis=0)
-    return mean
-
-
 def _check_classes(image_set: ImageSet, recipe: EnsembleRecipe) -> None:
     if len(image_set.classes) < 2:
         raise InputError(f"All images have the label '{image_set.classes[0]}'. A classifier needs two or more.")

@@ -16,8 +16,8 @@ from hitofude.learning.engine import Engine
 from hitofude.learning.member import EnsembleJob, MemberProbabilities
 from hitofude.learning.training import MemberPlan
 from hitofude.recipe import Recipe
-from hitofude.version import __version__
 from hitofude.workers.messages import Message
+from hitofude.workers.versions import versions
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -29,11 +29,6 @@ def pack_arrays(arrays: Arrays) -> bytes:
 
 def unpack_arrays(content: bytes) -> Arrays:
     return {name: tensor.numpy() for name, tensor in load(content).items()}
-
-
-def versions() -> dict[str, str]:
-    """What must be the same here and where members are made."""
-    return {"hitofude": __version__, "torch": torch.__version__}
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,10 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import ImageShape
 from hitofude.learning.augment import Transforms, draw_transforms, transform
 from hitofude.learning.averaging import WeightAverage
-from hitofude.learning.checkpoint import EpochLog, MemberFolder, Origin
+from hitofude.learning.checkpoint import MemberFolder, Origin
 from hitofude.learning.cuda_graph import GraphedStep, record
 from hitofude.learning.engine import Engine, describe_arithmetic
+from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.networks import build_network, images_from_bytes
 from hitofude.learning.optimizers import make_optimizer
 from hitofude.learning.predicting import predict_probabilities

@@ -8,92 +8,49 @@ state is sent home at the end of its epoch; where it sees the run's folder too, 
 states' names are sent. So whoever was replaced, and works on, changes nothing of what its successor makes.
 """
 
-import logging
-import os
-import platform
-import queue
-import sys
 import tempfile
-import threading
-import time
-import traceback
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from hitofude.errors import ClusterError, UserError, describe_places
-from hitofude.learning.checkpoint import FINISHED, EpochLog, MemberFolder, Pair
+from hitofude.learning.checkpoint import FINISHED, MemberFolder, Pair
 from hitofude.learning.engine import choose_engine, describe_environment
+from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleJob, MemberRunner
-from hitofude.learning.messages import Images, pack_probabilities, unpack_images, unpack_job, unpack_plan, versions
+from hitofude.learning.messages import Images, pack_probabilities, unpack_images, unpack_job, unpack_plan
 from hitofude.learning.training import MemberPlan
-from hitofude.workers.messages import Message, receive, send
+from hitofude.workers.answering import Reporter, answering, forward_logs
+from hitofude.workers.messages import Event, Message
+from hitofude.workers.versions import check_versions
 
-Requests = queue.Queue[tuple[Message, bytes]]
-
-SECONDS_BETWEEN_REPORTS = 0.2
 AWAY, SEEN = ".away", ".seen"
 """In the folder that holds the members': where others work, and the file by which they notice that they see it."""
 
 
-class Reporter:
-    """An observer that passes everything on as messages; batches now and then, summed."""
+class MemberReporter(Reporter):
+    """Reports a member's training as an observer of it, and sends saved states to the run's folder."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._images = 0
-        self._reported = time.monotonic()
+        super().__init__(stream)
         self.home: Home | None = None
-        """Who sends the states home, where the members' folders are not here."""
+        """The way to the run's folder; None if this process works in that folder itself."""
 
     def member_started(self, member: int, epochs: int, epochs_done: int) -> None:
-        self._send("member_started", member=member, epochs=epochs, epochs_done=epochs_done)
-
-    def batch_finished(self, images: int) -> None:
-        self._images += images
-        if time.monotonic() - self._reported > SECONDS_BETWEEN_REPORTS:
-            self._report_images()
+        self.send(Event.MEMBER_STARTED, member=member, epochs=epochs, epochs_done=epochs_done)
 
     def epoch_finished(self, log: EpochLog) -> None:
-        self._report_images()
+        self.report_images()
         if self.home is None:
-            self._send("epoch_finished", log=asdict(log))
+            self.send(Event.EPOCH_FINISHED, log=asdict(log))
         else:
             self.send_home(log.member, log)
 
     def send_home(self, member: int, log: EpochLog | None = None) -> None:
-        """The member's newest state, and the epoch that led to it, where its folder is not here."""
+        """Send the member's newest state, and the epoch that led to it, unless its folder is the run's own."""
         if self.home is not None:
-            of_it: Message = {"event": "kept", "log": None if log is None else asdict(log)}
-            send(self._stream, *self.home.pack_newest(of_it, member))
-
-    def warned(self, message: str) -> None:
-        self._send("warned", message=message)
-
-    def finished(self, content: bytes = b"", **of_it: object) -> None:
-        """What was asked for is done."""
-        send(self._stream, {"event": "finished"} | of_it, content)
-
-    def failed(self, error: Exception) -> None:
-        """A user's error by its kind; any other as the bug that it is."""
-        if isinstance(error, UserError):
-            self._send("failed", kind=type(error).__name__, message=str(error))
-        else:
-            text = "A worker process failed:\n" + "".join(traceback.format_exception(error))
-            self._send("failed", kind=None, message=text, places=describe_places(error))
-
-    def logged(self, record: logging.LogRecord) -> None:
-        self._send("logged", logger=record.name, level=record.levelno, text=record.getMessage())
-
-    def _report_images(self) -> None:
-        self._send("batch_finished", images=self._images)
-        self._images, self._reported = 0, time.monotonic()
-
-    def _send(self, event: str, **content: object) -> None:
-        send(self._stream, {"event": event} | content)
+            message, content = self.home.pack_newest({"log": None if log is None else asdict(log)}, member)
+            self.send(Event.SAVED, content, **message)
 
 
 class Home:
@@ -133,7 +90,7 @@ def pack_pair(message: Message, pair: Pair | None) -> tuple[Message, bytes]:
 class Worker:
     """What a worker process knows: images and jobs by their names, and the data of one job on the device."""
 
-    def __init__(self, reporter: Reporter) -> None:
+    def __init__(self, reporter: MemberReporter) -> None:
         self._reporter = reporter
         self._images: dict[str, Images] = {}
         self._jobs: dict[str, EnsembleJob] = {}
@@ -163,7 +120,7 @@ class Worker:
         self._reporter.finished(engine=described, environment=describe_environment(engine))
 
     def _begin(self, message: Message) -> None:
-        _log_to(self._reporter, message["log_level"])
+        forward_logs(self._reporter, message["log_level"])
         name, token = message["job"], message["away"]
         job = unpack_job(message, self._images[message["images"]])
         if token is not None:
@@ -188,14 +145,6 @@ class Worker:
         return self._runner[1]
 
 
-def check_versions(message: Message) -> None:
-    """Raises ClusterError where this machine has another hitofude or PyTorch than the run."""
-    here, there = versions(), message["versions"]
-    if here != there:
-        found = ", ".join(f"{name} {here[name]} instead of {there[name]}" for name in here if here[name] != there[name])
-        raise ClusterError(f"{platform.node()} has {found}. Install the same versions there as here.")
-
-
 def _read(path: Path) -> str | None:
     try:
         return path.read_text(encoding="utf-8")
@@ -203,50 +152,8 @@ def _read(path: Path) -> str | None:
         return None
 
 
-class _Forwarder(logging.Handler):
-    """Passes records on to the run, which knows where its log goes."""
-
-    def __init__(self, reporter: Reporter) -> None:
-        super().__init__()
-        self._reporter = reporter
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._reporter.logged(record)
-
-
-def _log_to(reporter: Reporter, level: int) -> None:
-    logger = logging.getLogger("hitofude")
-    logger.setLevel(level)
-    if not any(isinstance(handler, _Forwarder) for handler in logger.handlers):
-        logger.addHandler(_Forwarder(reporter))
-
-
-@contextmanager
-def answering() -> Iterator[tuple[Requests, Reporter]]:
-    """Standard input holds requests, standard output events; what else is printed goes to standard error.
-
-    An error within it is told, and the process ends with 1.
-    """
-    events = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    requests: Requests = queue.Queue()
-    threading.Thread(target=_listen, args=(sys.stdin.buffer, requests), daemon=True).start()
-    reporter = Reporter(events)
-    try:
-        yield requests, reporter
-    except Exception as error:
-        reporter.failed(error)
-        sys.exit(1)
-
-
-def _listen(stream: BinaryIO, requests: Requests) -> None:
-    while (request := receive(stream)) is not None:
-        requests.put(request)
-    os._exit(0)
-
-
 def main() -> None:
-    with answering() as (requests, reporter):
+    with answering(MemberReporter) as (requests, reporter):
         worker = Worker(reporter)
         while True:
             worker.answer(*requests.get())

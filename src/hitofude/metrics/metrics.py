@@ -45,6 +45,12 @@ def wilson_interval(right: float, total: float, z: float = Z_95) -> tuple[float,
     return max(0.0, min(share, low)), min(1.0, max(share, high))
 
 
+def mean_of_members(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(members, N, classes) → (N, classes): the mean of the probabilities, not of the logits."""
+    mean: NDArray[np.float32] = probabilities.mean(axis=0)
+    return mean
+
+
 def cross_entropy(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
     """(N,) -log of each row's probability of its label, in nats; probabilities (N, classes)."""
     of_label = probabilities[np.arange(len(labels)), labels]

@@ -13,7 +13,10 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from hitofude.learning.checkpoint import EpochLog
+from hitofude.inputs.image_set import ImageSet, shuffled_evenly
+from hitofude.learning.augment import transformed_versions
+from hitofude.learning.epoch_log import EpochLog
+from hitofude.recipe import AugmentRecipe
 from hitofude.storage import writing
 
 DOTS_PER_INCH = 120
@@ -89,6 +92,27 @@ def plot_augmentation(path: Path, originals: NDArray[np.uint8], transformed: NDA
     panels[0, 0].set_title("original", fontsize=9)
     panels[0, 1].set_title("transformed →", fontsize=9, loc="left")
     _save(figure, path)
+
+
+def draw_sheet(path: Path, images: ImageSet, count: int, seed: int) -> int:
+    """Draw up to `count` labelled images, the classes in order; how many were drawn."""
+    rows = shuffled_evenly(images.known_labels(), seed)[:count]
+    rows = rows[np.argsort(images.known_labels()[rows], kind="stable")]
+    plot_images(path, images.images[rows], [images.classes[label] for label in images.known_labels()[rows]])
+    return len(rows)
+
+
+def draw_augmentation(
+    path: Path, images: ImageSet, recipe: AugmentRecipe, count: int, versions: int, seed: int
+) -> None:
+    """Draw `count` originals with `versions` transformations of each beside it."""
+    originals, transformed = transformed_versions(images, recipe, count, versions, seed)
+    title = (
+        f"rate {recipe.rate:g}, scale {recipe.min_scale:g} to {recipe.max_scale:g}, "
+        f"rotation ±{recipe.max_rotation:g}°, shear ±{recipe.max_shear:g}°, "
+        f"translation ±{recipe.max_translation} px, about the {recipe.about}"
+    )
+    plot_augmentation(path, originals, transformed, title)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,9 +13,10 @@ from torch import nn
 from hitofude.inputs.layout import ImageShape
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.engine import Engine, choose_engine
-from hitofude.learning.ensemble import load_members, mean_of_members
+from hitofude.learning.ensemble import load_members
 from hitofude.learning.predicting import Predictor, images_at_once
 from hitofude.metrics.calibration import with_temperature
+from hitofude.metrics.metrics import mean_of_members
 from hitofude.recipe import ViewsRecipe
 from hitofude.runs.folder import RunFolder
 

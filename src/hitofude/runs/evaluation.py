@@ -6,11 +6,11 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.gallery import transformed_versions
 from hitofude.inputs.duplicates import Duplicate
 from hitofude.inputs.image_set import ImageSet
-from hitofude.learning.checkpoint import EpochLog
+from hitofude.learning.augment import transformed_versions
 from hitofude.learning.ensemble import EnsembleProbabilities
+from hitofude.learning.epoch_log import EpochLog
 from hitofude.metrics.calibration import fit_temperature, with_temperature
 from hitofude.metrics.estimate import Estimate, estimate_ensemble
 from hitofude.metrics.label_issues import LabelIssues

@@ -38,8 +38,9 @@ from typing_extensions import TypedDict
 from hitofude.errors import OutOfResourcesError, RecipeError, RunFolderError
 from hitofude.inputs.layout import ImageShape
 from hitofude.inputs.sources import Dataset
-from hitofude.learning.checkpoint import EpochLog, MemberFolder
+from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.engine import Engine, describe_arithmetic, describe_environment
+from hitofude.learning.epoch_log import EpochLog
 from hitofude.outputs.report import ImportSummary, RunSummary, read_import, read_report
 from hitofude.recipe import Recipe
 from hitofude.storage import (

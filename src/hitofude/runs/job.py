@@ -11,8 +11,9 @@ from hitofude.inputs.image_set import ImageSet, shuffled_evenly
 from hitofude.inputs.layout import describe_size
 from hitofude.inputs.leaks import check_no_leak
 from hitofude.inputs.sources import Dataset
-from hitofude.learning.checkpoint import KEPT_STATES, EpochLog
+from hitofude.learning.checkpoint import KEPT_STATES
 from hitofude.learning.ensemble import plan_members
+from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.networks import build_network, count_parameters
 from hitofude.learning.schedule import count_epochs
 from hitofude.learning.training import MemberPlan

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import Shape
 from hitofude.inputs.sources import Dataset, Source, open_source
-from hitofude.learning.checkpoint import EpochLog
 from hitofude.learning.dispatch import Workshop, open_workshop
 from hitofude.learning.engine import explaining_memory_errors
-from hitofude.learning.ensemble import EnsembleProbabilities, mean_of_members, train_ensemble
+from hitofude.learning.ensemble import EnsembleProbabilities, train_ensemble
+from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleJob
-from hitofude.metrics.metrics import Accuracy, accuracy
+from hitofude.metrics.metrics import Accuracy, accuracy, mean_of_members
 from hitofude.outputs.display import Display, SilentDisplay, choose_display
 from hitofude.outputs.network_graph import write_network_graph
 from hitofude.outputs.plots import plot_accuracy, plot_loss

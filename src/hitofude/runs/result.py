@@ -9,9 +9,8 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.learning.ensemble import mean_of_members
 from hitofude.metrics.estimate import Estimate
-from hitofude.metrics.metrics import Accuracy
+from hitofude.metrics.metrics import Accuracy, mean_of_members
 from hitofude.outputs.report import RunSummary
 from hitofude.recipe import Recipe
 from hitofude.runs.folder import RunFolder

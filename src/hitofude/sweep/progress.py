@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from hitofude.learning.checkpoint import EpochLog
+from hitofude.learning.epoch_log import EpochLog
 from hitofude.outputs.display import Display
 from hitofude.outputs.display.plain import clock
 from hitofude.sweep.trial import Failure, Outcome, Run, describe_settings

@@ -1,9 +1,23 @@
 """Messages to and from worker processes: a line of JSON, then bytes. Nothing is pickled."""
 
 import json
+from enum import StrEnum
 from typing import Any, BinaryIO
 
 Message = dict[str, Any]
+
+
+class Event(StrEnum):
+    """Every event that a worker process reports; whoever reads events handles each, or fails loudly."""
+
+    FINISHED = "finished"  # the task is done
+    FAILED = "failed"  # the task failed, and the process ends
+    SAVED = "saved"  # a state that the task can be continued from
+    WARNED = "warned"
+    LOGGED = "logged"
+    BATCH_FINISHED = "batch_finished"
+    MEMBER_STARTED = "member_started"
+    EPOCH_FINISHED = "epoch_finished"
 
 
 def pack(message: Message, content: bytes = b"") -> bytes:

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, cast
 
-from hitofude import errors
+import hitofude.errors as errors
 from hitofude.errors import ClusterError, DivergedError, InputError, RecipeError, WorkerError
-from hitofude.workers.messages import Message
+from hitofude.workers.messages import Event, Message
 from hitofude.workers.worker import Place, Seat, SeatLostError, Workers
 
 logger = logging.getLogger(__name__)
@@ -42,9 +42,6 @@ SECONDS_BETWEEN_LOOKS = 1.0
 ALIKE_EVERYWHERE = (InputError, RecipeError, DivergedError)
 """What fails so is not tried again elsewhere."""
 
-FINISHED, FAILED, KEPT, WARNED = "finished", "failed", "kept", "warned"
-"""The events that end a piece of work, and the one that says how far it can be continued from."""
-
 
 class Task(Protocol):
     """A piece of work."""
@@ -60,14 +57,14 @@ class Task(Protocol):
 
 
 SomeTask = TypeVar("SomeTask", bound=Task)
-Event = tuple[Task, Message, bytes]
+TaskEvent = tuple[Task, Message, bytes]
 
 
 @dataclass(eq=False)
 class _Call:
     """Work that was brought at one time, and what is told of it."""
 
-    events: "queue.SimpleQueue[Event | Exception]" = field(default_factory=queue.SimpleQueue)
+    events: "queue.SimpleQueue[TaskEvent | Exception]" = field(default_factory=queue.SimpleQueue)
 
 
 @dataclass(eq=False)
@@ -80,7 +77,7 @@ class _Piece:
     losses: int = 0
 
     def warn(self, text: str) -> None:
-        self.call.events.put((self.task, {"event": WARNED, "message": text}, b""))
+        self.call.events.put((self.task, {"event": Event.WARNED, "message": text}, b""))
 
 
 class Crew:
@@ -139,7 +136,7 @@ class Crew:
                 event = call.events.get()
                 if isinstance(event, Exception):
                     raise event
-                left -= event[1]["event"] == FINISHED
+                left -= event[1]["event"] == Event.FINISHED
                 yield cast(tuple[SomeTask, Message, bytes], event)
         finally:
             with self._changed:
@@ -325,12 +322,12 @@ class Crew:
             while True:
                 message, content = seat.hear()
                 has_spoken = True
-                if message["event"] == FAILED:
+                if message["event"] == Event.FAILED:
                     self._failed(piece, seat, error_of(message))
                     return False
-                if message["event"] == KEPT:
+                if message["event"] == Event.SAVED:
                     piece.losses = 0
-                is_finished = message["event"] == FINISHED  # whoever hears of it may change the message
+                is_finished = message["event"] == Event.FINISHED  # whoever hears of it may change the message
                 piece.call.events.put((piece.task, message, content))
                 if is_finished:
                     return True

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from hitofude.learning.checkpoint import EpochLog
+from hitofude.learning.epoch_log import EpochLog
 from hitofude.outputs.display import PlainDisplay, TerminalDisplay
 
 LOG = EpochLog(0, 2, 0.51234, 0.8123, 0.4123, 0.9012, 0.00123, 3.0, 12345.6)

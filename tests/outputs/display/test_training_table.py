@@ -2,7 +2,7 @@
 
 from xml.etree import ElementTree
 
-from hitofude.learning.checkpoint import EpochLog
+from hitofude.learning.epoch_log import EpochLog
 from hitofude.outputs.display.plain import HEADER
 from hitofude.outputs.display.training_table import COLUMNS, TrainingTable
 

@@ -13,8 +13,6 @@ import pytest
 
 from hitofude.errors import ClusterError, InputError, RunFolderError
 from hitofude.inputs.layout import Expected
-from hitofude.learning.messages import versions
-from hitofude.learning.worker import Reporter
 from hitofude.prediction.bulk.folder import ScoreFolder
 from hitofude.prediction.bulk.run import Scores, score_files
 from hitofude.prediction.bulk.shards import find_parts
@@ -22,7 +20,9 @@ from hitofude.prediction.bulk.worker import Job, Scorer, predict_part
 from hitofude.prediction.model import Model
 from hitofude.runs.result import RunResult
 from hitofude.storage import owning
+from hitofude.workers.answering import Reporter
 from hitofude.workers.messages import Message
+from hitofude.workers.versions import versions
 from tests.conftest import Call
 from tests.prediction.bulk.conftest import LONG, inodes, read_answers
 

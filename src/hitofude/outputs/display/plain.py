@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from hitofude.learning.checkpoint import EpochLog
+from hitofude.learning.epoch_log import EpochLog
 
 HEADER = (
     f"{'member':>8} {'epoch':>8} {'train loss':>11} {'accuracy':>9} {'valid. loss':>12} {'accuracy':>9}"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hitofude.inputs.duplicates import Duplicate
 from hitofude.inputs.image_set import ImageSet
-from hitofude.learning.checkpoint import EpochLog
+from hitofude.learning.epoch_log import EpochLog
 from hitofude.metrics.label_issues import LabelIssues
 from hitofude.outputs.audit import Hardness
 from hitofude.outputs.html_report.charts import Series, line_chart, network_chart, reliability_chart

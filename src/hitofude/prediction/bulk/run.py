@@ -6,14 +6,14 @@ from pathlib import Path
 
 from hitofude.inputs.layout import Shape, check_shape
 from hitofude.learning.dispatch import gather_crew
-from hitofude.learning.messages import versions
 from hitofude.outputs.display.bulk import Pace, ScoringDisplay, choose_scoring_display, first_line
 from hitofude.prediction.bulk.folder import Record, ScoreFolder
 from hitofude.prediction.bulk.shards import InputPart, find_parts
 from hitofude.prediction.model import describe_model
 from hitofude.runs.folder import RunFolder
-from hitofude.workers.messages import Message
+from hitofude.workers.messages import Event, Message
 from hitofude.workers.pool import Crew
+from hitofude.workers.versions import versions
 from hitofude.workers.worker import Seat
 
 MODULE = "hitofude.prediction.bulk.worker"
@@ -139,15 +139,17 @@ def _predict(job: _Job, parts: Sequence[InputPart], token: str, display: Scoring
         for task, message, _ in crew.work([_PartTask(part, model) for part in largest_first]):
             part = task.part
             match message["event"]:
-                case "batch_finished":
+                case Event.BATCH_FINISHED:
                     display.images_predicted(part.path, message["images"])
-                case "warned":
+                case Event.WARNED:
                     display.warned(message["message"])
-                case "finished" if "error" in message:
+                case Event.FINISHED if "error" in message:
                     bad[part.path] = message["error"]
                     display.part_refused(part.path, part.bytes, message["error"])
-                case "finished":
+                case Event.FINISHED:
                     display.part_finished(part.path, part.bytes, message["images"], message["seconds"])
+                case event:
+                    raise ValueError(f"unexpected event {event!r} of {part.path}")
     return bad
 
 

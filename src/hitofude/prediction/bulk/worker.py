@@ -17,13 +17,14 @@ from hitofude.inputs.blocks import open_blocks
 from hitofude.inputs.layout import Expected
 from hitofude.learning.engine import explaining_memory_errors
 from hitofude.learning.predicting import images_at_once
-from hitofude.learning.worker import Reporter, answering, check_versions
 from hitofude.outputs.predictions import writing_predictions
 from hitofude.prediction.bulk.folder import ScoreFolder
 from hitofude.prediction.bulk.shards import InputPart
 from hitofude.prediction.model import Model, describe_model
 from hitofude.runs.folder import RunFolder
+from hitofude.workers.answering import Reporter, answering
 from hitofude.workers.messages import Message
+from hitofude.workers.versions import check_versions
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _open_job(message: Message) -> Job:
 
 
 def main() -> None:
-    with answering() as (requests, reporter):
+    with answering(Reporter) as (requests, reporter):
         scorer = Scorer(reporter)
         while True:
             message, _ = requests.get()
