@@ -26,8 +26,8 @@ from hitofude.benchmark.arithmetic import training_flops
 from hitofude.benchmark.training import LogKeeper
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import open_source
-from hitofude.learning.engine import choose_engine, processors
-from hitofude.learning.member import EnsembleJob, MemberRunner
+from hitofude.learning.compute import choose_compute, processors
+from hitofude.learning.member import EnsembleTask, MemberRunner
 from hitofude.learning.schedule import count_epochs
 from hitofude.learning.training import MemberPlan
 from hitofude.metrics.calibration import fit_temperature, with_temperature
@@ -140,10 +140,12 @@ def _train(trial: Trial) -> float:
     recipe = trial.recipe
     train, validated, _ = split_rows(images)
     plan = MemberPlan(0, recipe.network.name, train, validated)
-    engine = replace(choose_engine("cpu", recipe.precision), threads=1)
+    compute = replace(choose_compute("cpu", recipe.precision), threads=1)
     keeper = LogKeeper()
     with tempfile.TemporaryDirectory() as folder:
-        probabilities = MemberRunner(EnsembleJob(recipe, engine, (plan,), images, None, Path(folder)), keeper).run(plan)
+        probabilities = MemberRunner(EnsembleTask(recipe, compute, (plan,), images, None, Path(folder)), keeper).run(
+            plan
+        )
     epochs = count_epochs(recipe.schedule, recipe.optimizer.batch_size, len(train))
     recipe.save(trial.path.with_suffix(".toml"))
     write_npz(

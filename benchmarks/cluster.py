@@ -2,9 +2,9 @@
 
 python -m benchmarks.cluster [--seed N] [--engines dask ray] [--kills 5] [--overhead ROUNDS]
 
-For each engine, a cluster of two workers on this machine, and five members of the sample:
+For each compute, a cluster of two workers on this machine, and five members of the sample:
 - undisturbed: the bytes of `--workers 1`;
-- SIGKILL of a worker of the engine, or of hitofude's process in it, at seeded moments in the middle of a member;
+- SIGKILL of a worker of the compute, or of hitofude's process in it, at seeded moments in the middle of a member;
 - SIGKILL of the command itself, which is then given again;
 - at last, SIGKILL of the scheduler, or of Ray's head: the command must end with 6, and what is done be kept.
 
@@ -29,18 +29,18 @@ from pathlib import Path
 from benchmarks.clusters import DaskCluster, RayCluster, kill_a_seat, running
 from benchmarks.crash import contents
 from hitofude.errors import ClusterError
-from hitofude.learning.engine import processor_name
+from hitofude.learning.compute import processor_name
 from hitofude.runs.folder import RunFolder
 
 EPOCHS, FOLDS = 5, 5
 MEMBERS = {
     "rows": 400,
     "schedule.epochs": EPOCHS,
-    "schedule.minimum_steps": 0,
+    "schedule.min_steps": 0,
     "ensemble.folds": FOLDS,
     "optimizer.batch_size": 32,
 }
-LARGER_MEMBERS = {"schedule.epochs": 8, "schedule.minimum_steps": 0, "ensemble.folds": 6}
+LARGER_MEMBERS = {"schedule.epochs": 8, "schedule.min_steps": 0, "ensemble.folds": 6}
 Disturb = Callable[[subprocess.Popen[str]], str]
 
 
@@ -165,8 +165,8 @@ def measure_overhead(root: Path, engines: Sequence[str], rounds: int) -> int:
     """The whole command on larger members, in turn: two processes of this machine, then each cluster's two workers."""
     taken: dict[str, list[float]] = {name: [] for name in ("2", *engines)}
     with ExitStack() as last:
-        places = {engine: Path(last.enter_context(tempfile.TemporaryDirectory())) for engine in engines}
-        clusters = {engine: last.enter_context(running(engine, place)).address for engine, place in places.items()}
+        places = {compute: Path(last.enter_context(tempfile.TemporaryDirectory())) for compute in engines}
+        clusters = {compute: last.enter_context(running(compute, place)).address for compute, place in places.items()}
         for number in range(rounds):
             for name in sorted(taken, reverse=number % 2 == 1):
                 folder = root / f"larger-{name}-{number}"
@@ -207,13 +207,13 @@ def kill(root: Path, engines: Sequence[str], kills: int, seed: int) -> int:
     trials = Trials(root, random.Random(seed))  # noqa: S311
     trials.begin()
     failures = 0
-    for engine in engines:
-        with tempfile.TemporaryDirectory() as place, running(engine, Path(place)) as cluster:
-            trials.undisturbed(f"{engine}-undisturbed", cluster)
+    for compute in engines:
+        with tempfile.TemporaryDirectory() as place, running(compute, Path(place)) as cluster:
+            trials.undisturbed(f"{compute}-undisturbed", cluster)
             for number in range(1, kills + 1):
-                trials.kill_worker(f"{engine}-{number}", cluster)
-            trials.kill_driver(f"{engine}-driver", cluster)
-            failures += not lose_head(root / f"{engine}-head", cluster)
+                trials.kill_worker(f"{compute}-{number}", cluster)
+            trials.kill_driver(f"{compute}-driver", cluster)
+            failures += not lose_head(root / f"{compute}-head", cluster)
     print(f"seed {seed}: {trials.same} of {trials.trials} runs ended byte-identical")
     return failures + trials.trials - trials.same
 

@@ -28,7 +28,7 @@ class Cluster(Protocol):
     """As `--workers` takes it."""
 
     def seats(self) -> list[psutil.Process]:
-        """The processes of the engine that host hitofude's, at this moment."""
+        """The processes of the compute that host hitofude's, at this moment."""
         ...
 
     def lose_head(self) -> None:
@@ -95,9 +95,9 @@ class RayCluster:
 
 
 @contextmanager
-def running(engine: str, folder: Path, workers: int = 2, threads: int = 1) -> Iterator[DaskCluster | RayCluster]:
+def running(compute: str, folder: Path, workers: int = 2, threads: int = 1) -> Iterator[DaskCluster | RayCluster]:
     """A cluster of `dask` or `ray`, for the length of the block."""
-    cluster = DaskCluster(folder, workers, threads) if engine == "dask" else RayCluster(workers, threads)
+    cluster = DaskCluster(folder, workers, threads) if compute == "dask" else RayCluster(workers, threads)
     try:
         yield cluster
     finally:
@@ -105,10 +105,10 @@ def running(engine: str, folder: Path, workers: int = 2, threads: int = 1) -> It
 
 
 def kill_a_seat(cluster: Cluster, chance: random.Random) -> str:
-    """SIGKILL one of the engine's processes that work for us, or hitofude's process within it; which it was."""
+    """SIGKILL one of the compute's processes that work for us, or hitofude's process within it; which it was."""
     seat = chance.choice(wait_for(cluster.seats, "a seat"))
     hosted = next(child for child in _children(seat.pid) if _is_hosted(child))
-    victim, name = chance.choice([(seat, "the engine's worker"), (hosted, "hitofude's process")])
+    victim, name = chance.choice([(seat, "the compute's worker"), (hosted, "hitofude's process")])
     victim.send_signal(signal.SIGKILL)
     return name
 

@@ -18,10 +18,10 @@ from pyarrow import parquet
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import Dataset, open_source
 from hitofude.learning.checkpoint import MemberFolder
-from hitofude.learning.engine import choose_engine, processor_name
+from hitofude.learning.compute import choose_compute, processor_name
 from hitofude.learning.ensemble import plan_members
-from hitofude.learning.member import EnsembleJob
-from hitofude.learning.messages import PackedJob, pack_plan
+from hitofude.learning.member import EnsembleTask
+from hitofude.learning.messages import EnsembleMessage, pack_plan
 from hitofude.learning.networks import build_network
 from hitofude.learning.optimizers import make_optimizer
 from hitofude.learning.predicting import predict_probabilities
@@ -42,9 +42,9 @@ def state_bytes(name: str, preset: str, folder: Path) -> tuple[int, int]:
     kept = MemberFolder(folder / name)
     kept.path.mkdir()
     kept.save_state({"network": network}, optimizer, {}, [])
-    state = kept.newest_pair()
+    state = kept.newest_saved()
     kept.finish(network, {}, [])
-    finished = kept.newest_pair()
+    finished = kept.newest_saved()
     assert state is not None
     assert finished is not None
     return len(state.pack()), len(finished.pack())
@@ -54,8 +54,10 @@ def job_bytes(dataset: Dataset) -> tuple[int, int]:
     """Of the images, kept by a machine; of a member's plan, told with the member."""
     recipe = Recipe.preset("fast")
     plans = plan_members(recipe, dataset.train)
-    engine = choose_engine("cpu", "float32")
-    packed = PackedJob(EnsembleJob(recipe, engine, tuple(plans), dataset.train, dataset.test, Path("run"), True), "")
+    compute = choose_compute("cpu", "float32")
+    packed = EnsembleMessage(
+        EnsembleTask(recipe, compute, tuple(plans), dataset.train, dataset.test, Path("run"), True), ""
+    )
     return len(packed.images[1]), len(pack_plan(plans[0])[1])
 
 
@@ -75,14 +77,14 @@ def parquet_bytes(pixels: NDArray[np.uint8], path: Path) -> dict[str, float]:
 
 def images_per_second(run: Path, images: ImageSet, precision: str) -> list[float]:
     """Of processor time, by one thread, all members of the run."""
-    engine = choose_engine("cpu", precision, 1)
-    networks = load_ensemble(RunFolder(run), engine)
+    compute = choose_compute("cpu", precision, 1)
+    networks = load_ensemble(RunFolder(run), compute)
     recipe, pixels, found = RunFolder(run).load_recipe(), torch.from_numpy(images.images), []
-    with engine.computing():
+    with compute.applied():
         for _ in range(ROUNDS):
             started = time.process_time()
             for network in networks:
-                predict_probabilities(network, pixels, engine, views=recipe.views)
+                predict_probabilities(network, pixels, compute, tta=recipe.tta)
             found.append(len(images) / (time.process_time() - started))
     return found
 

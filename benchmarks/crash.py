@@ -30,14 +30,14 @@ from matplotlib.figure import Figure
 import hitofude.runs.pipeline  # noqa: F401  imported before forking, with all that it imports
 from hitofude import cli
 from hitofude.learning import randomness, training
-from hitofude.learning.engine import processor_name
+from hitofude.learning.compute import processor_name
 
 RANDOM_KILLS, OF_THEM_SIDE_BY_SIDE = 20, 4
 COMPARED = ("submission.csv", "oof.npz", "test_probabilities.npz", "members/*/weights.safetensors")
 SETTINGS = {
     "rows": 300,
     "schedule.epochs": 3,
-    "schedule.minimum_steps": 0,
+    "schedule.min_steps": 0,
     "ensemble.folds": 2,
     "optimizer.batch_size": 32,
 }

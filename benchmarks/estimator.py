@@ -16,12 +16,12 @@ from sklearn.model_selection import cross_val_score
 from hitofude import HitofudeClassifier
 from hitofude.inputs.image_set import ImageSet, shuffled_evenly
 from hitofude.inputs.sources import sample
-from hitofude.learning.engine import processor_name, processors
+from hitofude.learning.compute import processor_name, processors
 
 WAYS: dict[str, dict[str, int]] = {
     "smaller batches": {},
     "the preset's batches": {"optimizer.batch_size": 128},
-    "smaller batches, half steps": {"schedule.minimum_steps": 250},
+    "smaller batches, half steps": {"schedule.min_steps": 250},
 }
 
 

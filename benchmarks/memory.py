@@ -16,11 +16,11 @@ from pathlib import Path
 
 from hitofude.benchmark.contests import write_csv
 from hitofude.inputs.sources import sample
-from hitofude.learning.engine import processor_name
+from hitofude.learning.compute import processor_name
 
 LIMIT = 1.5e9
 READ = "import sys; from hitofude.inputs.sources import open_source; open_source(sys.argv[1])"
-ONE_EPOCH = ["--set", "schedule.epochs=1", "--set", "schedule.minimum_steps=0"]
+ONE_EPOCH = ["--set", "schedule.epochs=1", "--set", "schedule.min_steps=0"]
 
 
 def bytes_of(pid: int) -> int:

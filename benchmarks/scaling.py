@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 
 from hitofude.benchmark.contests import describe, write_csv
-from hitofude.benchmark.training import LogKeeper, benchmark_recipe, teams
+from hitofude.benchmark.training import LogKeeper, benchmark_recipe, parallelisms
 from hitofude.inputs.formats.csv_table import read_csv
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import sample
+from hitofude.learning.compute import Compute, choose_compute
 from hitofude.learning.dispatch import run_members
-from hitofude.learning.engine import Engine, choose_engine
 from hitofude.learning.ensemble import plan_members
-from hitofude.learning.member import EnsembleJob
+from hitofude.learning.member import EnsembleTask
 from hitofude.learning.networks import build_network
 from hitofude.learning.randomness import generator_for
 from hitofude.learning.training import Trainer, TrainingData
@@ -42,13 +42,13 @@ def repeated(images: ImageSet, rows: int) -> ImageSet:
     return images.take(np.arange(rows) % len(images))
 
 
-def cost_of_rows(images: ImageSet, engine: Engine) -> None:
+def cost_of_rows(images: ImageSet, compute: Compute) -> None:
     """Microseconds a row; all of them should stay as they are however many rows there are."""
     recipe = benchmark_recipe("cnn-lean")
-    (plan, *_), data = plan_members(recipe, images), TrainingData.on_device(images, engine)
+    (plan, *_), data = plan_members(recipe, images), TrainingData.on_device(images, compute)
     network = build_network("cnn-lean", images.image_shape, 10, generator_for(0, 0, 0, "weights"))
-    trainer = Trainer(plan, data, recipe, engine, network)
-    with engine.computing():
+    trainer = Trainer(plan, data, recipe, compute, network)
+    with compute.applied():
         drawing = seconds(lambda: trainer.draw_batches(1))
         batches = trainer.draw_batches(1)[: STEPS + 10]
         for batch in batches[:10]:
@@ -72,28 +72,28 @@ def cost_of_reading(images: ImageSet, folder: Path) -> None:
         print(f"{rows:>9,} rows: reading {1e6 * taken / rows:6.1f} µs a row")
 
 
-def cost_of_members(images: ImageSet, engine: Engine, folder: Path) -> None:
+def cost_of_members(images: ImageSet, compute: Compute, folder: Path) -> None:
     """Each member trains on as many rows, whatever their number."""
     for members in MEMBERS:
         recipe = benchmark_recipe("cnn-lean").with_settings({"ensemble.folds": 4, "schedule.epochs": 2})
         plans = tuple(plan_members(recipe, images))[:members]
-        for name, team in teams().items():
+        for name, team in parallelisms().items():
             team = replace(team, workers=min(team.workers, members))
-            job = EnsembleJob(
-                recipe, replace(engine, threads=team.threads), plans, images, None, folder / f"{members}-{name}"
+            job = EnsembleTask(
+                recipe, replace(compute, threads=team.threads), plans, images, None, folder / f"{members}-{name}"
             )
             taken = seconds(partial(run_members, job, team.workers, LogKeeper()))
             print(f"{members} members {name}: {taken:5.1f} s, {taken / members:5.1f} s a member")
 
 
 def main() -> None:
-    engine, images = choose_engine(), sample().train
-    print(describe(engine))
+    compute, images = choose_compute(), sample().train
+    print(describe(compute))
     for rows in ROWS:
-        cost_of_rows(repeated(images, rows), engine)
+        cost_of_rows(repeated(images, rows), compute)
     with tempfile.TemporaryDirectory() as folder:
         cost_of_reading(images, Path(folder))
-        cost_of_members(images, engine, Path(folder))
+        cost_of_members(images, compute, Path(folder))
 
 
 if __name__ == "__main__":

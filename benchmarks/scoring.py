@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from benchmarks.memory import family
 from hitofude.inputs.sources import open_source
-from hitofude.learning.engine import processor_name, processors
+from hitofude.learning.compute import processor_name, processors
 
 MODULE = b"hitofude.prediction.bulk.worker"
 LIMIT = 1e9

@@ -17,9 +17,9 @@ from torch.nn import functional
 
 from hitofude.benchmark.arithmetic import matmul_rate, training_flops
 from hitofude.benchmark.timing import Row, format_table
-from hitofude.benchmark.training import benchmark_recipe, teams, training_rate
+from hitofude.benchmark.training import benchmark_recipe, parallelisms, training_rate
 from hitofude.inputs.sources import sample
-from hitofude.learning.engine import choose_engine, processor_name
+from hitofude.learning.compute import choose_compute, processor_name
 
 BATCH, ITERATIONS, ROUNDS = 16, 250, 3
 NETWORK = "cnn-medium"
@@ -98,22 +98,22 @@ class TutorialTraining:
 
 def main() -> None:
     images = sample().train
-    engine = choose_engine()
-    torch.set_num_threads(engine.threads)
+    compute = choose_compute()
+    torch.set_num_threads(compute.threads)
     training = TutorialTraining(images.images.astype(np.float32) / np.float32(255), images.known_labels())
     training.iterate(20)
     recipe = benchmark_recipe(NETWORK)
     theirs: list[float] = []
-    ours: dict[str, list[float]] = {name: [] for name in teams()}
+    ours: dict[str, list[float]] = {name: [] for name in parallelisms()}
     for _ in range(ROUNDS):
         started = time.perf_counter()
         training.iterate(ITERATIONS)
         theirs.append(ITERATIONS * BATCH / (time.perf_counter() - started))
-        for name, team in teams().items():
-            ours[name].append(training_rate(recipe, images, engine, team))
-    peak, flops = matmul_rate(engine), training_flops(NETWORK, images.image_shape)
+        for name, team in parallelisms().items():
+            ours[name].append(training_rate(recipe, images, compute, team))
+    peak, flops = matmul_rate(compute), training_flops(NETWORK, images.image_shape)
     tutorial = statistics.median(theirs)
-    print(f"{processor_name()}, {platform.system()}, {engine}, {NETWORK}, medians of {ROUNDS} rounds")
+    print(f"{processor_name()}, {platform.system()}, {compute}, {NETWORK}, medians of {ROUNDS} rounds")
     print(
         format_table(
             Row(f"training {name}", "images/s", statistics.median(found), "the tutorial's way", tutorial)
@@ -121,7 +121,7 @@ def main() -> None:
         )
     )
     print(
-        f"The machine's {engine.precision} matrix products, {peak / 1e9:,.0f} GFLOP/s, would allow "
+        f"The machine's {compute.precision} matrix products, {peak / 1e9:,.0f} GFLOP/s, would allow "
         f"{peak / flops:,.0f} images/s at most: {peak / flops / tutorial:.2f} times the tutorial's way."
     )
 

@@ -19,7 +19,7 @@ from hitofude.export.onnx_export import export_onnx
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import Dataset, sample
-from hitofude.learning.engine import Engine, choose_engine
+from hitofude.learning.compute import Compute, choose_compute
 from hitofude.learning.networks import build_network
 from hitofude.recipe import Recipe
 from hitofude.runs.folder import RunFolder
@@ -28,7 +28,7 @@ from tests.kaggle_server import serving_kaggle
 from tests.loopback import Server
 
 Call = Callable[..., tuple[int, str, str]]
-SETTINGS = {"schedule.epochs": 8, "schedule.minimum_steps": 0, "optimizer.batch_size": 32, "ensemble.folds": 2}
+SETTINGS = {"schedule.epochs": 8, "schedule.min_steps": 0, "optimizer.batch_size": 32, "ensemble.folds": 2}
 COMPETITION = Path(__file__).parents[2] / "shared" / "data" / "digit-recognizer.zip"
 
 
@@ -60,13 +60,13 @@ def files(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def quick() -> Recipe:
     """Three folds of three short epochs."""
     return Recipe.preset("fast").with_settings(
-        {"schedule.epochs": 3, "schedule.minimum_steps": 0, "optimizer.batch_size": 32, "ensemble.folds": 3}
+        {"schedule.epochs": 3, "schedule.min_steps": 0, "optimizer.batch_size": 32, "ensemble.folds": 3}
     )
 
 
 @pytest.fixture(scope="session")
-def engine() -> Engine:
-    return choose_engine("cpu", "float32")
+def compute() -> Compute:
+    return choose_compute("cpu", "float32")
 
 
 @pytest.fixture(scope="session")

@@ -20,8 +20,8 @@ from sklearn.utils.estimator_checks import check_estimator
 from hitofude import HitofudeClassifier
 from hitofude.inputs.image_set import ImageSet
 
-QUICK = {"schedule.epochs": 2, "schedule.minimum_steps": 0, "optimizer.batch_size": 32}
-TINY = {"schedule.epochs": 5, "schedule.minimum_steps": 0, "augment.rate": 0.0, "views.shift": 0}
+QUICK = {"schedule.epochs": 2, "schedule.min_steps": 0, "optimizer.batch_size": 32}
+TINY = {"schedule.epochs": 5, "schedule.min_steps": 0, "augment.probability": 0.0, "tta.shift": 0}
 EXPECTED_FAILURES = {
     "check_methods_sample_order_invariance": "the last bit of a float32 depends on an image's place in its batch, and "
     "the check allows less",
@@ -159,7 +159,7 @@ def test_cross_validation_scores_digits(digits: ImageSet) -> None:
 def test_few_rows_are_trained_in_smaller_batches_unless_a_size_is_named(
     settings: dict[str, int], size: int, rows: np.ndarray, labels: np.ndarray
 ) -> None:
-    short = {"schedule.epochs": 1, "schedule.minimum_steps": 0}
+    short = {"schedule.epochs": 1, "schedule.min_steps": 0}
     found = HitofudeClassifier(settings=short | settings).fit(rows, labels)
     assert found.recipe_.optimizer.batch_size == size
 
@@ -217,7 +217,7 @@ def test_parameters_that_do_not_fit_are_value_errors(
         (lambda x, y: (np.where(x > 200, np.nan, x), y), "NaN"),
         (lambda x, y: (x.astype(str), y), "strings"),
         (lambda x, y: (x[0], y), "Reshape your data"),
-        (lambda x, y: (x.reshape(-1, 1, 1, 28, 28), y), "Expected"),
+        (lambda x, y: (x.reshape(-1, 1, 1, 28, 28), y), "ReadOptions"),
         (lambda x, y: ([[1, 2], [3]] * 20, y[:40]), "inhomogeneous"),
     ],
 )

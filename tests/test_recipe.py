@@ -12,16 +12,16 @@ def test_article_simple_is_the_tutorials_first_step() -> None:
     assert (recipe.optimizer.name, recipe.optimizer.learning_rate, recipe.optimizer.batch_size) == ("adam", 1e-3, 16)
     assert (recipe.schedule.name, recipe.schedule.epochs) == ("constant", 20)
     assert (recipe.ensemble.split, recipe.ensemble.holdout, recipe.seed) == ("holdout", 0.2, 777)
-    assert recipe.augment.rate == 0
+    assert recipe.augment.probability == 0
 
 
 def test_article_is_the_tutorials_second_step() -> None:
     recipe = Recipe.preset("article")
     assert recipe.network.name == "cnn-medium"
     assert (recipe.optimizer.name, recipe.optimizer.learning_rate, recipe.optimizer.batch_size) == ("adam", 1e-3, 16)
-    assert recipe.schedule == ScheduleRecipe(name="step", epochs=30, milestones=(10, 20), factor=0.1)
+    assert recipe.schedule == ScheduleRecipe(name="step", epochs=30, milestones=(10, 20), gamma=0.1)
     assert recipe.augment == AugmentRecipe(
-        rate=0.5,
+        probability=0.5,
         min_scale=0.95,
         max_scale=1.05,
         max_rotation=7.0,
@@ -34,10 +34,15 @@ def test_article_is_the_tutorials_second_step() -> None:
 
 def test_the_tutorials_own_augmentation_is_the_default() -> None:
     augment = Recipe().augment
-    assert (augment.rate, augment.min_scale, augment.max_scale) == (1.0, 0.90, 1.10)
+    assert (augment.probability, augment.min_scale, augment.max_scale) == (1.0, 0.90, 1.10)
     assert (augment.max_rotation, augment.max_shear, augment.max_translation) == (4.0, 2.0, 3)
-    assert (augment.min_crop, augment.elastic, augment.erase_rate, augment.untouched_epochs) == (1.0, 0.0, 0.0, 0)
-    assert (Recipe().averaging.decay, Recipe().views.shift) == (0.0, 0)
+    assert (augment.min_crop, augment.elastic_std, augment.erase_probability, augment.no_aug_epochs) == (
+        1.0,
+        0.0,
+        0.0,
+        0,
+    )
+    assert (Recipe().ema.decay, Recipe().tta.shift) == (0.0, 0)
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -73,7 +78,7 @@ def test_an_unknown_preset_suggests_the_nearest() -> None:
     [
         ("schedule.epochs", 0),
         ("schedule.epochs", "many"),
-        ("augment.rate", 1.5),
+        ("augment.probability", 1.5),
         ("optimizer.name", "sgdd"),
         ("ensemble.folds", 1),
         ("augment.min_scale", 2.0),

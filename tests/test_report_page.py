@@ -20,7 +20,7 @@ from hitofude.inputs.sources import Dataset
 from hitofude.runs.result import RunResult
 
 CHROMIUM = shutil.which("chromium")
-SETTINGS = {"schedule.epochs": 6, "schedule.minimum_steps": 0, "optimizer.batch_size": 32, "ensemble.folds": 2}
+SETTINGS = {"schedule.epochs": 6, "schedule.min_steps": 0, "optimizer.batch_size": 32, "ensemble.folds": 2}
 HOSTILE = '<img src=x onerror="alert(1)">'
 MOST_BYTES = 5_000_000
 

@@ -11,7 +11,7 @@ import yaml
 
 from hitofude.cli.app import app
 from hitofude.cli.run import run  # noqa: F401 - registers the command
-from hitofude.workers.clusters import check_workers
+from hitofude.workers.clusters import check_cluster
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -37,8 +37,8 @@ def pods(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     return [pod for part in parts if isinstance(part, dict) for pod in pods(part)]
 
 
-def driver(engine: str) -> dict[str, Any]:
-    found: dict[str, Any] = first(f"{engine}-driver.yaml")["spec"]["template"]
+def driver(compute: str) -> dict[str, Any]:
+    found: dict[str, Any] = first(f"{compute}-driver.yaml")["spec"]["template"]
     return found
 
 
@@ -60,14 +60,14 @@ def test_what_is_linked_is_there(link: str) -> None:
 def test_each_command_has_options_that_there_are(command: str) -> None:
     words = shlex.split(command.replace('"$address"', "tcp://10.0.0.1:8786"))
     _, bound, _ = app.parse_args(words[1:], print_error=False, exit_on_error=False)
-    check_workers(bound.arguments["workers"])
+    check_cluster(bound.arguments["workers"])
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_each_driver_has_options_that_there_are(engine: str) -> None:
-    (container,) = driver(engine)["spec"]["containers"]
+@pytest.mark.parametrize("compute", ENGINES)
+def test_each_driver_has_options_that_there_are(compute: str) -> None:
+    (container,) = driver(compute)["spec"]["containers"]
     _, bound, _ = app.parse_args(container["args"][1:], print_error=False, exit_on_error=False)
-    check_workers(bound.arguments["workers"])
+    check_cluster(bound.arguments["workers"])
 
 
 @pytest.mark.parametrize("number", range(len(ALL_PODS)))
@@ -112,14 +112,14 @@ def test_the_ray_driver_asks_the_service_and_knows_the_token_that_the_operator_m
     assert token["valueFrom"]["secretKeyRef"] == {"name": name, "key": "auth_token"}
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_only_the_driver_and_the_cluster_itself_reach_the_pods_of_a_cluster(engine: str) -> None:
-    cluster, policy = MANIFESTS[f"{engine}-cluster.yaml"]
+@pytest.mark.parametrize("compute", ENGINES)
+def test_only_the_driver_and_the_cluster_itself_reach_the_pods_of_a_cluster(compute: str) -> None:
+    cluster, policy = MANIFESTS[f"{compute}-cluster.yaml"]
     (label,) = policy["spec"]["podSelector"]["matchLabels"].items()
     assert label[1] == cluster["metadata"]["name"]
     selectors = [peer.get("podSelector", {}) for rule in policy["spec"]["ingress"] for peer in rule["from"]]
     allowed = [selector["matchLabels"] for selector in selectors if selector]
-    assert allowed == [dict([label]), driver(engine)["metadata"]["labels"]]
+    assert allowed == [dict([label]), driver(compute)["metadata"]["labels"]]
 
 
 def test_the_version_of_ray_is_the_one_that_is_tested() -> None:

@@ -24,17 +24,17 @@ from hitofude.inputs.image_set import ImageSet, row_numbers
 from hitofude.inputs.layout import ImageShape
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.checkpoint import MemberFolder
-from hitofude.learning.dispatch import Team
-from hitofude.learning.engine import Engine, choose_engine
+from hitofude.learning.compute import Compute, choose_compute
+from hitofude.learning.dispatch import Parallelism
 from hitofude.learning.ensemble import train_ensemble
 from hitofude.learning.epoch_log import EpochLog
-from hitofude.learning.member import EnsembleJob
+from hitofude.learning.member import EnsembleTask
 from hitofude.learning.networks import build_network
 from hitofude.learning.predicting import predict_probabilities
 from hitofude.learning.training import MemberPlan
 from hitofude.metrics.metrics import mean_of_members
 from hitofude.recipe import DEFAULT_PRESET, Recipe, choose_recipe
-from hitofude.runs.job import Job, choose_rows
+from hitofude.runs.plan import RunPlan, choose_rows
 
 THREADS = 1
 """Of each member. Its bits depend on them, so they may not depend on the machine, or on how many fits run at once."""
@@ -63,11 +63,11 @@ class TrainedMember:
         weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
         return cls(plan.network, weights, rows[plan.validation_rows], tuple(epochs))
 
-    def rebuild(self, shape: ImageShape, classes: int, engine: Engine) -> nn.Module:
-        """The network, on the engine's device."""
+    def rebuild(self, shape: ImageShape, classes: int, compute: Compute) -> nn.Module:
+        """The network, on the compute's device."""
         network = build_network(self.network, shape, classes, torch.Generator())
         network.load_state_dict({name: torch.tensor(values) for name, values in self.weights.items()})
-        return network.to(engine.device)
+        return network.to(compute.device)
 
 
 class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -118,7 +118,7 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             images = self._learn_images(X, y)
             train = choose_rows(images, recipe)
             recipe = _with_folds_that_fit(self._with_batches_that_fit(recipe, len(train)), train)
-            job = Job.prepare(recipe, Dataset("X", train), "HitofudeClassifier.fit")
+            job = RunPlan.prepare(recipe, Dataset("X", train), "HitofudeClassifier.fit")
             self._train(job, len(images))
         return self
 
@@ -127,13 +127,13 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "members_")
         with _raising_value_errors():
             images = self._read_images(X)
-            engine = choose_engine(self.device, self.recipe_.precision)
+            compute = choose_compute(self.device, self.recipe_.precision)
             pixels, shape, classes = torch.from_numpy(images), images.shape[1:], len(self.classes_)
-            with engine.computing():
-                networks = [member.rebuild(shape, classes, engine) for member in self.members_]
-                views = self.recipe_.views
+            with compute.applied():
+                networks = [member.rebuild(shape, classes, compute) for member in self.members_]
+                tta = self.recipe_.tta
                 return mean_of_members(
-                    np.stack([predict_probabilities(network, pixels, engine, views=views) for network in networks])
+                    np.stack([predict_probabilities(network, pixels, compute, tta=tta) for network in networks])
                 )
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -187,16 +187,16 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _to_images(self, pixels: NDArray[Any]) -> NDArray[np.uint8]:
         return to_images(self.pixel_scale_.to_bytes(pixels), self.image_shape_)
 
-    def _train(self, job: Job, count: int) -> None:
+    def _train(self, job: RunPlan, count: int) -> None:
         """Train the members in a folder that is gone afterwards.
 
         count: the rows of X; the recipe may have the job take a part of them.
         """
-        engine = choose_engine(self.device, job.recipe.precision, THREADS)
-        workers = _choose_workers(job, engine, self.workers)
+        compute = choose_compute(self.device, job.recipe.precision, THREADS)
+        workers = _choose_workers(job, compute, self.workers)
         rows, classes = job.train.ids.astype(np.int64) - 1, len(self.classes_)
         with tempfile.TemporaryDirectory(prefix="hitofude-") as name:
-            ensemble = EnsembleJob(job.recipe, engine, tuple(job.plans), job.train, None, Path(name), unattended=True)
+            ensemble = EnsembleTask(job.recipe, compute, tuple(job.plans), job.train, None, Path(name), unattended=True)
             probabilities = train_ensemble(ensemble, workers, _Warner())
             self.members_ = [
                 TrainedMember.load(ensemble.member_folder(plan.member), plan, rows, job.train.image_shape, classes)
@@ -247,7 +247,7 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _choose_workers(job: Job, engine: Engine, workers: int | None) -> int:
+def _choose_workers(job: RunPlan, compute: Compute, workers: int | None) -> int:
     """How many members are made side by side: by default as many as are worth it and PyTorch may use threads.
 
     joblib gives each of its processes a share of the threads, so that several fits at once stay within the machine.
@@ -255,7 +255,7 @@ def _choose_workers(job: Job, engine: Engine, workers: int | None) -> int:
     if workers is not None and not (isinstance(workers, Integral) and workers > 0):
         raise RecipeError(f"workers={workers!r}: expected a whole number from 1 up, or None.")
     members, images, available = len(job.plans), job.images_to_train(), torch.get_num_threads()
-    return Team.choose(members, images, engine, workers, THREADS, available).workers
+    return Parallelism.choose(members, images, compute, workers, THREADS, available).workers
 
 
 def _with_folds_that_fit(recipe: Recipe, train: ImageSet) -> Recipe:

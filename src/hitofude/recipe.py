@@ -22,9 +22,34 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
+FORMER_NAMES = {
+    "views": "tta",
+    "below": "threshold",
+    "averaging": "ema",
+    "other_learning_rate": "adamw_learning_rate",
+    "untouched_epochs": "no_aug_epochs",
+    "rate": "probability",
+    "erase_rate": "erase_probability",
+    "max_erased": "erase_max_area",
+    "elastic": "elastic_std",
+    "elastic_knots": "elastic_grid",
+    "factor": "gamma",
+    "minimum_steps": "min_steps",
+    "all_rows": "full_data_members",
+}
+"""Parts of dotted names that had another name before: errors name the new one, and pickles are translated."""
+
 
 class Stage(BaseModel):
+    """Settings of one stage: frozen, strictly typed; an unknown key is an error."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        """Restore a pickle, also one with the former names of settings."""
+        values = {FORMER_NAMES.get(name, name): value for name, value in state["__dict__"].items()}
+        set_fields = {FORMER_NAMES.get(name, name) for name in state["__pydantic_fields_set__"]}
+        super().__setstate__(state | {"__dict__": values, "__pydantic_fields_set__": set_fields})
 
 
 class NetworkRecipe(Stage):
@@ -36,7 +61,7 @@ class NetworkRecipe(Stage):
 class AugmentRecipe(Stage):
     """How each training image is transformed, drawn anew at each epoch. Defaults as in the tutorial."""
 
-    rate: Share = 1.0
+    probability: Share = 1.0
     """Probability that an image is warped at all: by the affine map, the crop and the elastic displacement."""
     min_scale: Positive = 0.90
     max_scale: Positive = 1.10
@@ -51,15 +76,15 @@ class AugmentRecipe(Stage):
     """The fixed point of scale, rotation and shear: the image's centre, or, as in the tutorial, its corner."""
     min_crop: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Crop and resize: the least share of height and of width, drawn apart, that is blown up to the whole image."""
-    elastic: Annotated[float, Field(ge=0)] = 0.0
+    elastic_std: Annotated[float, Field(ge=0)] = 0.0
     """Elastic displacement: the standard deviation, in pixels, of the knots of a coarse grid laid over the image."""
-    elastic_knots: Annotated[int, Field(ge=2)] = 4
+    elastic_grid: Annotated[int, Field(ge=2)] = 4
     """Knots along each side of that grid."""
-    erase_rate: Share = 0.0
+    erase_probability: Share = 0.0
     """Probability that a random rectangle is blackened."""
-    max_erased: Annotated[float, Field(gt=0, le=0.5)] = 0.15
+    erase_max_area: Annotated[float, Field(gt=0, le=0.5)] = 0.15
     """The largest share of the image that it covers."""
-    untouched_epochs: Annotated[int, Field(ge=0)] = 0
+    no_aug_epochs: Annotated[int, Field(ge=0)] = 0
     """So many epochs at the end train on the images as they are."""
 
     @model_validator(mode="after")
@@ -76,7 +101,7 @@ class OptimizerRecipe(Stage):
     """`sgd` has Nesterov's momentum; `muon` trains the filters of convolutions, and AdamW the rest beside it."""
     learning_rate: Positive = 0.001
     """The highest of the schedule."""
-    other_learning_rate: Positive = 0.01
+    adamw_learning_rate: Positive = 0.01
     """`muon`: the highest of AdamW's, for norms, biases and the last layer."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Of `sgd` and `muon`."""
@@ -91,18 +116,18 @@ class ScheduleRecipe(Stage):
     name: Literal["constant", "step", "one-cycle", "cosine"] = "constant"
     """`one-cycle` falls in a straight line, `cosine` along half a wave, both to zero and after a warm-up."""
     epochs: Count = 20
-    minimum_steps: Annotated[int, Field(ge=0)] = 0
+    min_steps: Annotated[int, Field(ge=0)] = 0
     """Few rows get more epochs, until the training has this many steps."""
     milestones: tuple[Count, ...] = Field(default=(), strict=False)
-    """`step`: after each of these epochs the learning rate is multiplied by `factor`."""
-    factor: Positive = 0.1
+    """`step`: after each of these epochs the learning rate is multiplied by `gamma`."""
+    gamma: Positive = 0.1
     warmup: Share = 0.2
     """`one-cycle` and `cosine`: the share of the steps in which the learning rate rises."""
     validation_rows: Count | None = None
     """Watch each epoch on a seeded sample of so many held-out rows instead of all; the out-of-fold rows stay all."""
 
 
-class AveragingRecipe(Stage):
+class EmaRecipe(Stage):
     """An exponential moving average of the weights, which then validates and predicts in their place."""
 
     decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -121,19 +146,22 @@ class EnsembleRecipe(Stage):
     """The share of the rows kept for validation by `split = "holdout"`."""
     repeats: Count = 1
     """Over how many different splits into folds."""
-    all_rows: Annotated[int, Field(ge=0)] = 0
+    full_data_members: Annotated[int, Field(ge=0)] = 0
     """So many members more that learn from every row: they help to predict, and have no out-of-fold rows."""
     networks: tuple[str, ...] = Field(default=(), strict=False)
     """The network of each repeat, and of each member on all rows, in turn; left out, network.name everywhere."""
 
 
-class ViewsRecipe(Stage):
+class TtaRecipe(Stage):
     """Test-time augmentation: an image is also predicted shifted, and the probabilities averaged."""
 
     shift: Annotated[int, Field(ge=0)] = 0
     """Pixels, to each of the four sides; 0 is none."""
-    below: Share = 1.0
+    threshold: Share = 1.0
     """Only images whose likeliest class has a probability below this; the others are clear at first sight."""
+
+
+ViewsRecipe, AveragingRecipe = TtaRecipe, EmaRecipe  # as pickled estimators of earlier versions name them
 
 
 class Recipe(Stage):
@@ -148,9 +176,9 @@ class Recipe(Stage):
     augment: AugmentRecipe = AugmentRecipe()
     optimizer: OptimizerRecipe = OptimizerRecipe()
     schedule: ScheduleRecipe = ScheduleRecipe()
-    averaging: AveragingRecipe = AveragingRecipe()
+    ema: EmaRecipe = EmaRecipe()
     ensemble: EnsembleRecipe = EnsembleRecipe()
-    views: ViewsRecipe = ViewsRecipe()
+    tta: TtaRecipe = TtaRecipe()
 
     @classmethod
     def preset(cls, name: str) -> Self:
@@ -189,7 +217,7 @@ class Recipe(Stage):
             for stage in stages:
                 place = place.get(stage) if isinstance(place, dict) else None
             if not isinstance(place, dict) or last not in place:
-                raise RecipeError(f"There is no setting '{name}'.{suggest(name, setting_names())}")
+                raise RecipeError(f"There is no setting '{name}'.{_suggest_setting(name, setting_names())}")
             place[last] = value
         if "network.name" in settings and content["ensemble"]["networks"]:
             names = ", ".join(content["ensemble"]["networks"])
@@ -206,10 +234,10 @@ class Recipe(Stage):
                 "rows": 1000,
                 "optimizer.batch_size": min(self.optimizer.batch_size, 32),
                 "schedule.epochs": 5,
-                "schedule.minimum_steps": 0,
+                "schedule.min_steps": 0,
                 "ensemble.folds": 2,
                 "ensemble.repeats": 1,
-                "ensemble.all_rows": 0,
+                "ensemble.full_data_members": 0,
             }
         )
 
@@ -285,10 +313,16 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def _suggest_setting(name: str, known: list[str]) -> str:
+    """The name that a setting has now, else the nearest known one."""
+    renamed = ".".join(FORMER_NAMES.get(part, part) for part in name.split("."))
+    return f" It is called '{renamed}' now." if renamed != name and renamed in known else suggest(name, known)
+
+
 def _explain(problem: dict[str, Any]) -> str:
     name = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         known = [*setting_names(), *Recipe.model_fields]
-        return f"{name}: there is no such setting.{suggest(name, known)}"
+        return f"{name}: there is no such setting.{_suggest_setting(name, known)}"
     found = "" if isinstance(problem["input"], Mapping) else f", found {problem['input']!r}"
     return f"{name or 'recipe'}: {problem['msg']}{found}"

@@ -1,7 +1,7 @@
 import torch
 
 from hitofude.benchmark.arithmetic import matmul_rate, training_flops
-from hitofude.learning.engine import Engine
+from hitofude.learning.compute import Compute
 
 MULTIPLICATIONS = 26 * 26 * 16 * 9, 24 * 24 * 32 * 144, 22 * 22 * 32 * 288, 100 * 32 * 288, 64 * 64 * 288, 36 * 32 * 576
 LINEAR = 1152 * 30 + 30 * 10
@@ -14,4 +14,4 @@ def test_a_step_counts_forward_and_both_gradients_but_not_that_of_the_images() -
 
 
 def test_the_rate_of_products_is_a_rate() -> None:
-    assert matmul_rate(Engine(torch.device("cpu"), "float32", threads=1)) > 1e8
+    assert matmul_rate(Compute(torch.device("cpu"), "float32", threads=1)) > 1e8

@@ -19,7 +19,7 @@ from hitofude.inputs.sources import Dataset
 from hitofude.learning.networks import NETWORKS
 from tests.conftest import Call, chainer_arrays, wait_for_line
 
-QUICK = ["--set", "schedule.epochs=1", "--set", "schedule.minimum_steps=0", "--set", "ensemble.folds=2"]
+QUICK = ["--set", "schedule.epochs=1", "--set", "schedule.min_steps=0", "--set", "ensemble.folds=2"]
 
 
 @pytest.fixture
@@ -337,7 +337,7 @@ def test_a_single_image_is_too_few_to_learn_from(call: Call, tmp_path: Path) -> 
 def test_a_bug_in_a_worker_process_is_placed_in_the_report(files: Path, call: Call, tmp_path: Path) -> None:
     """A real one: the worker does not find in a message what it looks for."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hitofude.learning.messages.PackedJob.images", ({"ask": "images"}, b""))
+        patch.setattr("hitofude.learning.messages.EnsembleMessage.images", ({"ask": "images"}, b""))
         code, _, err = call("run", files, "--run", tmp_path / "run", "--workers", "2", *QUICK)
     report = Path(err.split(" stands in ")[1].split(";")[0])
     text = report.read_text()

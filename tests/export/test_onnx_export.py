@@ -16,7 +16,7 @@ from hitofude.export import parity
 from hitofude.export.onnx_export import export_onnx, model_of_run
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.inputs.sources import Dataset, sample
-from hitofude.learning.engine import choose_engine
+from hitofude.learning.compute import choose_compute
 from hitofude.prediction.model import Model, load_ensemble
 from hitofude.runs.result import RunResult
 from tests.conftest import Call, copy_of
@@ -25,9 +25,9 @@ from tests.conftest import Call, copy_of
 def test_plain_onnxruntime_answers_as_predict_does(exported_file: Path, finished: RunResult, dataset: Dataset) -> None:
     session = onnxruntime.InferenceSession(exported_file, providers=["CPUExecutionProvider"])
     (found,) = session.run(["probabilities"], {"pixels": dataset.train.images})
-    engine, folder = choose_engine("cpu", "float32"), finished.folder
-    networks, temperature = load_ensemble(folder, engine), finished.summary.calibration.temperature
-    model = Model(networks, finished.classes, (1, 28, 28), engine, folder.load_recipe().views, temperature)
+    compute, folder = choose_compute("cpu", "float32"), finished.folder
+    networks, temperature = load_ensemble(folder, compute), finished.summary.calibration.temperature
+    model = Model(networks, finished.classes, (1, 28, 28), compute, folder.load_recipe().tta, temperature)
     expected = model.predict(torch.from_numpy(dataset.train.images))
     assert np.abs(found - expected).max() < 1e-4
     assert (found.argmax(axis=1) == expected.argmax(axis=1)).all()
@@ -97,7 +97,7 @@ def test_a_run_keeps_the_model_that_it_serves(finished: RunResult, tmp_path: Pat
     first = model_of_run(folder.path).description
     assert folder.model.stat().st_mtime_ns == written
     recipe = folder.recipe.read_text(encoding="utf-8")
-    folder.recipe.write_text(recipe.replace("below = 0.85", "below = 0.8"), encoding="utf-8")
+    folder.recipe.write_text(recipe.replace("threshold = 0.85", "threshold = 0.8"), encoding="utf-8")
     assert model_of_run(folder.path).description.weights != first.weights
 
 

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from hitofude.export.onnx_graph import Pixels, ensemble_model, networks_model
-from hitofude.learning.engine import Engine
+from hitofude.learning.compute import Compute
 from hitofude.learning.networks import build_network
 from hitofude.learning.predicting import predict_probabilities
 from hitofude.metrics.calibration import with_temperature
 from hitofude.metrics.metrics import mean_of_members
-from hitofude.recipe import ViewsRecipe
+from hitofude.recipe import TtaRecipe
 
 SHAPE, CLASSES = (3, 18, 20), 4
 
@@ -39,11 +39,11 @@ def images() -> NDArray[np.uint8]:
 
 
 def by_pytorch(
-    networks: list[nn.Module], images: NDArray[np.uint8], views: ViewsRecipe, engine: Engine
+    networks: list[nn.Module], images: NDArray[np.uint8], tta: TtaRecipe, compute: Compute
 ) -> NDArray[np.float32]:
     """(members, N, classes)"""
     pixels = torch.tensor(images)
-    return np.stack([predict_probabilities(network, pixels, engine, views=views) for network in networks])
+    return np.stack([predict_probabilities(network, pixels, compute, tta=tta) for network in networks])
 
 
 def run(model: onnx.ModelProto, pixels: NDArray[np.generic]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -52,42 +52,42 @@ def run(model: onnx.ModelProto, pixels: NDArray[np.generic]) -> tuple[NDArray[np
     return probabilities, members
 
 
-def median_of_the_likeliest(networks: list[nn.Module], images: NDArray[np.uint8], engine: Engine) -> float:
-    return float(np.median(by_pytorch(networks, images, ViewsRecipe(), engine).max(axis=2)))
+def median_of_the_likeliest(networks: list[nn.Module], images: NDArray[np.uint8], compute: Compute) -> float:
+    return float(np.median(by_pytorch(networks, images, TtaRecipe(), compute).max(axis=2)))
 
 
 @pytest.mark.parametrize("shift", [0, 1, 3])
 @pytest.mark.parametrize("unclear", ["none", "half", "all"])
 def test_members_mean_and_temperature_are_pytorchs(
-    networks: list[nn.Module], side_by_side: onnx.ModelProto, images: NDArray[np.uint8], engine: Engine,
+    networks: list[nn.Module], side_by_side: onnx.ModelProto, images: NDArray[np.uint8], compute: Compute,
     shift: int, unclear: str,
 ) -> None:  # fmt: skip
-    below = {"none": 0.0, "half": median_of_the_likeliest(networks, images, engine), "all": 1.0}[unclear]
-    views = ViewsRecipe(shift=shift, below=below)
-    expected = by_pytorch(networks, images, views, engine)
-    probabilities, members = run(ensemble_model(side_by_side, views, 0.7), images)
+    below = {"none": 0.0, "half": median_of_the_likeliest(networks, images, compute), "all": 1.0}[unclear]
+    tta = TtaRecipe(shift=shift, threshold=below)
+    expected = by_pytorch(networks, images, tta, compute)
+    probabilities, members = run(ensemble_model(side_by_side, tta, 0.7), images)
     assert np.abs(members - expected).max() < 1e-6
     assert np.abs(probabilities - with_temperature(mean_of_members(expected), 0.7)).max() < 1e-6
 
 
 def test_an_image_is_answered_alike_alone_and_among_others(
-    networks: list[nn.Module], side_by_side: onnx.ModelProto, images: NDArray[np.uint8], engine: Engine
+    networks: list[nn.Module], side_by_side: onnx.ModelProto, images: NDArray[np.uint8], compute: Compute
 ) -> None:
-    views = ViewsRecipe(shift=1, below=median_of_the_likeliest(networks, images, engine))
-    model = ensemble_model(side_by_side, views, 1)
+    tta = TtaRecipe(shift=1, threshold=median_of_the_likeliest(networks, images, compute))
+    model = ensemble_model(side_by_side, tta, 1)
     together, _ = run(model, images)
     alone = np.concatenate([run(model, images[row : row + 1])[0] for row in range(4)])
     assert np.abs(alone - together[:4]).max() < 1e-6
 
 
-def test_pixels_may_be_floats(networks: list[nn.Module], images: NDArray[np.uint8], engine: Engine) -> None:
+def test_pixels_may_be_floats(networks: list[nn.Module], images: NDArray[np.uint8], compute: Compute) -> None:
     pixels: Pixels = "float32"
-    views = ViewsRecipe(shift=1, below=1.0)
-    model = ensemble_model(networks_model(networks[:1], SHAPE, pixels), views, 1)
+    tta = TtaRecipe(shift=1, threshold=1.0)
+    model = ensemble_model(networks_model(networks[:1], SHAPE, pixels), tta, 1)
     probabilities, _ = run(model, images.astype(np.float32))
-    assert np.abs(probabilities - by_pytorch(networks[:1], images, views, engine)[0]).max() < 1e-6
+    assert np.abs(probabilities - by_pytorch(networks[:1], images, tta, compute)[0]).max() < 1e-6
 
 
 def test_the_weights_are_there_once_however_often_the_networks_look(side_by_side: onnx.ModelProto) -> None:
-    twice, once = ensemble_model(side_by_side, ViewsRecipe(shift=1), 1), ensemble_model(side_by_side, ViewsRecipe(), 1)
+    twice, once = ensemble_model(side_by_side, TtaRecipe(shift=1), 1), ensemble_model(side_by_side, TtaRecipe(), 1)
     assert len(twice.SerializeToString()) < len(once.SerializeToString()) + 10_000

@@ -10,8 +10,8 @@ from hitofude.export.onnx_export import load_exportable
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.export.parity import BORDER, Ensemble, check, compare, images_to_compare
 from hitofude.inputs.sources import Dataset
-from hitofude.learning.engine import Engine
-from hitofude.recipe import ViewsRecipe
+from hitofude.learning.compute import Compute
+from hitofude.recipe import TtaRecipe
 from hitofude.runs.result import RunResult
 
 
@@ -42,14 +42,14 @@ def test_a_network_that_is_slightly_another_is_found_out(
 
 
 def test_an_image_on_the_border_of_looking_again_is_left_out(
-    exported: OnnxModel, ensemble: Ensemble, engine: Engine, dataset: Dataset
+    exported: OnnxModel, ensemble: Ensemble, compute: Compute, dataset: Dataset
 ) -> None:
     images = dataset.train.images[:50]
-    once = Ensemble(ensemble.networks, ViewsRecipe(), ensemble.temperature, engine)
+    once = Ensemble(ensemble.networks, TtaRecipe(), ensemble.temperature, compute)
     _, members = once.predict(images)
     first = float(members[0, :, :].max(axis=1)[np.abs(members[0].max(axis=1) - 0.8).argmin()])
     above, below = (
-        Ensemble(ensemble.networks, ViewsRecipe(shift=1, below=first + step), 1, engine)
+        Ensemble(ensemble.networks, TtaRecipe(shift=1, threshold=first + step), 1, compute)
         for step in (BORDER / 2, -BORDER / 2)
     )
     assert above.is_on_border(images).sum() == below.is_on_border(images).sum() == 1

@@ -45,7 +45,7 @@ def test_a_folder_that_holds_something_is_left_alone(finished: RunResult, tmp_pa
 
 def test_the_page_computes_in_the_browser_and_loads_nothing_from_elsewhere() -> None:
     page = page_files()["index.html"].decode()
-    assert 'data-engine="browser"' in page
+    assert 'data-compute="browser"' in page
     assert 'http-equiv="Content-Security-Policy" content="default-src \'none\'' in page
     assert "docs.html" not in page_files()
     assert not [name for name, content in page_files().items() if b"https://" in content]

@@ -15,10 +15,10 @@ from hitofude.errors import InputError
 from hitofude.inputs import csv_table, parquet
 from hitofude.inputs.blocks import Block, check_streams, open_blocks
 from hitofude.inputs.image_set import ImageSet
-from hitofude.inputs.layout import Expected
+from hitofude.inputs.layout import ReadOptions
 from hitofude.inputs.sources import read_images
 
-DIGITS = Expected(like=(1, 28, 28))
+DIGITS = ReadOptions(like=(1, 28, 28))
 KINDS = ("csv", "csv.gz", "parquet", "lists.parquet", "pictures.parquet", "npz")
 each_kind = pytest.mark.parametrize("kind", KINDS)
 

@@ -10,7 +10,7 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.leaks import check_no_leak
 from hitofude.inputs.sources import Dataset, sample
 from hitofude.recipe import Recipe
-from hitofude.runs.job import Job
+from hitofude.runs.plan import RunPlan
 
 ROWS = np.arange(300)
 
@@ -66,8 +66,8 @@ def test_what_is_there_twice_by_nature_may_be_on_both_sides() -> None:
 
 def test_a_run_is_refused_before_anything_is_written(digits: ImageSet, quick: Recipe) -> None:
     with pytest.raises(InputError, match="a score on them says nothing"):
-        Job.prepare(quick, Dataset("mnist", digits, digits), "")
+        RunPlan.prepare(quick, Dataset("mnist", digits, digits), "")
 
 
 def test_the_sample_and_its_own_test_images_may_be_run(quick: Recipe) -> None:
-    Job.prepare(quick, sample(), "")
+    RunPlan.prepare(quick, sample(), "")

@@ -69,7 +69,7 @@ def test_the_identity_leaves_every_bit() -> None:
 
 def test_the_rate_is_the_share_of_images_that_change(digits: ImageSet) -> None:
     images = torch.from_numpy(digits.images).float()
-    recipe = AugmentRecipe(rate=0.5)
+    recipe = AugmentRecipe(probability=0.5)
     changed = (augment(images, recipe, torch.Generator().manual_seed(0)) != images).flatten(1).any(dim=1)
     assert 0.4 < changed.float().mean() < 0.6
     none = recipe.model_copy(update={"rate": 0.0})
@@ -129,7 +129,7 @@ def test_displacements_of_a_corner_leave_the_other_corners() -> None:
 
 
 def test_elastic_displacements_have_their_standard_deviation_and_no_bias() -> None:
-    recipe = AugmentRecipe(**UNMOVED, elastic=1.5, elastic_knots=4)
+    recipe = AugmentRecipe(**UNMOVED, elastic_std=1.5, elastic_grid=4)
     displacements = draw_transforms(2_000, recipe, (28, 28), seeded()).displacements
     assert displacements is not None
     assert displacements.shape == (2_000, 2, 4, 4)
@@ -139,7 +139,7 @@ def test_elastic_displacements_have_their_standard_deviation_and_no_bias() -> No
 
 def test_untouched_images_are_untouched_by_crop_and_elastic_too(digits: ImageSet) -> None:
     images = torch.from_numpy(digits.images).float()
-    recipe = AugmentRecipe(rate=0.5, elastic=2.0, min_crop=0.7)
+    recipe = AugmentRecipe(probability=0.5, elastic_std=2.0, min_crop=0.7)
     changed = (augment(images, recipe, seeded()) != images).flatten(1).any(dim=1)
     assert 0.4 < changed.float().mean() < 0.6
 
@@ -174,7 +174,7 @@ def test_erasing_blackens_just_the_rectangle() -> None:
 
 
 def test_the_erase_rate_is_the_share_of_images_and_the_area_is_bounded() -> None:
-    recipe = AugmentRecipe(rate=0.0, erase_rate=0.4, max_erased=0.25)
+    recipe = AugmentRecipe(probability=0.0, erase_probability=0.4, erase_max_area=0.25)
     left = augment(torch.ones(3_000, 1, 28, 28), recipe, seeded()).mean(dim=(1, 2, 3))
     assert 0.36 < (left < 1).float().mean() < 0.42, "some rectangles round to nothing"
     assert left.min() > 1 - 0.25 - 0.04

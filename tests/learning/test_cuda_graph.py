@@ -7,8 +7,8 @@ import torch
 
 from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.checkpoint import MemberFolder
+from hitofude.learning.compute import choose_compute
 from hitofude.learning.cuda_graph import leaving_unchanged, record
-from hitofude.learning.engine import choose_engine
 from hitofude.learning.networks import build_network
 from hitofude.learning.training import Trainer, TrainingData
 from hitofude.recipe import Recipe
@@ -18,10 +18,10 @@ on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA is not 
 
 
 def trainer_on(device: str, recipe: Recipe, digits: ImageSet) -> Trainer:
-    engine = choose_engine(device, "float32")
+    compute = choose_compute(device, "float32")
     network = build_network(recipe.network.name, digits.image_shape, 10, torch.Generator().manual_seed(0))
-    network = network.to(engine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Trainer(PLAN, TrainingData.on_device(digits, engine), recipe, engine, network)
+    network = network.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Trainer(PLAN, TrainingData.on_device(digits, compute), recipe, compute, network)
 
 
 @pytest.mark.parametrize("steps_before", [0, 2])
@@ -53,11 +53,11 @@ def test_a_recorded_step_changes_the_weights_as_the_step_does(quick: Recipe, dig
 
 @on_cuda
 def test_an_interrupted_training_ends_with_the_same_bytes(quick: Recipe, digits: ImageSet, tmp_path: Path) -> None:
-    engine = choose_engine("cuda")
+    compute = choose_compute("cuda")
     listener = Listener()
-    train(quick, digits, engine, tmp_path / "whole", listener)
+    train(quick, digits, compute, tmp_path / "whole", listener)
     assert not listener.warnings
     with pytest.raises(KeyboardInterrupt):
-        train(quick, digits, engine, tmp_path / "broken", Listener(stop_after=250))
-    train(quick, digits, engine, tmp_path / "broken", Listener())
+        train(quick, digits, compute, tmp_path / "broken", Listener(stop_after=250))
+    train(quick, digits, compute, tmp_path / "broken", Listener())
     assert len({MemberFolder(tmp_path / name).weights_path.read_bytes() for name in ("whole", "broken")}) == 1

@@ -14,13 +14,13 @@ import torch
 
 from hitofude.errors import ClusterError, DivergedError, OutOfResourcesError, RecipeError
 from hitofude.inputs.sources import Dataset
-from hitofude.learning.dispatch import MODULE, EngineQuestion, Team, make_members, run_members
-from hitofude.learning.engine import Engine
+from hitofude.learning.compute import Compute
+from hitofude.learning.dispatch import MODULE, ComputeQuestion, Parallelism, make_members, run_members
 from hitofude.learning.ensemble import plan_members
 from hitofude.learning.epoch_log import EpochLog
-from hitofude.learning.member import EnsembleJob, MemberProbabilities
+from hitofude.learning.member import EnsembleTask, MemberProbabilities
 from hitofude.learning.messages import (
-    PackedJob,
+    EnsembleMessage,
     pack_arrays,
     pack_plan,
     unpack_arrays,
@@ -28,12 +28,12 @@ from hitofude.learning.messages import (
     unpack_job,
     unpack_plan,
 )
-from hitofude.learning.worker import AWAY, SEEN, pack_pair
+from hitofude.learning.worker import AWAY, SEEN, pack_state
 from hitofude.recipe import Recipe
 from hitofude.storage import write_text
-from hitofude.workers.pool import Crew
+from hitofude.workers.pool import WorkerPool
 from hitofude.workers.process import WorkerProcess
-from hitofude.workers.worker import LocalProcesses, LocalSeat, Place
+from hitofude.workers.worker import LocalProcesses, LocalWorker, Node
 from tests.conftest import wait_for_line
 from tests.learning.test_training import Listener
 
@@ -42,20 +42,20 @@ has_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="ther
 
 
 @pytest.fixture(scope="module")
-def job(dataset: Dataset, quick: Recipe, tmp_path_factory: pytest.TempPathFactory) -> EnsembleJob:
+def job(dataset: Dataset, quick: Recipe, tmp_path_factory: pytest.TempPathFactory) -> EnsembleTask:
     """Two members of one thread each."""
     recipe = quick.with_settings({"ensemble.folds": 2})
-    engine = Engine(torch.device("cpu"), "float32", threads=1)
+    compute = Compute(torch.device("cpu"), "float32", threads=1)
     plans = tuple(plan_members(recipe, dataset.train))
-    return EnsembleJob(recipe, engine, plans, dataset.train, dataset.test, tmp_path_factory.mktemp("alone"))
+    return EnsembleTask(recipe, compute, plans, dataset.train, dataset.test, tmp_path_factory.mktemp("alone"))
 
 
 @pytest.fixture(scope="module")
-def alone(job: EnsembleJob) -> list[MemberProbabilities]:
+def alone(job: EnsembleTask) -> list[MemberProbabilities]:
     return run_members(job, 1, Listener())
 
 
-def weights(job: EnsembleJob) -> list[bytes]:
+def weights(job: EnsembleTask) -> list[bytes]:
     return [(job.member_folder(member) / "weights.safetensors").read_bytes() for member in (0, 1)]
 
 
@@ -65,7 +65,7 @@ def children(process: int | str = "self") -> list[int]:
 
 
 def test_two_processes_make_the_same_bytes_as_one(
-    job: EnsembleJob, alone: list[MemberProbabilities], tmp_path: Path
+    job: EnsembleTask, alone: list[MemberProbabilities], tmp_path: Path
 ) -> None:
     listener = Listener()
     together = run_members(replace(job, folder=tmp_path), 2, listener)
@@ -80,7 +80,7 @@ def test_two_processes_make_the_same_bytes_as_one(
 
 
 def test_the_order_of_members_does_not_matter(
-    job: EnsembleJob, alone: list[MemberProbabilities], tmp_path: Path
+    job: EnsembleTask, alone: list[MemberProbabilities], tmp_path: Path
 ) -> None:
     backwards = replace(job, folder=tmp_path, plans=job.plans[::-1])
     found = run_members(backwards, 1, Listener())
@@ -89,7 +89,7 @@ def test_the_order_of_members_does_not_matter(
 
 
 def test_nobody_looks_on_at_an_unattended_member_and_it_becomes_the_same(
-    job: EnsembleJob, alone: list[MemberProbabilities], tmp_path: Path
+    job: EnsembleTask, alone: list[MemberProbabilities], tmp_path: Path
 ) -> None:
     class Looks(Listener):
         def epoch_finished(self, log: EpochLog) -> None:
@@ -105,7 +105,7 @@ def test_nobody_looks_on_at_an_unattended_member_and_it_becomes_the_same(
     assert not states
 
 
-def test_the_error_of_a_worker_arrives_as_its_kind(job: EnsembleJob, tmp_path: Path) -> None:
+def test_the_error_of_a_worker_arrives_as_its_kind(job: EnsembleTask, tmp_path: Path) -> None:
     recipe = job.recipe.with_settings({"optimizer.name": "adam", "optimizer.learning_rate": 1e30})
     plans = tuple(replace(plan, network="cnn-medium") for plan in job.plans)
     with pytest.raises(DivergedError, match=r"epoch 1, batch \d+, learning rate"):
@@ -113,7 +113,7 @@ def test_the_error_of_a_worker_arrives_as_its_kind(job: EnsembleJob, tmp_path: P
 
 
 @has_proc
-def test_a_worker_that_the_system_kills_is_explained_and_the_others_end(job: EnsembleJob, tmp_path: Path) -> None:
+def test_a_worker_that_the_system_kills_is_explained_and_the_others_end(job: EnsembleTask, tmp_path: Path) -> None:
     class KillsOne(Listener):
         def epoch_finished(self, log: EpochLog) -> None:
             super().epoch_finished(log)
@@ -127,52 +127,55 @@ def test_a_worker_that_the_system_kills_is_explained_and_the_others_end(job: Ens
 
 @pytest.mark.parametrize("token", [None, "of another folder"])
 def test_members_made_elsewhere_come_home(
-    token: str | None, job: EnsembleJob, alone: list[MemberProbabilities], tmp_path: Path
+    token: str | None, job: EnsembleTask, alone: list[MemberProbabilities], tmp_path: Path
 ) -> None:
     """As links, where the folder is seen there too; else as messages."""
     away, listener = replace(job, folder=tmp_path), Listener()
-    with Crew(LocalProcesses(2, 1), MODULE, threads=1) as crew:
+    with WorkerPool(LocalProcesses(2, 1), MODULE, threads=1) as pool:
         if token is None:
-            run_members(away, crew, listener)
+            run_members(away, pool, listener)
         else:
-            make_members(PackedJob(away, token), crew, listener)
+            make_members(EnsembleMessage(away, token), pool, listener)
     assert weights(away) == weights(job)
     assert sorted((log.member, log.epoch) for log in listener.logs) == [(m, e) for m in (0, 1) for e in (1, 2, 3)]
     assert sorted(path.name for path in (tmp_path / "00").iterdir()) == [".lock", "member.json", "weights.safetensors"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["00", "01"]
 
 
-def test_who_was_replaced_changes_nothing_of_what_its_successor_makes(job: EnsembleJob, tmp_path: Path) -> None:
+def test_who_was_replaced_changes_nothing_of_what_its_successor_makes(job: EnsembleTask, tmp_path: Path) -> None:
     """Two make the same member of a folder that both see; the run hears only one."""
     away = replace(job, folder=tmp_path)
     write_text(tmp_path / SEEN, "token")
-    packed, seats = PackedJob(away, "token"), [LocalSeat(name, WorkerProcess(MODULE, 1)) for name in ("old", "new")]
-    for seat in seats:
-        seat.tell(*packed.images)
-        seat.tell(packed.rest)
+    packed, workers = (
+        EnsembleMessage(away, "token"),
+        [LocalWorker(name, WorkerProcess(MODULE, 1)) for name in ("old", "new")],
+    )
+    for worker in workers:
+        worker.tell(*packed.images)
+        worker.tell(packed.rest)
         plan, rows = pack_plan(job.plans[0])
-        seat.tell({"ask": "plan"} | plan, rows)
-        seat.tell(*pack_pair({"ask": "member", "job": packed.name, "member": 0}, None))
-    for seat in seats:
-        while (event := seat.hear())[0]["event"] != "finished":
+        worker.tell({"ask": "plan"} | plan, rows)
+        worker.tell(*pack_state({"ask": "member", "job": packed.name, "member": 0}, None))
+    for worker in workers:
+        while (event := worker.hear())[0]["event"] != "finished":
             assert event[0]["event"] != "failed", event[0]
-        seat.end()
-        seat.close()
+        worker.end()
+        worker.close()
     assert len(list((tmp_path / AWAY).iterdir())) == 2
     assert not (tmp_path / "00").exists()
 
 
-def test_a_worker_of_other_versions_is_refused(job: EnsembleJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of this machine's only place, so of all."""
+def test_a_worker_of_other_versions_is_refused(job: EnsembleTask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of this machine's only node, so of all."""
     monkeypatch.setattr("hitofude.learning.messages.__version__", "0.0.1")
     with pytest.raises(ClusterError, match=r"hitofude \S+ instead of 0\.0\.1\. Install the same versions"):
-        list(Crew(LocalProcesses(1, 1), MODULE, threads=1).work([EngineQuestion("cpu", "auto", 1)]))
+        list(WorkerPool(LocalProcesses(1, 1), MODULE, threads=1).work([ComputeQuestion("cpu", "auto", 1)]))
 
 
 @has_proc
 def test_no_worker_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hitofude", "run", "--run", str(tmp_path / "run"), "--workers", "2"]
-    command += ["--set", "schedule.epochs=20", "--set", "schedule.minimum_steps=0"]
+    command += ["--set", "schedule.epochs=20", "--set", "schedule.min_steps=0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
         wait_for_line(run, " 1/20 ")
         workers = children(run.pid)
@@ -192,11 +195,11 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def test_a_job_survives_the_way_to_a_worker(job: EnsembleJob) -> None:
-    packed = PackedJob(replace(job, unattended=True))
+def test_a_job_survives_the_way_to_a_worker(job: EnsembleTask) -> None:
+    packed = EnsembleMessage(replace(job, unattended=True))
     found = unpack_job(packed.rest, unpack_images(*packed.images))
     plans = [unpack_plan(*pack_plan(plan)) for plan in job.plans]
-    assert (found.recipe, found.engine, found.folder) == (job.recipe, job.engine, job.folder)
+    assert (found.recipe, found.compute, found.folder) == (job.recipe, job.compute, job.folder)
     assert found.train.fingerprint == job.train.fingerprint
     assert found.unattended
     assert all(np.array_equal(a.train_rows, b.train_rows) for a, b in zip(plans, job.plans, strict=True))
@@ -213,50 +216,52 @@ def test_arrays_of_a_message_may_share_memory() -> None:
 @pytest.mark.parametrize(
     ("members", "available", "asked", "expected"),
     [
-        (2, 2, {}, Team(2, 1)),
-        (3, 2, {}, Team(1, 2)),
-        (4, 2, {}, Team(2, 1)),
-        (1, 8, {}, Team(1, 8)),
-        (5, 16, {}, Team(5, 3)),
-        (5, 4, {"workers": 2}, Team(2, 2)),
-        (5, 4, {"threads": 1}, Team(4, 1)),
-        (5, 4, {"workers": 9}, Team(5, 1)),
-        (3, 1, {"workers": 2, "threads": 3}, Team(2, 3)),
+        (2, 2, {}, Parallelism(2, 1)),
+        (3, 2, {}, Parallelism(1, 2)),
+        (4, 2, {}, Parallelism(2, 1)),
+        (1, 8, {}, Parallelism(1, 8)),
+        (5, 16, {}, Parallelism(5, 3)),
+        (5, 4, {"workers": 2}, Parallelism(2, 2)),
+        (5, 4, {"threads": 1}, Parallelism(4, 1)),
+        (5, 4, {"workers": 9}, Parallelism(5, 1)),
+        (3, 1, {"workers": 2, "threads": 3}, Parallelism(2, 3)),
     ],
 )
 def test_a_team_ends_soonest_and_never_has_more_threads_than_processors(
-    members: int, available: int, asked: dict[str, int], expected: Team, engine: Engine
+    members: int, available: int, asked: dict[str, int], expected: Parallelism, compute: Compute
 ) -> None:
-    assert Team.choose(members, MANY_IMAGES, engine, available=available, **asked) == expected
+    assert Parallelism.choose(members, MANY_IMAGES, compute, available=available, **asked) == expected
 
 
 @pytest.mark.parametrize(
     ("members", "sizes", "expected"),
     [
-        (5, [1, 1], Team(2, 1)),
-        (2, [4, 4], Team(2, 4)),
-        (8, [4, 4], Team(8, 1)),
-        (3, [16, 2], Team(3, 2)),
-        (1000, [16] * 4, Team(64, 1)),
+        (5, [1, 1], Parallelism(2, 1)),
+        (2, [4, 4], Parallelism(2, 4)),
+        (8, [4, 4], Parallelism(8, 1)),
+        (3, [16, 2], Parallelism(3, 2)),
+        (1000, [16] * 4, Parallelism(64, 1)),
     ],
 )
 def test_a_team_on_a_cluster_has_no_more_threads_a_member_than_the_smallest_worker(
-    members: int, sizes: list[int], expected: Team
+    members: int, sizes: list[int], expected: Parallelism
 ) -> None:
-    assert Team.on_cluster(members, [Place(str(place), size) for place, size in enumerate(sizes)]) == expected
+    assert Parallelism.on_cluster(members, [Node(str(node), size) for node, size in enumerate(sizes)]) == expected
 
 
-def test_little_work_starts_no_processes(engine: Engine) -> None:
-    assert Team.choose(2, 1000, engine, available=2) == Team(1, 2)
+def test_little_work_starts_no_processes(compute: Compute) -> None:
+    assert Parallelism.choose(2, 1000, compute, available=2) == Parallelism(1, 2)
 
 
-@pytest.mark.parametrize(("threads", "expected"), [(None, Team(1, 2)), (1, Team(2, 1)), (2, Team(1, 2))])
+@pytest.mark.parametrize(
+    ("threads", "expected"), [(None, Parallelism(1, 2)), (1, Parallelism(2, 1)), (2, Parallelism(1, 2))]
+)
 def test_processes_are_worth_it_sooner_where_processors_would_be_idle(
-    threads: int | None, expected: Team, engine: Engine
+    threads: int | None, expected: Parallelism, compute: Compute
 ) -> None:
-    assert Team.choose(2, 20_000, engine, threads=threads, available=2) == expected
+    assert Parallelism.choose(2, 20_000, compute, threads=threads, available=2) == expected
 
 
-def test_a_team_of_nobody_is_refused(engine: Engine) -> None:
+def test_a_team_of_nobody_is_refused(compute: Compute) -> None:
     with pytest.raises(RecipeError, match="--workers 0"):
-        Team.choose(2, 1000, engine, workers=0)
+        Parallelism.choose(2, 1000, compute, workers=0)

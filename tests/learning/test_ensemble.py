@@ -9,9 +9,9 @@ import pytest
 from hitofude.errors import InputError
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import Dataset
-from hitofude.learning.engine import Engine
+from hitofude.learning.compute import Compute
 from hitofude.learning.ensemble import join_out_of_fold, plan_members, train_ensemble
-from hitofude.learning.member import EnsembleJob
+from hitofude.learning.member import EnsembleTask
 from hitofude.learning.training import MemberPlan
 from hitofude.metrics.metrics import mean_of_members
 from hitofude.recipe import Recipe
@@ -66,7 +66,7 @@ def test_repeats_split_anew_and_take_the_networks_in_turn(digits: ImageSet, quic
 
 
 def test_members_on_all_rows_come_last_and_hold_nothing_out(digits: ImageSet, quick: Recipe) -> None:
-    recipe = quick.with_settings({"ensemble.all_rows": 2, "ensemble.networks": ("cnn-lean", "cnn-medium")})
+    recipe = quick.with_settings({"ensemble.full_data_members": 2, "ensemble.networks": ("cnn-lean", "cnn-medium")})
     *folds, first, second = plan_members(recipe, digits)
     assert len(folds) == 3
     assert [first.network, second.network] == ["cnn-medium", "cnn-lean"]
@@ -74,11 +74,11 @@ def test_members_on_all_rows_come_last_and_hold_nothing_out(digits: ImageSet, qu
 
 
 def test_a_member_on_all_rows_predicts_the_test_set_but_no_training_row(
-    dataset: Dataset, quick: Recipe, engine: Engine, tmp_path: Path
+    dataset: Dataset, quick: Recipe, compute: Compute, tmp_path: Path
 ) -> None:
-    plans = tuple(plan_members(quick.with_settings({"ensemble.all_rows": 1}), dataset.train)[-1:])
+    plans = tuple(plan_members(quick.with_settings({"ensemble.full_data_members": 1}), dataset.train)[-1:])
     listener = Listener()
-    found = train_ensemble(EnsembleJob(quick, engine, plans, dataset.train, dataset.test, tmp_path), 1, listener)
+    found = train_ensemble(EnsembleTask(quick, compute, plans, dataset.train, dataset.test, tmp_path), 1, listener)
     assert np.isnan(found.out_of_fold).all()
     assert found.test is not None
     assert found.test.shape == (1, 50, 10)
@@ -100,7 +100,7 @@ def test_the_mean_is_over_probabilities() -> None:
 
 
 def test_the_labels_of_held_out_rows_do_not_leak(
-    dataset: Dataset, quick: Recipe, engine: Engine, tmp_path: Path
+    dataset: Dataset, quick: Recipe, compute: Compute, tmp_path: Path
 ) -> None:
     """A fold's out-of-fold predictions stay the same when the labels of its own rows are changed."""
     plans = plan_members(quick, dataset.train)
@@ -109,7 +109,7 @@ def test_the_labels_of_held_out_rows_do_not_leak(
     labels[own] = (labels[own] + 1) % 10
     found = []
     for name, train in (("a", dataset.train), ("b", replace(dataset.train, labels=labels))):
-        job = EnsembleJob(quick, engine, tuple(plans[:1]), train, None, tmp_path / name)
+        job = EnsembleTask(quick, compute, tuple(plans[:1]), train, None, tmp_path / name)
         probabilities = train_ensemble(job, 1, Listener())
         found.append(probabilities.out_of_fold[own])
     assert np.array_equal(found[0], found[1])

@@ -72,7 +72,7 @@ def test_muon_keeps_the_norm_of_the_filters_and_moves_them_along_the_gradient() 
 
 
 def test_muon_moves_the_rest_as_adamw_does() -> None:
-    recipe = OptimizerRecipe(name="muon", other_learning_rate=0.02, weight_decay=0.1)
+    recipe = OptimizerRecipe(name="muon", adamw_learning_rate=0.02, weight_decay=0.1)
     ours, theirs = network_with_gradients(), network_with_gradients()
     adamw = torch.optim.AdamW(theirs.parameters(), lr=0.02, weight_decay=0.1)
     muon = make_optimizer(ours, recipe)

@@ -7,10 +7,10 @@ from torch import nn
 
 from hitofude.inputs.image_set import ImageSet
 from hitofude.learning import predicting
-from hitofude.learning.engine import Engine
+from hitofude.learning.compute import Compute
 from hitofude.learning.networks import NETWORKS, build_network, images_from_bytes
 from hitofude.learning.predicting import Predictor, images_at_once, predict_probabilities
-from hitofude.recipe import ViewsRecipe
+from hitofude.recipe import TtaRecipe
 
 each_network = pytest.mark.parametrize("name", sorted(NETWORKS))
 
@@ -34,9 +34,11 @@ def images(digits: ImageSet) -> torch.Tensor:
 
 
 @each_network
-def test_probabilities_are_the_softmax_of_the_networks_logits(name: str, images: torch.Tensor, engine: Engine) -> None:
+def test_probabilities_are_the_softmax_of_the_networks_logits(
+    name: str, images: torch.Tensor, compute: Compute
+) -> None:
     network = trained_like(name)
-    found = predict_probabilities(network, images, engine)
+    found = predict_probabilities(network, images, compute)
     with torch.no_grad():
         expected = network(images_from_bytes(images)).softmax(dim=1).numpy()
     assert found.dtype == np.float32
@@ -44,17 +46,19 @@ def test_probabilities_are_the_softmax_of_the_networks_logits(name: str, images:
 
 
 @each_network
-def test_rows_sum_to_one(name: str, images: torch.Tensor, engine: Engine) -> None:
-    probabilities = predict_probabilities(trained_like(name), images, engine)
+def test_rows_sum_to_one(name: str, images: torch.Tensor, compute: Compute) -> None:
+    probabilities = predict_probabilities(trained_like(name), images, compute)
     assert probabilities.shape == (300, 10)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
 
 
 @each_network
-def test_the_network_is_left_as_it_was_but_in_evaluation_mode(name: str, images: torch.Tensor, engine: Engine) -> None:
+def test_the_network_is_left_as_it_was_but_in_evaluation_mode(
+    name: str, images: torch.Tensor, compute: Compute
+) -> None:
     network = trained_like(name).train()
     modules, tensors = repr(network), {key: value.clone() for key, value in network.state_dict().items()}
-    predict_probabilities(network, images, engine)
+    predict_probabilities(network, images, compute)
     assert repr(network) == modules
     assert all(torch.equal(value, tensors[key]) for key, value in network.state_dict().items())
     assert all(parameter.requires_grad for parameter in network.parameters())
@@ -63,55 +67,55 @@ def test_the_network_is_left_as_it_was_but_in_evaluation_mode(name: str, images:
 
 @each_network
 @pytest.mark.parametrize("batch_size", [1, 7, 300])
-def test_the_batch_size_does_not_matter(name: str, batch_size: int, images: torch.Tensor, engine: Engine) -> None:
+def test_the_batch_size_does_not_matter(name: str, batch_size: int, images: torch.Tensor, compute: Compute) -> None:
     network = trained_like(name)
-    expected = predict_probabilities(network, images, engine)
-    found = predict_probabilities(network, images, engine, batch_size)
+    expected = predict_probabilities(network, images, compute)
+    found = predict_probabilities(network, images, compute, batch_size)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-7)
 
 
 @each_network
-def test_two_predictions_are_the_same_bit_by_bit(name: str, images: torch.Tensor, engine: Engine) -> None:
+def test_two_predictions_are_the_same_bit_by_bit(name: str, images: torch.Tensor, compute: Compute) -> None:
     network = trained_like(name)
-    first, second = (predict_probabilities(network, images, engine) for _ in range(2))
+    first, second = (predict_probabilities(network, images, compute) for _ in range(2))
     assert np.array_equal(first, second)
 
 
 @each_network
-def test_no_images_have_no_probabilities(name: str, images: torch.Tensor, engine: Engine) -> None:
-    assert predict_probabilities(trained_like(name), images[:0], engine).shape == (0, 10)
+def test_no_images_have_no_probabilities(name: str, images: torch.Tensor, compute: Compute) -> None:
+    assert predict_probabilities(trained_like(name), images[:0], compute).shape == (0, 10)
 
 
 @each_network
-def test_shifted_views_are_the_mean_of_five_predictions(name: str, images: torch.Tensor, engine: Engine) -> None:
+def test_shifted_views_are_the_mean_of_five_predictions(name: str, images: torch.Tensor, compute: Compute) -> None:
     network = trained_like(name)
     views = [images, *(images.roll(shift, dims=(2, 3)) for shift in ((2, 0), (-2, 0), (0, 2), (0, -2)))]
     for view, edge in zip(views[1:], (np.s_[:2, :], np.s_[-2:, :], np.s_[:, :2], np.s_[:, -2:]), strict=True):
         view[:, :, edge[0], edge[1]] = 0
-    expected = np.mean([predict_probabilities(network, view, engine) for view in views], axis=0)
-    found = predict_probabilities(network, images, engine, views=ViewsRecipe(shift=2))
+    expected = np.mean([predict_probabilities(network, view, compute) for view in views], axis=0)
+    found = predict_probabilities(network, images, compute, tta=TtaRecipe(shift=2))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_only_unclear_images_are_seen_again(images: torch.Tensor, engine: Engine) -> None:
+def test_only_unclear_images_are_seen_again(images: torch.Tensor, compute: Compute) -> None:
     network = trained_like("cnn-lean")
-    once = predict_probabilities(network, images, engine)
+    once = predict_probabilities(network, images, compute)
     limit = float(np.median(once.max(axis=1)))
-    found = predict_probabilities(network, images, engine, views=ViewsRecipe(shift=1, below=limit))
+    found = predict_probabilities(network, images, compute, tta=TtaRecipe(shift=1, threshold=limit))
     clear = once.max(axis=1) >= limit
     assert np.array_equal(found[clear], once[clear])
     assert (found[~clear] != once[~clear]).any(axis=1).mean() > 0.9
 
 
 @each_network
-def test_bfloat16_predicts_nearly_the_same(name: str, images: torch.Tensor, engine: Engine) -> None:
+def test_bfloat16_predicts_nearly_the_same(name: str, images: torch.Tensor, compute: Compute) -> None:
     network = trained_like(name)
-    half = predict_probabilities(network, images, Engine(torch.device("cpu"), "bfloat16"))
+    half = predict_probabilities(network, images, Compute(torch.device("cpu"), "bfloat16"))
     assert half.dtype == np.float32
-    assert np.abs(half - predict_probabilities(network, images, engine)).max() < 0.1
+    assert np.abs(half - predict_probabilities(network, images, compute)).max() < 0.1
 
 
-def test_an_activation_does_not_overwrite_what_is_used_again(images: torch.Tensor, engine: Engine) -> None:
+def test_an_activation_does_not_overwrite_what_is_used_again(images: torch.Tensor, compute: Compute) -> None:
     class Residual(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -124,16 +128,16 @@ def test_an_activation_does_not_overwrite_what_is_used_again(images: torch.Tenso
     network = Residual()
     with torch.no_grad():
         expected = network(images_from_bytes(images)).softmax(dim=1).numpy()
-    np.testing.assert_allclose(predict_probabilities(network, images, engine), expected, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(predict_probabilities(network, images, compute), expected, rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize("shift", [0, 1])
 def test_images_at_once_are_predicted_the_same_bit_by_bit_whatever_stands_around_them(
-    shift: int, images: torch.Tensor, monkeypatch: pytest.MonkeyPatch, engine: Engine
+    shift: int, images: torch.Tensor, monkeypatch: pytest.MonkeyPatch, compute: Compute
 ) -> None:
     monkeypatch.setattr(predicting, "IMAGES_AT_ONCE", 128)
     predict, many = (
-        Predictor(trained_like("cnn-lean"), engine, views=ViewsRecipe(shift=shift)),
+        Predictor(trained_like("cnn-lean"), compute, tta=TtaRecipe(shift=shift)),
         images.repeat(4, 1, 1, 1),
     )
     together = predict(many)

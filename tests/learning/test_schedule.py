@@ -28,6 +28,6 @@ def test_one_cycle_needs_neither_rise_nor_fall(warmup: float) -> None:
 
 
 def test_few_rows_get_more_epochs() -> None:
-    schedule = ScheduleRecipe(epochs=8, minimum_steps=500)
+    schedule = ScheduleRecipe(epochs=8, min_steps=500)
     assert count_epochs(schedule, batch_size=100, rows=100_000) == 8
     assert count_epochs(schedule, batch_size=100, rows=950) == 50

@@ -11,7 +11,7 @@ from torch import nn
 from hitofude.errors import DivergedError
 from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.checkpoint import MemberFolder
-from hitofude.learning.engine import Engine
+from hitofude.learning.compute import Compute
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.networks import build_network
 from hitofude.learning.training import MemberPlan, Trainer, TrainingData, batch_sizes, train_member
@@ -45,10 +45,10 @@ class Listener:
 
 
 def train(
-    recipe: Recipe, digits: ImageSet, engine: Engine, folder: Path, listener: Listener, plan: MemberPlan = PLAN
+    recipe: Recipe, digits: ImageSet, compute: Compute, folder: Path, listener: Listener, plan: MemberPlan = PLAN
 ) -> nn.Module:
-    data = TrainingData.on_device(digits, engine)
-    return train_member(plan, data, recipe, engine, MemberFolder(folder), listener)
+    data = TrainingData.on_device(digits, compute)
+    return train_member(plan, data, recipe, compute, MemberFolder(folder), listener)
 
 
 def weights(folder: Path) -> bytes:
@@ -56,28 +56,28 @@ def weights(folder: Path) -> bytes:
 
 
 def test_two_identical_trainings_produce_identical_bytes(
-    quick: Recipe, digits: ImageSet, engine: Engine, tmp_path: Path
+    quick: Recipe, digits: ImageSet, compute: Compute, tmp_path: Path
 ) -> None:
     for name in "ab":
-        train(quick, digits, engine, tmp_path / name, Listener())
+        train(quick, digits, compute, tmp_path / name, Listener())
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
 
 
-def test_another_seed_produces_other_weights(quick: Recipe, digits: ImageSet, engine: Engine, tmp_path: Path) -> None:
+def test_another_seed_produces_other_weights(quick: Recipe, digits: ImageSet, compute: Compute, tmp_path: Path) -> None:
     for seed in (0, 1):
-        train(quick.with_settings({"seed": seed}), digits, engine, tmp_path / str(seed), Listener())
+        train(quick.with_settings({"seed": seed}), digits, compute, tmp_path / str(seed), Listener())
     assert weights(tmp_path / "0") != weights(tmp_path / "1")
 
 
 EVERYTHING = {
     "optimizer.name": "muon",
     "optimizer.label_smoothing": 0.1,
-    "averaging.decay": 0.9,
-    "averaging.batch_norm": "recomputed",
-    "augment.elastic": 1.0,
+    "ema.decay": 0.9,
+    "ema.batch_norm": "recomputed",
+    "augment.elastic_std": 1.0,
     "augment.min_crop": 0.9,
-    "augment.erase_rate": 0.5,
-    "augment.untouched_epochs": 1,
+    "augment.erase_probability": 0.5,
+    "augment.no_aug_epochs": 1,
 }
 RECIPES = {
     "fast": {},
@@ -90,24 +90,24 @@ RECIPES = {
 @pytest.mark.parametrize("stop_after", [50, 250, 450])
 @pytest.mark.parametrize("name", RECIPES)
 def test_an_interrupted_training_ends_with_the_same_bytes(
-    name: str, stop_after: int, quick: Recipe, digits: ImageSet, engine: Engine, tmp_path: Path
+    name: str, stop_after: int, quick: Recipe, digits: ImageSet, compute: Compute, tmp_path: Path
 ) -> None:
     recipe = quick.with_settings(RECIPES[name])
-    train(recipe, digits, engine, tmp_path / "whole", Listener())
+    train(recipe, digits, compute, tmp_path / "whole", Listener())
     with pytest.raises(KeyboardInterrupt):
-        train(recipe, digits, engine, tmp_path / "broken", Listener(stop_after))
+        train(recipe, digits, compute, tmp_path / "broken", Listener(stop_after))
     resumed = Listener()
-    train(recipe, digits, engine, tmp_path / "broken", resumed)
+    train(recipe, digits, compute, tmp_path / "broken", resumed)
     assert resumed.epochs_done == stop_after // 200
     assert weights(tmp_path / "whole") == weights(tmp_path / "broken")
 
 
 def test_a_finished_member_is_loaded_not_trained(
-    quick: Recipe, digits: ImageSet, engine: Engine, tmp_path: Path
+    quick: Recipe, digits: ImageSet, compute: Compute, tmp_path: Path
 ) -> None:
-    first = train(quick, digits, engine, tmp_path, Listener())
+    first = train(quick, digits, compute, tmp_path, Listener())
     listener = Listener()
-    second = train(quick, digits, engine, tmp_path, listener)
+    second = train(quick, digits, compute, tmp_path, listener)
     assert listener.images == 0
     assert all(
         torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
@@ -115,77 +115,77 @@ def test_a_finished_member_is_loaded_not_trained(
 
 
 def test_validation_rows_do_not_touch_the_weights(
-    quick: Recipe, digits: ImageSet, engine: Engine, tmp_path: Path
+    quick: Recipe, digits: ImageSet, compute: Compute, tmp_path: Path
 ) -> None:
     images = digits.images.copy()
     images[PLAN.validation_rows] = 255 - images[PLAN.validation_rows]
-    train(quick, digits, engine, tmp_path / "a", Listener())
-    train(quick, ImageSet(images, digits.labels, digits.ids, digits.classes), engine, tmp_path / "b", Listener())
+    train(quick, digits, compute, tmp_path / "a", Listener())
+    train(quick, ImageSet(images, digits.labels, digits.ids, digits.classes), compute, tmp_path / "b", Listener())
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
 
 
 @pytest.mark.parametrize("stop_after", [250])
 def test_dropout_is_drawn_by_the_epoch_and_leaves_the_global_generator_alone(
-    stop_after: int, quick: Recipe, digits: ImageSet, engine: Engine, tmp_path: Path
+    stop_after: int, quick: Recipe, digits: ImageSet, compute: Compute, tmp_path: Path
 ) -> None:
     plan, before = replace(PLAN, network="cnn-deep"), torch.get_rng_state()
-    train(quick, digits, engine, tmp_path / "whole", Listener(), plan)
+    train(quick, digits, compute, tmp_path / "whole", Listener(), plan)
     torch.manual_seed(7)
     with pytest.raises(KeyboardInterrupt):
-        train(quick, digits, engine, tmp_path / "broken", Listener(stop_after), plan)
+        train(quick, digits, compute, tmp_path / "broken", Listener(stop_after), plan)
     torch.set_rng_state(before)
-    train(quick, digits, engine, tmp_path / "broken", Listener(), plan)
+    train(quick, digits, compute, tmp_path / "broken", Listener(), plan)
     assert torch.equal(torch.get_rng_state(), before)
     assert weights(tmp_path / "whole") == weights(tmp_path / "broken")
 
 
 def test_averaged_weights_are_what_is_kept_and_differ_from_the_last_ones(
-    quick: Recipe, digits: ImageSet, engine: Engine, tmp_path: Path
+    quick: Recipe, digits: ImageSet, compute: Compute, tmp_path: Path
 ) -> None:
-    train(quick, digits, engine, tmp_path / "last", Listener())
-    train(quick.with_settings({"averaging.decay": 0.8}), digits, engine, tmp_path / "averaged", Listener())
+    train(quick, digits, compute, tmp_path / "last", Listener())
+    train(quick.with_settings({"ema.decay": 0.8}), digits, compute, tmp_path / "averaged", Listener())
     assert weights(tmp_path / "last") != weights(tmp_path / "averaged")
 
 
-def test_untouched_epochs_are_the_last_ones(quick: Recipe, digits: ImageSet, engine: Engine) -> None:
-    recipe = quick.with_settings({"augment.untouched_epochs": 1})
+def test_untouched_epochs_are_the_last_ones(quick: Recipe, digits: ImageSet, compute: Compute) -> None:
+    recipe = quick.with_settings({"augment.no_aug_epochs": 1})
     network = build_network("cnn-lean", digits.image_shape, 10, torch.Generator())
-    trainer = Trainer(PLAN, TrainingData.on_device(digits, engine), recipe, engine, network)
+    trainer = Trainer(PLAN, TrainingData.on_device(digits, compute), recipe, compute, network)
     touched = [all(transforms is not None for _, transforms in trainer.draw_batches(epoch)) for epoch in (1, 2, 3)]
     assert touched == [True, True, False]
 
 
 def test_epochs_can_be_watched_on_a_sample_which_changes_no_weight(
-    quick: Recipe, digits: ImageSet, engine: Engine, tmp_path: Path
+    quick: Recipe, digits: ImageSet, compute: Compute, tmp_path: Path
 ) -> None:
     listener = Listener()
-    train(quick, digits, engine, tmp_path / "all", Listener())
-    train(quick.with_settings({"schedule.validation_rows": 7}), digits, engine, tmp_path / "few", listener)
+    train(quick, digits, compute, tmp_path / "all", Listener())
+    train(quick.with_settings({"schedule.validation_rows": 7}), digits, compute, tmp_path / "few", listener)
     shares = [log.validation_accuracy for log in listener.logs]
     assert all(share is not None and (share * 7) % 1 < 1e-9 for share in shares)
     assert weights(tmp_path / "all") == weights(tmp_path / "few")
 
 
-def test_it_learns(digits: ImageSet, engine: Engine, quick: Recipe, tmp_path: Path) -> None:
+def test_it_learns(digits: ImageSet, compute: Compute, quick: Recipe, tmp_path: Path) -> None:
     listener = Listener()
-    train(quick.with_settings({"schedule.epochs": 12}), digits, engine, tmp_path, listener)
+    train(quick.with_settings({"schedule.epochs": 12}), digits, compute, tmp_path, listener)
     assert listener.logs[-1].validation_accuracy > 0.8
     assert listener.logs[-1].train_loss < listener.logs[0].train_loss
 
 
 def test_bfloat16_learns_too(digits: ImageSet, quick: Recipe, tmp_path: Path) -> None:
     listener = Listener()
-    half = Engine(torch.device("cpu"), "bfloat16")
+    half = Compute(torch.device("cpu"), "bfloat16")
     train(quick.with_settings({"schedule.epochs": 4}), digits, half, tmp_path, listener)
     assert listener.logs[-1].train_loss < listener.logs[0].train_loss
 
 
 def test_a_loss_that_is_no_number_ends_the_training(
-    digits: ImageSet, engine: Engine, quick: Recipe, tmp_path: Path
+    digits: ImageSet, compute: Compute, quick: Recipe, tmp_path: Path
 ) -> None:
     recipe = quick.with_settings({"optimizer.name": "adam", "optimizer.learning_rate": 1e30})
     with pytest.raises(DivergedError, match=r"epoch 1, batch \d+.*1e\+30"):
-        train(recipe, digits, engine, tmp_path, Listener(), replace(PLAN, network="cnn-medium"))
+        train(recipe, digits, compute, tmp_path, Listener(), replace(PLAN, network="cnn-medium"))
 
 
 @pytest.mark.parametrize("rows", [1, 2, 31, 32, 33, 64, 65, 95, 97])
@@ -197,11 +197,11 @@ def test_batches_cover_the_rows_and_none_has_one_row_beside_others(rows: int) ->
 
 
 def test_a_row_left_over_is_trained_on_where_a_norm_sees_one_place(
-    quick: Recipe, digits: ImageSet, engine: Engine, tmp_path: Path
+    quick: Recipe, digits: ImageSet, compute: Compute, tmp_path: Path
 ) -> None:
     """As the norms behind the pooling do in 4×4 images; of one alone, PyTorch refuses to take the variance."""
     small = replace(digits, images=digits.images[:, :, 12:16, 12:16].copy())
     plan = MemberPlan(0, "cnn-lean", np.arange(33), np.arange(33, 40))
     listener = Listener()
-    train(quick.with_settings({"schedule.epochs": 1}), small, engine, tmp_path, listener, plan)
+    train(quick.with_settings({"schedule.epochs": 1}), small, compute, tmp_path, listener, plan)
     assert listener.images == 33

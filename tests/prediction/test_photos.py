@@ -23,7 +23,7 @@ from hitofude.runs.pipeline import run as run_pipeline
 from tests.conftest import write_csv
 
 SETTINGS = {
-    "rows": 1000, "schedule.epochs": 6, "schedule.minimum_steps": 0, "ensemble.split": "holdout", "views.shift": 0
+    "rows": 1000, "schedule.epochs": 6, "schedule.min_steps": 0, "ensemble.split": "holdout", "tta.shift": 0
 }  # fmt: skip
 
 

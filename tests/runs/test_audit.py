@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hitofude.errors import InputError
 from hitofude.inputs.sources import Dataset
 from hitofude.outputs.predictions import write_predictions
-from hitofude.runs.audit import audit_images, audit_labels, judged_by_files
+from hitofude.runs.audit import audit_images, audit_labels, predictions_of_files
 
 CLASSES = ("cat", "dog", "owl")
 IDS = np.arange(1, 201).astype(np.str_)
@@ -34,7 +34,7 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_wrong_labels_of_anybodys_probabilities_are_found(files: tuple[Path, Path], tmp_path: Path) -> None:
-    said = audit_labels(judged_by_files(*files), tmp_path)
+    said = audit_labels(predictions_of_files(*files), tmp_path)
     found = pd.read_csv(tmp_path / "label_issues.csv")
     assert len(set(found["id"]) & set(range(1, 6))) >= 4
     assert len(found) <= 6
@@ -44,7 +44,7 @@ def test_wrong_labels_of_anybodys_probabilities_are_found(files: tuple[Path, Pat
 
 def test_an_npz_says_the_same_as_a_csv(files: tuple[Path, Path], tmp_path: Path) -> None:
     write_predictions(tmp_path / "same.npz", IDS, probabilities(), CLASSES)
-    from_csv, from_npz = judged_by_files(*files), judged_by_files(files[0], tmp_path / "same.npz")
+    from_csv, from_npz = predictions_of_files(*files), predictions_of_files(files[0], tmp_path / "same.npz")
     assert from_csv.probabilities == pytest.approx(from_npz.probabilities, abs=1e-6)
     assert from_csv.train.ids.tolist() == from_npz.train.ids.tolist()
 
@@ -64,7 +64,7 @@ def test_an_npz_says_the_same_as_a_csv(files: tuple[Path, Path], tmp_path: Path)
 def test_arrays_that_do_not_fit_are_refused(arrays: dict[str, object], message: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "p.npz", **arrays)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=message):
-        judged_by_files(tmp_path / "labels.csv", tmp_path / "p.npz")
+        predictions_of_files(tmp_path / "labels.csv", tmp_path / "p.npz")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_files_that_do_not_fit_are_refused_with_the_line(
     (tmp_path / "labels.csv").write_text(labels)
     (tmp_path / "p.csv").write_text(predicted)
     with pytest.raises(InputError, match=message):
-        judged_by_files(tmp_path / "labels.csv", tmp_path / "p.csv")
+        predictions_of_files(tmp_path / "labels.csv", tmp_path / "p.csv")
 
 
 def test_images_alone_are_compared_with_each_other(dataset: Dataset, tmp_path: Path) -> None:

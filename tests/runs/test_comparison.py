@@ -12,9 +12,9 @@ import hitofude
 from hitofude.errors import InputError
 from hitofude.inputs.sources import Dataset
 from hitofude.metrics.metrics import mcnemar
-from hitofude.runs.comparison import Comparison, compare, list_runs, write_differences
+from hitofude.runs.comparison import RunComparison, compare_runs, list_runs, write_differences
 
-SETTINGS = {"schedule.minimum_steps": 0, "optimizer.batch_size": 32, "ensemble.folds": 2}
+SETTINGS = {"schedule.min_steps": 0, "optimizer.batch_size": 32, "ensemble.folds": 2}
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +28,11 @@ def runs(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> list[Pat
 
 
 @pytest.fixture(scope="module")
-def comparison(runs: list[Path]) -> Comparison:
-    return compare(runs)
+def comparison(runs: list[Path]) -> RunComparison:
+    return compare_runs(runs)
 
 
-def test_the_images_that_one_alone_has_right_are_counted(comparison: Comparison, dataset: Dataset) -> None:
+def test_the_images_that_one_alone_has_right_are_counted(comparison: RunComparison, dataset: Dataset) -> None:
     first, second = (run.out_of_fold_probabilities.argmax(axis=1) == run.labels for run in comparison.results)
     (pair,) = comparison.pairs()
     assert list(pair.only_first) == dataset.train.ids[first & ~second].tolist()
@@ -40,7 +40,7 @@ def test_the_images_that_one_alone_has_right_are_counted(comparison: Comparison,
     assert pair.probability == mcnemar(len(pair.only_first), len(pair.only_second))
 
 
-def test_more_training_is_said_to_be_better_and_by_which_setting(comparison: Comparison) -> None:
+def test_more_training_is_said_to_be_better_and_by_which_setting(comparison: RunComparison) -> None:
     (pair,) = comparison.pairs()
     assert pair.probability < 0.05
     assert f"{comparison.names[1]} is better" in pair.describe()
@@ -48,12 +48,12 @@ def test_more_training_is_said_to_be_better_and_by_which_setting(comparison: Com
 
 
 def test_a_run_beside_itself_does_not_differ(runs: list[Path]) -> None:
-    described = compare([runs[0], runs[0]]).describe()
+    described = compare_runs([runs[0], runs[0]]).describe()
     assert "no difference beyond chance" in described
     assert "the same settings" in described
 
 
-def test_the_differing_images_are_listed_with_every_answer(comparison: Comparison, tmp_path: Path) -> None:
+def test_the_differing_images_are_listed_with_every_answer(comparison: RunComparison, tmp_path: Path) -> None:
     count = write_differences(tmp_path / "differences.csv", comparison)
     frame = pd.read_csv(tmp_path / "differences.csv")
     right = frame[list(comparison.names)].to_numpy() == frame[["label"]].to_numpy()
@@ -67,12 +67,12 @@ def test_runs_of_other_data_are_not_compared(runs: list[Path], dataset: Dataset,
     settings = SETTINGS | {"schedule.epochs": 1}
     hitofude.run(other, run=tmp_path / "other", settings=settings, device="cpu", workers=1, quiet=True)
     with pytest.raises(InputError, match="other learned from other images or labels"):
-        compare([runs[0], tmp_path / "other"])
+        compare_runs([runs[0], tmp_path / "other"])
 
 
 def test_one_run_is_not_a_comparison(runs: list[Path]) -> None:
     with pytest.raises(InputError, match="two runs or more"):
-        compare(runs[:1])
+        compare_runs(runs[:1])
 
 
 def test_runs_are_listed_finished_or_not(runs: list[Path], tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from hitofude.errors import OutOfResourcesError, RunFolderError
 from hitofude.inputs.sources import Dataset
-from hitofude.learning.engine import Engine
+from hitofude.learning.compute import Compute
 from hitofude.recipe import Recipe
 from hitofude.runs.folder import RunFolder
 
@@ -33,18 +33,18 @@ def folder(tmp_path: Path) -> RunFolder:
 
 
 def test_a_second_process_is_told_who_the_first_is(
-    folder: RunFolder, quick: Recipe, dataset: Dataset, engine: Engine
+    folder: RunFolder, quick: Recipe, dataset: Dataset, compute: Compute
 ) -> None:
-    second = RunFolder(folder.path).claimed(quick, dataset, engine)
+    second = RunFolder(folder.path).claimed(quick, dataset, compute)
     expected = rf"in use by process {os.getpid()} on .+, since 20\d\d-"
-    with folder.claimed(quick, dataset, engine), pytest.raises(RunFolderError, match=expected), second:
+    with folder.claimed(quick, dataset, compute), pytest.raises(RunFolderError, match=expected), second:
         pass
-    with folder.claimed(quick, dataset, engine):
+    with folder.claimed(quick, dataset, compute):
         pass
 
 
 def test_the_folder_of_a_killed_owner_is_recovered_and_swept(
-    folder: RunFolder, quick: Recipe, dataset: Dataset, engine: Engine
+    folder: RunFolder, quick: Recipe, dataset: Dataset, compute: Compute
 ) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", TRY_TO_OWN, str(folder.path)], stdout=subprocess.PIPE, text=True
@@ -52,30 +52,30 @@ def test_the_folder_of_a_killed_owner_is_recovered_and_swept(
         assert owner.stdout is not None
         assert owner.stdout.readline() == "True\n"
         owner.send_signal(signal.SIGKILL)
-    with folder.claimed(quick, dataset, engine):
+    with folder.claimed(quick, dataset, compute):
         assert not list(folder.path.glob(".*.tmp"))
     assert not folder.owner.exists()
 
 
 def test_another_pytorch_does_not_continue_a_run(
-    folder: RunFolder, quick: Recipe, dataset: Dataset, engine: Engine
+    folder: RunFolder, quick: Recipe, dataset: Dataset, compute: Compute
 ) -> None:
-    with folder.claimed(quick, dataset, engine):
+    with folder.claimed(quick, dataset, compute):
         pass
     begun = json.loads(folder.environment.read_text())
     folder.environment.write_text(json.dumps(begun | {"torch": "2.5.9"}))
-    with pytest.raises(RunFolderError, match=r"torch: 2\.5\.9 → "), folder.claimed(quick, dataset, engine):
+    with pytest.raises(RunFolderError, match=r"torch: 2\.5\.9 → "), folder.claimed(quick, dataset, compute):
         pass
 
 
 def test_a_run_is_continued_with_the_threads_it_was_begun_with(
-    folder: RunFolder, quick: Recipe, dataset: Dataset, engine: Engine
+    folder: RunFolder, quick: Recipe, dataset: Dataset, compute: Compute
 ) -> None:
     assert folder.threads_begun_with() is None
-    with folder.claimed(quick, dataset, Engine(engine.device, "float32", threads=3)):
+    with folder.claimed(quick, dataset, Compute(compute.device, "float32", threads=3)):
         pass
     assert folder.threads_begun_with() == 3
-    other = folder.claimed(quick, dataset, Engine(engine.device, "float32", threads=1))
+    other = folder.claimed(quick, dataset, Compute(compute.device, "float32", threads=1))
     with pytest.raises(RunFolderError, match="threads: 3 → 1"), other:
         pass
 

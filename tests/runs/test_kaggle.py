@@ -17,7 +17,7 @@ from tests.kaggle_server import CREATE, START, TAKEN, leaving_connections_open
 from tests.loopback import Handler, Server, saying
 
 pytestmark = leaving_connections_open
-ONE_EPOCH = {"schedule.epochs": 1, "schedule.minimum_steps": 0, "ensemble.folds": 2}
+ONE_EPOCH = {"schedule.epochs": 1, "schedule.min_steps": 0, "ensemble.folds": 2}
 
 
 @pytest.fixture(scope="module")

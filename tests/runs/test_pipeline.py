@@ -18,8 +18,8 @@ from hitofude.inputs.sources import Dataset
 from hitofude.outputs.report import read_report
 from hitofude.recipe import Recipe, choose_recipe
 from hitofude.runs.folder import RunFolder
-from hitofude.runs.job import choose_rows
 from hitofude.runs.pipeline import default_folder
+from hitofude.runs.plan import choose_rows
 from hitofude.runs.result import RunResult, load_result
 from tests.conftest import SETTINGS, copy_of
 
@@ -170,9 +170,9 @@ def mixed(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> RunResu
     settings = SETTINGS | {
         "schedule.epochs": 2,
         "ensemble.repeats": 2,
-        "ensemble.all_rows": 1,
+        "ensemble.full_data_members": 1,
         "ensemble.networks": ("cnn-lean", "cnn-medium"),
-        "views.shift": 1,
+        "tta.shift": 1,
     }
     return hitofude.run(dataset, run=tmp_path_factory.mktemp("mixed"), settings=settings, device="cpu", quiet=True)
 

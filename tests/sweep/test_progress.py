@@ -12,7 +12,7 @@ from hitofude.metrics.metrics import Accuracy
 from hitofude.outputs.display import PlainDisplay
 from hitofude.recipe import Recipe
 from hitofude.sweep.progress import Planned, Progress
-from hitofude.sweep.trial import Failure, Outcome, Run
+from hitofude.sweep.trial import Failure, Run, Trial
 
 
 class Counting(PlainDisplay):
@@ -40,8 +40,8 @@ def epoch(member: int, number: int) -> EpochLog:
     return EpochLog(member, number, 0.5, 0.8, 0.4, 0.9, 0.01, 100.0, 1.0)
 
 
-def outcome(run: Run) -> Outcome:
-    return Outcome(run, Path(run.name), Accuracy(9, 10), None, 1.0, np.ones(10, dtype=np.float32))
+def outcome(run: Run) -> Trial:
+    return Trial(run, Path(run.name), Accuracy(9, 10), None, 1.0, np.ones(10, dtype=np.float32))
 
 
 def test_members_are_numbered_over_all_runs_and_shown_when_they_are_done(capsys: pytest.CaptureFixture[str]) -> None:

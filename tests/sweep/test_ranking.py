@@ -8,30 +8,30 @@ from numpy.typing import NDArray
 
 from hitofude.metrics.metrics import Accuracy, mcnemar, wilson_interval
 from hitofude.recipe import Recipe
-from hitofude.sweep.ranking import Comparison, Contender, Judgement
-from hitofude.sweep.trial import Failure, Outcome, Run
+from hitofude.sweep.ranking import Candidate, PairedComparison, Ranking
+from hitofude.sweep.trial import Failure, Run, Trial
 
 NAN = np.nan
 
 
-def outcome(number: int, seed: int, right: NDArray[np.float32]) -> Outcome:
+def outcome(number: int, seed: int, right: NDArray[np.float32]) -> Trial:
     run = Run(number, seed, {}, Recipe())
-    return Outcome(run, Path(run.name), Accuracy(int(np.nansum(right)), int((~np.isnan(right)).sum())), None, 1, right)
+    return Trial(run, Path(run.name), Accuracy(int(np.nansum(right)), int((~np.isnan(right)).sum())), None, 1, right)
 
 
-def contender(number: int, *right: list[float]) -> Contender:
+def contender(number: int, *right: list[float]) -> Candidate:
     """right: of each seed."""
-    return Contender(tuple(outcome(number, seed, np.float32(values)) for seed, values in enumerate(right)))
+    return Candidate(tuple(outcome(number, seed, np.float32(values)) for seed, values in enumerate(right)))
 
 
-def random_contender(number: int, generator: np.random.Generator, share: float, images: int = 400) -> Contender:
+def random_contender(number: int, generator: np.random.Generator, share: float, images: int = 400) -> Candidate:
     return contender(number, (generator.random(images) < share).astype(float).tolist())
 
 
 def test_with_one_seed_the_comparison_is_mcnemars() -> None:
     generator = np.random.default_rng(0)
     first, second = (random_contender(number, generator, 0.9) for number in (1, 2))
-    found = Comparison.of(first, second)
+    found = PairedComparison.of(first, second)
     right, other = first.right[0] > 0, second.right[0] > 0
     assert (found.better, found.worse) == ((right & ~other).sum(), (other & ~right).sum())
     assert found.probability == mcnemar(found.better, found.worse)
@@ -41,22 +41,22 @@ def test_with_one_seed_the_comparison_is_mcnemars() -> None:
 def test_an_image_counts_once_however_many_seeds_answer_it() -> None:
     first = contender(1, [1, 1, 0, 0], [1, 1, 1, 0])
     second = contender(2, [0, 1, 0, 1], [0, 1, 0, 1])
-    found = Comparison.of(first, second)
+    found = PairedComparison.of(first, second)
     assert (found.better, found.worse) == (2, 1)
     assert found.difference == pytest.approx(np.mean([1, 0, 0.5, -1]))
     assert found.standard_error == pytest.approx(np.std([1, 0, 0.5, -1]) / 2)
 
 
 def test_the_same_seed_twice_says_no_more_than_once() -> None:
-    once = Comparison.of(contender(1, [1, 1, 0]), contender(2, [0, 1, 0]))
-    twice = Comparison.of(contender(1, [1, 1, 0], [1, 1, 0]), contender(2, [0, 1, 0], [0, 1, 0]))
+    once = PairedComparison.of(contender(1, [1, 1, 0]), contender(2, [0, 1, 0]))
+    twice = PairedComparison.of(contender(1, [1, 1, 0], [1, 1, 0]), contender(2, [0, 1, 0], [0, 1, 0]))
     assert once == twice
 
 
 def test_only_images_that_both_answered_with_the_same_seed_are_compared() -> None:
     first = contender(1, [1, NAN, 1, NAN], [NAN, 1, 1, NAN])
     second = contender(2, [0, 1, NAN, NAN], [1, NAN, 0, NAN])
-    found = Comparison.of(first, second)
+    found = PairedComparison.of(first, second)
     assert (found.better, found.worse, found.difference) == (2, 0, 1.0)
 
 
@@ -68,7 +68,7 @@ def test_the_interval_is_that_of_the_images() -> None:
 
 def test_the_best_is_first_and_of_equals_who_was_asked_for_first() -> None:
     found = [outcome(number, 0, np.float32(right)) for number, right in ((1, [0, 1]), (2, [1, 1]), (3, [1, 1]))]
-    assert [one.number for one in Judgement.of(found).contenders] == [2, 3, 1]
+    assert [one.number for one in Ranking.of(found).contenders] == [2, 3, 1]
 
 
 def test_a_recipe_that_failed_with_one_seed_is_not_ranked() -> None:
@@ -77,14 +77,14 @@ def test_a_recipe_that_failed_with_one_seed_is_not_ranked() -> None:
         Failure(Run(1, 1, {}, Recipe()), "diverged"),
         outcome(2, 0, np.float32([0, 1])),
     ]
-    judgement = Judgement.of(found)
+    judgement = Ranking.of(found)
     assert [one.number for one in judgement.contenders] == [2]
-    assert judgement.flattery is None
+    assert judgement.selection_bias is None
 
 
 def test_a_choice_that_is_clear_flatters_nobody() -> None:
     found = [random_contender(number, np.random.default_rng(number), share) for number, share in ((1, 0.9), (2, 0.3))]
-    assert Judgement(tuple(found), ()).flattery == 0
+    assert Ranking(tuple(found), ()).selection_bias == 0
 
 
 def test_the_best_of_many_equals_flatters_by_about_what_is_said() -> None:
@@ -92,8 +92,8 @@ def test_the_best_of_many_equals_flatters_by_about_what_is_said() -> None:
     above, said = [], []
     for _ in range(10):
         contenders = [random_contender(number, generator, 0.9) for number in range(20)]
-        judgement = Judgement.of([one.outcomes[0] for one in contenders])
+        judgement = Ranking.of([one.outcomes[0] for one in contenders])
         above.append(judgement.best.accuracy - 0.9)
-        said.append(judgement.flattery)
+        said.append(judgement.selection_bias)
     assert np.mean(above) > 0.02
     assert np.mean(said) == pytest.approx(np.mean(above), rel=0.3)

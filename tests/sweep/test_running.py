@@ -18,21 +18,21 @@ from hitofude.recipe import Recipe
 from hitofude.runs.comparison import compare, list_runs
 from hitofude.storage import owning
 from hitofude.sweep import running
-from hitofude.sweep.ranking import Judgement
-from hitofude.sweep.running import Means, sweep
+from hitofude.sweep.ranking import Ranking
+from hitofude.sweep.running import Resources, sweep
 from hitofude.sweep.table import SweepResult
-from hitofude.workers.worker import LocalProcesses, Place
+from hitofude.workers.worker import LocalProcesses, Node
 from tests.conftest import Call, wait_for_line
 
 SETTINGS = """
 [settings]
 "schedule.epochs" = 1
-"schedule.minimum_steps" = 0
+"schedule.min_steps" = 0
 "optimizer.batch_size" = 32
 "ensemble.folds" = 2
 """
 GRID = f"seeds = [0, 1]\n{SETTINGS}\n[vary]\n'optimizer.learning_rate' = [0.02, 0.05]\n"
-SIDE_BY_SIDE, ALONE = Means(workers=2, threads=1), Means(workers=1, threads=1)
+SIDE_BY_SIDE, ALONE = Resources(workers=2, threads=1), Resources(workers=1, threads=1)
 COMPARED = ("submission.csv", "oof.npz", "members/*/weights.safetensors")
 
 
@@ -99,7 +99,7 @@ def test_the_table_has_a_line_a_run_and_the_best_recipe_is_a_preset(finished: Sw
 
 
 def test_its_comparison_is_that_of_compare_where_there_is_one_seed(finished: SweepResult) -> None:
-    of_one_seed = Judgement.of([contender.outcomes[0] for contender in finished.judgement.contenders])
+    of_one_seed = Ranking.of([contender.outcomes[0] for contender in finished.judgement.contenders])
     (pair,) = compare([contender.outcomes[0].path for contender in of_one_seed.contenders]).pairs()
     (ours,) = of_one_seed.comparisons
     assert (ours.better, ours.worse) == (len(pair.only_first), len(pair.only_second))
@@ -159,9 +159,9 @@ def test_other_threads_are_refused_and_without_any_those_that_it_was_begun_with_
     spec: Path, copied: Path, finished: SweepResult
 ) -> None:
     with pytest.raises(RunFolderError, match="begun with --threads 1"):
-        sweep(spec, out=copied, means=Means(threads=2), quiet=True)
+        sweep(spec, out=copied, means=Resources(threads=2), quiet=True)
     shutil.rmtree(copied / "runs" / "002-seed-1")
-    sweep(spec, out=copied, means=Means(workers=1), quiet=True)
+    sweep(spec, out=copied, means=Resources(workers=1), quiet=True)
     assert contents(copied) == contents(finished.folder.path)
 
 
@@ -239,7 +239,7 @@ def test_a_guided_sweep_goes_on_where_it_was_whoever_makes_its_members(files: Pa
     (tmp_path / "second" / "state.json").write_text(json.dumps(state | {"asked": state["asked"][:2]}))
     for number in (3, 4):
         shutil.rmtree(tmp_path / "second" / "runs" / f"{number:03d}-seed-0", ignore_errors=True)
-    second = sweep(path, out=tmp_path / "second", means=Means(workers=1), quiet=True)
+    second = sweep(path, out=tmp_path / "second", means=Resources(workers=1), quiet=True)
     assert contents(tmp_path / "second") == contents(tmp_path / "first")
     assert second.to_json()["failed"] == first.to_json()["failed"]
     assert len(first.judgement.contenders) + len(first.judgement.failures) == 4
@@ -281,7 +281,7 @@ def test_a_cluster_that_is_gone_ends_the_sweep_and_what_is_done_is_kept(
     class Gone(LocalProcesses):
         """A cluster that is lost when one more member is finished."""
 
-        def places(self) -> Sequence[Place]:
+        def places(self) -> Sequence[Node]:
             if len(list(copied.glob("runs/*/members/*/weights.safetensors"))) > 4:
                 raise ClusterError("The connection is lost.")
             return super().places()

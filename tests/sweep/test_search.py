@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from hitofude.errors import RecipeError
-from hitofude.sweep.search import first_round, next_guided, outermost
-from hitofude.sweep.spec import Settings, Spec
+from hitofude.sweep.search import first_round, next_tpe, outermost
+from hitofude.sweep.spec import Settings, SweepSpec
 
 RANGES = {
     "epochs": {"from": 1, "to": 5},
@@ -19,15 +19,15 @@ RANGES = {
 }
 
 
-def spec(**keys: object) -> Spec:
-    return Spec.of({"vary": RANGES} | keys, "The sweep")
+def spec(**keys: object) -> SweepSpec:
+    return SweepSpec.of({"vary": RANGES} | keys, "The sweep")
 
 
 def guided(goal: float, **keys: object) -> list[tuple[Settings, float]]:
     """A whole guided search for the rate that is nearest to the goal."""
     of_it = spec(search="guided", vary={"rate": {"from": 0.0, "to": 1.0}}, **keys)
     answered: list[tuple[Settings, float]] = []
-    while asked := next_guided(of_it, answered):
+    while asked := next_tpe(of_it, answered):
         answered += [(settings, -abs(settings["rate"] - goal)) for settings in asked]
     return answered
 
@@ -75,7 +75,7 @@ def test_the_outermost_recipes_hold_every_choice_and_both_ends() -> None:
 def test_a_guided_round_depends_on_what_was_answered_and_on_nothing_else() -> None:
     answered = guided(0.7, trials=12, batch=4)
     of_it = spec(search="guided", vary={"rate": {"from": 0.0, "to": 1.0}}, trials=16, batch=4)
-    assert next_guided(of_it, answered) == next_guided(of_it, answered)
+    assert next_tpe(of_it, answered) == next_tpe(of_it, answered)
     assert guided(0.7, trials=12, batch=4) == answered
 
 
@@ -85,12 +85,12 @@ def test_a_guided_search_comes_nearer_than_chance() -> None:
 
 
 def test_a_guided_search_varies_all_that_can_be_varied() -> None:
-    asked = next_guided(spec(search="guided", trials=6, batch=6), [])
+    asked = next_tpe(spec(search="guided", trials=6, batch=6), [])
     assert all(settings["milestones"] in ([1], [1, 2]) and isinstance(settings["epochs"], int) for settings in asked)
-    assert len(next_guided(spec(search="guided", trials=8), [(settings, 0.5) for settings in asked])) == 2
+    assert len(next_tpe(spec(search="guided", trials=8), [(settings, 0.5) for settings in asked])) == 2
 
 
 def test_without_optuna_the_line_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(RecipeError, match=r"pip install 'hitofude\[sweep\]'"):
-        next_guided(spec(search="guided"), [])
+        next_tpe(spec(search="guided"), [])

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from hitofude.errors import RecipeError
-from hitofude.sweep.spec import Range, Spec
+from hitofude.sweep.spec import Range, SweepSpec
 
 
-def spec(text: str) -> Spec:
-    return Spec.of(tomllib.loads(text), "The sweep spec.toml")
+def spec(text: str) -> SweepSpec:
+    return SweepSpec.of(tomllib.loads(text), "The sweep spec.toml")
 
 
 def test_an_empty_file_is_the_sample_by_the_default_preset_with_one_seed() -> None:
@@ -19,8 +19,8 @@ def test_an_empty_file_is_the_sample_by_the_default_preset_with_one_seed() -> No
 
 
 def test_settings_may_be_named_in_quotes_or_by_tables() -> None:
-    in_quotes = spec('[settings]\n"schedule.epochs" = 5\n[vary]\n"augment.rate" = [0.3, 0.6]')
-    by_tables = spec("[settings.schedule]\nepochs = 5\n[vary]\naugment.rate = [0.3, 0.6]")
+    in_quotes = spec('[settings]\n"schedule.epochs" = 5\n[vary]\n"augment.probability" = [0.3, 0.6]')
+    by_tables = spec("[settings.schedule]\nepochs = 5\n[vary]\naugment.probability = [0.3, 0.6]")
     assert in_quotes == by_tables
     assert in_quotes.base().schedule.epochs == 5
 
@@ -37,12 +37,12 @@ def test_what_is_written_down_is_read_as_the_same() -> None:
 
 
 def test_a_difference_names_each_key_and_setting() -> None:
-    first = spec("seeds = [0]\n[vary]\naugment.rate = [0.1]")
-    second = spec("seeds = [0, 1]\n[settings]\nrows = 100\n[vary]\naugment.rate = [0.1, 0.2]")
+    first = spec("seeds = [0]\n[vary]\naugment.probability = [0.1]")
+    second = spec("seeds = [0, 1]\n[settings]\nrows = 100\n[vary]\naugment.probability = [0.1, 0.2]")
     assert first.difference(first) == []
     assert first.difference(second) == [
         "seeds: [0] → [0, 1]",
-        "vary.augment.rate: [0.1] → [0.1, 0.2]",
+        "vary.augment.probability: [0.1] → [0.1, 0.2]",
         "settings.rows: not there → 100",
     ]
 
@@ -87,4 +87,4 @@ def test_a_file_that_is_none_is_named(content: str | None, message: str, tmp_pat
     if content is not None:
         (tmp_path / "spec.toml").write_text(content)
     with pytest.raises(RecipeError, match=message):
-        Spec.load(tmp_path / "spec.toml")
+        SweepSpec.load(tmp_path / "spec.toml")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.web.app import create_app
-from hitofude.web.batching import Model
+from hitofude.web.batching import ServedModel
 from hitofude.web.server import Server, listening
 from hitofude.web.settings import Limits, Settings
 from tests.web.tiny_model import write_tiny_model
@@ -103,7 +103,7 @@ def _lower(header: tuple[str, str]) -> tuple[str, str]:
 
 
 @contextmanager
-def running(model: Model, settings: Settings) -> Iterator[Running]:
+def running(model: ServedModel, settings: Settings) -> Iterator[Running]:
     with listening("127.0.0.1", 0) as listener:
         started = threading.Event()
         server = Server(create_app(model, settings), settings, started.set)
@@ -143,7 +143,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     """Start a server of any model, with other limits or settings."""
     with ExitStack() as stack:
 
-        def start(model: Model, limits: dict[str, Any] | None = None, **settings: Any) -> Running:
+        def start(model: ServedModel, limits: dict[str, Any] | None = None, **settings: Any) -> Running:
             changed = replace(SHORT, **limits or {})
             chosen = Settings(**{"corrections": tmp_path / "corrections", "limits": changed, **settings})
             return stack.enter_context(running(model, chosen))
@@ -154,7 +154,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
 class Held:
     """A model that answers only when it is let go, and remembers how many images it was given at once."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: ServedModel) -> None:
         self.name, self.classes = model.name, model.classes
         self.image_shape, self.networks = model.image_shape, model.networks
         self._model = model

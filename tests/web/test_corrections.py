@@ -37,7 +37,7 @@ def test_run_learns_from_corrections(tmp_path: Path, call: Call) -> None:
     corrections = Corrections(tmp_path / "kept", DIGITS, 100)
     for seed in range(20):
         corrections.keep(drawing(seed), DIGITS[seed % 2])
-    settings = ["--set", "schedule.epochs=1", "--set", "schedule.minimum_steps=0", "--set", "ensemble.folds=2"]
+    settings = ["--set", "schedule.epochs=1", "--set", "schedule.min_steps=0", "--set", "ensemble.folds=2"]
     code, out, err = call("run", "--train", tmp_path / "kept", "--run", tmp_path / "run", *settings)
     assert (code, err) == (0, "")
     assert "20" in out

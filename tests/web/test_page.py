@@ -26,7 +26,7 @@ from tests.web.sites import FOLDER, hosting, write_site
 from tests.web.tiny_model import write_tiny_model
 
 SETTINGS = {
-    "rows": 2000, "schedule.epochs": 5, "schedule.minimum_steps": 0, "ensemble.folds": 2, "views.shift": 0
+    "rows": 2000, "schedule.epochs": 5, "schedule.min_steps": 0, "ensemble.folds": 2, "tta.shift": 0
 }  # fmt: skip
 BOTH = pytest.mark.parametrize("site", ["served", "static"], indirect=True)
 

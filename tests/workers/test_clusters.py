@@ -15,7 +15,7 @@ from hitofude.runs.folder import RunFolder
 from hitofude.workers.host import kept_folder
 from tests.conftest import wait_for_line
 
-FIVE_MEMBERS = {"rows": 300, "ensemble.folds": 5, "schedule.epochs": 3, "schedule.minimum_steps": 0}
+FIVE_MEMBERS = {"rows": 300, "ensemble.folds": 5, "schedule.epochs": 3, "schedule.min_steps": 0}
 Cluster = DaskCluster | RayCluster
 
 
@@ -69,12 +69,12 @@ def test_neither_a_killed_worker_nor_a_killed_command_changes_anything(
         kill_a_seat(cluster, random.Random(1))  # noqa: S311
         wait_for_line(process, "goes on elsewhere")
         wait_for_line(process, " 3/3 ")
-        seats, kept = cluster.seats(), kept_images()
+        workers, kept = cluster.workers(), kept_images()
         process.kill()
     found = subprocess.run(command(tmp_path / "run", cluster.address), capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
     assert contents(tmp_path / "run") == alone
-    assert not set(seats) & set(cluster.seats())
+    assert not set(workers) & set(cluster.workers())
     assert kept.items() <= kept_images().items()  # they were not sent again; other tests send others
 
 

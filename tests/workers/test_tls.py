@@ -14,10 +14,10 @@ import distributed.config  # noqa: F401 - its settings are there before some are
 import pytest
 
 from hitofude.inputs.sources import Dataset
-from hitofude.learning.dispatch import gather_crew, run_members
-from hitofude.learning.engine import Engine
+from hitofude.learning.compute import Compute
+from hitofude.learning.dispatch import open_worker_pool, run_members
 from hitofude.learning.ensemble import plan_members
-from hitofude.learning.member import EnsembleJob
+from hitofude.learning.member import EnsembleTask
 from hitofude.recipe import Recipe
 from tests.conftest import Call
 from tests.learning.test_training import Listener
@@ -79,14 +79,14 @@ def test_the_document_names_what_a_client_needs() -> None:
 
 
 def test_members_made_through_tls_have_the_bytes_of_those_made_here(
-    cluster: Cluster, dataset: Dataset, quick: Recipe, engine: Engine, tmp_path: Path
+    cluster: Cluster, dataset: Dataset, quick: Recipe, compute: Compute, tmp_path: Path
 ) -> None:
     recipe, found = quick.with_settings({"ensemble.folds": 2, "schedule.epochs": 1}), []
     plans = tuple(plan_members(recipe, dataset.train))
-    with dask.config.set(cluster.configuration), gather_crew(cluster.address, 2, 0, "cpu", 1) as crew:
-        for workers in (1, crew):
+    with dask.config.set(cluster.configuration), open_worker_pool(cluster.address, 2, 0, "cpu", 1) as pool:
+        for workers in (1, pool):
             folder = tmp_path / str(len(found))
-            job = EnsembleJob(recipe, replace(engine, threads=1), plans, dataset.train, dataset.test, folder)
+            job = EnsembleTask(recipe, replace(compute, threads=1), plans, dataset.train, dataset.test, folder)
             run_members(job, workers, Listener())
             found.append([path.read_bytes() for path in sorted(folder.rglob("weights.safetensors"))])
     assert cluster.address.startswith("tls://")

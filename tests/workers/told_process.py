@@ -14,9 +14,7 @@ def main() -> None:
             if step == "die":
                 os.kill(os.getpid(), signal.SIGKILL)
             if step == "fail":
-                send(
-                    sys.stdout.buffer, {"event": "failed", "kind": message["kind"], "message": "no luck", "places": []}
-                )
+                send(sys.stdout.buffer, {"event": "failed", "kind": message["kind"], "message": "no luck", "nodes": []})
                 sys.exit(1)
             event = {"finish": "finished", "keep": "saved", "say": "logged"}[step]
             send(sys.stdout.buffer, {"event": event, "process": os.getpid()}, content)

@@ -8,18 +8,18 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from hitofude.inputs.layout import ImageShape
-from hitofude.learning.engine import Engine
+from hitofude.learning.compute import Compute
 from hitofude.learning.networks import build_network
 
 MATRIX_SIZES = {"cpu": (1024, 2048), "cuda": (4096, 8192), "mps": (2048, 4096)}
 SECONDS = 1.5
 
 
-def matmul_rate(engine: Engine) -> float:
-    """FLOP/s of square matrix products in the engine's precision: the best size's best."""
-    kind = torch.bfloat16 if engine.precision == "bfloat16" else torch.float32
-    with engine.computing(), torch.inference_mode():
-        return max(_matmul_rate(size, kind, engine.device) for size in MATRIX_SIZES[engine.device.type])
+def matmul_rate(compute: Compute) -> float:
+    """FLOP/s of square matrix products in the compute's precision: the best size's best."""
+    kind = torch.bfloat16 if compute.precision == "bfloat16" else torch.float32
+    with compute.applied(), torch.inference_mode():
+        return max(_matmul_rate(size, kind, compute.device) for size in MATRIX_SIZES[compute.device.type])
 
 
 def training_flops(network_name: str, image_shape: ImageShape, classes: int = 10) -> int:

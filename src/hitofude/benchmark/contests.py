@@ -13,43 +13,43 @@ import torch
 from hitofude.benchmark.arithmetic import matmul_rate, training_flops
 from hitofude.benchmark.prediction import prediction
 from hitofude.benchmark.timing import Note, Row, against, rates
-from hitofude.benchmark.training import benchmark_recipe, teams, training_rate
+from hitofude.benchmark.training import benchmark_recipe, parallelisms, training_rate
 from hitofude.inputs.formats.csv_table import read_csv
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import sample
 from hitofude.learning.augment import draw_maps, warp
-from hitofude.learning.engine import Engine, processor_name, processors
+from hitofude.learning.compute import Compute, processor_name, processors
 from hitofude.recipe import DEFAULT_PRESET, Recipe
 
 BATCH = 128
 CSV_REPEATS = 5
 
 
-def contests(engine: Engine) -> Iterator[Row | Note]:
+def contests(compute: Compute) -> Iterator[Row | Note]:
     """Every pair, as it is measured."""
     images = sample().train
-    yield from training(engine, images)
-    yield from augmentation(engine, images)
+    yield from training(compute, images)
+    yield from augmentation(compute, images)
     with tempfile.TemporaryDirectory() as folder:
         yield from reading(write_csv(Path(folder, "train.csv"), images, CSV_REPEATS))
-    yield from prediction(engine, images)
+    yield from prediction(compute, images)
 
 
-def training(engine: Engine, images: ImageSet) -> Iterator[Row | Note]:
+def training(compute: Compute, images: ImageSet) -> Iterator[Row | Note]:
     """Achieved FLOP/s against the machine's matrix products, and members side by side against one after the other."""
-    peak = matmul_rate(engine) / 1e9
+    peak = matmul_rate(compute) / 1e9
     for network in dict.fromkeys(("cnn-medium", Recipe.preset(DEFAULT_PRESET).network.name)):
         recipe = benchmark_recipe(network)
-        found = {name: training_rate(recipe, images, engine, team) for name, team in teams().items()}
+        found = {name: training_rate(recipe, images, compute, team) for name, team in parallelisms().items()}
         best = max(found.values())
         achieved = best * training_flops(network, images.image_shape) / 1e9
-        yield Row(f"training {network}: {best:,.0f} images/s", "GFLOP/s", achieved, f"{engine.precision} matmul", peak)
+        yield Row(f"training {network}: {best:,.0f} images/s", "GFLOP/s", achieved, f"{compute.precision} matmul", peak)
         if len(found) > 1:
             alone, together = found.values()
             yield Row(f"training {network} side by side", "images/s", together, "one after the other", alone)
 
 
-def augmentation(engine: Engine, images: ImageSet) -> Iterator[Row | Note]:
+def augmentation(compute: Compute, images: ImageSet) -> Iterator[Row | Note]:
     """Affine maps of whole batches against scikit-image, image by image, of the same maps; on a CPU one thread each."""
     if find_spec("skimage") is None:
         yield Note("augmentation", "pip install scikit-image to compare with it")
@@ -60,17 +60,17 @@ def augmentation(engine: Engine, images: ImageSet) -> Iterator[Row | Note]:
     pixels = images.images[:2000].astype(np.float32) / 255
     recipe = Recipe.preset("article").augment.model_copy(update={"rate": 1.0})
     maps = draw_maps(len(pixels), recipe, images.image_shape[1:], torch.Generator().manual_seed(0))
-    batches = torch.from_numpy(pixels).to(engine.device)
+    batches = torch.from_numpy(pixels).to(compute.device)
 
     def whole_batches() -> None:
-        for batch, batch_maps in zip(batches.split(BATCH), maps.to(engine.device).split(BATCH), strict=True):
+        for batch, batch_maps in zip(batches.split(BATCH), maps.to(compute.device).split(BATCH), strict=True):
             warp(batch, batch_maps, some_untouched=False)
 
     def one_by_one() -> None:
         for image, matrix in zip(pixels, maps.numpy(), strict=True):
             skimage_warp(image[0], AffineTransform(np.vstack([matrix, [0, 0, 1]])), order=1)
 
-    with replace(engine, threads=1).computing():
+    with replace(compute, threads=1).applied():
         found = rates({"hitofude": whole_batches, "scikit-image": one_by_one}, len(pixels))
     yield from against("augmentation", "images/s", found)
 
@@ -100,7 +100,7 @@ def write_csv(path: Path, images: ImageSet, repeats: int) -> Path:
     return path
 
 
-def describe(engine: Engine) -> str:
+def describe(compute: Compute) -> str:
     """The machine, in a line."""
     machine = f"{processor_name()}, {processors()} processors ({torch.backends.cpu.get_cpu_capability()})"
-    return f"{machine}; {engine}; Python {platform.python_version()}, PyTorch {torch.__version__}"
+    return f"{machine}; {compute}; Python {platform.python_version()}, PyTorch {torch.__version__}"

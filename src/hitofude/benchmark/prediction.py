@@ -14,7 +14,7 @@ from torch import nn
 from hitofude.benchmark.timing import Note, Row, against, rates
 from hitofude.export.onnx_graph import torch_to_onnx
 from hitofude.inputs.image_set import ImageSet
-from hitofude.learning.engine import Engine
+from hitofude.learning.compute import Compute
 from hitofude.learning.networks import NETWORKS, build_network, images_from_bytes
 from hitofude.learning.predicting import predict_probabilities
 
@@ -27,7 +27,7 @@ Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """(N, 1, H, W) uint8 → (N, classes) probabilities."""
 
 
-def prediction(engine: Engine, images: ImageSet) -> Iterator[Row | Note]:
+def prediction(compute: Compute, images: ImageSet) -> Iterator[Row | Note]:
     """Images/s, softmax and scaling included, of every network; the others in float32 on the processor.
 
     onnxruntime gets the best of a few batch sizes. Raises RuntimeError where the probabilities differ.
@@ -37,15 +37,15 @@ def prediction(engine: Engine, images: ImageSet) -> Iterator[Row | Note]:
     for name in sorted(NETWORKS):
         network = trained_like(name)
         ways = {
-            "hitofude": by_hitofude(network.to(engine.device), engine),
+            "hitofude": by_hitofude(network.to(compute.device), compute),
             "PyTorch": by_plain_pytorch(trained_like(name)),
         }
-        with tempfile.TemporaryDirectory() as folder, engine.computing():
+        with tempfile.TemporaryDirectory() as folder, compute.applied():
             if has_onnx:
                 path = Path(folder, "network.onnx")
                 export(trained_like(name), path)
-                ways["onnxruntime"] = fastest_onnxruntime(path, engine.threads, pixels)
-            _check_agreement(ways, pixels, TOLERANCE[engine.precision])
+                ways["onnxruntime"] = fastest_onnxruntime(path, compute.threads, pixels)
+            _check_agreement(ways, pixels, TOLERANCE[compute.precision])
             works = {way: partial(predict, pixels) for way, predict in ways.items()}
             found = rates(works, len(pixels), rounds=7)
         yield from against(f"prediction {name}", "images/s", found)
@@ -98,8 +98,8 @@ def by_plain_pytorch(network: nn.Module) -> Predict:
     return predict
 
 
-def by_hitofude(network: nn.Module, engine: Engine) -> Predict:
-    return lambda images: predict_probabilities(network, torch.from_numpy(images), engine)
+def by_hitofude(network: nn.Module, compute: Compute) -> Predict:
+    return lambda images: predict_probabilities(network, torch.from_numpy(images), compute)
 
 
 def trained_like(name: str) -> nn.Module:

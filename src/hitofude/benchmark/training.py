@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from hitofude.inputs.image_set import ImageSet
-from hitofude.learning.dispatch import Team, run_members
-from hitofude.learning.engine import Engine, processors
+from hitofude.learning.compute import Compute, processors
+from hitofude.learning.dispatch import Parallelism, run_members
 from hitofude.learning.ensemble import plan_members
 from hitofude.learning.epoch_log import EpochLog
-from hitofude.learning.member import EnsembleJob
+from hitofude.learning.member import EnsembleTask
 from hitofude.recipe import Recipe
 
 MEMBERS, EPOCHS = 2, 5
@@ -39,27 +39,27 @@ def benchmark_recipe(network_name: str, preset: str = "fast") -> Recipe:
             "network.name": network_name,
             "optimizer.learning_rate": 0.002,
             "schedule.epochs": EPOCHS,
-            "schedule.minimum_steps": 0,
+            "schedule.min_steps": 0,
             "ensemble.split": "folds",
             "ensemble.folds": MEMBERS,
         }
     )
 
 
-def training_rate(recipe: Recipe, images: ImageSet, engine: Engine, team: Team) -> float:
+def training_rate(recipe: Recipe, images: ImageSet, compute: Compute, team: Parallelism) -> float:
     """Images/s of all members together, augmentation included, the first epoch and validation left out."""
     keeper = LogKeeper()
     with tempfile.TemporaryDirectory() as folder:
-        engine = replace(engine, threads=team.threads)
-        job = EnsembleJob(recipe, engine, tuple(plan_members(recipe, images)), images, None, Path(folder))
+        compute = replace(compute, threads=team.threads)
+        job = EnsembleTask(recipe, compute, tuple(plan_members(recipe, images)), images, None, Path(folder))
         run_members(job, team.workers, keeper)
     return team.workers * statistics.median(log.images_per_second for log in keeper.logs if log.epoch > 1)
 
 
-def teams() -> dict[str, Team]:
+def parallelisms() -> dict[str, Parallelism]:
     """One member by all processors, and several side by side."""
     available = processors()
-    found = {"one after the other": Team(1, available)}
+    found = {"one after the other": Parallelism(1, available)}
     if available > 1:
-        found["side by side"] = Team(MEMBERS, available // MEMBERS)
+        found["side by side"] = Parallelism(MEMBERS, available // MEMBERS)
     return found

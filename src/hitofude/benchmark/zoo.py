@@ -8,7 +8,7 @@ import torch
 
 from hitofude.benchmark.arithmetic import multiplications, synchronize
 from hitofude.inputs.image_set import ImageSet
-from hitofude.learning.engine import Engine
+from hitofude.learning.compute import Compute
 from hitofude.learning.networks import build_network, count_parameters
 from hitofude.learning.predicting import predict_probabilities
 from hitofude.learning.training import MemberPlan, Trainer, TrainingData
@@ -30,21 +30,21 @@ class NetworkFacts:
     """Images a second."""
 
 
-def measure_network(name: str, images: ImageSet, engine: Engine) -> NetworkFacts:
+def measure_network(name: str, images: ImageSet, compute: Compute) -> NetworkFacts:
     """Train it for a few batches of the default preset, as a run does, and predict."""
     recipe = Recipe.preset(DEFAULT_PRESET).with_settings({"network.name": name})
     rows = np.arange((WARM_UP + STEPS) * recipe.optimizer.batch_size) % len(images)
     network = build_network(name, images.image_shape, len(images.classes), torch.Generator().manual_seed(0))
-    network = network.to(engine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    with engine.computing():
+    network = network.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    with compute.applied():
         trainer = Trainer(
-            MemberPlan(0, name, rows, rows[:0]), TrainingData.on_device(images, engine), recipe, engine, network
+            MemberPlan(0, name, rows, rows[:0]), TrainingData.on_device(images, compute), recipe, compute, network
         )
         trained = _training_rate(trainer)
-        pixels = trainer.data.images[torch.arange(PREDICTED, device=engine.device) % len(images)]
-        predict_probabilities(network, pixels[:256], engine)
+        pixels = trainer.data.images[torch.arange(PREDICTED, device=compute.device) % len(images)]
+        predict_probabilities(network, pixels[:256], compute)
         started = time.perf_counter()
-        predict_probabilities(network, pixels, engine)
+        predict_probabilities(network, pixels, compute)
         predicted = PREDICTED / (time.perf_counter() - started)
     return NetworkFacts(name, count_parameters(network), multiplications(name, images.image_shape), trained, predicted)
 
@@ -65,9 +65,9 @@ def _training_rate(trainer: Trainer) -> float:
     batches = trainer.draw_batches(1)
     for batch in batches[:WARM_UP]:
         trainer.step(*batch)
-    synchronize(trainer.engine.device)
+    synchronize(trainer.compute.device)
     started = time.perf_counter()
     for batch in batches[WARM_UP:]:
         trainer.step(*batch)
-    synchronize(trainer.engine.device)
+    synchronize(trainer.compute.device)
     return sum(len(rows) for rows, _ in batches[WARM_UP:]) / (time.perf_counter() - started)

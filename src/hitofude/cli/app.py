@@ -12,7 +12,7 @@ from cyclopts import App, Group, Parameter
 from hitofude.cli.logs import start_logging
 from hitofude.errors import RecipeError
 from hitofude.version import __version__
-from hitofude.workers.clusters import check_workers
+from hitofude.workers.clusters import check_cluster
 
 if TYPE_CHECKING:
     from hitofude.inputs.sources import Dataset
@@ -98,7 +98,7 @@ def parse_workers(text: str) -> int | str | None:
     """'3' → 3, 'auto' → None, a cluster as it is. Raises RecipeError for anything else."""
     if text == "auto" or re.fullmatch(r"[1-9]\d{0,3}", text):
         return parse_count(text, "--workers")
-    check_workers(text)
+    check_cluster(text)
     return text
 
 

@@ -44,7 +44,7 @@ def audit(
     out
         The folder of the lists; by default the run's folder, or this one.
     """
-    from hitofude.runs.audit import audit_images, audit_labels, judged_by_files, judged_by_run
+    from hitofude.runs.audit import audit_images, audit_labels, predictions_of_files, predictions_of_run
 
     if (labels is None) != (probabilities is None):
         raise RecipeError("--labels and --probabilities belong together; name both.")
@@ -53,9 +53,9 @@ def audit(
         raise RecipeError("Nothing to audit. Name a run, --labels and --probabilities, or a --source.")
     folder = out or run or Path()
     if run is not None:
-        print(audit_labels(judged_by_run(run), folder))
+        print(audit_labels(predictions_of_run(run), folder))
     if labels is not None and probabilities is not None:
-        print(audit_labels(judged_by_files(labels, probabilities), folder))
+        print(audit_labels(predictions_of_files(labels, probabilities), folder))
     if has_images:
         print(audit_images(options.open(source), folder))
 
@@ -68,8 +68,8 @@ def compare(runs: Annotated[tuple[Path, ...], Parameter(negative=())], /, *, out
     that one has right and the other not, the settings that differ.
 
     For example:
-      hitofude compare runs/sample-fast runs/sample-article
-      hitofude compare runs/sample-fast runs/sample-article --out differences.csv
+      hitofude compare_runs runs/sample-fast runs/sample-article
+      hitofude compare_runs runs/sample-fast runs/sample-article --out differences.csv
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def compare(runs: Annotated[tuple[Path, ...], Parameter(negative=())], /, *, out
     out
         A CSV of all images that some have right and others not, with every run's answer.
     """
-    from hitofude.runs.comparison import compare as compare_runs
+    from hitofude.runs.comparison import compare_runs as compare_runs
     from hitofude.runs.comparison import write_differences
 
     comparison = compare_runs(runs)

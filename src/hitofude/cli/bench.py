@@ -14,9 +14,9 @@ def score(submission: Path, solution: Path, /) -> None:
     For example:
       hitofude score runs/sample-fast/submission.csv solution.csv
     """
-    from hitofude.outputs.submission import score as score_files
+    from hitofude.outputs.submission import score as predict_in_bulk
 
-    print(f"accuracy {score_files(submission, solution)}")
+    print(f"accuracy {predict_in_bulk(submission, solution)}")
 
 
 @app.command
@@ -36,12 +36,12 @@ def networks(*, device: str = "auto") -> None:
     """
     from hitofude.benchmark.zoo import format_networks, measure_network
     from hitofude.inputs.sources import sample
-    from hitofude.learning.engine import choose_engine
+    from hitofude.learning.compute import choose_compute
     from hitofude.learning.networks import NETWORKS
 
-    engine, images = choose_engine(device), sample().train
-    print(engine)
-    print(format_networks([measure_network(name, images, engine) for name in NETWORKS]))
+    compute, images = choose_compute(device), sample().train
+    print(compute)
+    print(format_networks([measure_network(name, images, compute) for name in NETWORKS]))
 
 
 @app.command
@@ -63,8 +63,8 @@ def bench(*, device: str = "auto", csv: Path | None = None) -> None:
     """
     from hitofude.benchmark.contests import contests, describe, reading
     from hitofude.benchmark.timing import format_table
-    from hitofude.learning.engine import choose_engine
+    from hitofude.learning.compute import choose_compute
 
-    engine = choose_engine(device)
-    print(describe(engine), flush=True)
-    print(format_table(contests(engine) if csv is None else reading(csv)))
+    compute = choose_compute(device)
+    print(describe(compute), flush=True)
+    print(format_table(contests(compute) if csv is None else reading(csv)))

@@ -23,7 +23,7 @@ def augment(
     For example:
       hitofude augment
       hitofude augment digit-recognizer.zip --preset article --out article.png
-      hitofude augment --set augment.max_rotation=30 --set augment.rate=1.0
+      hitofude augment --set augment.max_rotation=30 --set augment.probability=1.0
 
     Parameters
     ----------

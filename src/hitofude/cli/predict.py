@@ -87,9 +87,9 @@ def predict(
     if out is not None and _is_folder(out):
         if show is not None or sure != SURE:
             raise RecipeError(ONLY_OF_PICTURES)
-        from hitofude.prediction.bulk.run import score_files
+        from hitofude.prediction.bulk.run import predict_in_bulk
 
-        scores = score_files(
+        scores = predict_in_bulk(
             run,
             inputs,
             out,

@@ -28,7 +28,7 @@ def sweep(
       "schedule.epochs" = 5
       [vary]                   # choices, or, but for a grid, ranges
       "optimizer.learning_rate" = [0.02, 0.04]
-      "augment.rate" = { from = 0.3, to = 0.9 }
+      "augment.probability" = { from = 0.3, to = 0.9 }
       "optimizer.weight_decay" = { from = 1e-4, to = 0.1, log = true }
 
     It may also name train, test, label and shape, as of run; batch, how many recipes a guided search asks for at once;
@@ -58,8 +58,8 @@ def sweep(
     threads
         The threads of each member: auto or a number. A sweep is continued with those that it was begun with.
     """
-    from hitofude.sweep.running import Means
+    from hitofude.sweep.running import Resources
     from hitofude.sweep.running import sweep as make_sweep
 
-    means = Means(parse_workers(workers), parse_count(threads, "--threads"), device)
+    means = Resources(parse_workers(workers), parse_count(threads, "--threads"), device)
     print(make_sweep(spec, out=out, means=means, quiet=is_quiet()).describe())

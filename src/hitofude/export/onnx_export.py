@@ -12,7 +12,7 @@ from hitofude.export.parity import Ensemble, Parity, check, compare, images_to_c
 from hitofude.export.quantising import CALIBRATION_IMAGES, Cost, measure_cost, quantise, training_images
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.checkpoint import MemberFolder
-from hitofude.learning.engine import choose_engine
+from hitofude.learning.compute import choose_compute
 from hitofude.prediction.model import load_ensemble
 from hitofude.runs.folder import RunFolder
 from hitofude.storage import write_bytes
@@ -66,13 +66,13 @@ def export_onnx(
     train = training_images(folder, source) if int8 else None
     networks = networks_model(ensemble.networks, description.image_shape, pixels)
     exact = _serialised(networks, ensemble, description)
-    model = OnnxModel.of_bytes(exact, str(path), ensemble.engine.threads)
+    model = OnnxModel.of_bytes(exact, str(path), ensemble.compute.threads)
     parity = compare(model, ensemble, images_to_compare(source, description.image_shape, images))
     check(parity)
     content, cost = exact, None
     if train is not None:
         content = _serialised(quantise(networks, train.images[:CALIBRATION_IMAGES]), ensemble, description)
-        small = OnnxModel.of_bytes(content, str(path), ensemble.engine.threads)
+        small = OnnxModel.of_bytes(content, str(path), ensemble.compute.threads)
         cost = measure_cost(small, model, folder.load_recipe(), train, images)
     write_bytes(Path(path), content)
     return OnnxExport(Path(path), len(content), description, parity, cost)
@@ -95,9 +95,9 @@ def model_of_run(run: str | Path) -> OnnxModel:
 def load_exportable(folder: RunFolder) -> tuple[Ensemble, OnnxDescription]:
     """The networks of a run, and what will stand in its model's metadata."""
     _check_packages()
-    views, description = folder.load_recipe().views, describe(folder)
-    engine = choose_engine("cpu", "float32")
-    return Ensemble(load_ensemble(folder, engine), views, description.temperature, engine), description
+    tta, description = folder.load_recipe().tta, describe(folder)
+    compute = choose_compute("cpu", "float32")
+    return Ensemble(load_ensemble(folder, compute), tta, description.temperature, compute), description
 
 
 def describe(folder: RunFolder) -> OnnxDescription:
@@ -155,7 +155,7 @@ def _serialised(networks: "onnx.ModelProto", ensemble: Ensemble, description: On
     """The file's content: the whole ensemble around these networks, with the description as its metadata."""
     import onnx
 
-    model = ensemble_model(networks, ensemble.views, description.temperature)
+    model = ensemble_model(networks, ensemble.tta, description.temperature)
     model.producer_name, model.producer_version = "hitofude", __version__
     model.doc_string = "pixels (N, C, H, W) 0..255 → probabilities (N, classes), and members: what each of them says."
     onnx.helper.set_model_props(model, description.as_metadata())
@@ -165,7 +165,7 @@ def _serialised(networks: "onnx.ModelProto", ensemble: Ensemble, description: On
 
 def _fingerprint(folder: RunFolder, members: int) -> str:
     """SHA-256 of what decides the answers: every member's weights, and the views."""
-    found = hashlib.sha256(folder.load_recipe().views.model_dump_json().encode())
+    found = hashlib.sha256(folder.load_recipe().tta.model_dump_json().encode())
     for number in range(members):
         path = MemberFolder(folder.member(number)).weights_path
         if not path.exists():

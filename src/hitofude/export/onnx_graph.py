@@ -17,7 +17,7 @@ from torch import nn
 
 from hitofude.inputs.layout import ImageShape
 from hitofude.learning.networks import images_from_bytes
-from hitofude.recipe import ViewsRecipe
+from hitofude.recipe import TtaRecipe
 
 if TYPE_CHECKING:
     import onnx
@@ -45,7 +45,7 @@ ensemble ({type}[N, {sizes}] pixels)
 """
 """each: (N, members, classes) what the members say. Then their mean, at the temperature at which it is calibrated."""
 
-ONE_VIEW = "  each = Networks (pixels)"
+NO_TTA = "  each = Networks (pixels)"
 
 SHIFTED_VIEWS = """\
   one_count = Shape <start = 0, end = 1> (pixels)
@@ -99,7 +99,7 @@ def networks_model(networks: Sequence[nn.Module], image_shape: ImageShape, pixel
     return torch_to_onnx(_Members(networks).eval(), example)
 
 
-def ensemble_model(networks: "onnx.ModelProto", views: ViewsRecipe, temperature: float) -> "onnx.ModelProto":
+def ensemble_model(networks: "onnx.ModelProto", tta: TtaRecipe, temperature: float) -> "onnx.ModelProto":
     """The whole: `pixels` (N, C, H, W) 0..255 → `probabilities` (N, classes), `members` (members, N, classes).
 
     networks: what networks_model made. probabilities: the mean of the members, calibrated by the
@@ -119,10 +119,10 @@ def ensemble_model(networks: "onnx.ModelProto", views: ViewsRecipe, temperature:
         type=type,
         classes=classes,
         members=members,
-        each=SHIFTED_VIEWS if views.shift else ONE_VIEW,
+        each=SHIFTED_VIEWS if tta.shift else NO_TTA,
         constants=", ".join(
             [f"float tiny = {{{np.finfo(np.float32).tiny}}}", f"float temperature = {{{temperature}}}"]
-            + (_constants_of_views(views, (height, width), (members, classes), type) if views.shift else [])
+            + (_constants_of_views(tta, (height, width), (members, classes), type) if tta.shift else [])
         ),
     )
     model = onnx.parser.parse_model(text)
@@ -166,10 +166,10 @@ class _Members(nn.Module):
 
 
 def _constants_of_views(
-    views: ViewsRecipe, size: tuple[int, int], members_classes: tuple[int, int], type: str
+    tta: TtaRecipe, size: tuple[int, int], members_classes: tuple[int, int], type: str
 ) -> list[str]:
     """What the text of the shifted views names, as it is written in ONNX's text form."""
-    (height, width), (members, classes), shift = size, members_classes, views.shift
+    (height, width), (members, classes), shift = size, members_classes, tta.shift
     corners = {"up": (2 * shift, shift), "down": (0, shift), "left": (shift, 2 * shift), "right": (shift, 0)}
     vectors = {
         "margins": (0, 0, shift, shift) * 2,
@@ -188,7 +188,7 @@ def _constants_of_views(
         *written,
         "int64[4, 1] numbers = {1, 2, 3, 4}",
         "int64 zero = {0}, int64 one = {1}, int64 two = {2}",
-        f"float none = {{0}}, float whole = {{1}}, float below = {{{views.below}}}, {type} black = {{0}}",
+        f"float none = {{0}}, float whole = {{1}}, float below = {{{tta.threshold}}}, {type} black = {{0}}",
     ]
 
 

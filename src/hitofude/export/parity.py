@@ -15,11 +15,11 @@ from hitofude.export.onnx_model import OnnxModel
 from hitofude.inputs.layout import ImageShape
 from hitofude.inputs.sources import Dataset, sample
 from hitofude.learning.augment import augment
-from hitofude.learning.engine import Engine
+from hitofude.learning.compute import Compute
 from hitofude.learning.predicting import predict_probabilities
 from hitofude.metrics.calibration import with_temperature
 from hitofude.metrics.metrics import mean_of_members
-from hitofude.recipe import AugmentRecipe, ViewsRecipe
+from hitofude.recipe import AugmentRecipe, TtaRecipe
 
 TOLERANCE = 1e-4
 """Of a probability."""
@@ -52,23 +52,23 @@ class Parity:
 class Ensemble:
     """The networks of a run in PyTorch, predicting as `hitofude predict` does."""
 
-    def __init__(self, networks: list[nn.Module], views: ViewsRecipe, temperature: float, engine: Engine) -> None:
-        self.networks, self.views, self.temperature, self.engine = networks, views, temperature, engine
+    def __init__(self, networks: list[nn.Module], tta: TtaRecipe, temperature: float, compute: Compute) -> None:
+        self.networks, self.tta, self.temperature, self.compute = networks, tta, temperature, compute
 
     def predict(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Members]:
         """(N, classes) and (members, N, classes) probabilities of images (N, C, H, W)."""
-        members = self._by_each(images, self.views)
+        members = self._by_each(images, self.tta)
         return with_temperature(mean_of_members(members), self.temperature), members
 
     def is_on_border(self, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """(N,) whether some member finds the image neither clear nor unclear."""
-        first = self._by_each(images, ViewsRecipe()).max(axis=2)
-        return np.asarray((np.abs(first - self.views.below) < BORDER).any(axis=0) & (self.views.shift > 0))
+        first = self._by_each(images, TtaRecipe()).max(axis=2)
+        return np.asarray((np.abs(first - self.tta.threshold) < BORDER).any(axis=0) & (self.tta.shift > 0))
 
-    def _by_each(self, images: NDArray[np.uint8], views: ViewsRecipe) -> Members:
+    def _by_each(self, images: NDArray[np.uint8], tta: TtaRecipe) -> Members:
         pixels = torch.tensor(images)
-        with self.engine.computing():
-            return np.stack([predict_probabilities(one, pixels, self.engine, views=views) for one in self.networks])
+        with self.compute.applied():
+            return np.stack([predict_probabilities(one, pixels, self.compute, tta=tta) for one in self.networks])
 
 
 def compare(model: OnnxModel, ensemble: Ensemble, images: NDArray[np.uint8]) -> Parity:
@@ -111,7 +111,9 @@ def images_to_compare(source: Dataset | None, image_shape: ImageShape, count: in
     generator = torch.Generator().manual_seed(0)
     rows = torch.randperm(len(known), generator=generator)[:count].numpy()
     copies = np.resize(rows, count - len(rows))
-    recipe = AugmentRecipe(rate=1, max_rotation=30, min_scale=0.7, max_scale=1.3, max_shear=10, max_translation=3)
+    recipe = AugmentRecipe(
+        probability=1, max_rotation=30, min_scale=0.7, max_scale=1.3, max_shear=10, max_translation=3
+    )
     changed = augment(torch.tensor(known[copies]).float(), recipe, generator).round().clip(0, 255)
     return np.concatenate([known[rows], changed.numpy().astype(np.uint8)])
 

@@ -19,7 +19,7 @@ from hitofude.inputs.sources import Dataset, sample
 from hitofude.learning.ensemble import plan_members
 from hitofude.recipe import Recipe
 from hitofude.runs.folder import RunFolder
-from hitofude.runs.job import choose_rows
+from hitofude.runs.plan import choose_rows
 
 if TYPE_CHECKING:
     import onnx

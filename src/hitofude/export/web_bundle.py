@@ -72,7 +72,7 @@ def page_files() -> dict[str, bytes]:
     kept = {name: content for name, content in found.items() if name not in SERVED_ONLY and not name.endswith(".py")}
     page = kept["index.html"].decode("utf-8")
     head = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-    page = page.replace('data-engine="server"', 'data-engine="browser"', 1).replace("<head>", f"<head>\n{head}", 1)
+    page = page.replace('data-compute="server"', 'data-compute="browser"', 1).replace("<head>", f"<head>\n{head}", 1)
     return {**kept, "index.html": page.encode("utf-8")}
 
 

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
-from hitofude.inputs.dataset import Part
+from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.formats.csv_source import csv_file
 from hitofude.inputs.formats.idx import is_idx
 from hitofude.inputs.formats.npz import stream_npz
 from hitofude.inputs.formats.parquet import stream_parquet
-from hitofude.inputs.layout import Expected
+from hitofude.inputs.layout import ReadOptions
 from hitofude.inputs.photos.photo_file import is_picture
 
 ENDINGS = (".parquet", ".csv", ".csv.gz", ".npz")
@@ -33,7 +33,7 @@ class Block:
     ids: NDArray[np.str_]  # (N,)
 
 
-def open_blocks(path: Path, expected: Expected, images: int) -> Iterator[Block]:
+def open_blocks(path: Path, expected: ReadOptions, images: int) -> Iterator[Block]:
     """The images of a file, so many in each block but the last, with ids: the file's own, or its rows' numbers.
 
     expected: its `like` is needed. Raises InputError saying which line or row and column, and what to do.
@@ -53,7 +53,7 @@ def check_streams(path: Path) -> None:
         )
 
 
-def _pieces(path: Path, expected: Expected, images: int) -> Iterator[Part]:
+def _pieces(path: Path, expected: ReadOptions, images: int) -> Iterator[RawImages]:
     match path.suffix.lower():
         case ".parquet":
             return stream_parquet(path, expected, images)
@@ -63,9 +63,9 @@ def _pieces(path: Path, expected: Expected, images: int) -> Iterator[Part]:
             return csv_file(path).stream(expected)
 
 
-def _blocks(pieces: Iterable[Part], images: int) -> Iterator[Part]:
+def _blocks(pieces: Iterable[RawImages], images: int) -> Iterator[RawImages]:
     """Pieces of any size → blocks of one."""
-    held: list[Part] = []
+    held: list[RawImages] = []
     count = 0
     for piece in pieces:
         held.append(piece)
@@ -78,7 +78,7 @@ def _blocks(pieces: Iterable[Part], images: int) -> Iterator[Part]:
         yield _joined(held)
 
 
-def _joined(parts: list[Part]) -> Part:
+def _joined(parts: list[RawImages]) -> RawImages:
     if len(parts) == 1:
         return parts[0]
     ids = [part.ids for part in parts if part.ids is not None]
@@ -86,13 +86,13 @@ def _joined(parts: list[Part]) -> Part:
     return replace(parts[0], images=images, labels=None, ids=np.concatenate(ids) if ids else None)
 
 
-def _cut(part: Part, rows: slice) -> Part:
+def _cut(part: RawImages, rows: slice) -> RawImages:
     ids = None if part.ids is None else part.ids[rows]
     first = part.first_row + (rows.start or 0)
     return replace(part, images=part.images[rows], labels=None, ids=ids, first_row=first)
 
 
-def _ids(block: Part, before: int) -> NDArray[np.str_]:
+def _ids(block: RawImages, before: int) -> NDArray[np.str_]:
     """The block's own, or the numbers of its rows. Raises InputError at the first that is blank."""
     if block.ids is None:
         return np.arange(before + 1, before + len(block.images) + 1).astype(np.str_)

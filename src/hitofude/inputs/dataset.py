@@ -40,7 +40,7 @@ class Dataset:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class RawImages:
     """Images as a file has them, to learn from or to predict."""
 
     name: str
@@ -59,7 +59,7 @@ class Part:
         return f"{self.name}, {self.row} {row + self.first_row}"
 
 
-def make_dataset(name: str, train: Part, test: Part | None = None) -> Dataset:
+def make_dataset(name: str, train: RawImages, test: RawImages | None = None) -> Dataset:
     """Raises InputError for labels that are missing, blank or unknown, and for ids that are blank or repeated."""
     images = _labelled(train)
     if test is None:
@@ -87,7 +87,7 @@ def describe_dataset(dataset: Dataset) -> str:
     return "\n".join(lines)
 
 
-def unlabelled(part: Part) -> ImageSet:
+def unlabelled(part: RawImages) -> ImageSet:
     """The images alone, to be predicted."""
     return ImageSet(part.images, None, _ids(part), ())
 
@@ -103,7 +103,7 @@ def with_template(dataset: Dataset, template: SubmissionTemplate, name: str) -> 
     return replace(dataset, test=replace(dataset.test, ids=ids), template=template)
 
 
-def _labelled(part: Part) -> ImageSet:
+def _labelled(part: RawImages) -> ImageSet:
     if part.labels is None:
         raise InputError(f"{part.name}: {part.unlabelled}")
     blank = np.flatnonzero(part.labels == "")
@@ -113,7 +113,7 @@ def _labelled(part: Part) -> ImageSet:
     return ImageSet(part.images, encode_labels(part.labels, classes), _ids(part), classes)
 
 
-def _encode_test_labels(part: Part, labels: NDArray[np.str_], classes: tuple[str, ...]) -> NDArray[np.int64]:
+def _encode_test_labels(part: RawImages, labels: NDArray[np.str_], classes: tuple[str, ...]) -> NDArray[np.int64]:
     unknown = np.flatnonzero(~np.isin(labels, classes))
     if len(unknown):
         row = int(unknown[0])
@@ -124,7 +124,7 @@ def _encode_test_labels(part: Part, labels: NDArray[np.str_], classes: tuple[str
     return encode_labels(labels, classes)
 
 
-def _ids(part: Part) -> NDArray[np.str_]:
+def _ids(part: RawImages) -> NDArray[np.str_]:
     """The ids, or the rows' numbers. Raises InputError at the first that is blank or stands there a second time."""
     ids = part.ids
     if ids is None:

@@ -76,7 +76,7 @@ def _with_channels(shape: tuple[int, ...], name: str) -> ImageShape:
     """(H, W) or (C, H, W) → (C, H, W)."""
     is_shape = isinstance(shape, Sequence) and all(isinstance(size, Integral) and size > 0 for size in shape)
     if not is_shape or len(shape) not in (2, 3):
-        raise InputError(f"{name} has images of {shape}. Expected (height, width) or (channels, height, width).")
+        raise InputError(f"{name} has images of {shape}. ReadOptions (height, width) or (channels, height, width).")
     channels, height, width = map(int, shape if len(shape) == 3 else (1, *shape))
     if channels not in CHANNELS:
         last = " Channels come first: X.transpose(0, 3, 1, 2)." if width in CHANNELS else ""

@@ -16,7 +16,7 @@ CHANNELS = (1, 3)
 
 
 @dataclass(frozen=True)
-class Expected:
+class ReadOptions:
     """What is known of a file before it is read."""
 
     label: str | None = None
@@ -57,7 +57,7 @@ def describe_size(image_shape: ImageShape) -> str:
     return f"{height}x{width}" + (f"x{channels}" if channels > 1 else "")
 
 
-def images_of_rows(pixels: NDArray[np.uint8], name: str, expected: Expected) -> NDArray[np.uint8]:
+def images_of_rows(pixels: NDArray[np.uint8], name: str, expected: ReadOptions) -> NDArray[np.uint8]:
     """(N, P) → (N, C, H, W). In colour the three values of a pixel stand side by side, as NumPy flattens (H, W, 3).
 
     name: how messages call the file. Raises InputError where P is another number than the size makes.
@@ -66,7 +66,7 @@ def images_of_rows(pixels: NDArray[np.uint8], name: str, expected: Expected) -> 
     return channels_first(pixels.reshape(len(pixels), height, width, channels))
 
 
-def images_of_array(array: NDArray[np.uint8], name: str, expected: Expected) -> NDArray[np.uint8]:
+def images_of_array(array: NDArray[np.uint8], name: str, expected: ReadOptions) -> NDArray[np.uint8]:
     """(N, P), (N, H, W), (N, C, H, W) or (N, H, W, C) → (N, C, H, W), C being 1 or 3.
 
     Raises InputError for any other shape, and for images of another size than is expected.
@@ -99,7 +99,7 @@ def _own(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.require(images, requirements=["C", "W"])
 
 
-def _layout_of_rows(pixels: int, name: str, expected: Expected) -> tuple[int, int, int]:
+def _layout_of_rows(pixels: int, name: str, expected: ReadOptions) -> tuple[int, int, int]:
     """(H, W, C)"""
     if expected.like is not None:
         channels, height, width = expected.like
@@ -128,7 +128,7 @@ def _suggest_colour(pixels: int, size: tuple[int, int] | None) -> str:
     return f", in colour --shape {height}x{width}x3" if height * width * 3 == pixels else ""
 
 
-def _is_channels_first(shape: tuple[int, ...], expected: Expected) -> bool:
+def _is_channels_first(shape: tuple[int, ...], expected: ReadOptions) -> bool:
     """Of (C, H, W) against (H, W, C), where either could be meant: as these images must be, else the first."""
     if expected.like is not None and shape != expected.like:
         return False
@@ -139,7 +139,7 @@ def _describe(array: NDArray[np.uint8]) -> str:
     return f"the shape ({', '.join(map(str, array.shape))})"
 
 
-def _usual_shapes(expected: Expected) -> str:
+def _usual_shapes(expected: ReadOptions) -> str:
     if expected.like is None:
         return "(N, pixels), (N, height, width), (N, 1 or 3, height, width) or (N, height, width, 3)"
     channels, height, width = expected.like

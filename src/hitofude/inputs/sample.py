@@ -12,7 +12,7 @@ from hitofude.inputs.formats.archive import reading
 from hitofude.inputs.formats.csv_source import part_of_table
 from hitofude.inputs.formats.csv_table import Columns, read_headerless_csv
 from hitofude.inputs.image_set import ImageSet, row_numbers, shuffled_evenly
-from hitofude.inputs.layout import Expected
+from hitofude.inputs.layout import ReadOptions
 
 SAMPLE = "sample"
 SAMPLE_TRAIN = 4000
@@ -31,7 +31,7 @@ def sample() -> Dataset:
     columns = Columns((*(f"pixel{i}" for i in range(784)), "label"), ",", tuple(range(784)), 784, None)
     with reading(str(path)), cast(BinaryIO, gzip.open(path)) as stream:
         table = read_headerless_csv(stream, path.name, columns)
-    images = make_dataset(SAMPLE, part_of_table(table, path.name, Expected())).train
+    images = make_dataset(SAMPLE, part_of_table(table, path.name, ReadOptions())).train
     rows = shuffled_evenly(images.known_labels(), SAMPLE_SEED)
     train, test = images.take(rows[:SAMPLE_TRAIN]), images.take(rows[SAMPLE_TRAIN:])
     return Dataset(SAMPLE, _renumbered(train), _renumbered(test))

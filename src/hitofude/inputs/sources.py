@@ -20,7 +20,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from hitofude.errors import InputError
-from hitofude.inputs.dataset import Dataset, Part, SubmissionTemplate, make_dataset, unlabelled, with_template
+from hitofude.inputs.dataset import Dataset, RawImages, SubmissionTemplate, make_dataset, unlabelled, with_template
 from hitofude.inputs.formats.archive import reading
 from hitofude.inputs.formats.arrays import Frame, is_frame, part_of_arrays
 from hitofude.inputs.formats.csv_source import SAMPLE_SUBMISSION, csv_file, csv_files_in_zip
@@ -30,7 +30,7 @@ from hitofude.inputs.formats.parquet import read_parquet
 from hitofude.inputs.formats.picture import ENDINGS
 from hitofude.inputs.formats.pictures import picture_folders, read_pictures
 from hitofude.inputs.image_set import ImageSet
-from hitofude.inputs.layout import Expected, ImageShape, Shape, check_shape, image_shape_of
+from hitofude.inputs.layout import ImageShape, ReadOptions, Shape, check_shape, image_shape_of
 from hitofude.inputs.remote.public_data import PUBLIC_DATA, fetch_public
 from hitofude.inputs.sample import SAMPLE, sample
 
@@ -65,13 +65,13 @@ def open_source(
     check_shape(shape)
     started = time.monotonic()
     with reading(str(train or source)):
-        dataset = _open(source, train, test, Expected(label, shape))
+        dataset = _open(source, train, test, ReadOptions(label, shape))
     logger.info("reading the source took %.2f s", time.monotonic() - started)
     return dataset
 
 
 def _open(
-    source: Source | None, train: str | Path | None, test: str | Path | Images | None, expected: Expected
+    source: Source | None, train: str | Path | None, test: str | Path | Images | None, expected: ReadOptions
 ) -> Dataset:
     if train is not None:
         if source is not None:
@@ -98,10 +98,10 @@ def read_images(
     """
     check_shape(shape)
     with reading(str(path)):
-        return _read_images(path, image_shape, Expected(label, shape, like=image_shape))
+        return _read_images(path, image_shape, ReadOptions(label, shape, like=image_shape))
 
 
-def _read_images(path: Path, image_shape: ImageShape, expected: Expected) -> ImageSet:
+def _read_images(path: Path, image_shape: ImageShape, expected: ReadOptions) -> ImageSet:
     if is_idx(path):
         return unlabelled(read_idx_images(path))
     if path.is_file() and path.suffix.lower() != ".zip":
@@ -118,7 +118,7 @@ def _read_images(path: Path, image_shape: ImageShape, expected: Expected) -> Ima
     return dataset.test
 
 
-def _from_parts(name: str, train: Part, test: str | Path | Images | None, expected: Expected) -> Dataset:
+def _from_parts(name: str, train: RawImages, test: str | Path | Images | None, expected: ReadOptions) -> Dataset:
     """The images to predict are read as fit those to learn from."""
     if test is None:
         return make_dataset(name, train)
@@ -128,7 +128,7 @@ def _from_parts(name: str, train: Part, test: str | Path | Images | None, expect
     return make_dataset(name, train, part_of_arrays(test, None, "test", fitting))
 
 
-def _from_arrays(source: Any, test: str | Path | Images | None, expected: Expected) -> Dataset:
+def _from_arrays(source: Any, test: str | Path | Images | None, expected: ReadOptions) -> Dataset:
     if is_frame(source):
         source = (source, None)
     if not isinstance(source, tuple) or len(source) != 2:
@@ -137,7 +137,7 @@ def _from_arrays(source: Any, test: str | Path | Images | None, expected: Expect
     return _from_parts(FROM_ARRAYS, part_of_arrays(images, labels, "images", expected), test, expected)
 
 
-def _from_path(path: Path, expected: Expected) -> Dataset:
+def _from_path(path: Path, expected: ReadOptions) -> Dataset:
     if not path.exists():
         path = _fetched(str(path))
     if path.is_dir():
@@ -160,7 +160,7 @@ def _fetched(name: str) -> Path:
     return fetch_public(name)
 
 
-def _of_shape(dataset: Dataset, expected: Expected) -> Dataset:
+def _of_shape(dataset: Dataset, expected: ReadOptions) -> Dataset:
     """A dataset that knows its images' size. Raises InputError where another one is asked for."""
     _, height, width = dataset.train.image_shape
     if expected.size not in (None, (height, width)) or expected.channels not in (None, 1):
@@ -168,7 +168,7 @@ def _of_shape(dataset: Dataset, expected: Expected) -> Dataset:
     return dataset
 
 
-def _from_folder(folder: Path, expected: Expected) -> Dataset:
+def _from_folder(folder: Path, expected: ReadOptions) -> Dataset:
     name, parts = _name(folder), idx_parts(folder)
     if parts:
         return _of_shape(make_dataset(name, parts["train"], parts.get("test")), expected)
@@ -185,7 +185,7 @@ def _from_folder(folder: Path, expected: Expected) -> Dataset:
     return with_template(dataset, csv_file(template).read_template(), str(template))
 
 
-def _from_zip(path: Path, expected: Expected) -> Dataset:
+def _from_zip(path: Path, expected: ReadOptions) -> Dataset:
     files = csv_files_in_zip(path)
     train = files["train"].read(expected)
     if "test" not in files:
@@ -196,7 +196,7 @@ def _from_zip(path: Path, expected: Expected) -> Dataset:
     return dataset if template is None else with_template(dataset, template.read_template(), template.name)
 
 
-def _read_file(path: Path, expected: Expected, role: Role) -> Part:
+def _read_file(path: Path, expected: ReadOptions, role: Role) -> RawImages:
     """One part, of a file or a folder of pictures."""
     if path.is_dir():
         return read_pictures(path, expected, labelled=role == "train")

@@ -49,14 +49,14 @@ def draw_transforms(
     """Draw the transformations of `count` images of (H, W) pixels."""
     maps = draw_maps(count, recipe, image_size, generator)
     displacements = erased = None
-    untouched = torch.rand(count, generator=generator) >= recipe.rate
+    untouched = torch.rand(count, generator=generator) >= recipe.probability
     if recipe.min_crop < 1:
         maps = _within(_draw_crops(count, recipe.min_crop, image_size, generator), maps)
     maps = torch.where(untouched[:, None, None], torch.eye(2, 3), maps)
-    if recipe.elastic > 0:
-        knots = torch.randn(count, 2, recipe.elastic_knots, recipe.elastic_knots, generator=generator)
-        displacements = knots.mul_(recipe.elastic).masked_fill_(untouched[:, None, None, None], 0)
-    if recipe.erase_rate > 0:
+    if recipe.elastic_std > 0:
+        knots = torch.randn(count, 2, recipe.elastic_grid, recipe.elastic_grid, generator=generator)
+        displacements = knots.mul_(recipe.elastic_std).masked_fill_(untouched[:, None, None, None], 0)
+    if recipe.erase_probability > 0:
         erased = _draw_rectangles(count, recipe, image_size, generator)
     return Transforms(maps, displacements, erased)
 
@@ -112,7 +112,7 @@ def transform(images: Tensor, transforms: Transforms, recipe: AugmentRecipe) -> 
 
     images: (N, C, H, W) float; transforms: of N images, on the same device, drawn by this recipe.
     """
-    warped = warp(images, transforms.maps, transforms.displacements, some_untouched=recipe.rate < 1)
+    warped = warp(images, transforms.maps, transforms.displacements, some_untouched=recipe.probability < 1)
     return warped if transforms.erased is None else erase(warped, transforms.erased)
 
 
@@ -191,8 +191,8 @@ def _draw_rectangles(
     count: int, recipe: AugmentRecipe, image_size: tuple[int, int], generator: torch.Generator
 ) -> Tensor:
     """(count, 4) rectangles up to the recipe's share of the image; empty for images that are not erased."""
-    share = recipe.max_erased * torch.rand(count, generator=generator)
-    share[torch.rand(count, generator=generator) >= recipe.erase_rate] = 0
+    share = recipe.erase_max_area * torch.rand(count, generator=generator)
+    share[torch.rand(count, generator=generator) >= recipe.erase_probability] = 0
     stretch = 0.5 * 4 ** torch.rand(count, generator=generator)  # height against width: 1/2 to 2
     sides = torch.stack([(share * stretch).sqrt(), (share / stretch).sqrt()], dim=1).clamp(max=1)
     pixels = (sides * torch.tensor(image_size)).round().long()

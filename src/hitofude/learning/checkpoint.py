@@ -42,7 +42,7 @@ Networks = Mapping[str, nn.Module]
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
+class SavedState:
     """A state, or a finished member, as its two files have it: to be sent to another folder of the member."""
 
     name: str
@@ -60,7 +60,7 @@ class Pair:
         return self.tensors + self.description
 
     @classmethod
-    def unpack(cls, name: str, tensors: int, content: bytes) -> "Pair":
+    def unpack(cls, name: str, tensors: int, content: bytes) -> "SavedState":
         """tensors: how many of the bytes they are."""
         return cls(name, content[:tensors], content[tensors:])
 
@@ -160,17 +160,17 @@ class MemberFolder:
         """Of what is kept here: the finished member, or the states, the newest first."""
         return [FINISHED] if self.is_finished else [path.stem for path in reversed(self._states())]
 
-    def newest_pair(self) -> Pair | None:
+    def newest_saved(self) -> SavedState | None:
         """What a training would go on from, or the finished member; None when there is nothing."""
         for name in self.names():
             tensors, description = self._paths(name)
             with suppress(OSError):
-                pair = Pair(name, tensors.read_bytes(), description.read_bytes())
+                pair = SavedState(name, tensors.read_bytes(), description.read_bytes())
                 if pair.is_whole:
                     return pair
         return None
 
-    def adopt(self, pair: Pair) -> None:
+    def adopt(self, pair: SavedState) -> None:
         """Keep what was made elsewhere, as if it were made here. Raises RunFolderError when it did not arrive whole."""
         if not (pair.is_whole and re.fullmatch(rf"{FINISHED}|state-\d{{4,}}", pair.name)):
             raise RunFolderError(f"{self.path}: the {pair.name} that was sent here did not arrive whole.")

@@ -14,12 +14,12 @@ from hitofude.errors import InputError
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import ImageShape
 from hitofude.learning.checkpoint import MemberFolder
+from hitofude.learning.compute import Compute
 from hitofude.learning.dispatch import run_members
-from hitofude.learning.engine import Engine
-from hitofude.learning.member import EnsembleJob
+from hitofude.learning.member import EnsembleTask
 from hitofude.learning.training import MemberPlan, Observer, load_member
 from hitofude.recipe import EnsembleRecipe, Recipe
-from hitofude.workers.pool import Crew
+from hitofude.workers.pool import WorkerPool
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ def plan_members(recipe: Recipe, image_set: ImageSet) -> list[MemberPlan]:
     networks = itertools.cycle(ensemble.networks or [recipe.network.name])
     parts = [(next(networks), _split(labels, ensemble, recipe.seed + repeat)) for repeat in range(ensemble.repeats)]
     everything = (np.arange(len(labels)), np.arange(0))
-    parts += [(next(networks), [everything]) for _ in range(ensemble.all_rows)]
+    parts += [(next(networks), [everything]) for _ in range(ensemble.full_data_members)]
     named = [(network, rows) for network, splits in parts for rows in splits]
     return [
         MemberPlan(member, network, np.asarray(train, dtype=np.int64), np.asarray(validation, dtype=np.int64))
@@ -68,7 +68,7 @@ def _split(
     return list(folds.split(np.zeros(len(labels)), labels))
 
 
-def train_ensemble(job: EnsembleJob, workers: int | Crew, observer: Observer) -> EnsembleProbabilities:
+def train_ensemble(job: EnsembleTask, workers: int | WorkerPool, observer: Observer) -> EnsembleProbabilities:
     """Train the members, or load those that are finished, and let each predict what it never saw.
 
     workers: how many members are made side by side, or those who make them; see hitofude.learning.dispatch.
@@ -82,14 +82,14 @@ def train_ensemble(job: EnsembleJob, workers: int | Crew, observer: Observer) ->
 
 
 def load_members(
-    folders: Sequence[Path], networks: Sequence[str], image_shape: ImageShape, classes: int, engine: Engine
+    folders: Sequence[Path], networks: Sequence[str], image_shape: ImageShape, classes: int, compute: Compute
 ) -> list[nn.Module]:
     """The finished networks of these names in these folders, in the members' order.
 
     Raises RunFolderError when one is missing, damaged or of another kind: never are fewer averaged.
     """
     return [
-        load_member(MemberFolder(folder), name, image_shape, classes, engine, {"member": number})
+        load_member(MemberFolder(folder), name, image_shape, classes, compute, {"member": number})
         for number, (folder, name) in enumerate(zip(folders, networks, strict=True))
     ]
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from hitofude.errors import RunFolderError
 from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.checkpoint import MemberFolder
-from hitofude.learning.engine import Engine
+from hitofude.learning.compute import Compute
 from hitofude.learning.predicting import predict_probabilities
 from hitofude.learning.training import MemberPlan, Observer, TrainingData, train_member
 from hitofude.recipe import Recipe
@@ -27,11 +27,11 @@ SECONDS_FOR_ANOTHER_WORKER = 60
 
 
 @dataclass(frozen=True, eq=False)
-class EnsembleJob:
+class EnsembleTask:
     """All that the members of an ensemble are made from."""
 
     recipe: Recipe
-    engine: Engine
+    compute: Compute
     plans: tuple[MemberPlan, ...]
     train: ImageSet
     test: ImageSet | None
@@ -64,24 +64,24 @@ def keeping_member_folder(path: Path) -> Iterator[None]:
 class MemberRunner:
     """Makes members of a job, one after the other, with the data on the device once."""
 
-    def __init__(self, job: EnsembleJob, observer: Observer) -> None:
+    def __init__(self, job: EnsembleTask, observer: Observer) -> None:
         self._job, self._observer = job, observer
-        with job.engine.computing():
-            self._data = TrainingData.on_device(job.train, job.engine)
-            self._test = None if job.test is None else torch.from_numpy(job.test.images).to(job.engine.device)
+        with job.compute.applied():
+            self._data = TrainingData.on_device(job.train, job.compute)
+            self._test = None if job.test is None else torch.from_numpy(job.test.images).to(job.compute.device)
 
     def run(self, plan: MemberPlan) -> MemberProbabilities:
         """Train the member, continue or load it, and let it predict what it never saw.
 
         Raises UserError of every kind, RunFolderError among them where another worker keeps the member's folder.
         """
-        job, engine = self._job, self._job.engine
+        job, compute = self._job, self._job.compute
         path = job.member_folder(plan.member)
-        with keeping_member_folder(path), engine.computing():
+        with keeping_member_folder(path), compute.applied():
             folder = MemberFolder(path, self._observer.warned, keeps_states=not job.unattended)
             watched = replace(plan, validation_rows=plan.validation_rows[:0]) if job.unattended else plan
-            network = train_member(watched, self._data, job.recipe, engine, folder, self._observer)
-            rows = torch.from_numpy(plan.validation_rows).to(engine.device)
+            network = train_member(watched, self._data, job.recipe, compute, folder, self._observer)
+            rows = torch.from_numpy(plan.validation_rows).to(compute.device)
             started = time.monotonic()
             held_out = self._predict(network, self._data.images[rows])
             of_test = None if self._test is None else self._predict(network, self._test)
@@ -89,4 +89,4 @@ class MemberRunner:
         return MemberProbabilities(held_out, of_test)
 
     def _predict(self, network: nn.Module, images: Tensor) -> NDArray[np.float32]:
-        return predict_probabilities(network, images, self._job.engine, views=self._job.recipe.views)
+        return predict_probabilities(network, images, self._job.compute, tta=self._job.recipe.tta)

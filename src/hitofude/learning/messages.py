@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from safetensors.torch import load, save
 
 from hitofude.inputs.image_set import ImageSet
-from hitofude.learning.engine import Engine
-from hitofude.learning.member import EnsembleJob, MemberProbabilities
+from hitofude.learning.compute import Compute
+from hitofude.learning.member import EnsembleTask, MemberProbabilities
 from hitofude.learning.training import MemberPlan
 from hitofude.recipe import Recipe
 from hitofude.workers.messages import Message
@@ -39,10 +39,10 @@ class Images:
     test: ImageSet | None
 
 
-class PackedJob:
+class EnsembleMessage:
     """A job as messages: its images, which other jobs may share, and the rest."""
 
-    def __init__(self, job: EnsembleJob, away: str | None = None) -> None:
+    def __init__(self, job: EnsembleTask, away: str | None = None) -> None:
         """away: where members are made elsewhere, what is written in a file of the job's folder, by which a machine
         notices that it sees the folder too.
         """
@@ -70,9 +70,9 @@ class PackedJob:
             "job": self.name,
             "images": self.images_name,
             "recipe": job.recipe.to_toml(),
-            "device": str(job.engine.device),
-            "precision": job.engine.precision,
-            "threads": job.engine.threads,
+            "device": str(job.compute.device),
+            "precision": job.compute.precision,
+            "threads": job.compute.threads,
             "folder": self.name,
             "log_level": logging.getLogger("hitofude").getEffectiveLevel(),
             "unattended": job.unattended,
@@ -94,11 +94,11 @@ def unpack_images(message: Message, content: bytes) -> Images:
     return Images(train, None if test is None else ImageSet(test, None, no_ids, ()))
 
 
-def unpack_job(message: Message, images: Images) -> EnsembleJob:
+def unpack_job(message: Message, images: Images) -> EnsembleTask:
     """The job of a message, without plans: each member comes with its own."""
-    return EnsembleJob(
+    return EnsembleTask(
         recipe=Recipe.from_toml(message["recipe"], "of the run"),
-        engine=Engine(torch.device(message["device"]), message["precision"], message["threads"]),
+        compute=Compute(torch.device(message["device"]), message["precision"], message["threads"]),
         plans=(),
         train=images.train,
         test=images.test,

@@ -44,7 +44,7 @@ def _groups(network: nn.Module, recipe: OptimizerRecipe) -> list[dict[str, Any]]
         return [{"params": parameters, "highest": recipe.learning_rate}]
     groups = [
         {"params": [values for values in parameters if values.ndim == 4], "highest": recipe.learning_rate},
-        {"params": [values for values in parameters if values.ndim != 4], "highest": recipe.other_learning_rate},
+        {"params": [values for values in parameters if values.ndim != 4], "highest": recipe.adamw_learning_rate},
     ]
     return [group for group in groups if group["params"]]
 

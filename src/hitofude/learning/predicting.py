@@ -15,9 +15,9 @@ from torch.fx import GraphModule, symbolic_trace
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from hitofude.learning.engine import Engine
+from hitofude.learning.compute import Compute
 from hitofude.learning.networks import images_from_bytes
-from hitofude.recipe import ViewsRecipe
+from hitofude.recipe import TtaRecipe
 
 BATCH_SIZES = {"cpu": 128}
 """So few that the activations of 28×28 images stay near a processor's cache; see benchmarks/prediction.py."""
@@ -25,7 +25,7 @@ BATCH_SIZE_ELSEWHERE = 4096
 
 IMAGES_AT_ONCE, FEWEST_AT_ONCE, BYTES_AT_ONCE = 4096, 128, 2**24
 
-ONE_VIEW = ViewsRecipe()
+NO_TTA = TtaRecipe()
 
 
 def images_at_once(image_shape: Sequence[int]) -> int:
@@ -40,37 +40,37 @@ def images_at_once(image_shape: Sequence[int]) -> int:
 def predict_probabilities(
     network: nn.Module,
     images: torch.Tensor,
-    engine: Engine,
+    compute: Compute,
     batch_size: int | None = None,
-    views: ViewsRecipe = ONE_VIEW,
+    tta: TtaRecipe = NO_TTA,
 ) -> NDArray[np.float32]:
     """(N, classes) probabilities, softmax over the logits; each row sums to one.
 
-    images: (N, C, H, W) uint8, any device. views: which images are seen shifted too, and their probabilities
+    images: (N, C, H, W) uint8, any device. tta: which images are seen shifted too, and their probabilities
     averaged. The network, which torch.fx must be able to trace, is left in evaluation mode and otherwise as it was.
-    On the CPU the engine's threads each take whole batches, which wastes no time on waiting for each other, and
+    On the CPU the compute's threads each take whole batches, which wastes no time on waiting for each other, and
     makes the bits independent of their number.
     """
-    return Predictor(network, engine, batch_size, views)(images)
+    return Predictor(network, compute, batch_size, tta)(images)
 
 
 class Predictor:
     """A network that was made ready to predict any number of times; see predict_probabilities."""
 
     def __init__(
-        self, network: nn.Module, engine: Engine, batch_size: int | None = None, views: ViewsRecipe = ONE_VIEW
+        self, network: nn.Module, compute: Compute, batch_size: int | None = None, tta: TtaRecipe = NO_TTA
     ) -> None:
         self._folded = _fold(network.eval())
-        self._engine, self._views = engine, views
-        self._batch_size = batch_size or BATCH_SIZES.get(engine.device.type, BATCH_SIZE_ELSEWHERE)
+        self._compute, self._tta = compute, tta
+        self._batch_size = batch_size or BATCH_SIZES.get(compute.device.type, BATCH_SIZE_ELSEWHERE)
 
     def __call__(self, images: torch.Tensor) -> NDArray[np.float32]:
         """(N, C, H, W) uint8 → (N, classes)."""
         together = images_at_once(images.shape[1:])
         size = min(self._batch_size, together)
         probabilities = self._predict(images.split(size))
-        if self._views.shift > 0:
-            unclear = (probabilities.amax(dim=1) < self._views.below).nonzero().flatten()
+        if self._tta.shift > 0:
+            unclear = (probabilities.amax(dim=1) < self._tta.threshold).nonzero().flatten()
             starts = torch.arange(together, max(together, len(images)), together)
             rows = unclear.tensor_split(torch.searchsorted(unclear, starts))
             probabilities[unclear] = self._see_again(images, rows, probabilities, size)
@@ -80,7 +80,7 @@ class Predictor:
         self, images: torch.Tensor, rows: Sequence[torch.Tensor], probabilities: torch.Tensor, size: int
     ) -> torch.Tensor:
         """The means with those of the shifted views. rows: those that are predicted together stand together."""
-        parts = [shifted(images[some.to(images.device)], self._views.shift) for some in rows]
+        parts = [shifted(images[some.to(images.device)], self._tta.shift) for some in rows]
         seen = [
             self._predict(batch for view in views for batch in view.split(size)).split([len(some) for some in rows])
             for views in zip(*parts, strict=True)
@@ -90,14 +90,14 @@ class Predictor:
 
     def _predict(self, batches: Iterable[torch.Tensor]) -> torch.Tensor:
         """(N, classes) probabilities on the CPU."""
-        if self._engine.device.type != "cpu":
+        if self._compute.device.type != "cpu":
             return torch.cat([self._predict_batch(batch) for batch in batches]).cpu()
-        with _single_threads(self._engine.threads) as pool:
+        with _single_threads(self._compute.threads) as pool:
             return torch.cat(list(pool.map(self._predict_batch, batches)))
 
     def _predict_batch(self, batch: torch.Tensor) -> torch.Tensor:
-        with torch.inference_mode(), self._engine.autocast():
-            pixels = images_from_bytes(batch.to(self._engine.device)).contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode(), self._compute.autocast():
+            pixels = images_from_bytes(batch.to(self._compute.device)).contiguous(memory_format=torch.channels_last)
             logits: torch.Tensor = self._folded(pixels)
             return logits.float().softmax(dim=1)
 

@@ -7,7 +7,7 @@ from hitofude.recipe import ScheduleRecipe
 
 def count_epochs(schedule: ScheduleRecipe, batch_size: int, rows: int) -> int:
     """The recipe's epochs, or as many as give its least number of steps."""
-    return max(schedule.epochs, math.ceil(schedule.minimum_steps / math.ceil(rows / batch_size)))
+    return max(schedule.epochs, math.ceil(schedule.min_steps / math.ceil(rows / batch_size)))
 
 
 def learning_rate_at(schedule: ScheduleRecipe, highest: float, progress: float, epochs_done: int) -> float:
@@ -20,7 +20,7 @@ def learning_rate_at(schedule: ScheduleRecipe, highest: float, progress: float, 
     if schedule.name == "constant":
         return highest
     if schedule.name == "step":
-        return highest * schedule.factor ** sum(epochs_done >= milestone for milestone in schedule.milestones)
+        return highest * schedule.gamma ** sum(epochs_done >= milestone for milestone in schedule.milestones)
     if progress < schedule.warmup:
         return highest * progress / schedule.warmup
     falling = (1 - progress) / (1 - schedule.warmup) if schedule.warmup < 1 else 1.0

@@ -20,10 +20,10 @@ from hitofude.errors import DivergedError
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import ImageShape
 from hitofude.learning.augment import Transforms, draw_transforms, transform
-from hitofude.learning.averaging import WeightAverage
 from hitofude.learning.checkpoint import MemberFolder, Origin
+from hitofude.learning.compute import Compute, describe_arithmetic
 from hitofude.learning.cuda_graph import GraphedStep, record
-from hitofude.learning.engine import Engine, describe_arithmetic
+from hitofude.learning.ema import WeightAverage
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.networks import build_network, images_from_bytes
 from hitofude.learning.optimizers import make_optimizer
@@ -72,10 +72,10 @@ class TrainingData:
     fingerprint: str
 
     @classmethod
-    def on_device(cls, image_set: ImageSet, engine: Engine) -> "TrainingData":
+    def on_device(cls, image_set: ImageSet, compute: Compute) -> "TrainingData":
         """On the CPU the image set's own memory, elsewhere a copy."""
-        images = torch.from_numpy(image_set.images).to(engine.device)
-        labels = torch.from_numpy(image_set.known_labels()).to(engine.device)
+        images = torch.from_numpy(image_set.images).to(compute.device)
+        labels = torch.from_numpy(image_set.known_labels()).to(compute.device)
         return cls(images, labels, len(image_set.classes), image_set.fingerprint)
 
     @property
@@ -85,20 +85,20 @@ class TrainingData:
 
 
 def train_member(
-    plan: MemberPlan, data: TrainingData, recipe: Recipe, engine: Engine, folder: MemberFolder, observer: Observer
+    plan: MemberPlan, data: TrainingData, recipe: Recipe, compute: Compute, folder: MemberFolder, observer: Observer
 ) -> nn.Module:
-    """The trained network of a member, on the engine's device.
+    """The trained network of a member, on the compute's device.
 
     A finished member is loaded from its folder; one in progress continues from its last whole epoch.
     Raises DivergedError when the loss is no longer a number, RunFolderError when the folder's member cannot be
     continued.
     """
-    origin = describe_origin(plan, data, recipe, engine)
+    origin = describe_origin(plan, data, recipe, compute)
     if folder.is_finished:
-        return load_member(folder, plan.network, data.image_shape, data.classes, engine, origin)
+        return load_member(folder, plan.network, data.image_shape, data.classes, compute, origin)
     generator = generator_for(recipe.seed, plan.member, 0, "weights")
     network = build_network(plan.network, data.image_shape, data.classes, generator)
-    trainer = Trainer(plan, data, recipe, engine, _on_device(network, engine))
+    trainer = Trainer(plan, data, recipe, compute, _on_device(network, compute))
     logs = folder.restore_state(trainer.networks, trainer.optimizer, origin)
     observer.member_started(plan.member, trainer.epochs, len(logs))
     for epoch in range(len(logs) + 1, trainer.epochs + 1):
@@ -114,33 +114,33 @@ def load_member(
     network_name: str,
     image_shape: ImageShape,
     classes: int,
-    engine: Engine,
+    compute: Compute,
     origin: Origin,
 ) -> nn.Module:
-    """A finished member's network, on the engine's device.
+    """A finished member's network, on the compute's device.
 
     origin: what else must be as expected. Raises RunFolderError when it is not whole, or when it is another network's,
     for images of another size or for another number of classes, or of another origin.
     """
     network = build_network(network_name, image_shape, classes, torch.Generator())
     folder.load_finished(network, {**describe_task(network_name, image_shape, classes), **origin})
-    return _on_device(network, engine)
+    return _on_device(network, compute)
 
 
 class Trainer:
-    """A network on the engine's device, its optimizer, and the way through an epoch."""
+    """A network on the compute's device, its optimizer, and the way through an epoch."""
 
     def __init__(
-        self, plan: MemberPlan, data: TrainingData, recipe: Recipe, engine: Engine, network: nn.Module
+        self, plan: MemberPlan, data: TrainingData, recipe: Recipe, compute: Compute, network: nn.Module
     ) -> None:
-        self.plan, self.data, self.recipe, self.engine, self.network = plan, data, recipe, engine, network
+        self.plan, self.data, self.recipe, self.compute, self.network = plan, data, recipe, compute, network
         self.optimizer = make_optimizer(network, recipe.optimizer)
-        self.average = WeightAverage(network, recipe.averaging.decay) if recipe.averaging.decay > 0 else None
+        self.average = WeightAverage(network, recipe.ema.decay) if recipe.ema.decay > 0 else None
         self.epochs = count_epochs(recipe.schedule, recipe.optimizer.batch_size, len(plan.train_rows))
         self.learning_rate = recipe.optimizer.learning_rate
         self._watched = _choose_watched(plan, recipe)
         self._graphs: dict[bool, GraphedStep] = {}  # by whether the images are transformed
-        self._may_record = engine.device.type == "cuda"
+        self._may_record = compute.device.type == "cuda"
 
     @property
     def result(self) -> nn.Module:
@@ -159,11 +159,11 @@ class Trainer:
         batches = self.draw_batches(epoch)
         self.network.train()
         self._record(*batches[0], observer)
-        with seeding_dropout(seed_for(self.recipe.seed, self.plan.member, epoch, "dropout"), self.engine.device):
+        with seeding_dropout(seed_for(self.recipe.seed, self.plan.member, epoch, "dropout"), self.compute.device):
             losses, hits = self._train(epoch, batches, observer)
         train_accuracy = hits.sum().item() / count
         seconds = time.perf_counter() - started
-        if self.average is not None and epoch == self.epochs and self.recipe.averaging.batch_norm == "recomputed":
+        if self.average is not None and epoch == self.epochs and self.recipe.ema.batch_norm == "recomputed":
             self.average.recompute_statistics(self._batches_for_statistics(epoch))
         validation_loss, validation_accuracy = self._validate()
         return EpochLog(
@@ -195,7 +195,7 @@ class Trainer:
     def step(self, rows: Tensor, transforms: Transforms | None) -> tuple[Tensor, Tensor]:
         """One step of the optimizer; the batch's mean loss and its number of hits, still on the device."""
         labels = self.data.labels[rows]
-        with self.engine.autocast():
+        with self.compute.autocast():
             logits = self.network(self._pixels(rows, transforms)).float()
         loss = functional.cross_entropy(logits, labels, label_smoothing=self.recipe.optimizer.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
@@ -211,12 +211,12 @@ class Trainer:
         count = len(self.plan.train_rows)
         sizes = batch_sizes(count, self.recipe.optimizer.batch_size)
         order = torch.randperm(count, generator=generator_for(seed, member, epoch, "shuffle"))
-        rows = torch.from_numpy(self.plan.train_rows)[order].to(self.engine.device).split(sizes)
-        if (recipe.rate == 0 and recipe.erase_rate == 0) or epoch > self.epochs - recipe.untouched_epochs:
+        rows = torch.from_numpy(self.plan.train_rows)[order].to(self.compute.device).split(sizes)
+        if (recipe.probability == 0 and recipe.erase_probability == 0) or epoch > self.epochs - recipe.no_aug_epochs:
             return [(batch, None) for batch in rows]
         generator = generator_for(seed, member, epoch, "augment")
         transforms = draw_transforms(count, recipe, self.data.image_shape[1:], generator)
-        return list(zip(rows, transforms.to(self.engine.device).split(sizes), strict=True))
+        return list(zip(rows, transforms.to(self.compute.device).split(sizes), strict=True))
 
     def _pixels(self, rows: Tensor, transforms: Transforms | None) -> Tensor:
         """(B, C, H, W) float32 0..1 the images of a batch, transformed."""
@@ -263,9 +263,9 @@ class Trainer:
         """Loss and accuracy on the rows that are watched, which are never transformed; None where there are none."""
         if not len(self._watched):
             return None, None
-        rows = torch.from_numpy(self._watched).to(self.engine.device)
+        rows = torch.from_numpy(self._watched).to(self.compute.device)
         labels = self.data.labels[rows].cpu().numpy()
-        probabilities = predict_probabilities(self.result, self.data.images[rows], self.engine)
+        probabilities = predict_probabilities(self.result, self.data.images[rows], self.compute)
         loss = float(cross_entropy(labels, probabilities).mean())
         return loss, accuracy(labels, probabilities.argmax(axis=1)).value
 
@@ -292,7 +292,7 @@ def describe_task(network_name: str, image_shape: ImageShape, classes: int) -> d
     return {"network": network_name, "image_shape": "x".join(map(str, image_shape)), "classes": classes}
 
 
-def describe_origin(plan: MemberPlan, data: TrainingData, recipe: Recipe, engine: Engine) -> dict[str, str | int]:
+def describe_origin(plan: MemberPlan, data: TrainingData, recipe: Recipe, compute: Compute) -> dict[str, str | int]:
     """All that decides a member's bytes."""
     rows = hashlib.sha256(np.concatenate([plan.train_rows, [-1], plan.validation_rows]).tobytes())
     return describe_task(plan.network, data.image_shape, data.classes) | {
@@ -302,9 +302,9 @@ def describe_origin(plan: MemberPlan, data: TrainingData, recipe: Recipe, engine
         "rows_sha256": rows.hexdigest(),
         "data_sha256": data.fingerprint,
         "recipe_sha256": hashlib.sha256(recipe.to_toml().encode()).hexdigest(),
-        **describe_arithmetic(engine),
+        **describe_arithmetic(compute),
     }
 
 
-def _on_device(network: nn.Module, engine: Engine) -> nn.Module:
-    return network.to(engine.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+def _on_device(network: nn.Module, compute: Compute) -> nn.Module:
+    return network.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -14,10 +14,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from hitofude.learning.checkpoint import FINISHED, MemberFolder, Pair
-from hitofude.learning.engine import choose_engine, describe_environment
+from hitofude.learning.checkpoint import FINISHED, MemberFolder, SavedState
+from hitofude.learning.compute import choose_compute, describe_environment
 from hitofude.learning.epoch_log import EpochLog
-from hitofude.learning.member import EnsembleJob, MemberRunner
+from hitofude.learning.member import EnsembleTask, MemberRunner
 from hitofude.learning.messages import Images, pack_probabilities, unpack_images, unpack_job, unpack_plan
 from hitofude.learning.training import MemberPlan
 from hitofude.workers.answering import Reporter, answering, forward_logs
@@ -56,7 +56,7 @@ class MemberReporter(Reporter):
 class Home:
     """A folder of its own for members whose run is elsewhere, and the way of their states to it."""
 
-    def __init__(self, job: EnsembleJob, token: str) -> None:
+    def __init__(self, job: EnsembleTask, token: str) -> None:
         self._sees_the_run = _read(job.folder / SEEN) == token
         if self._sees_the_run:
             self.folder = job.folder / AWAY / uuid.uuid4().hex
@@ -70,30 +70,30 @@ class Home:
         """Put what the run has of a member where it is continued from."""
         name, folder = message["name"], self.member_folder(message["member"])
         if name is not None:
-            folder.adopt(Pair.unpack(name, message["tensors"], content))
+            folder.adopt(SavedState.unpack(name, message["tensors"], content))
 
     def pack_newest(self, message: Message, member: int) -> tuple[Message, bytes]:
         """The newest state in addition to a message; of a folder that the run sees too, where it is."""
         folder = self.member_folder(member)
         if self._sees_the_run:
             return message | {"name": folder.names()[0], "folder": str(folder.path)}, b""
-        return pack_pair(message, folder.newest_pair())
+        return pack_state(message, folder.newest_saved())
 
 
-def pack_pair(message: Message, pair: Pair | None) -> tuple[Message, bytes]:
+def pack_state(message: Message, pair: SavedState | None) -> tuple[Message, bytes]:
     """A state, or that there is none, in addition to a message."""
     if pair is None:
         return message | {"name": None}, b""
     return message | {"name": pair.name, "tensors": len(pair.tensors)}, pair.pack()
 
 
-class Worker:
+class MemberWorker:
     """What a worker process knows: images and jobs by their names, and the data of one job on the device."""
 
     def __init__(self, reporter: MemberReporter) -> None:
         self._reporter = reporter
         self._images: dict[str, Images] = {}
-        self._jobs: dict[str, EnsembleJob] = {}
+        self._jobs: dict[str, EnsembleTask] = {}
         self._homes: dict[str, Home | None] = {}
         self._runner: tuple[str, MemberRunner] | None = None
         self._plan: MemberPlan
@@ -102,7 +102,7 @@ class Worker:
     def answer(self, message: Message, content: bytes) -> None:
         """Do what is asked for. Raises what a member's training raises."""
         match message["ask"]:
-            case "engine":
+            case "compute":
                 self._describe_engine(message)
             case "images":
                 self._images[message["images"]] = unpack_images(message, content)
@@ -115,9 +115,9 @@ class Worker:
 
     def _describe_engine(self, message: Message) -> None:
         check_versions(message)
-        engine = choose_engine(message["device"], message["precision"], message["threads"])
-        described = {"device": str(engine.device), "precision": engine.precision, "threads": engine.threads}
-        self._reporter.finished(engine=described, environment=describe_environment(engine))
+        compute = choose_compute(message["device"], message["precision"], message["threads"])
+        described = {"device": str(compute.device), "precision": compute.precision, "threads": compute.threads}
+        self._reporter.finished(compute=described, environment=describe_environment(compute))
 
     def _begin(self, message: Message) -> None:
         forward_logs(self._reporter, message["log_level"])
@@ -154,7 +154,7 @@ def _read(path: Path) -> str | None:
 
 def main() -> None:
     with answering(MemberReporter) as (requests, reporter):
-        worker = Worker(reporter)
+        worker = MemberWorker(reporter)
         while True:
             worker.answer(*requests.get())
 

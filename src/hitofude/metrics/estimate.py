@@ -75,7 +75,7 @@ def estimate_ensemble(
     return Estimate(
         accuracy(labels, out_of_fold.argmax(axis=1)),
         gain=float(gain),
-        ease=float(sureness) - _sureness(with_temperature(out_of_fold, temperature)),
+        ease=float(sureness) - _confidence(with_temperature(out_of_fold, temperature)),
         images=len(whole),
     )
 
@@ -83,10 +83,10 @@ def estimate_ensemble(
 def _compare(part: NDArray[np.float32], whole: NDArray[np.float32], temperature: float) -> tuple[float, float]:
     """What the calibrated whole gains over a part of the ensemble, and how sure that part is when calibrated."""
     of_part = np.take_along_axis(whole, part.argmax(axis=1)[:, None], axis=1)[:, 0]
-    return float((whole.max(axis=1) - of_part).mean()), _sureness(with_temperature(part, temperature))
+    return float((whole.max(axis=1) - of_part).mean()), _confidence(with_temperature(part, temperature))
 
 
-def _sureness(probabilities: NDArray[np.float32]) -> float:
+def _confidence(probabilities: NDArray[np.float32]) -> float:
     """The mean probability of the likeliest class."""
     return float(probabilities.max(axis=1).mean(dtype=np.float64))
 

@@ -108,7 +108,7 @@ def draw_augmentation(
     """Draw `count` originals with `versions` transformations of each beside it."""
     originals, transformed = transformed_versions(images, recipe, count, versions, seed)
     title = (
-        f"rate {recipe.rate:g}, scale {recipe.min_scale:g} to {recipe.max_scale:g}, "
+        f"probability {recipe.probability:g}, scale {recipe.min_scale:g} to {recipe.max_scale:g}, "
         f"rotation ±{recipe.max_rotation:g}°, shear ±{recipe.max_shear:g}°, "
         f"translation ±{recipe.max_translation} px, about the {recipe.about}"
     )

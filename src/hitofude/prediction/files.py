@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hitofude.errors import InputError, RecipeError
 from hitofude.inputs.formats.arrays import part_of_arrays
 from hitofude.inputs.image_set import ImageSet
-from hitofude.inputs.layout import Expected, ImageShape, Shape
+from hitofude.inputs.layout import ImageShape, ReadOptions, Shape
 from hitofude.inputs.photos.photo import Photo, read_photo
 from hitofude.inputs.photos.photo_file import is_picture
 from hitofude.inputs.sources import Images, read_images
@@ -24,7 +24,7 @@ NOT_SURE = "not sure"
 
 
 @dataclass(frozen=True, eq=False)
-class Prediction:
+class FilePredictions:
     """What a run says of some images."""
 
     ids: NDArray[np.str_]  # (N,)
@@ -51,7 +51,7 @@ def predict(run: str | Path, images: Images, *, device: str = "auto", calibrated
     RunFolderError when the run is not finished, a member is missing or damaged, or an imported run is to be calibrated.
     """
     model = Model.load(Path(run), device=device, calibrated=calibrated)
-    part = part_of_arrays(images, None, "images", Expected(like=model.image_shape))
+    part = part_of_arrays(images, None, "images", ReadOptions(like=model.image_shape))
     return model.predict(torch.tensor(part.images))
 
 
@@ -64,7 +64,7 @@ def predict_files(
     device: str = "auto",
     calibrated: bool = False,
     sure: float = SURE,
-) -> Prediction:
+) -> FilePredictions:
     """Predict the images of some files, one after the other; see hitofude.inputs.sources.read_images.
 
     Pictures (see hitofude.inputs.photos.photo) may be among them. Then all probabilities are calibrated, where the run can,
@@ -83,12 +83,12 @@ def predict_files(
     probabilities = predict(run, images, device=device, calibrated=calibrated)
     ids, classes = np.concatenate([found.ids for found in sets]), tuple(data["classes"])
     if not photos:
-        return Prediction(ids, probabilities, classes)
+        return FilePredictions(ids, probabilities, classes)
     always = np.concatenate([np.full(len(found.images), not isinstance(found, Photo)) for found in read])
-    return Prediction(ids, probabilities, classes, photos, always | (probabilities.max(axis=1) >= sure))
+    return FilePredictions(ids, probabilities, classes, photos, always | (probabilities.max(axis=1) >= sure))
 
 
-def describe_answers(prediction: Prediction) -> str:
+def describe_answers(prediction: FilePredictions) -> str:
     """A line an image: its id, the answer and its probability, or `not sure` and the two likeliest classes."""
     width = max(map(len, prediction.ids))
     labels = max(map(len, prediction.labels))
@@ -102,7 +102,7 @@ def describe_answers(prediction: Prediction) -> str:
     return "\n".join(lines)
 
 
-def show_photos(path: Path, prediction: Prediction) -> None:
+def show_photos(path: Path, prediction: FilePredictions) -> None:
     """Draw each photo with what was found in it, and beside it what the network saw and answered.
 
     Raises InputError when there was no photo among the files.
@@ -126,7 +126,7 @@ def _read(path: Path, image_shape: ImageShape, label: str | None, shape: Shape |
     return read_photo(path, (height, width))
 
 
-def _captions(prediction: Prediction) -> list[tuple[str, bool]]:
+def _captions(prediction: FilePredictions) -> list[tuple[str, bool]]:
     """Of each image the likeliest class with its probability, and whether that is the answer."""
     likeliest = prediction.probabilities.argmax(axis=1)
     return [

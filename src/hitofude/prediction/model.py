@@ -12,12 +12,12 @@ from torch import nn
 
 from hitofude.inputs.layout import ImageShape
 from hitofude.learning.checkpoint import MemberFolder
-from hitofude.learning.engine import Engine, choose_engine
+from hitofude.learning.compute import Compute, choose_compute
 from hitofude.learning.ensemble import load_members
 from hitofude.learning.predicting import Predictor, images_at_once
 from hitofude.metrics.calibration import with_temperature
 from hitofude.metrics.metrics import mean_of_members
-from hitofude.recipe import ViewsRecipe
+from hitofude.recipe import TtaRecipe
 from hitofude.runs.folder import RunFolder
 
 
@@ -29,13 +29,13 @@ class Model:
         networks: Sequence[nn.Module],
         classes: Sequence[str],
         image_shape: ImageShape,
-        engine: Engine,
-        views: ViewsRecipe,
+        compute: Compute,
+        tta: TtaRecipe,
         temperature: float | None,
     ) -> None:
         """temperature: None leaves the probabilities as they are."""
-        self.classes, self.image_shape, self.engine = tuple(classes), image_shape, engine
-        self._members = [Predictor(network, engine, views=views) for network in networks]
+        self.classes, self.image_shape, self.compute = tuple(classes), image_shape, compute
+        self._members = [Predictor(network, compute, tta=tta) for network in networks]
         self._temperature = temperature
 
     @classmethod
@@ -46,13 +46,13 @@ class Model:
         folder = RunFolder(run)
         recipe, data = folder.load_recipe(), folder.load_data()
         temperature = folder.load_summary().calibration.temperature if calibrated else None
-        engine = choose_engine(device, recipe.precision, threads)
-        networks = load_ensemble(folder, engine)
-        return cls(networks, data["classes"], data["image_shape"], engine, recipe.views, temperature)
+        compute = choose_compute(device, recipe.precision, threads)
+        networks = load_ensemble(folder, compute)
+        return cls(networks, data["classes"], data["image_shape"], compute, recipe.tta, temperature)
 
     def predict(self, images: torch.Tensor) -> NDArray[np.float32]:
         """(N, C, H, W) uint8 → (N, classes). Raises OutOfResourcesError where memory runs out."""
-        with self.engine.computing():
+        with self.compute.applied():
             members = [predict(images) for predict in self._members]
         mean = mean_of_members(np.stack(members))
         if self._temperature is None:
@@ -61,14 +61,14 @@ class Model:
         return np.concatenate([with_temperature(part, self._temperature) for part in np.split(mean, together)])
 
 
-def load_ensemble(folder: RunFolder, engine: Engine) -> list[nn.Module]:
+def load_ensemble(folder: RunFolder, compute: Compute) -> list[nn.Module]:
     """All members' networks of a finished run. Raises RunFolderError where it is not finished, or one is not whole."""
     data, names = folder.load_data(), folder.load_networks()
     folders = [folder.member(number) for number in range(len(names))]
-    return load_members(folders, names, data["image_shape"], len(data["classes"]), engine)
+    return load_members(folders, names, data["image_shape"], len(data["classes"]), compute)
 
 
-def describe_model(folder: RunFolder, *, calibrated: bool = False) -> dict[str, Any]:
+def model_identity(folder: RunFolder, *, calibrated: bool = False) -> dict[str, Any]:
     """Everything of a finished run that decides what it answers, as JSON has it. Raises as Model.load does."""
     recipe, data, networks = folder.load_recipe(), folder.load_data(), folder.load_networks()
     weights = [MemberFolder(folder.member(number)).weights_path for number in range(len(networks))]
@@ -77,7 +77,7 @@ def describe_model(folder: RunFolder, *, calibrated: bool = False) -> dict[str, 
         "image_shape": list(data["image_shape"]),
         "networks": list(networks),
         "weights": [_sha256(path) if path.exists() else None for path in weights],
-        "views": recipe.views.model_dump(mode="json"),
+        "tta": recipe.tta.model_dump(mode="json"),
         "precision": recipe.precision,
         "temperature": folder.load_summary().calibration.temperature if calibrated else None,
     }

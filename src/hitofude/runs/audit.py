@@ -29,7 +29,7 @@ PREFIX = "probability_"
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class LabelledPredictions:
     """Labelled rows, and probabilities by models that never saw them."""
 
     train: Labelled
@@ -37,14 +37,14 @@ class Judged:
     disagreement: NDArray[np.float32]  # (N,); 0 where one model alone judged
 
 
-def judged_by_run(run: Path) -> Judged:
+def predictions_of_run(run: Path) -> LabelledPredictions:
     """Raises RunFolderError when the run is not finished or damaged."""
     result = load_result(run)
     train = Labelled(result.ids, result.labels, result.classes)
-    return Judged(train, result.out_of_fold_probabilities, result.disagreement)
+    return LabelledPredictions(train, result.out_of_fold_probabilities, result.disagreement)
 
 
-def judged_by_files(labels: Path, probabilities: Path) -> Judged:
+def predictions_of_files(labels: Path, probabilities: Path) -> LabelledPredictions:
     """Labels and probabilities of the same ids, in any order.
 
     labels: a CSV with columns `id` and `label`. probabilities: a CSV with `id` and a column `probability_CLASS` for
@@ -64,10 +64,12 @@ def judged_by_files(labels: Path, probabilities: Path) -> Judged:
     order = [place_of[id] for _, (id, _) in lines]
     encoded = encode_labels(np.asarray([label for _, (_, label) in lines]), classes)
     train = Labelled(np.asarray([id for _, (id, _) in lines]), encoded, classes)
-    return Judged(train, values[order], np.zeros(len(order), dtype=np.float32))
+    return LabelledPredictions(train, values[order], np.zeros(len(order), dtype=np.float32))
 
 
-def list_rows(judged: Judged, temperature: float, hardest: Path, listed: Path) -> tuple[Hardness, LabelIssues]:
+def list_rows(
+    judged: LabelledPredictions, temperature: float, hardest: Path, listed: Path
+) -> tuple[Hardness, LabelIssues]:
     """Write the hard images and, of the probabilities at this temperature, the label issues; both are given back."""
     calibrated = with_temperature(judged.probabilities, temperature)
     hardness = rank_hardness(judged.train.labels, judged.probabilities)
@@ -77,7 +79,7 @@ def list_rows(judged: Judged, temperature: float, hardest: Path, listed: Path) -
     return hardness, issues
 
 
-def audit_labels(judged: Judged, folder: Path) -> str:
+def audit_labels(judged: LabelledPredictions, folder: Path) -> str:
     """Write hardest.csv and label_issues.csv; what was found, for people."""
     known = ~np.isnan(judged.probabilities[:, 0])
     if not known.any():

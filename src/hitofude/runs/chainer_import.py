@@ -28,7 +28,7 @@ precision = "float32"
 [network]
 name = "{NETWORK}"
 
-[views]
+[tta]
 shift = 0
 """
 

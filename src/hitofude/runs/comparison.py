@@ -21,7 +21,7 @@ SHOWN = 10
 
 
 @dataclass(frozen=True)
-class Pair:
+class RunPair:
     """Two runs on the rows that both answered out of fold."""
 
     first: str
@@ -56,7 +56,7 @@ class Pair:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class RunComparison:
     """Several runs on the same training images."""
 
     names: tuple[str, ...]
@@ -69,10 +69,10 @@ class Comparison:
         """On the common rows."""
         return [accuracy(self.labels, answers) for answers in self.answers]
 
-    def pairs(self) -> list[Pair]:
+    def pairs(self) -> list[RunPair]:
         right = self.answers == self.labels
         return [
-            Pair(
+            RunPair(
                 self.names[first],
                 self.names[second],
                 tuple(self.ids[right[first] & ~right[second]].tolist()),
@@ -95,10 +95,10 @@ class Comparison:
         return "\n\n".join([f"{rows}\n" + "\n".join(table), *(pair.describe() for pair in self.pairs())])
 
 
-def compare(runs: Sequence[str | Path]) -> Comparison:
+def compare_runs(runs: Sequence[str | Path]) -> RunComparison:
     """Raises InputError for fewer than two runs, or runs of different training images."""
     if len(runs) < 2:
-        raise InputError("Comparing needs two runs or more: hitofude compare RUN RUN.")
+        raise InputError("Comparing needs two runs or more: hitofude compare_runs RUN RUN.")
     results = [load_result(run) for run in runs]
     data = [result.folder.load_data() for result in results]
     for run, other in zip(runs, data, strict=True):
@@ -112,7 +112,7 @@ def compare(runs: Sequence[str | Path]) -> Comparison:
     if not common:
         raise InputError("There is no training image that all of these runs answered out of fold.")
     labels = dict(zip(_ids(results[0]), results[0].labels.tolist(), strict=True))
-    return Comparison(
+    return RunComparison(
         tuple(map(str, runs)),
         tuple(results),
         np.asarray(common),
@@ -121,7 +121,7 @@ def compare(runs: Sequence[str | Path]) -> Comparison:
     )
 
 
-def write_differences(path: Path, comparison: Comparison) -> int:
+def write_differences(path: Path, comparison: RunComparison) -> int:
     """A CSV line for each image that some run has right and another has not; how many there are."""
     right = comparison.answers == comparison.labels
     differing = np.flatnonzero(right.any(axis=0) & ~right.all(axis=0))

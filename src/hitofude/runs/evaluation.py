@@ -20,20 +20,24 @@ from hitofude.outputs.html_report import Page, write_page
 from hitofude.outputs.network_graph import operations
 from hitofude.outputs.plots import plot_images
 from hitofude.outputs.report import AuditSummary, Calibration, MemberSummary, RunSummary
-from hitofude.runs.audit import Judged, list_rows
+from hitofude.runs.audit import LabelledPredictions, list_rows
 from hitofude.runs.folder import RunFolder
-from hitofude.runs.job import Job
+from hitofude.runs.plan import RunPlan
 
 HARDEST_DRAWN = 50
 ORIGINALS, VERSIONS = 6, 12
 
 
 def evaluate(
-    job: Job, folder: RunFolder, probabilities: EnsembleProbabilities, logs: Sequence[EpochLog], test: Accuracy | None
+    job: RunPlan,
+    folder: RunFolder,
+    probabilities: EnsembleProbabilities,
+    logs: Sequence[EpochLog],
+    test: Accuracy | None,
 ) -> RunSummary:
     """Write the lists, pictures and the page; the figures, with the test accuracy where it is known, are given back."""
     train, test_images, duplicates = job.train, job.dataset.test, job.duplicates()
-    judged = Judged(Labelled.of(train), probabilities.out_of_fold, probabilities.disagreement)
+    judged = LabelledPredictions(Labelled.of(train), probabilities.out_of_fold, probabilities.disagreement)
     calibration = _calibrate(train.known_labels(), probabilities.out_of_fold)
     hardness, issues = list_rows(judged, calibration.temperature, folder.hardest, folder.label_issues)
     write_duplicates(folder.duplicates, judged.train, None if test_images is None else test_images.ids, duplicates)
@@ -72,7 +76,7 @@ def _count(issues: LabelIssues, duplicates: Sequence[Duplicate], labels: NDArray
 
 
 def _summarise(
-    job: Job,
+    job: RunPlan,
     folder: RunFolder,
     probabilities: EnsembleProbabilities,
     logs: Sequence[EpochLog],
@@ -122,7 +126,7 @@ def _calibrate(labels: NDArray[np.int64], out_of_fold: NDArray[np.float32]) -> C
     return Calibration(temperature, reliability(labels, out_of_fold), reliability(labels, calibrated))
 
 
-def _members(job: Job, probabilities: EnsembleProbabilities) -> tuple[MemberSummary, ...]:
+def _members(job: RunPlan, probabilities: EnsembleProbabilities) -> tuple[MemberSummary, ...]:
     labels, found = job.train.known_labels(), []
     for plan, held_out in zip(job.plans, probabilities.held_out, strict=True):
         of_rows = labels[plan.validation_rows]
@@ -146,7 +150,7 @@ def _agreement(members: NDArray[np.float32] | None) -> tuple[tuple[float, ...], 
     return None if members is None else tuple(map(tuple, agreement(members.argmax(axis=2)).tolist()))
 
 
-def _estimate(job: Job, probabilities: EnsembleProbabilities) -> Estimate | None:
+def _estimate(job: RunPlan, probabilities: EnsembleProbabilities) -> Estimate | None:
     if probabilities.test is None:
         return None
     held_out = [plan.validation_rows for plan in job.plans]

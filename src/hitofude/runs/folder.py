@@ -39,7 +39,7 @@ from hitofude.errors import OutOfResourcesError, RecipeError, RunFolderError
 from hitofude.inputs.layout import ImageShape
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.checkpoint import MemberFolder
-from hitofude.learning.engine import Engine, describe_arithmetic, describe_environment
+from hitofude.learning.compute import Compute, describe_arithmetic, describe_environment
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.outputs.report import ImportSummary, RunSummary, read_import, read_report
 from hitofude.recipe import Recipe
@@ -97,7 +97,7 @@ class RunFolder:
 
     @contextmanager
     def claimed(
-        self, recipe: Recipe, dataset: Dataset, engine: Engine, environment: Mapping[str, object] | None = None
+        self, recipe: Recipe, dataset: Dataset, compute: Compute, environment: Mapping[str, object] | None = None
     ) -> Iterator[None]:
         """Within it, this process alone works here: on a new run, or on the same run that was begun here.
 
@@ -115,10 +115,10 @@ class RunFolder:
                 )
             remove_partial_files(self.path)
             if self.recipe.exists():
-                self.check_same(recipe, dataset, engine)
+                self.check_same(recipe, dataset, compute)
             else:
                 write_json(self.data, describe_data(dataset))
-                write_json(self.environment, environment or describe_environment(engine))
+                write_json(self.environment, environment or describe_environment(compute))
                 recipe.save(self.recipe)
             write_json(self.owner, _describe_this_process())
             try:
@@ -126,15 +126,15 @@ class RunFolder:
             finally:
                 self.owner.unlink(missing_ok=True)
 
-    def check_same(self, recipe: Recipe, dataset: Dataset, engine: Engine | None = None) -> None:
+    def check_same(self, recipe: Recipe, dataset: Dataset, compute: Compute | None = None) -> None:
         """Raises RunFolderError showing what differs from the run that was begun here.
 
-        engine: what would continue an unfinished run; its arithmetic must be the same too.
+        compute: what would continue an unfinished run; its arithmetic must be the same too.
         """
         differences = self.load_recipe().difference(recipe)
         differences += _differences(self.load_data(), describe_data(dataset), ("train_fingerprint", "test_fingerprint"))
-        if engine is not None:
-            arithmetic = describe_arithmetic(engine)
+        if compute is not None:
+            arithmetic = describe_arithmetic(compute)
             differences += _differences(self.load_environment(), arithmetic, arithmetic)
         if differences:
             listed = "\n  ".join(differences)

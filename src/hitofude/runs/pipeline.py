@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import Shape
 from hitofude.inputs.sources import Dataset, Source, open_source
-from hitofude.learning.dispatch import Workshop, open_workshop
-from hitofude.learning.engine import explaining_memory_errors
+from hitofude.learning.compute import explaining_memory_errors
+from hitofude.learning.dispatch import TrainingBackend, open_backend
 from hitofude.learning.ensemble import EnsembleProbabilities, train_ensemble
 from hitofude.learning.epoch_log import EpochLog
-from hitofude.learning.member import EnsembleJob
+from hitofude.learning.member import EnsembleTask
 from hitofude.metrics.metrics import Accuracy, accuracy, mean_of_members
 from hitofude.outputs.display import Display, SilentDisplay, choose_display
 from hitofude.outputs.network_graph import write_network_graph
@@ -28,10 +28,10 @@ from hitofude.outputs.submission import KAGGLE_HEADER, write_submission
 from hitofude.recipe import DEFAULT_PRESET, choose_recipe
 from hitofude.runs.evaluation import evaluate
 from hitofude.runs.folder import RunFolder
-from hitofude.runs.job import Job
+from hitofude.runs.plan import RunPlan
 from hitofude.runs.result import RunResult, load_result
 from hitofude.storage import write_npz
-from hitofude.workers.pool import Crew
+from hitofude.workers.pool import WorkerPool
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def run(
     settings: Mapping[str, Any] | None = None,
     debug: bool = False,
     device: str = "auto",
-    workers: int | str | Crew | None = None,
+    workers: int | str | WorkerPool | None = None,
     threads: int | None = None,
     label: str | None = None,
     shape: Shape | None = None,
@@ -71,13 +71,19 @@ def run(
     recipe = choose_recipe(preset, settings or {}, debug=debug)
     with explaining_memory_errors():
         dataset = open_source(source, label=label, shape=shape)
-        job = Job.prepare(recipe, dataset, command or f"hitofude run {dataset.name} --preset recipe.toml")
+        job = RunPlan.prepare(recipe, dataset, command or f"hitofude run {dataset.name} --preset recipe.toml")
         folder = RunFolder(Path(run) if run else default_folder(dataset.name, preset, debug=debug))
         return finish_run(job, folder, display, workers=workers, device=device, threads=threads)
 
 
 def finish_run(
-    job: Job, folder: RunFolder, display: Display, *, workers: int | str | Crew | None, device: str, threads: int | None
+    job: RunPlan,
+    folder: RunFolder,
+    display: Display,
+    *,
+    workers: int | str | WorkerPool | None,
+    device: str,
+    threads: int | None,
 ) -> RunResult:
     """Begin or continue the job's run in its folder, or read it where it is finished; see `run`.
 
@@ -95,10 +101,15 @@ def finish_run(
 
 
 def _make(
-    job: Job, folder: RunFolder, where: int | str | Crew | None, device: str, threads: int | None, display: Display
+    job: RunPlan,
+    folder: RunFolder,
+    where: int | str | WorkerPool | None,
+    device: str,
+    threads: int | None,
+    display: Display,
 ) -> None:
     """Begin or continue the run in the folder, where its members are to be made."""
-    with open_workshop(
+    with open_backend(
         where,
         members=len(job.plans),
         images=job.images_to_train(),
@@ -106,10 +117,10 @@ def _make(
         device=device,
         precision=job.recipe.precision,
         threads=threads,
-    ) as workshop:
-        display.message(f"device   {workshop}\nrun      {folder.path}")
-        with folder.claimed(job.recipe, job.dataset, workshop.engine, workshop.environment):
-            _train(job, folder, workshop, display)
+    ) as backend:
+        display.message(f"device   {backend}\nrun      {folder.path}")
+        with folder.claimed(job.recipe, job.dataset, backend.compute, backend.environment):
+            _train(job, folder, backend, display)
 
 
 @contextmanager
@@ -125,15 +136,15 @@ def default_folder(source: str, preset: str | Path, *, debug: bool = False) -> P
     return Path("runs", f"{source}-{Path(preset).stem}{'-debug' if debug else ''}")
 
 
-def _train(job: Job, folder: RunFolder, workshop: Workshop, display: Display) -> None:
+def _train(job: RunPlan, folder: RunFolder, backend: TrainingBackend, display: Display) -> None:
     recipe, train, test = job.recipe, job.train, job.dataset.test
-    folder.check_disk(job.bytes_needed(workshop.workers))
+    folder.check_disk(job.bytes_needed(backend.workers))
     name, network = next(iter(job.networks.items()))
     write_network_graph(folder.network, network, train.image_shape, name)
     recorder = _Recorder(folder, job, display)
-    ensemble = EnsembleJob(recipe, workshop.engine, tuple(job.plans), train, test, folder.members)
+    ensemble = EnsembleTask(recipe, backend.compute, tuple(job.plans), train, test, folder.members)
     with display.training(len(job.plans), recorder.images_left()), logging_seconds("training and predicting"):
-        probabilities = train_ensemble(ensemble, workshop.crew or workshop.workers, recorder)
+        probabilities = train_ensemble(ensemble, backend.pool or backend.workers, recorder)
         recorder.draw_curves()
     _write_probabilities(folder, train, test, probabilities)
     of_test = _write_submission(folder, job.dataset, probabilities.test)
@@ -145,7 +156,7 @@ def _train(job: Job, folder: RunFolder, workshop: Workshop, display: Display) ->
 class _Recorder:
     """Writes log.jsonl and the learning curves, and passes everything on to the display."""
 
-    def __init__(self, folder: RunFolder, job: Job, display: Display) -> None:
+    def __init__(self, folder: RunFolder, job: RunPlan, display: Display) -> None:
         self._folder, self._job, self._display = folder, job, display
         self._images = {plan.member: len(plan.train_rows) for plan in job.plans}
         self._epochs = {plan.member: job.epochs(plan) for plan in job.plans}

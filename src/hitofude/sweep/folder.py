@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from hitofude.errors import RunFolderError
 from hitofude.recipe import Recipe
 from hitofude.storage import PARTIAL_FILES, owning, read_json, write_json, write_text
-from hitofude.sweep.spec import Settings, Spec
+from hitofude.sweep.spec import Settings, SweepSpec
 
 FORMAT_VERSION = 1
 SECONDS_FOR_A_DYING_OWNER = 2
@@ -52,7 +52,7 @@ class SweepFolder:
         self._state = path / "state.json"
 
     @contextmanager
-    def claimed(self, spec: Spec, base: Recipe) -> Iterator[State]:
+    def claimed(self, spec: SweepSpec, base: Recipe) -> Iterator[State]:
         """Within it, this process alone works here: on a new sweep, or on the same one that was begun here.
 
         Raises RunFolderError when another sweep was begun here, when another process works here, or when the folder
@@ -89,8 +89,8 @@ class SweepFolder:
             place = ".".join(map(str, error.errors()[0]["loc"]))
             raise RunFolderError(f"{self._state} is damaged at {place}. Restore it, or name another folder.") from None
 
-    def _check_same(self, spec: Spec, base: Recipe) -> None:
-        differences = _differences(Spec.load(self.spec), spec, Recipe.load(self.base), base)
+    def _check_same(self, spec: SweepSpec, base: Recipe) -> None:
+        differences = _differences(SweepSpec.load(self.spec), spec, Recipe.load(self.base), base)
         if differences:
             listed = "\n  ".join(differences)
             raise RunFolderError(
@@ -111,6 +111,6 @@ class SweepFolder:
             )
 
 
-def _differences(begun: Spec, spec: Spec, begun_from: Recipe, base: Recipe) -> Sequence[str]:
+def _differences(begun: SweepSpec, spec: SweepSpec, begun_from: Recipe, base: Recipe) -> Sequence[str]:
     """Of the keys; where these are the same, of a preset's own settings, which may have been changed in its file."""
     return begun.difference(spec) or [f"{spec.preset}: {line}" for line in begun_from.difference(base)]

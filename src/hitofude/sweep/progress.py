@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.outputs.display import Display
 from hitofude.outputs.display.plain import clock
-from hitofude.sweep.trial import Failure, Outcome, Run, describe_settings
+from hitofude.sweep.trial import Failure, Run, Trial, describe_settings
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Progress:
         with self._display.training(first, self._images):
             yield views
 
-    def ended(self, view: "RunProgress", found: Outcome | Failure) -> None:
+    def ended(self, view: "RunProgress", found: Trial | Failure) -> None:
         """A run has ended; what it was thought to train on and has not is left out."""
         with self._lock:
             view.batch_finished(view.images_left)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hitofude.metrics.metrics import mcnemar, wilson_interval
 from hitofude.sweep.spec import Settings
-from hitofude.sweep.trial import Failure, Outcome
+from hitofude.sweep.trial import Failure, Trial
 
 COMPARED = 10
 """So many of the next are compared with the best."""
@@ -23,10 +23,10 @@ SAMPLES = 500
 
 
 @dataclass(frozen=True, eq=False)
-class Contender:
+class Candidate:
     """A recipe that is finished with every seed."""
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[Trial, ...]
     """In the order of the seeds."""
 
     @property
@@ -70,7 +70,7 @@ class Contender:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedComparison:
     """Two recipes on the images that both answered with the same seeds."""
 
     first: int
@@ -85,7 +85,7 @@ class Comparison:
     """With fewer."""
 
     @classmethod
-    def of(cls, first: Contender, second: Contender) -> "Comparison":
+    def of(cls, first: Candidate, second: Candidate) -> "PairedComparison":
         """There is an image that both answered with the same seed."""
         differences = _mean_of_known(first.right - second.right)
         differences = differences[~np.isnan(differences)]
@@ -105,36 +105,36 @@ class Comparison:
 
 
 @dataclass(frozen=True, eq=False)
-class Judgement:
+class Ranking:
     """All recipes of a sweep."""
 
-    contenders: tuple[Contender, ...]
+    contenders: tuple[Candidate, ...]
     """The best first; of equals, who was asked for first."""
     failures: tuple[Failure, ...]
 
     @classmethod
-    def of(cls, found: Sequence[Outcome | Failure]) -> "Judgement":
+    def of(cls, found: Sequence[Trial | Failure]) -> "Ranking":
         failures = tuple(item for item in found if isinstance(item, Failure))
         failed = {failure.run.number for failure in failures}
-        finished: dict[int, list[Outcome]] = {}
+        finished: dict[int, list[Trial]] = {}
         for item in found:
-            if isinstance(item, Outcome) and item.run.number not in failed:
+            if isinstance(item, Trial) and item.run.number not in failed:
                 finished.setdefault(item.run.number, []).append(item)
-        contenders = [Contender(tuple(outcomes)) for outcomes in finished.values()]
+        contenders = [Candidate(tuple(outcomes)) for outcomes in finished.values()]
         return cls(tuple(sorted(contenders, key=lambda one: (-one.accuracy, one.number))), failures)
 
     @property
-    def best(self) -> Contender:
+    def best(self) -> Candidate:
         return self.contenders[0]
 
     @cached_property
-    def comparisons(self) -> list[Comparison]:
+    def comparisons(self) -> list[PairedComparison]:
         """Of the best with the next ones that answered images in common with it."""
         others = self.contenders[1 : COMPARED + 1]
-        return [Comparison.of(self.best, other) for other in others if _overlap(self.best, other)]
+        return [PairedComparison.of(self.best, other) for other in others if _overlap(self.best, other)]
 
     @cached_property
-    def flattery(self) -> float | None:
+    def selection_bias(self) -> float | None:
         """How far the best's accuracy lies above that of such a choice on images that it was not made by; None where
         there is nothing to choose, or no image that all answered.
 
@@ -164,5 +164,5 @@ def _mean_of_known(values: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
 
 
-def _overlap(first: Contender, second: Contender) -> bool:
+def _overlap(first: Candidate, second: Candidate) -> bool:
     return bool((~np.isnan(first.right - second.right)).any())

@@ -11,29 +11,29 @@ from pathlib import Path
 from hitofude.errors import DivergedError, InputError, OutOfResourcesError, RecipeError, RunFolderError
 from hitofude.inputs.leaks import check_no_leak
 from hitofude.inputs.sources import Dataset
-from hitofude.learning.dispatch import gather_crew, share_of_gpu
-from hitofude.learning.engine import explaining_memory_errors
+from hitofude.learning.compute import explaining_memory_errors
+from hitofude.learning.dispatch import open_worker_pool, share_of_gpu
 from hitofude.outputs.display import Display, SilentDisplay, choose_display
 from hitofude.recipe import Recipe
 from hitofude.runs.folder import RunFolder
-from hitofude.runs.job import Job
 from hitofude.runs.pipeline import finish_run
+from hitofude.runs.plan import RunPlan
 from hitofude.runs.result import load_result
 from hitofude.storage import free_bytes
 from hitofude.sweep.folder import State, SweepFolder
 from hitofude.sweep.progress import Planned, Progress, RunProgress
-from hitofude.sweep.search import check_guided, first_round, next_guided, outermost
-from hitofude.sweep.spec import Settings, Spec
+from hitofude.sweep.search import check_tpe, first_round, next_tpe, outermost
+from hitofude.sweep.spec import Settings, SweepSpec
 from hitofude.sweep.table import SweepResult, write_table
-from hitofude.sweep.trial import Failure, Outcome, Run, describe_settings
-from hitofude.workers.pool import Crew
+from hitofude.sweep.trial import Failure, Run, Trial, describe_settings
+from hitofude.workers.pool import WorkerPool
 
 FAILS_ALIKE = (DivergedError, InputError, RecipeError)
 """What ends a run and not the sweep: it would fail so again."""
 
 
 @dataclass(frozen=True)
-class Means:
+class Resources:
     """Where members are made, as it was asked for; see hitofude.runs.pipeline.run."""
 
     workers: int | str | None = None
@@ -41,7 +41,7 @@ class Means:
     device: str = "auto"
 
 
-def sweep(path: Path, *, out: Path | None = None, means: Means | None = None, quiet: bool = False) -> SweepResult:
+def sweep(path: Path, *, out: Path | None = None, means: Resources | None = None, quiet: bool = False) -> SweepResult:
     """Make every recipe of a spec with each of its seeds, or what is missing of them, and judge them.
 
     out: the folder, by default sweeps/SPEC-NAME. An unfinished sweep there is continued, a finished one is only read.
@@ -49,7 +49,7 @@ def sweep(path: Path, *, out: Path | None = None, means: Means | None = None, qu
     Raises hitofude.errors.UserError, of the kind that fits; a run that diverges ends none but itself.
     """
     display = SilentDisplay() if quiet else choose_display()
-    spec, folder, means = Spec.load(path), SweepFolder(out or Path("sweeps", path.stem)), means or Means()
+    spec, folder, means = SweepSpec.load(path), SweepFolder(out or Path("sweeps", path.stem)), means or Resources()
     with explaining_memory_errors():
         base = spec.base()
         dataset = spec.open_source()
@@ -64,14 +64,14 @@ def sweep(path: Path, *, out: Path | None = None, means: Means | None = None, qu
 class _Planner:
     """What the recipes of a spec come to, before anything is made."""
 
-    def __init__(self, spec: Spec, base: Recipe, dataset: Dataset) -> None:
+    def __init__(self, spec: SweepSpec, base: Recipe, dataset: Dataset) -> None:
         self.spec, self.base, self.dataset = spec, base, dataset
         self._sizes: dict[Recipe, _Size] = {}
 
     def check_all(self) -> None:
         """Raises RecipeError or InputError, with the values that lead to it, where a recipe cannot be."""
         if self.spec.search == "guided":
-            check_guided()
+            check_tpe()
         for settings in outermost(self.spec) if self.spec.search == "guided" else first_round(self.spec):
             try:
                 self.size(self.base.with_settings(settings))
@@ -97,10 +97,10 @@ class _Planner:
         """In a line, once a recipe was looked at."""
         return next(iter(self._sizes.values())).source
 
-    def job(self, recipe: Recipe, place: Path | None = None) -> Job:
+    def job(self, recipe: Recipe, place: Path | None = None) -> RunPlan:
         """place: the run's recipe file, by which its command names it."""
         words = ["hitofude", "run", *self.spec.source_arguments(), "--preset", str(place or "recipe.toml")]
-        return Job.of_checked(recipe, self.dataset, shlex.join(words))
+        return RunPlan.of_checked(recipe, self.dataset, shlex.join(words))
 
     def planned(self, run: Run, folder: RunFolder) -> Planned:
         """What is left of it. Raises as `size` does."""
@@ -134,7 +134,9 @@ class _Size:
 class _Sweep:
     """Round after round until there is nothing more to ask for."""
 
-    def __init__(self, planner: _Planner, folder: SweepFolder, state: State, means: Means, display: Display) -> None:
+    def __init__(
+        self, planner: _Planner, folder: SweepFolder, state: State, means: Resources, display: Display
+    ) -> None:
         """Raises RunFolderError where the members were begun with other threads."""
         self._planner, self._spec, self._folder, self._state = planner, planner.spec, folder, state
         self._means = replace(means, threads=means.threads or state.threads)
@@ -145,11 +147,11 @@ class _Sweep:
             )
         self._runs: dict[str, list[Run]] = {}
         """Of each recipe, one a seed."""
-        self._found: dict[Run, Outcome | Failure] = {}
+        self._found: dict[Run, Trial | Failure] = {}
         self._progress = Progress(display, self._recipes_in_all() * len(self._spec.seeds))
-        self._crew: tuple[Crew, ThreadPoolExecutor] | None = None
+        self._crew: tuple[WorkerPool, ThreadPoolExecutor] | None = None
 
-    def run(self) -> list[Outcome | Failure]:
+    def run(self) -> list[Trial | Failure]:
         """What became of each run, by recipe and seed."""
         self._progress.message(self._describe())
         answered: list[tuple[Settings, float]] = []
@@ -180,7 +182,7 @@ class _Sweep:
         known = asked[len(answered) :][: self._spec.batch if guided else None]
         if known or (answered and not guided):
             return known
-        new = next_guided(self._spec, answered) if guided else first_round(self._spec)
+        new = next_tpe(self._spec, answered) if guided else first_round(self._spec)
         if new:
             asked += new
             self._folder.save(self._state)
@@ -210,10 +212,10 @@ class _Sweep:
     def _accuracy(self, settings: Settings) -> float:
         """The mean over the seeds; a recipe that fails is worth nothing."""
         found = [self._found[run] for run in self._runs_of(settings)]
-        values = [outcome.accuracy.value for outcome in found if isinstance(outcome, Outcome)]
+        values = [outcome.accuracy.value for outcome in found if isinstance(outcome, Trial)]
         return sum(values) / len(values) if len(values) == len(found) else 0.0
 
-    def _in_order(self) -> list[Outcome | Failure]:
+    def _in_order(self) -> list[Trial | Failure]:
         runs = (run for runs in self._runs.values() for run in runs)
         return [self._found[run] for run in runs if run in self._found]
 
@@ -226,7 +228,7 @@ class _Sweep:
                 self._found[run] = Failure(run, self._state.failed[run.name])
             elif folder.is_finished:
                 folder.check_same(run.recipe, self._planner.dataset)
-                self._found[run] = Outcome.of(run, load_result(folder), self._planner.dataset.train.ids)
+                self._found[run] = Trial.of(run, load_result(folder), self._planner.dataset.train.ids)
             else:
                 left.append(run)
         if done := len(runs) - len(left):
@@ -254,7 +256,7 @@ class _Sweep:
                     future.cancel()
                 raise
 
-    def _gather(self, planned: Sequence[Planned], stack: ExitStack) -> tuple[Crew, ThreadPoolExecutor]:
+    def _gather(self, planned: Sequence[Planned], stack: ExitStack) -> tuple[WorkerPool, ThreadPoolExecutor]:
         """Those who make members, for all rounds, and threads that each see to one run."""
         parameters = max(self._planner.size(one.run.recipe).parameters for one in planned)
         crew, pool = stack.enter_context(_gather(self._means, planned, parameters))
@@ -266,18 +268,18 @@ class _Sweep:
         )
         return crew, pool
 
-    def _make_one(self, run: Run, crew: Crew, view: RunProgress) -> Outcome | Failure:
+    def _make_one(self, run: Run, crew: WorkerPool, view: RunProgress) -> Trial | Failure:
         """In a thread of its own."""
         folder = self._folder_of(run)
         try:
             with explaining_memory_errors():
                 job = self._planner.job(run.recipe, folder.recipe)
                 result = finish_run(job, folder, view, workers=crew, device=self._means.device, threads=crew.threads)
-                return Outcome.of(run, result, self._planner.dataset.train.ids)
+                return Trial.of(run, result, self._planner.dataset.train.ids)
         except FAILS_ALIKE as error:
             return Failure(run, str(error))
 
-    def _keep(self, found: Outcome | Failure, view: RunProgress) -> None:
+    def _keep(self, found: Trial | Failure, view: RunProgress) -> None:
         self._found[found.run] = found
         if isinstance(found, Failure):
             self._state.failed[found.run.name] = found.reason
@@ -287,14 +289,16 @@ class _Sweep:
 
 
 @contextmanager
-def _gather(means: Means, planned: Sequence[Planned], parameters: int) -> Iterator[tuple[Crew, ThreadPoolExecutor]]:
+def _gather(
+    means: Resources, planned: Sequence[Planned], parameters: int
+) -> Iterator[tuple[WorkerPool, ThreadPoolExecutor]]:
     """A crew, and as many threads as runs are needed at once to give each of its seats a member.
 
     Two runs more, for one that is being judged and one that waits for it. parameters: of the largest network.
     """
     members, images = (sum(counts) for counts in zip(*((one.members, one.images) for one in planned), strict=True))
     share = share_of_gpu(parameters)
-    gathered = gather_crew(means.workers, members, images, means.device, means.threads, gpus=share)
+    gathered = open_worker_pool(means.workers, members, images, means.device, means.threads, gpus=share)
     with ExitStack() as last, gathered as crew:
         runs = math.ceil(max(1, crew.size()) / min(one.members for one in planned)) + 2
         yield crew, last.enter_context(ThreadPoolExecutor(runs, "run"))

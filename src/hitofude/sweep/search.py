@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hitofude.errors import RecipeError
-from hitofude.sweep.spec import Choices, Range, Settings, Spec
+from hitofude.sweep.spec import Choices, Range, Settings, SweepSpec
 
 DIGITS = 4
 """So many that matter are kept of a number that was drawn, so that people can read and write it."""
@@ -25,7 +25,7 @@ MOST_RANDOM_TRIALS = 10
 """A guided search begins with a third of its recipes drawn at random, and with no more than these."""
 
 
-def first_round(spec: Spec) -> list[Settings]:
+def first_round(spec: SweepSpec) -> list[Settings]:
     """What differs from the base in each recipe of the first round; it is the only one unless the search is guided."""
     match spec.search:
         case "grid":
@@ -33,17 +33,17 @@ def first_round(spec: Spec) -> list[Settings]:
         case "random":
             return _sample(spec)
         case "guided":
-            return next_guided(spec, [])
+            return next_tpe(spec, [])
 
 
-def outermost(spec: Spec) -> list[Settings]:
+def outermost(spec: SweepSpec) -> list[Settings]:
     """Recipes in which every choice and both ends of every range stand, to see whether they can be at all."""
     values = {name: _ends(varied) for name, varied in spec.vary.items()}
     count = max(map(len, values.values()), default=1)
     return [{name: found[place % len(found)] for name, found in values.items()} for place in range(count)]
 
 
-def next_guided(spec: Spec, answered: Sequence[tuple[Settings, float]]) -> list[Settings]:
+def next_tpe(spec: SweepSpec, answered: Sequence[tuple[Settings, float]]) -> list[Settings]:
     """The next recipes by the tree-structured Parzen estimator (J. Bergstra et al. 2011), as Optuna has it.
 
     answered: all that were asked for, with their accuracies. Those of one round are asked for without knowing of each
@@ -69,12 +69,12 @@ def next_guided(spec: Spec, answered: Sequence[tuple[Settings, float]]) -> list[
     return [{name: _from_optuna(spec.vary[name], value) for name, value in params.items()} for params in asked]
 
 
-def check_guided() -> None:
+def check_tpe() -> None:
     """Raises RecipeError where Optuna is missing."""
     _import_optuna()
 
 
-def _grid(spec: Spec) -> list[Settings]:
+def _grid(spec: SweepSpec) -> list[Settings]:
     names = list(spec.vary)
     return [dict(zip(names, values, strict=True)) for values in itertools.product(*map(_ends, spec.vary.values()))]
 
@@ -83,7 +83,7 @@ def _ends(varied: Range | Choices) -> Sequence[Any]:
     return [varied.lowest, varied.highest] if isinstance(varied, Range) else varied
 
 
-def _sample(spec: Spec) -> list[Settings]:
+def _sample(spec: SweepSpec) -> list[Settings]:
     """Different recipes, or all that there are where those are fewer."""
     generator = np.random.default_rng(spec.search_seed)
     found: list[Settings] = []

@@ -48,7 +48,7 @@ def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
     return seeds
 
 
-class Spec(Stage):
+class SweepSpec(Stage):
     """A sweep."""
 
     source: str | None = None
@@ -118,7 +118,7 @@ class Spec(Stage):
     def to_toml(self) -> str:
         return tomli_w.dumps(self.model_dump(mode="json", by_alias=True, exclude_none=True))
 
-    def difference(self, other: "Spec") -> list[str]:
+    def difference(self, other: "SweepSpec") -> list[str]:
         """`name: ours → theirs` for each key that differs."""
         ours, theirs = self._facts(), other._facts()
         names = dict.fromkeys([*ours, *theirs])

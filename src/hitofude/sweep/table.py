@@ -12,14 +12,14 @@ from hitofude.errors import DivergedError
 from hitofude.inputs.sources import Dataset
 from hitofude.storage import write_json, write_text
 from hitofude.sweep.folder import FORMAT_VERSION, SweepFolder
-from hitofude.sweep.ranking import COMPARED, Comparison, Contender, Judgement
-from hitofude.sweep.spec import Spec
-from hitofude.sweep.trial import Failure, Outcome, as_text, describe_settings
+from hitofude.sweep.ranking import COMPARED, Candidate, PairedComparison, Ranking
+from hitofude.sweep.spec import SweepSpec
+from hitofude.sweep.trial import Failure, Trial, as_text, describe_settings
 
 Row = Sequence[str]
 
 
-def write_table(path: Path, spec: Spec, found: Iterable[Outcome | Failure]) -> None:
+def write_table(path: Path, spec: SweepSpec, found: Iterable[Trial | Failure]) -> None:
     """A CSV line for each run that has ended."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -41,17 +41,17 @@ class SweepResult:
     """A finished sweep."""
 
     folder: SweepFolder
-    spec: Spec
+    spec: SweepSpec
     dataset: Dataset
-    judgement: Judgement
+    judgement: Ranking
 
     @classmethod
     def write(
-        cls, folder: SweepFolder, spec: Spec, dataset: Dataset, found: Sequence[Outcome | Failure]
+        cls, folder: SweepFolder, spec: SweepSpec, dataset: Dataset, found: Sequence[Trial | Failure]
     ) -> "SweepResult":
         """Write the tables and the best recipe. Raises DivergedError where every recipe failed."""
         write_table(folder.table, spec, found)
-        judgement = Judgement.of(found)
+        judgement = Ranking.of(found)
         result = cls(folder, spec, dataset, judgement)
         if not judgement.contenders:
             first = judgement.failures[0]
@@ -62,7 +62,7 @@ class SweepResult:
 
     def describe(self) -> str:
         """The table, the comparisons, and what to do with them."""
-        parts = [self._table(), self._notes(), self._failed(), self._compared(), self._flattery(), self._files()]
+        parts = [self._table(), self._notes(), self._failed(), self._compared(), self._selection_bias(), self._files()]
         return "\n\n".join(part for part in parts if part)
 
     def to_json(self) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class SweepResult:
             ],
             "comparisons": [_compared(comparison) for comparison in judgement.comparisons],
             "best": judgement.best.number,
-            "flattery_of_the_choice": judgement.flattery,
+            "flattery_of_the_choice": judgement.selection_bias,
         }
 
     def _table(self) -> str:
@@ -142,13 +142,13 @@ class SweepResult:
             f"p: the exact sign test of these, which is McNemar's where there is one seed.\n{verdict}"
         )
 
-    def _flattery(self) -> str:
-        flattery, best = self.judgement.flattery, self.judgement.best
-        if flattery is None:
+    def _selection_bias(self) -> str:
+        selection_bias, best = self.judgement.selection_bias, self.judgement.best
+        if selection_bias is None:
             return ""
         return (
             f"The best of {len(self.judgement.contenders)} was chosen on the same images that judge it, so its "
-            f"{best.accuracy:.4f} flatters, by about {flattery:.4f}\n(bootstrap over the images). Its interval and p "
+            f"{best.accuracy:.4f} flatters, by about {selection_bias:.4f}\n(bootstrap over the images). Its interval and p "
             "do not know of the choice."
         )
 
@@ -164,7 +164,7 @@ class SweepResult:
         return "\n".join(f"{name:<11}  {value}" for name, value in facts.items())
 
 
-def _figures(contender: Contender) -> dict[str, Any]:
+def _figures(contender: Candidate) -> dict[str, Any]:
     low, high = contender.interval
     return {
         "recipe": contender.number,
@@ -180,7 +180,7 @@ def _figures(contender: Contender) -> dict[str, Any]:
     }
 
 
-def _compared(comparison: Comparison) -> dict[str, Any]:
+def _compared(comparison: PairedComparison) -> dict[str, Any]:
     return {
         "first": comparison.first,
         "second": comparison.second,
@@ -192,7 +192,7 @@ def _compared(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _spread(contender: Contender) -> str:
+def _spread(contender: Candidate) -> str:
     values = [outcome.accuracy.value for outcome in contender.outcomes]
     return f"{min(values):.4f} to {max(values):.4f}"
 

@@ -31,7 +31,7 @@ class Run:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class Trial:
     """A finished run."""
 
     run: Run
@@ -45,7 +45,7 @@ class Outcome:
     right: NDArray[np.float32]  # (N,) of all training rows: 1 right, 0 wrong, NaN not answered out of fold
 
     @classmethod
-    def of(cls, run: Run, result: RunResult, ids: NDArray[np.str_]) -> "Outcome":
+    def of(cls, run: Run, result: RunResult, ids: NDArray[np.str_]) -> "Trial":
         """ids: (N,) of all training rows, of which a recipe may have taken some."""
         estimate = result.estimate
         return cls(

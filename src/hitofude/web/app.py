@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from hitofude.metrics.calibration import SURE
 from hitofude.version import __version__
-from hitofude.web.batching import Answers, Batcher, Model
+from hitofude.web.batching import Answers, Batcher, ServedModel
 from hitofude.web.bodies import Health, Kept, ModelDescription, Picture, Prediction, Predictions, Total, requests_for
 from hitofude.web.corrections import Corrections
 from hitofude.web.errors import add_handlers
@@ -35,7 +35,7 @@ DECIMALS = 6
 """Of a probability."""
 
 
-def create_app(model: Model, settings: Settings) -> FastAPI:
+def create_app(model: ServedModel, settings: Settings) -> FastAPI:
     """model: what answers, used by one thread at a time. Raises RunFolderError where corrections cannot be kept."""
     api = Api(model, settings)
     app = FastAPI(
@@ -60,7 +60,7 @@ def create_app(model: Model, settings: Settings) -> FastAPI:
 class Api:
     """What the routes call."""
 
-    def __init__(self, model: Model, settings: Settings) -> None:
+    def __init__(self, model: ServedModel, settings: Settings) -> None:
         limits = settings.limits
         self.metrics = Metrics()
         self._model, self._limits = model, limits
@@ -89,12 +89,12 @@ class Api:
             return await self._predict_picture(await _file_of_form(request))
         if kind.startswith("image/"):
             return await self._predict_picture(await request.body())
-        raise HTTPException(415, f"Expected the content type {JSON}, image/* or {FORM}.")
+        raise HTTPException(415, f"ReadOptions the content type {JSON}, image/* or {FORM}.")
 
     async def keep(self, request: Request) -> Response:
         """Keep a drawing that was answered wrongly, with its right label, to train on."""
         if _media_type(request) != JSON:
-            raise HTTPException(415, f"Expected the content type {JSON}.")
+            raise HTTPException(415, f"ReadOptions the content type {JSON}.")
         correction = await _read(request, self.correction)
         pixels = self._as_images([correction.pixels])[0]
         kept = await self._disk.run(self._corrections.keep, pixels, correction.label)

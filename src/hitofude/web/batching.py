@@ -15,7 +15,7 @@ from hitofude.web.refusal import OverloadedError
 from hitofude.web.settings import Limits
 
 
-class Model(Protocol):
+class ServedModel(Protocol):
     """What is served: hitofude.export.onnx_model.OnnxModel, or what is like it."""
 
     @property
@@ -49,7 +49,7 @@ class _Waiting:
 class Batcher:
     """The model, and what waits for it. Used from one event loop at a time; the model runs in a thread."""
 
-    def __init__(self, model: Model, limits: Limits, metrics: Metrics) -> None:
+    def __init__(self, model: ServedModel, limits: Limits, metrics: Metrics) -> None:
         self._model, self._limits, self._metrics = model, limits, metrics
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="hitofude-model")
         self._queue: deque[_Waiting] = deque()

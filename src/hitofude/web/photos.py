@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from hitofude.errors import InputError
 from hitofude.inputs.formats.picture import read_picture
 from hitofude.inputs.formats.picture_file import open_picture
-from hitofude.inputs.layout import Expected, ImageShape, channels_first
+from hitofude.inputs.layout import ImageShape, ReadOptions, channels_first
 from hitofude.inputs.photos.photo import find_in_photo
 from hitofude.inputs.photos.photo_file import read_photo_file
-from hitofude.web.batching import Model
+from hitofude.web.batching import ServedModel
 from hitofude.web.settings import Limits
 
 NAME = "The picture"
@@ -34,7 +34,7 @@ class Seen:
     images: NDArray[np.uint8]  # (N, C, H, W)
 
 
-def reads_writing(model: Model) -> bool:
+def reads_writing(model: ServedModel) -> bool:
     """Whether a picture is searched for what is written in it: the model knows single characters, in grey."""
     return model.image_shape[0] == 1 and all(len(label) == 1 and label.isalnum() for label in model.classes)
 
@@ -60,6 +60,6 @@ def _whole(content: bytes, image_shape: ImageShape, limits: Limits) -> Seen:
     channels, height, width = image_shape
     with open_picture(content, NAME, limits.picture_pixels) as picture:
         sides = picture.size[::-1] if picture.getexif().get(ORIENTATION) not in TURNED else picture.size
-    pixels = read_picture(content, NAME, Expected(shape=(height, width, channels)), limits.picture_pixels)
+    pixels = read_picture(content, NAME, ReadOptions(shape=(height, width, channels)), limits.picture_pixels)
     whole = np.broadcast_to(pixels, (height, width, channels))  # a grey picture has one channel
     return Seen(sides[0], sides[1], ((0, 0, *sides),), channels_first(whole[None]))

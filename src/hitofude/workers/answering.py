@@ -59,7 +59,7 @@ class Reporter:
             self.send(Event.FAILED, kind=type(error).__name__, message=str(error))
         else:
             text = "A worker process failed:\n" + "".join(traceback.format_exception(error))
-            self.send(Event.FAILED, kind=None, message=text, places=describe_places(error))
+            self.send(Event.FAILED, kind=None, message=text, nodes=describe_places(error))
 
 
 SomeReporter = TypeVar("SomeReporter", bound=Reporter)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from hitofude.errors import RecipeError
 
 if TYPE_CHECKING:
-    from hitofude.workers.worker import Workers
+    from hitofude.workers.worker import Cluster
 
 EXPECTED = (
     "expected auto, a number from 1 up, dask, a Dask scheduler (tcp://HOST:8786, tls://HOST:8786), "
@@ -14,25 +14,25 @@ EXPECTED = (
 )
 
 
-def check_workers(text: str) -> None:
+def check_cluster(text: str) -> None:
     """Raises RecipeError for what names no cluster."""
     if not (_is_dask(text) or _is_ray(text)):
         raise RecipeError(f"--workers {text}: {EXPECTED}.")
 
 
-def open_workers(text: str, processors: int) -> "Workers":
+def open_cluster(text: str, processors: int) -> "Cluster":
     """A cluster's workers. processors: how many of this machine a cluster has that is started here.
 
     Raises RecipeError for what names no cluster or lacks its package, ClusterError where none answers.
     """
-    check_workers(text)
+    check_cluster(text)
     if _is_dask(text):
-        from hitofude.workers.on_dask import DaskWorkers
+        from hitofude.workers.on_dask import DaskCluster
 
-        return DaskWorkers(text, processors)
-    from hitofude.workers.on_ray import RayWorkers
+        return DaskCluster(text, processors)
+    from hitofude.workers.on_ray import RayCluster
 
-    return RayWorkers(text, processors)
+    return RayCluster(text, processors)
 
 
 def _is_dask(text: str) -> bool:

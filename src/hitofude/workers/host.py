@@ -1,7 +1,7 @@
 """On a worker of a cluster: a worker process and its pipes, for a run on another machine.
 
 What is likely to be sent again, such as the images, is kept in a folder of this machine, by its SHA-256: it travels
-once a machine, whatever the number of seats, runs and restarts. A process that nobody asks for a while is ended, so
+once a machine, whatever the number of workers, runs and restarts. A process that nobody asks for a while is ended, so
 that none outlives a run that was killed.
 """
 

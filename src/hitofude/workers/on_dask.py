@@ -1,4 +1,4 @@
-"""A Dask cluster's workers: each seat is a task that sits on one worker while its process works there.
+"""A Dask cluster's workers: each worker is a task that sits on one worker while its process works there.
 
 So the scheduler and its dashboard know that the worker is busy. What is asked and told goes through the scheduler, by
 the engine's own connections with its own TLS, and each call waits on the worker's event loop, not on a thread of its.
@@ -15,8 +15,8 @@ from typing import Any
 
 from hitofude.errors import ClusterError, RecipeError, first_line
 from hitofude.workers.host import HostedProcess
-from hitofude.workers.remote_worker import RemoteSeat
-from hitofude.workers.worker import Place, Seat, SeatLostError
+from hitofude.workers.remote_worker import RemoteWorker
+from hitofude.workers.worker import Node, Worker, WorkerLostError
 
 logger = logging.getLogger(__name__)
 
@@ -24,16 +24,16 @@ LOCAL = "dask"
 QUIET = {"DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "critical"}
 SECONDS_TO_CONNECT = 10
 SECONDS_TO_SIT = 120.0
-"""A worker may be busy with other programs' tasks before it gives a seat."""
+"""A worker may be busy with other programs' tasks before it gives a worker."""
 SECONDS_TO_WAIT_FOR_WORDS = 1.0
 SECONDS_BETWEEN_LOOKS = 0.02
 UNREACHABLE = (OSError, TimeoutError, LookupError, RuntimeError, CancelledError)
 
 _hosts: dict[str, HostedProcess] = {}
-"""On a Dask worker: the processes that it hosts, by the names of their seats."""
+"""On a Dask worker: the processes that it hosts, by the names of their workers."""
 
 
-class DaskWorkers:
+class DaskCluster:
     """The workers of a scheduler, or of a cluster of this machine that lives as long as this."""
 
     replaces_lost = True
@@ -66,18 +66,18 @@ class DaskWorkers:
                 "`dask scheduler` and workers with `dask worker`, or leave --workers out; see docs/scaling.md."
             ) from error
 
-    def places(self) -> Sequence[Place]:
+    def nodes(self) -> Sequence[Node]:
         if self._client.status != "running":
             raise ClusterError(f"The connection to {self.name} is lost.")
         workers: dict[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
         return [
-            Place(address, worker["nthreads"], worker["resources"].get("GPU", 0)) for address, worker in workers.items()
+            Node(address, worker["nthreads"], worker["resources"].get("GPU", 0)) for address, worker in workers.items()
         ]
 
-    def seat(self, place: Place, module: str, threads: int, gpus: float) -> Seat:
-        host = _DaskHost(self._client, place.name)
+    def worker(self, node: Node, module: str, threads: int, gpus: float) -> Worker:
+        host = _DaskHost(self._client, node.name)
         host.sit(module, threads, {"GPU": gpus} if gpus else {})
-        return RemoteSeat(place.name, host)
+        return RemoteWorker(node.name, host)
 
     def close(self) -> None:
         self._client.close(timeout=SECONDS_TO_CONNECT)
@@ -95,7 +95,7 @@ class _DaskHost:
         self._is_lost = False
 
     def sit(self, module: str, threads: int, resources: dict[str, float]) -> None:
-        """Returns when the process runs. Raises SeatLostError."""
+        """Returns when the process runs. Raises WorkerLostError."""
         self._sitting = self._client.submit(
             host_process,
             self._name,
@@ -110,10 +110,10 @@ class _DaskHost:
         deadline = time.monotonic() + SECONDS_TO_SIT
         while not self._call(is_hosted):
             if self._sitting.status in ("error", "lost", "cancelled"):
-                raise SeatLostError(_explain(self._sitting, self._address))
+                raise WorkerLostError(_explain(self._sitting, self._address))
             if time.monotonic() > deadline:
                 self.end()
-                raise SeatLostError(ClusterError(f"{self._address} is busy with other work"))
+                raise WorkerLostError(ClusterError(f"{self._address} is busy with other work"))
             time.sleep(SECONDS_BETWEEN_LOOKS)
 
     def has(self, sha256: str) -> bool:
@@ -137,7 +137,7 @@ class _DaskHost:
         return found
 
     def end(self) -> None:
-        with suppress(SeatLostError):
+        with suppress(WorkerLostError):
             if not self._is_lost:  # to look for it once more would take half a minute
                 self._call(call_host, "end")
         self._sitting.release()
@@ -148,7 +148,7 @@ class _DaskHost:
         except UNREACHABLE as error:
             self._is_lost = True
             logger.info("%s: %s", self._address, first_line(error))
-            raise SeatLostError(ClusterError("it does not answer")) from error
+            raise WorkerLostError(ClusterError("it does not answer")) from error
 
 
 def host_process(name: str, module: str, threads: int) -> None:
@@ -204,11 +204,11 @@ def _silence() -> None:
 
 
 def _explain(sitting: Any, address: str) -> Exception:
-    """Why a worker gave no seat."""
+    """Why a worker gave no worker."""
     error = sitting.exception() if sitting.status == "error" else None
     if isinstance(error, ModuleNotFoundError):
         return ClusterError(f"{address} has no hitofude ({error}). Install the same version there as here.")
-    return ClusterError(f"{address} gave no seat: {first_line(error) if error else 'it is gone'}")
+    return ClusterError(f"{address} gave no worker: {first_line(error) if error else 'it is gone'}")
 
 
 def _import_distributed() -> Any:

@@ -1,4 +1,4 @@
-"""A Ray cluster's nodes: each seat is an actor on one node, whose process works there.
+"""A Ray cluster's nodes: each worker is an actor on one node, whose process works there.
 
 Actors hold their share of the node's processors and GPUs while they live, and end with the run that made them. What is
 sent twice goes once through Ray's object store.
@@ -14,8 +14,8 @@ from typing import Any
 
 from hitofude.errors import ClusterError, RecipeError, first_line
 from hitofude.workers.host import HostedProcess
-from hitofude.workers.remote_worker import SECONDS_FOR_AN_ANSWER, RemoteSeat
-from hitofude.workers.worker import Place, Seat, SeatLostError
+from hitofude.workers.remote_worker import SECONDS_FOR_AN_ANSWER, RemoteWorker
+from hitofude.workers.worker import Node, Worker, WorkerLostError
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ SECONDS_TO_WAIT_FOR_WORDS = 1.0
 SECONDS_BETWEEN_LOOKS = 0.02
 
 
-class RayWorkers:
+class RayCluster:
     """The nodes of a Ray cluster, or of one of this machine that lives as long as this."""
 
     replaces_lost = True
@@ -52,20 +52,20 @@ class RayWorkers:
         is_client = address.startswith("ray://")
         self._head: str | None = None if is_client else self._ray.get_runtime_context().gcs_address
 
-    def places(self) -> Sequence[Place]:
+    def nodes(self) -> Sequence[Node]:
         self._check_head()
         try:
             nodes = self._ray.nodes()
         except (ConnectionError, RuntimeError, self._ray.exceptions.RayError) as error:
             raise ClusterError(f"The connection to {self.name} is lost ({first_line(error)}).") from error
         return [
-            Place(_name(node), int(resources.get("CPU", 0)), resources.get("GPU", 0), node["NodeID"])
+            Node(_name(node), int(resources.get("CPU", 0)), resources.get("GPU", 0), node["NodeID"])
             for node in nodes
             if node["Alive"] and (resources := node["Resources"])
         ]
 
-    def seat(self, place: Place, module: str, threads: int, gpus: float) -> Seat:
-        return RemoteSeat(place.name, _RayHost(self._ray, place, module, threads, gpus))
+    def worker(self, node: Node, module: str, threads: int, gpus: float) -> Worker:
+        return RemoteWorker(node.name, _RayHost(self._ray, node, module, threads, gpus))
 
     def close(self) -> None:
         self._ray.shutdown()
@@ -84,10 +84,10 @@ class RayWorkers:
 class _RayHost:
     """A hosted process in an actor."""
 
-    def __init__(self, ray: Any, place: Place, module: str, threads: int, gpus: float) -> None:
-        """Returns when the process runs. Raises SeatLostError."""
-        self._ray, self._place = ray, place.name
-        there = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(place.id, soft=False)
+    def __init__(self, ray: Any, node: Node, module: str, threads: int, gpus: float) -> None:
+        """Returns when the process runs. Raises WorkerLostError."""
+        self._ray, self._place = ray, node.name
+        there = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node.id, soft=False)
         made = ray.remote(HostActor).options(
             num_cpus=threads,
             num_gpus=gpus,
@@ -128,7 +128,7 @@ class _RayHost:
             return self._ray.get(method.remote(*arguments), timeout=within)
         except (self._ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError) as error:
             logger.info("%s: %s", self._place, first_line(error))
-            raise SeatLostError(ClusterError(_explain(error))) from error
+            raise WorkerLostError(ClusterError(_explain(error))) from error
 
 
 class HostActor(HostedProcess):

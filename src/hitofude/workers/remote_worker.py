@@ -1,4 +1,4 @@
-"""A seat on a cluster, as the run sees it: a process whose pipes are calls through the cluster's engine."""
+"""A worker on a cluster, as the run sees it: a process whose pipes are calls through the cluster's engine."""
 
 import hashlib
 import io
@@ -7,7 +7,7 @@ from typing import Protocol
 
 from hitofude.errors import ClusterError
 from hitofude.workers.messages import Message, pack, receive
-from hitofude.workers.worker import Seat, SeatLostError
+from hitofude.workers.worker import Worker, WorkerLostError
 
 SECONDS_FOR_AN_ANSWER = 60.0
 """A worker that does not answer for so long is taken for lost."""
@@ -18,7 +18,7 @@ _sending_what_is_kept = threading.Lock()
 
 
 class Host(Protocol):
-    """A HostedProcess on another machine. Every method raises SeatLostError when that cannot be reached."""
+    """A HostedProcess on another machine. Every method raises WorkerLostError when that cannot be reached."""
 
     def has(self, sha256: str) -> bool: ...
 
@@ -39,11 +39,11 @@ class Host(Protocol):
         ...
 
 
-class RemoteSeat(Seat):
+class RemoteWorker(Worker):
     """A process that is asked through a cluster's engine."""
 
-    def __init__(self, place: str, host: Host) -> None:
-        super().__init__(place)
+    def __init__(self, node: str, host: Host) -> None:
+        super().__init__(node)
         self._host = host
         self._events = io.BufferedReader(_Events(host), BUFFER_SIZE)
 
@@ -53,7 +53,7 @@ class RemoteSeat(Seat):
             self._host.write(head + content)
             return
         sha256 = hashlib.sha256(content).hexdigest()
-        with _sending_what_is_kept:  # two seats of a machine are not sent the same
+        with _sending_what_is_kept:  # two workers of a machine are not sent the same
             if not self._host.has(sha256):
                 self._host.keep(content)
         self._host.write(head)
@@ -62,7 +62,7 @@ class RemoteSeat(Seat):
     def hear(self) -> tuple[Message, bytes]:
         event = receive(self._events)
         if event is None:
-            raise SeatLostError(ClusterError("its process was ended"))
+            raise WorkerLostError(ClusterError("its process was ended"))
         return event
 
     def stay(self) -> None:
@@ -90,7 +90,7 @@ class _Events(io.RawIOBase):
             content, ended = self._host.read()
             self._content = memoryview(content)
             if ended is not None:
-                raise SeatLostError(ClusterError(ended))
+                raise WorkerLostError(ClusterError(ended))
         count = min(len(buffer), len(self._content))
         buffer[:count] = self._content[:count]
         self._content = self._content[count:]

@@ -1,4 +1,4 @@
-"""What all kinds of workers offer: places, and seats there; and the kind that is processes of this machine."""
+"""What all kinds of workers offer: nodes, and workers there; and the kind that is processes of this machine."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from hitofude.workers.messages import Message, receive, send
 from hitofude.workers.process import WorkerProcess
 
 
-class SeatLostError(Exception):
+class WorkerLostError(Exception):
     """A worker process is gone, or cannot be had. reason: why, as its user would be told."""
 
     def __init__(self, reason: Exception) -> None:
@@ -17,11 +17,11 @@ class SeatLostError(Exception):
         self.reason = reason
 
 
-class Seat(ABC):
+class Worker(ABC):
     """A worker process, as the run sees it: what it is told, what it tells. One thread tells and hears."""
 
-    def __init__(self, place: str) -> None:
-        self.place = place
+    def __init__(self, node: str) -> None:
+        self.node = node
         """For messages: a machine, or a worker of a cluster."""
         self._told: set[str] = set()
 
@@ -29,15 +29,15 @@ class Seat(ABC):
     def tell(self, message: Message, content: bytes = b"", *, keep: bool = False) -> None:
         """Send a message. keep: its content is likely to be sent to the same machine again.
 
-        Raises SeatLostError.
+        Raises WorkerLostError.
         """
 
     @abstractmethod
     def hear(self) -> tuple[Message, bytes]:
-        """Wait for what it tells next. Raises SeatLostError when it has ended."""
+        """Wait for what it tells next. Raises WorkerLostError when it has ended."""
 
     def stay(self) -> None:  # noqa: B027  most need not be told
-        """Let it know, now and then, that it will be asked again. Raises SeatLostError."""
+        """Let it know, now and then, that it will be asked again. Raises WorkerLostError."""
 
     @abstractmethod
     def end(self) -> None:
@@ -55,18 +55,18 @@ class Seat(ABC):
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where there are seats."""
+class Node:
+    """Where there are workers."""
 
     name: str
     threads: int
-    """It has so many for all of its seats."""
+    """It has so many for all of its workers."""
     gpus: float = 0
     id: str = ""
     """How its engine calls it, where that is nothing to read."""
 
 
-class Workers(Protocol):
+class Cluster(Protocol):
     """The one interface of all: processes of this machine, a Dask cluster, a Ray cluster."""
 
     name: str
@@ -74,12 +74,12 @@ class Workers(Protocol):
     replaces_lost: bool
     """Whether what a lost process was at goes on in another."""
 
-    def places(self) -> Sequence[Place]:
+    def nodes(self) -> Sequence[Node]:
         """Those that are there now. Raises ClusterError when the cluster is gone."""
         ...
 
-    def seat(self, place: Place, module: str, threads: int, gpus: float) -> Seat:
-        """Start `python -m module` at a place, with so many threads and so much of a GPU. Raises SeatLostError."""
+    def worker(self, node: Node, module: str, threads: int, gpus: float) -> Worker:
+        """Start `python -m module` at a node, with so many threads and so much of a GPU. Raises WorkerLostError."""
         ...
 
     def close(self) -> None:
@@ -94,35 +94,35 @@ class LocalProcesses:
     replaces_lost = False
 
     def __init__(self, count: int, threads: int) -> None:
-        self._places = [Place(self.name, count * threads)]
+        self._places = [Node(self.name, count * threads)]
 
-    def places(self) -> Sequence[Place]:
+    def nodes(self) -> Sequence[Node]:
         return self._places
 
-    def seat(self, place: Place, module: str, threads: int, gpus: float) -> Seat:  # noqa: ARG002
-        return LocalSeat(place.name, WorkerProcess(module, threads))
+    def worker(self, node: Node, module: str, threads: int, gpus: float) -> Worker:  # noqa: ARG002
+        return LocalWorker(node.name, WorkerProcess(module, threads))
 
     def close(self) -> None:
         """There is nothing to leave."""
 
 
-class LocalSeat(Seat):
+class LocalWorker(Worker):
     """A process that is asked by its own pipes."""
 
-    def __init__(self, place: str, process: WorkerProcess) -> None:
-        super().__init__(place)
+    def __init__(self, node: str, process: WorkerProcess) -> None:
+        super().__init__(node)
         self._process = process
 
     def tell(self, message: Message, content: bytes = b"", *, keep: bool = False) -> None:  # noqa: ARG002
         try:
             send(self._process.requests, message, content)
         except (BrokenPipeError, ValueError):  # it has ended, or we have ended it
-            raise SeatLostError(self._process.explain_death()) from None
+            raise WorkerLostError(self._process.explain_death()) from None
 
     def hear(self) -> tuple[Message, bytes]:
         event = receive(self._process.events)
         if event is None:
-            raise SeatLostError(self._process.explain_death())
+            raise WorkerLostError(self._process.explain_death())
         return event
 
     def end(self) -> None:

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from hitofude.outputs.display import scoring
-from hitofude.outputs.display.bulk import LiveScoringDisplay, Pace, choose_scoring_display, first_line
+from hitofude.outputs.display.bulk import LiveBulkDisplay, Pace, choose_bulk_display, first_line
 
 ERROR = "parts/b.csv, line 2: found 'x'. 2 values are wrong; mend them:\n  line 2\n  line 3"
 
@@ -52,7 +52,7 @@ def test_at_the_end_nothing_is_left(pace: Pace) -> None:
 
 def test_on_a_terminal_the_lines_stand_above_a_bar_that_goes(pace: Pace) -> None:
     stream = io.StringIO()
-    with LiveScoringDisplay(pace, Console(file=stream, force_terminal=True, width=100)) as display:
+    with LiveBulkDisplay(pace, Console(file=stream, force_terminal=True, width=100)) as display:
         display.begin(4, "2 workers of 1 thread on this machine")
         display.images_predicted("parts/[a].csv", 40)
         display.part_finished("parts/[a].csv", 100, 100, 2.5)
@@ -69,7 +69,7 @@ def test_on_a_terminal_the_lines_stand_above_a_bar_that_goes(pace: Pace) -> None
 
 def test_who_asks_for_quiet_is_told_nothing(pace: Pace, capsys: pytest.CaptureFixture[str]) -> None:
     for quiet in (True, False):
-        with choose_scoring_display(pace, quiet=quiet) as display:
+        with choose_bulk_display(pace, quiet=quiet) as display:
             display.warned("quiet" if quiet else "loud")
     assert capsys.readouterr().out == "warning: loud\n"
 

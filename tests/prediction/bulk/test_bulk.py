@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 
 from hitofude.errors import ClusterError, InputError, RunFolderError
-from hitofude.inputs.layout import Expected
-from hitofude.prediction.bulk.folder import ScoreFolder
-from hitofude.prediction.bulk.run import Scores, score_files
-from hitofude.prediction.bulk.shards import find_parts
-from hitofude.prediction.bulk.worker import Job, Scorer, predict_part
+from hitofude.inputs.layout import ReadOptions
+from hitofude.prediction.bulk.folder import BulkFolder
+from hitofude.prediction.bulk.run import BulkResult, predict_in_bulk
+from hitofude.prediction.bulk.shards import find_shards
+from hitofude.prediction.bulk.worker import BulkWorker, RunPlan, predict_shard
 from hitofude.prediction.model import Model
 from hitofude.runs.result import RunResult
 from hitofude.storage import owning
@@ -35,14 +35,14 @@ NAMES = {
 
 
 @pytest.fixture(scope="module")
-def scored(finished: RunResult, parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Scores:
+def scored(finished: RunResult, parts: Path, tmp_path_factory: pytest.TempPathFactory) -> BulkResult:
     """All parts, by two workers."""
     out = tmp_path_factory.mktemp("out") / "answers"
-    return score_files(finished.folder.path, [parts], out, workers=2, threads=1, device="cpu", quiet=True)
+    return predict_in_bulk(finished.folder.path, [parts], out, workers=2, threads=1, device="cpu", quiet=True)
 
 
 @pytest.fixture
-def copy(scored: Scores, parts: Path, tmp_path: Path) -> Path:
+def copy(scored: BulkResult, parts: Path, tmp_path: Path) -> Path:
     """A folder that holds the parts and their answers, as if they had been predicted there; to be changed."""
     shutil.copytree(parts, tmp_path / "parts")
     shutil.copytree(scored.folder, tmp_path / "answers")
@@ -53,7 +53,7 @@ def copy(scored: Scores, parts: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_answers_are_those_of_plain_predict_bit_by_bit(
-    name: str, finished: RunResult, parts: Path, scored: Scores, call: Call, tmp_path: Path
+    name: str, finished: RunResult, parts: Path, scored: BulkResult, call: Call, tmp_path: Path
 ) -> None:
     plain = tmp_path / f"plain{Path(NAMES[name]).suffix}"
     assert call("predict", finished.folder.path, parts / name, "--out", plain, "--device", "cpu")[0] == 0
@@ -61,18 +61,18 @@ def test_the_answers_are_those_of_plain_predict_bit_by_bit(
     assert plain.suffix == ".parquet" or plain.read_bytes() == (scored.folder / NAMES[name]).read_bytes()
 
 
-def test_every_image_has_the_id_of_its_file_or_its_rows_number(scored: Scores) -> None:
+def test_every_image_has_the_id_of_its_file_or_its_rows_number(scored: BulkResult) -> None:
     assert read_answers(scored.folder / "long.parquet")["id"].tolist() == [str(row + 1) for row in range(LONG)]
     assert read_answers(scored.folder / "named.csv")["id"].tolist() == [str(row) for row in range(200)]
 
 
-def test_what_was_done_is_told_and_put_down(scored: Scores) -> None:
+def test_what_was_done_is_told_and_put_down(scored: BulkResult) -> None:
     assert (scored.parts, scored.images, scored.bad, scored.found_finished) == (4, LONG + 450, {}, 0)
     summary = json.loads((scored.folder / "_predictions.json").read_text())
     assert (summary["is_complete"], summary["images"]) == (True, LONG + 450)
 
 
-def test_the_folder_reads_as_one_table(finished: RunResult, parts: Path, scored: Scores, copy: Path) -> None:
+def test_the_folder_reads_as_one_table(finished: RunResult, parts: Path, scored: BulkResult, copy: Path) -> None:
     for path in (copy / "answers").glob("*.csv"):
         path.unlink()
     assert len(pd.read_parquet(copy / "answers")) == LONG
@@ -83,13 +83,13 @@ def test_finished_parts_are_left_alone_and_no_worker_is_started(
 ) -> None:
     monkeypatch.setattr("hitofude.learning.dispatch.LocalProcesses", None)
     before = inodes(copy / "answers")
-    again = score_files(finished.folder.path, [copy / "parts"], copy / "answers", device="cpu", quiet=True)
+    again = predict_in_bulk(finished.folder.path, [copy / "parts"], copy / "answers", device="cpu", quiet=True)
     assert (again.found_finished, again.images) == (4, LONG + 450)
     assert inodes(copy / "answers") == before
 
 
 def test_a_changed_part_and_damaged_answers_are_made_anew_and_a_bad_part_leaves_none(
-    finished: RunResult, copy: Path, scored: Scores, call: Call
+    finished: RunResult, copy: Path, scored: BulkResult, call: Call
 ) -> None:
     before = inodes(copy / "answers")
     with gzip.open(copy / "parts" / "packed.csv.gz", "at") as stream:
@@ -127,7 +127,7 @@ def test_a_folder_in_which_another_command_works_is_refused(
 ) -> None:
     monkeypatch.setattr("hitofude.prediction.bulk.folder.SECONDS_FOR_A_DYING_OWNER", 0)
     with owning(copy / "answers"), pytest.raises(RunFolderError, match="in use by another process"):
-        score_files(finished.folder.path, [copy / "parts"], copy / "answers", quiet=True)
+        predict_in_bulk(finished.folder.path, [copy / "parts"], copy / "answers", quiet=True)
 
 
 def test_a_file_of_the_same_name_from_elsewhere_does_not_replace_answers(
@@ -138,7 +138,7 @@ def test_a_file_of_the_same_name_from_elsewhere_does_not_replace_answers(
     with pytest.raises(
         RunFolderError, match=r"holds the answers of .*parts.*/named.csv, not those of .*other/named.csv"
     ):
-        score_files(finished.folder.path, [tmp_path / "other"], copy / "answers", quiet=True)
+        predict_in_bulk(finished.folder.path, [tmp_path / "other"], copy / "answers", quiet=True)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_what_does_not_fit_together_is_refused_before_anything_is_done(
     ],
 )
 def test_a_machine_that_does_not_see_the_same_says_so(
-    changed: Message, message: str, finished: RunResult, scored: Scores
+    changed: Message, message: str, finished: RunResult, scored: BulkResult
 ) -> None:
     (scored.folder / ".seen").write_text("this one")
     asked: Message = {
@@ -181,15 +181,15 @@ def test_a_machine_that_does_not_see_the_same_says_so(
         "calibrated": False, "model": None, "versions": versions(), "is_away": True,
     }  # fmt: skip
     with pytest.raises(ClusterError, match=message):
-        Scorer(Reporter(io.BytesIO())).answer(asked | changed)
+        BulkWorker(Reporter(io.BytesIO())).answer(asked | changed)
 
 
 def test_a_part_that_changed_since_the_work_was_shared_out_is_bad(
     finished: RunResult, parts: Path, tmp_path: Path
 ) -> None:
     model = Model.load(finished.folder.path, device="cpu")
-    job = Job(model, ScoreFolder(tmp_path), Expected(like=model.image_shape), is_away=False)
-    part = replace(find_parts([parts / "named.csv"], tmp_path)[0], modified=1)
+    job = RunPlan(model, BulkFolder(tmp_path), ReadOptions(like=model.image_shape), is_away=False)
+    part = replace(find_shards([parts / "named.csv"], tmp_path)[0], modified=1)
     with pytest.raises(InputError, match=r"named\.csv: it was changed"):
-        predict_part(job, part, Reporter(io.BytesIO()))
+        predict_shard(job, part, Reporter(io.BytesIO()))
     assert not list(tmp_path.iterdir())

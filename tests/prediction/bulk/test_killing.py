@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from hitofude.prediction.bulk.run import score_files
+from hitofude.prediction.bulk.run import predict_in_bulk
 from hitofude.runs.result import RunResult
 from tests.conftest import wait_for_line
 from tests.learning.test_dispatch import children, has_proc
@@ -55,7 +55,7 @@ def finished_in(out: Path) -> set[str]:
 def answers(finished: RunResult, many: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Those of each part, of a command that nobody disturbed."""
     out, first = tmp_path_factory.mktemp("alone") / "answers", many / "part-0.parquet"
-    score_files(finished.folder.path, [first], out, workers=1, threads=1, device="cpu", quiet=True)
+    predict_in_bulk(finished.folder.path, [first], out, workers=1, threads=1, device="cpu", quiet=True)
     return (out / first.name).read_bytes()
 
 
@@ -70,7 +70,7 @@ def test_killed_in_the_middle_finished_parts_stay_and_the_same_command_does_the_
     done = finished_in(out)
     before = {name: found for name, found in inodes(out).items() if name in done}
     assert 1 <= len(done) < PARTS
-    scores = score_files(finished.folder.path, [many], out, workers=1, threads=1, device="cpu", quiet=True)
+    scores = predict_in_bulk(finished.folder.path, [many], out, workers=1, threads=1, device="cpu", quiet=True)
     assert (scores.found_finished, scores.images) == (len(done), PARTS * IMAGES)
     assert {name: found for name, found in inodes(out).items() if name in done} == before
     assert [path.read_bytes() == answers for path in out.glob("*.parquet")] == [True] * PARTS

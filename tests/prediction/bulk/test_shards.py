@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hitofude.errors import InputError, RecipeError
-from hitofude.prediction.bulk.shards import find_parts
+from hitofude.prediction.bulk.shards import find_shards
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def names(*inputs: Path, format: str | None = None) -> list[str]:
-    return [part.output for part in find_parts(inputs, Path("out"), format)]
+    return [part.output for part in find_shards(inputs, Path("out"), format)]
 
 
 def test_a_folder_means_its_files_of_the_usual_endings(folder: Path) -> None:
@@ -75,4 +75,4 @@ def test_a_word_that_means_nothing_is_refused(given: str, message: str, folder: 
 @pytest.mark.parametrize("out", [".", "..", "deep/.."])
 def test_answers_among_the_parts_are_refused(out: str, folder: Path) -> None:
     with pytest.raises(RecipeError, match="The answers need a folder apart from the parts"):
-        find_parts([folder], folder / out)
+        find_shards([folder], folder / out)

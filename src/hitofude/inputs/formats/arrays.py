@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hitofude.errors import InputError
-from hitofude.inputs.dataset import Part
+from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.formats.csv_table import find_columns
-from hitofude.inputs.layout import Expected, images_of_array, images_of_rows
+from hitofude.inputs.layout import ReadOptions, images_of_array, images_of_rows
 
 
 class Frame(Protocol):
@@ -25,7 +25,7 @@ def is_frame(value: object) -> TypeGuard[Frame]:
     return hasattr(value, "columns") and hasattr(value, "to_numpy")
 
 
-def part_of_arrays(images: ArrayLike | Frame, labels: ArrayLike | None, name: str, expected: Expected) -> Part:
+def part_of_arrays(images: ArrayLike | Frame, labels: ArrayLike | None, name: str, expected: ReadOptions) -> RawImages:
     """Images with or without labels.
 
     images: a data frame as in part_of_frame, or integers 0..255 of a shape that images_of_array takes. labels: (N,)
@@ -36,16 +36,16 @@ def part_of_arrays(images: ArrayLike | Frame, labels: ArrayLike | None, name: st
         part = part_of_frame(images, name, expected)
     else:
         array = as_array(images, name)
-        part = Part(name, images_of_array(to_bytes(array, name), name, expected), None, None)
+        part = RawImages(name, images_of_array(to_bytes(array, name), name, expected), None, None)
     if labels is None:
         return part
     texts = label_texts(np.asarray(labels, dtype=None if hasattr(labels, "dtype") else object), f"the labels of {name}")
     if len(texts) != len(part.images):
         raise InputError(f"{name}: {len(part.images)} images, but {len(texts)} labels. Each image needs one.")
-    return Part(name, part.images, texts, part.ids)
+    return RawImages(name, part.images, texts, part.ids)
 
 
-def part_of_frame(frame: Frame, name: str, expected: Expected) -> Part:
+def part_of_frame(frame: Frame, name: str, expected: ReadOptions) -> RawImages:
     """The columns are what they are in a CSV file: pixels, and where they are there a label and an id.
 
     Raises InputError with the row, from 1, and the column.
@@ -61,7 +61,7 @@ def part_of_frame(frame: Frame, name: str, expected: Expected) -> Part:
 
     unlabelled = f"there is no column '{expected.label or 'label'}'. Name it with label=…, or give (images, labels)."
     images = images_of_rows(values, name, expected)
-    return Part(name, images, texts(columns.label), texts(columns.id), unlabelled=unlabelled)
+    return RawImages(name, images, texts(columns.label), texts(columns.id), unlabelled=unlabelled)
 
 
 def as_array(values: Any, name: str) -> NDArray[Any]:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hitofude.errors import InputError
-from hitofude.inputs.dataset import Part, SubmissionTemplate
+from hitofude.inputs.dataset import RawImages, SubmissionTemplate
 from hitofude.inputs.formats.archive import list_members, open_file, open_member, reading
 from hitofude.inputs.formats.csv_table import CsvTable, read_csv, stream_csv
 from hitofude.inputs.formats.picture import ENDINGS as PICTURES
-from hitofude.inputs.layout import Expected, images_of_rows
+from hitofude.inputs.layout import ReadOptions, images_of_rows
 
 SAMPLE_SUBMISSION = "sample_submission"
 OTHER_FORMATS = (".npz", ".parquet", "-ubyte", "-ubyte.gz", *PICTURES)
@@ -24,13 +24,13 @@ class CsvFile:
     name: str
     open: Callable[[], BinaryIO]
 
-    def read(self, expected: Expected) -> Part:
+    def read(self, expected: ReadOptions) -> RawImages:
         """Raises InputError saying which line and column."""
         with reading(self.name), self.open() as stream:
             table = read_csv(stream, self.name, label=expected.label)
         return part_of_table(table, self.name, expected)
 
-    def stream(self, expected: Expected) -> Iterator[Part]:
+    def stream(self, expected: ReadOptions) -> Iterator[RawImages]:
         """The same in pieces of some rows each, whose lines are counted from the file's beginning."""
         first = 2
         with reading(self.name), self.open() as stream:
@@ -48,11 +48,11 @@ class CsvFile:
         return SubmissionTemplate((rows[0][0], rows[0][1]), tuple(row[0] for row in rows[1:]))
 
 
-def part_of_table(table: CsvTable, name: str, expected: Expected) -> Part:
+def part_of_table(table: CsvTable, name: str, expected: ReadOptions) -> RawImages:
     """Raises InputError where the pixels are of another number than the size makes."""
     images = images_of_rows(table.pixels, name, expected)
     column = f"there is no column '{expected.label or 'label'}', and training needs one. Name it with --label."
-    return Part(name, images, table.labels, table.ids, row="line", first_row=2, unlabelled=column)
+    return RawImages(name, images, table.labels, table.ids, row="line", first_row=2, unlabelled=column)
 
 
 def csv_file(path: Path) -> CsvFile:

@@ -282,7 +282,7 @@ def _pixel_order(names: Sequence[str], others: set[int | None], place: str) -> t
             )
         keys[position] = (int(match[1]), int(match[2] or 0))
     if not keys:
-        raise InputError(f"{place}: there are no pixel columns. Expected names such as pixel0, pixel1, …")
+        raise InputError(f"{place}: there are no pixel columns. ReadOptions names such as pixel0, pixel1, …")
     return tuple(sorted(keys, key=keys.__getitem__))
 
 

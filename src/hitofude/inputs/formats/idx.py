@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
-from hitofude.inputs.dataset import Part
+from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.formats.archive import open_file, reading
 
 NAMES = {
@@ -22,7 +22,7 @@ NAMES = {
 _UINT8 = 8
 
 
-def idx_parts(folder: Path) -> dict[str, Part]:
+def idx_parts(folder: Path) -> dict[str, RawImages]:
     """`train`, and where it is there `test`, of a folder that holds MNIST's files; empty where it does not.
 
     Raises InputError when a file is damaged, or there are other labels than images.
@@ -37,9 +37,9 @@ def is_idx(path: Path) -> bool:
     return path.is_file() and "-ubyte" in path.name
 
 
-def read_idx_images(path: Path) -> Part:
+def read_idx_images(path: Path) -> RawImages:
     """Images alone."""
-    return Part(str(path), read_idx(path, 3)[:, None], None, None)
+    return RawImages(str(path), read_idx(path, 3)[:, None], None, None)
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
@@ -70,11 +70,11 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     )  # writable, as PyTorch wants it
 
 
-def _read_pair(images_path: Path, labels_path: Path) -> Part:
+def _read_pair(images_path: Path, labels_path: Path) -> RawImages:
     images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
     if len(images) != len(labels):
         raise InputError(f"{labels_path}: {len(labels)} labels for the {len(images)} images of {images_path.name}.")
-    return Part(str(labels_path), images[:, None], labels.astype(np.str_), None)
+    return RawImages(str(labels_path), images[:, None], labels.astype(np.str_), None)
 
 
 def _with_or_without_gz(path: Path) -> Path | None:

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
-from hitofude.inputs.dataset import Part
+from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.formats.archive import list_members, most_bytes, open_member, reading
 from hitofude.inputs.formats.arrays import label_texts, to_bytes
-from hitofude.inputs.layout import Expected, images_of_array
+from hitofude.inputs.layout import ReadOptions, images_of_array
 from hitofude.storage import DAMAGED_ARRAY
 
 Role = Literal["train", "test"]
@@ -33,7 +33,7 @@ def npz_roles(path: Path) -> set[str]:
     return {role for name in _names(path) if (role := _split(name)[0])} & set(PARTS)
 
 
-def read_npz_part(path: Path, expected: Expected, role: Role) -> Part:
+def read_npz_part(path: Path, expected: ReadOptions, role: Role) -> RawImages:
     """The images of one part, with labels and ids where they are there.
 
     Arrays that name no part are taken where none names the one that is asked for. Raises InputError, before anything
@@ -47,10 +47,10 @@ def read_npz_part(path: Path, expected: Expected, role: Role) -> Part:
         if texts is not None and len(texts) != len(images):
             raise InputError(f"{path}: {len(texts)} values in '{found}' for the {len(images)} images.")
     unlabelled = f"there is no array 'labels' (nor y_{role} or {role}_labels), and training needs it."
-    return Part(name, images, labels, ids, unlabelled=unlabelled)
+    return RawImages(name, images, labels, ids, unlabelled=unlabelled)
 
 
-def stream_npz(path: Path, expected: Expected, rows: int) -> Iterator[Part]:
+def stream_npz(path: Path, expected: ReadOptions, rows: int) -> Iterator[RawImages]:
     """The images to predict and their ids, so many at a time; labels are left aside.
 
     Raises what read_npz_part raises, and InputError where the first index of the images changes fastest.
@@ -65,7 +65,7 @@ def stream_npz(path: Path, expected: Expected, rows: int) -> Iterator[Part]:
         for start in range(0, max(len(images), 1), rows):
             values = to_bytes(images.take(rows), name, first_row=start + 1)
             texts = None if ids is None else label_texts(ids.take(rows), f"{path}/{arrays.ids}")
-            yield Part(name, images_of_array(values, name, expected), None, texts, first_row=start + 1)
+            yield RawImages(name, images_of_array(values, name, expected), None, texts, first_row=start + 1)
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
-from hitofude.inputs.dataset import Part
+from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.formats.archive import allowed_growth
 from hitofude.inputs.formats.arrays import label_texts, to_bytes
 from hitofude.inputs.formats.csv_table import ID_NAMES, find_columns, find_label
 from hitofude.inputs.formats.picture import read_picture, stack_pictures
-from hitofude.inputs.layout import Expected, channels_first, images_of_array, images_of_rows
+from hitofude.inputs.layout import ReadOptions, channels_first, images_of_array, images_of_rows
 
 BATCH_ROWS = 4096
 BATCH_PICTURES = 256
@@ -38,7 +38,7 @@ def import_pyarrow(path: Path) -> Any:
     return pyarrow
 
 
-def read_parquet(path: Path, expected: Expected) -> Part:
+def read_parquet(path: Path, expected: ReadOptions) -> RawImages:
     """Images, with labels and ids where there are such columns.
 
     Pixels are integers, a column each; or one column holds lists as deep as the images have axes, or the bytes of
@@ -51,7 +51,7 @@ def read_parquet(path: Path, expected: Expected) -> Part:
         return _Table(path, file.schema_arrow, pyarrow).read(_WholeFile(file), expected)
 
 
-def stream_parquet(path: Path, expected: Expected, rows: int) -> Iterator[Part]:
+def stream_parquet(path: Path, expected: ReadOptions, rows: int) -> Iterator[RawImages]:
     """The same in pieces of so many rows or fewer, which are counted from the file's beginning."""
     pyarrow = import_pyarrow(path)
     with _reading(path, pyarrow), pyarrow.parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
@@ -141,7 +141,7 @@ class _Table:
             raise InputError(f"{path}: the columns '{whole[0]}' and '{whole[1]}' both hold images. Remove one.")
         self._whole = whole[0] if whole else None
 
-    def columns(self, expected: Expected) -> list[str]:
+    def columns(self, expected: ReadOptions) -> list[str]:
         """The names of those that are read."""
         label, id = self._texts_of(expected)
         pixels = self._pixel_columns(expected) if self._whole is None else [self._whole]
@@ -152,7 +152,7 @@ class _Table:
         holds_pictures = self._whole is not None and not self._is_list(self._type_of[self._whole])
         return BATCH_PICTURES if holds_pictures else BATCH_ROWS
 
-    def read(self, rows: _Rows, expected: Expected) -> Part:
+    def read(self, rows: _Rows, expected: ReadOptions) -> RawImages:
         name = str(self._path)
         if self._whole is not None:
             images = self._images(rows, self._whole, expected)
@@ -160,15 +160,15 @@ class _Table:
             images = images_of_rows(self._pixels(rows, self._pixel_columns(expected)), name, expected)
         labels, ids = (None if column is None else self._texts(rows, column) for column in self._texts_of(expected))
         unlabelled = f"there is no column '{expected.label or 'label'}', and training needs one. Name it with --label."
-        return Part(name, images, labels, ids, first_row=rows.start + 1, unlabelled=unlabelled)
+        return RawImages(name, images, labels, ids, first_row=rows.start + 1, unlabelled=unlabelled)
 
-    def _texts_of(self, expected: Expected) -> tuple[str | None, str | None]:
+    def _texts_of(self, expected: ReadOptions) -> tuple[str | None, str | None]:
         """The columns of labels and of ids."""
         names = list(self._type_of)
         label = find_label(names, expected.label or "label")
         return None if label is None else names[label], next((it for it in names if it.lower() in ID_NAMES), None)
 
-    def _pixel_columns(self, expected: Expected) -> list[str]:
+    def _pixel_columns(self, expected: ReadOptions) -> list[str]:
         names = list(self._type_of)
         return [names[place] for place in find_columns(names, str(self._path), label=expected.label).pixels]
 
@@ -204,7 +204,7 @@ class _Table:
                 pixels[place_of_batch, place] = found
         return pixels
 
-    def _images(self, rows: _Rows, column: str, expected: Expected) -> NDArray[np.uint8]:
+    def _images(self, rows: _Rows, column: str, expected: ReadOptions) -> NDArray[np.uint8]:
         """(N, C, H, W) of a column of whole images."""
         name = f"{self._path}, column '{column}'"
         if self._is_list(self._type_of[column]):

@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from hitofude.errors import InputError
 from hitofude.inputs.formats.picture_file import open_picture
-from hitofude.inputs.layout import Expected, describe_size
+from hitofude.inputs.layout import ReadOptions, describe_size
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MOST_PIXELS = 50_000_000
@@ -19,7 +19,7 @@ WHITE = (255, 255, 255, 255)
 
 
 def read_picture(
-    source: Path | bytes, name: str, expected: Expected, most_pixels: int = MOST_PIXELS
+    source: Path | bytes, name: str, expected: ReadOptions, most_pixels: int = MOST_PIXELS
 ) -> NDArray[np.uint8]:
     """(H, W, C) values from 0 to 255; C is 1 where all of the picture is grey, else 3.
 
@@ -54,7 +54,7 @@ def read_picture(
 
 
 def stack_pictures(
-    pictures: Sequence[NDArray[np.uint8]], names: Sequence[str], expected: Expected
+    pictures: Sequence[NDArray[np.uint8]], names: Sequence[str], expected: ReadOptions
 ) -> NDArray[np.uint8]:
     """Pictures (H, W, C) of one size → (N, H, W, C); grey ones among others are given three channels.
 
@@ -75,7 +75,7 @@ def stack_pictures(
     return stacked
 
 
-def _pixels(picture: Image.Image, expected: Expected) -> NDArray[np.uint8]:
+def _pixels(picture: Image.Image, expected: ReadOptions) -> NDArray[np.uint8]:
     """(H, W, C) of the size and the channels that the user says."""
     plain = _plain(ImageOps.exif_transpose(picture))
     if expected.channels == 1:

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from hitofude.errors import InputError
-from hitofude.inputs.dataset import Part
+from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.formats.picture import ENDINGS, read_picture, stack_pictures
-from hitofude.inputs.layout import Expected, channels_first
+from hitofude.inputs.layout import ReadOptions, channels_first
 
 LEFT_ASIDE = ("thumbs.db", "desktop.ini", "__macosx")
 
@@ -28,7 +28,7 @@ def picture_folders(folder: Path) -> dict[str, Path]:
     return {"train": folder} if holds_pictures else {}
 
 
-def read_pictures(folder: Path, expected: Expected, *, labelled: bool = True) -> Part:
+def read_pictures(folder: Path, expected: ReadOptions, *, labelled: bool = True) -> RawImages:
     """All pictures of a folder, in the natural order of their names; ids are their paths within it.
 
     Labels are the names of the folders; without them where the pictures lie in the folder itself, which may be only
@@ -43,12 +43,14 @@ def read_pictures(folder: Path, expected: Expected, *, labelled: bool = True) ->
         )
     paths = loose or [path for place in classes for path in _pictures_of_class(place)]
     if not paths:
-        raise InputError(f"{folder}: there are no pictures in it. Expected {folder / 'CLASS' / 'NAME.png'} and more.")
+        raise InputError(
+            f"{folder}: there are no pictures in it. ReadOptions {folder / 'CLASS' / 'NAME.png'} and more."
+        )
     names = [str(path) for path in paths]
     images = stack_pictures([read_picture(path, str(path), expected) for path in paths], names, expected)
     labels = None if loose else np.asarray([_label(path) for path in paths])
     ids = [path.name if loose else f"{_label(path)}/{path.name}" for path in paths]
-    return Part(str(folder), channels_first(images), labels, np.asarray(ids), row="picture")
+    return RawImages(str(folder), channels_first(images), labels, np.asarray(ids), row="picture")
 
 
 def _pictures_of_class(folder: Path) -> list[Path]:

@@ -90,7 +90,7 @@ def _unevenness(ground: Plane) -> float:
 
 
 def _reduced(plane: Plane, step: int) -> Plane:
-    """Means of squares of step × step; what is missing at the edge goes on as the edge is."""
+    """Resources of squares of step × step; what is missing at the edge goes on as the edge is."""
     if step == 1:
         return plane
     height, width = plane.shape

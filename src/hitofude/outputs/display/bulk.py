@@ -58,13 +58,13 @@ class Pace:
         return text if not share or share == 1 else f"{text}, about {clock(seconds / share - seconds)} left"
 
 
-class ScoringDisplay:
+class BulkDisplay:
     """Lines, without control codes."""
 
     def __init__(self, pace: Pace) -> None:
         self.pace = pace
 
-    def __enter__(self) -> "ScoringDisplay":
+    def __enter__(self) -> "BulkDisplay":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -93,14 +93,14 @@ class ScoringDisplay:
         self.message(f"warning: {text}")
 
 
-class SilentScoringDisplay(ScoringDisplay):
+class SilentBulkDisplay(BulkDisplay):
     """Says nothing."""
 
     def message(self, text: str) -> None:
         pass
 
 
-class LiveScoringDisplay(ScoringDisplay):
+class LiveBulkDisplay(BulkDisplay):
     """The lines above a bar."""
 
     def __init__(self, pace: Pace, console: Console) -> None:
@@ -110,7 +110,7 @@ class LiveScoringDisplay(ScoringDisplay):
         self._progress = Progress(*columns, console=console, refresh_per_second=4, transient=True, expand=True)
         self._task = self._progress.add_task("", total=None)
 
-    def __enter__(self) -> "LiveScoringDisplay":
+    def __enter__(self) -> "LiveBulkDisplay":
         self._progress.start()
         return self
 
@@ -140,10 +140,10 @@ def first_line(error: str) -> str:
     return error.partition("\n")[0].removesuffix("; mend them:")
 
 
-def choose_scoring_display(pace: Pace, *, quiet: bool) -> ScoringDisplay:
+def choose_bulk_display(pace: Pace, *, quiet: bool) -> BulkDisplay:
     """A live one on a terminal, plain lines elsewhere, nothing where that is asked for."""
     if quiet:
-        return SilentScoringDisplay(pace)
+        return SilentBulkDisplay(pace)
     console = Console(file=sys.stdout)
     is_live = console.is_terminal and not console.is_dumb_terminal
-    return LiveScoringDisplay(pace, console) if is_live else ScoringDisplay(pace)
+    return LiveBulkDisplay(pace, console) if is_live else BulkDisplay(pace)

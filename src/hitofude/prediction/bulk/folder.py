@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from hitofude.errors import RunFolderError
-from hitofude.prediction.bulk.shards import InputPart
+from hitofude.prediction.bulk.shards import Shard
 from hitofude.runs.folder import SECONDS_FOR_A_DYING_OWNER
 from hitofude.storage import explaining_os_errors, owning, read_json, remove_partial_files, write_json, write_text
 
@@ -30,7 +30,7 @@ FORMAT_VERSION = 1
 class Record:
     """A part is finished: its answers are on the disk, whole."""
 
-    part: InputPart
+    part: Shard
     bytes: int
     """Of the answers."""
     sha256: str
@@ -44,10 +44,10 @@ class Record:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Record":
         """Raises TypeError, KeyError or AttributeError for what is none."""
-        return cls(**{**content, "part": InputPart(**content["part"])})
+        return cls(**{**content, "part": Shard(**content["part"])})
 
 
-class ScoreFolder:
+class BulkFolder:
     """Names and state of a folder of answers."""
 
     def __init__(self, path: Path) -> None:
@@ -56,10 +56,10 @@ class ScoreFolder:
         self.finished = path / "_finished"
         self.seen = path / ".seen"
 
-    def output(self, part: InputPart) -> Path:
+    def output(self, part: Shard) -> Path:
         return self.path / part.output
 
-    def _record(self, part: InputPart) -> Path:
+    def _record(self, part: Shard) -> Path:
         return self.finished / f"{part.output}.json"
 
     @contextmanager
@@ -90,7 +90,7 @@ class ScoreFolder:
         content = {"format_version": FORMAT_VERSION, "model": model, "is_complete": summary is not None}
         write_json(self.predictions, content | (summary or {}))
 
-    def find_finished(self, part: InputPart) -> Record | None:
+    def find_finished(self, part: Shard) -> Record | None:
         """What stands in the folder of a part as it is now; what stands there of an earlier one is removed.
 
         Raises RunFolderError where that is of another file, which is still there.
@@ -111,7 +111,7 @@ class ScoreFolder:
             self.output(part).unlink(missing_ok=True)
         return None
 
-    def finish(self, part: InputPart, images: int, seconds: float, computed_on: str) -> Record:
+    def finish(self, part: Shard, images: int, seconds: float, computed_on: str) -> Record:
         """Put down that a part's answers are there. Done twice, by a worker and by its successor, it is the same."""
         size, sha256 = _digest(self.output(part))
         record = Record(part, size, sha256, images, seconds, computed_on)
@@ -125,7 +125,7 @@ class ScoreFolder:
         except OSError:
             return False
 
-    def _read_record(self, part: InputPart) -> Record | None:
+    def _read_record(self, part: Shard) -> Record | None:
         """None where there is none, or what is there is damaged."""
         try:
             return Record.from_json(json.loads(self._record(part).read_text(encoding="utf-8")))

@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hitofude.inputs.layout import Shape, check_shape
-from hitofude.learning.dispatch import gather_crew
-from hitofude.outputs.display.bulk import Pace, ScoringDisplay, choose_scoring_display, first_line
-from hitofude.prediction.bulk.folder import Record, ScoreFolder
-from hitofude.prediction.bulk.shards import InputPart, find_parts
-from hitofude.prediction.model import describe_model
+from hitofude.learning.dispatch import open_worker_pool
+from hitofude.outputs.display.bulk import BulkDisplay, Pace, choose_bulk_display, first_line
+from hitofude.prediction.bulk.folder import BulkFolder, Record
+from hitofude.prediction.bulk.shards import Shard, find_shards
+from hitofude.prediction.model import model_identity
 from hitofude.runs.folder import RunFolder
 from hitofude.workers.messages import Event, Message
-from hitofude.workers.pool import Crew
+from hitofude.workers.pool import WorkerPool
 from hitofude.workers.versions import versions
-from hitofude.workers.worker import Seat
+from hitofude.workers.worker import Worker
 
 MODULE = "hitofude.prediction.bulk.worker"
 WORTH_A_PROCESS = 10**9
@@ -22,7 +22,7 @@ WORTH_A_PROCESS = 10**9
 
 
 @dataclass(frozen=True)
-class Scores:
+class BulkResult:
     """What became of the parts."""
 
     folder: Path
@@ -54,7 +54,7 @@ class Scores:
         )
 
 
-def score_files(
+def predict_in_bulk(
     run: str | Path,
     inputs: Sequence[str | Path],
     out: str | Path,
@@ -67,7 +67,7 @@ def score_files(
     shape: Shape | None = None,
     format: str | None = None,
     quiet: bool = False,
-) -> Scores:
+) -> BulkResult:
     """Predict all images of many files by a finished run: a file of answers for each, in the folder `out`.
 
     inputs: files, folders of files, patterns; see hitofude.prediction.bulk.shards. An image's id is its file's own, or the
@@ -80,16 +80,16 @@ def score_files(
     a cluster is lost. What is wrong with a part is no error: it stands in `bad`, and the rest is done.
     """
     check_shape(shape)
-    folder = ScoreFolder(Path(out).absolute())
-    job = _Job(RunFolder(Path(run).absolute()), folder, workers, threads, device, calibrated, label, shape)
+    folder = BulkFolder(Path(out).absolute())
+    job = _Request(RunFolder(Path(run).absolute()), folder, workers, threads, device, calibrated, label, shape)
     how_read = {"label": label, "shape": None if shape is None else list(shape), "format": format}
-    model = describe_model(job.run, calibrated=calibrated) | how_read
-    parts = find_parts([Path(path) for path in inputs], folder.path, format)
+    model = model_identity(job.run, calibrated=calibrated) | how_read
+    parts = find_shards([Path(path) for path in inputs], folder.path, format)
     with folder.claimed(model) as token:
         records = {part: folder.find_finished(part) for part in parts}
         finished = [record for record in records.values() if record is not None]
         todo = [part for part in parts if records[part] is None]
-        display = choose_scoring_display(Pace(len(parts), len(finished), sum(part.bytes for part in todo)), quiet=quiet)
+        display = choose_bulk_display(Pace(len(parts), len(finished), sum(part.bytes for part in todo)), quiet=quiet)
         bad = _predict(job, todo, token, display) if todo else {}
         scores = _account(display.pace, folder, finished, bad)
         folder.summarise(model, {"parts": scores.parts, "images": scores.images, "bad": bad})
@@ -97,11 +97,11 @@ def score_files(
 
 
 @dataclass(frozen=True)
-class _Job:
+class _Request:
     """What all parts have in common."""
 
     run: RunFolder
-    folder: ScoreFolder
+    folder: BulkFolder
     workers: int | str | None
     threads: int | None
     device: str
@@ -111,32 +111,32 @@ class _Job:
 
 
 @dataclass(frozen=True, eq=False)
-class _PartTask:
+class _ShardTask:
     """A part to be predicted."""
 
-    part: InputPart
+    part: Shard
     model: Message
-    """What a seat is told before its first part."""
+    """What a worker is told before its first part."""
 
     @property
     def name(self) -> str:
         return self.part.path
 
-    def ask(self, seat: Seat) -> None:
-        if not seat.knows("model"):
-            seat.tell(self.model)
-        seat.tell({"ask": "part", "part": self.part.to_json()})
+    def ask(self, worker: Worker) -> None:
+        if not worker.knows("model"):
+            worker.tell(self.model)
+        worker.tell({"ask": "part", "part": self.part.to_json()})
 
 
-def _predict(job: _Job, parts: Sequence[InputPart], token: str, display: ScoringDisplay) -> dict[str, str]:
+def _predict(job: _Request, parts: Sequence[Shard], token: str, display: BulkDisplay) -> dict[str, str]:
     """Have them all predicted, the largest first; what is wrong with those that cannot be."""
     bad: dict[str, str] = {}
     largest_first = sorted(parts, key=lambda part: -part.bytes)
-    gathered = gather_crew(job.workers, len(parts), WORTH_A_PROCESS, job.device, job.threads, module=MODULE)
-    with display, gathered as crew:
-        display.begin(len(parts), _describe_crew(crew, len(parts)))
-        model = _describe_job(job, crew, token)
-        for task, message, _ in crew.work([_PartTask(part, model) for part in largest_first]):
+    gathered = open_worker_pool(job.workers, len(parts), WORTH_A_PROCESS, job.device, job.threads, module=MODULE)
+    with display, gathered as pool:
+        display.begin(len(parts), _describe_crew(pool, len(parts)))
+        model = _describe_job(job, pool, token)
+        for task, message, _ in pool.work([_ShardTask(part, model) for part in largest_first]):
             part = task.part
             match message["event"]:
                 case Event.BATCH_FINISHED:
@@ -153,22 +153,22 @@ def _predict(job: _Job, parts: Sequence[InputPart], token: str, display: Scoring
     return bad
 
 
-def _describe_crew(crew: Crew, parts: int) -> str:
-    counts = {"worker": max(1, min(crew.size(), parts)), "thread": crew.threads}
+def _describe_crew(pool: WorkerPool, parts: int) -> str:
+    counts = {"worker": max(1, min(pool.size(), parts)), "thread": pool.threads}
     workers, threads = (f"{count} {name}{'s' if count > 1 else ''}" for name, count in counts.items())
-    return f"{workers} of {threads} on {crew.workers.name}"
+    return f"{workers} of {threads} on {pool.workers.name}"
 
 
-def _describe_job(job: _Job, crew: Crew, token: str) -> Message:
+def _describe_job(job: _Request, pool: WorkerPool, token: str) -> Message:
     return {
         "ask": "model",
         "run": str(job.run.path),
-        "model": describe_model(job.run, calibrated=job.calibrated),
+        "model": model_identity(job.run, calibrated=job.calibrated),
         "folder": str(job.folder.path),
         "token": token,
         "device": job.device,
-        "threads": crew.threads,
-        "is_away": crew.workers.replaces_lost,
+        "threads": pool.threads,
+        "is_away": pool.workers.replaces_lost,
         "calibrated": job.calibrated,
         "label": job.label,
         "shape": job.shape,
@@ -176,7 +176,7 @@ def _describe_job(job: _Job, crew: Crew, token: str) -> Message:
     }
 
 
-def _account(pace: Pace, folder: ScoreFolder, finished: Sequence[Record], bad: dict[str, str]) -> Scores:
+def _account(pace: Pace, folder: BulkFolder, finished: Sequence[Record], bad: dict[str, str]) -> BulkResult:
     images = sum(record.images for record in finished) + pace.images_finished
     speed = pace.images_finished / pace.seconds() if pace.images_finished else 0.0
-    return Scores(folder.path, pace.parts, images, len(finished), speed, pace.seconds(), bad)
+    return BulkResult(folder.path, pace.parts, images, len(finished), speed, pace.seconds(), bad)

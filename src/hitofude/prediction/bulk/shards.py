@@ -19,7 +19,7 @@ HIDDEN = (".", "_")
 
 
 @dataclass(frozen=True)
-class InputPart:
+class Shard:
     """A file, as it was when the work was shared out."""
 
     path: str
@@ -30,13 +30,13 @@ class InputPart:
     """Nanoseconds since 1970."""
 
     @classmethod
-    def of(cls, path: Path, output: str) -> "InputPart":
+    def of(cls, path: Path, output: str) -> "Shard":
         """Raises InputError where there is no file."""
         with reading(str(path)):
             found = path.stat()
         return cls(str(path), output, found.st_size, found.st_mtime_ns)
 
-    def is_as_it_was(self, other: "InputPart") -> bool:
+    def is_as_it_was(self, other: "Shard") -> bool:
         """Whether these are the same bytes, by all signs; the file may have moved."""
         return (self.bytes, self.modified) == (other.bytes, other.modified)
 
@@ -44,7 +44,7 @@ class InputPart:
         return asdict(self)
 
 
-def find_parts(inputs: Sequence[Path], out: Path, format: str | None = None) -> list[InputPart]:
+def find_shards(inputs: Sequence[Path], out: Path, format: str | None = None) -> list[Shard]:
     """The files that are meant, each once, in order.
 
     inputs: files, folders whose files of the usual endings are meant, or patterns such as parts/*.parquet, ** for
@@ -69,7 +69,7 @@ def find_parts(inputs: Sequence[Path], out: Path, format: str | None = None) -> 
             )
         if output.endswith(".parquet"):
             import_pyarrow(path)
-    return [InputPart.of(path, output) for output, path in by_output.items()]
+    return [Shard.of(path, output) for output, path in by_output.items()]
 
 
 def _output_name(path: Path, format: str | None) -> str:

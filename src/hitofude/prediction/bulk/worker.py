@@ -14,13 +14,13 @@ import torch
 
 from hitofude.errors import ClusterError, InputError
 from hitofude.inputs.blocks import open_blocks
-from hitofude.inputs.layout import Expected
-from hitofude.learning.engine import explaining_memory_errors
+from hitofude.inputs.layout import ReadOptions
+from hitofude.learning.compute import explaining_memory_errors
 from hitofude.learning.predicting import images_at_once
 from hitofude.outputs.predictions import writing_predictions
-from hitofude.prediction.bulk.folder import ScoreFolder
-from hitofude.prediction.bulk.shards import InputPart
-from hitofude.prediction.model import Model, describe_model
+from hitofude.prediction.bulk.folder import BulkFolder
+from hitofude.prediction.bulk.shards import Shard
+from hitofude.prediction.model import Model, model_identity
 from hitofude.runs.folder import RunFolder
 from hitofude.workers.answering import Reporter, answering
 from hitofude.workers.messages import Message
@@ -28,42 +28,42 @@ from hitofude.workers.versions import check_versions
 
 
 @dataclass(frozen=True)
-class Job:
+class BulkModel:
     """What all parts have in common."""
 
     model: Model
-    folder: ScoreFolder
-    expected: Expected
+    folder: BulkFolder
+    expected: ReadOptions
     is_away: bool
     """On a machine that may not see all that the one does which shares out the work."""
 
 
-class Scorer:
+class BulkWorker:
     """What a worker process knows."""
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
-        self._job: Job | None = None
+        self._job: BulkModel | None = None
 
     def answer(self, message: Message) -> None:
         """Do what is asked for. Raises ClusterError where this machine does not see what it needs."""
         if message["ask"] == "model":
             self._job = _open_job(message)
         elif self._job is not None:
-            self._predict(self._job, InputPart(**message["part"]))
+            self._predict(self._job, Shard(**message["part"]))
 
-    def _predict(self, job: Job, part: InputPart) -> None:
+    def _predict(self, job: BulkModel, part: Shard) -> None:
         started = time.monotonic()
         if job.is_away and not Path(part.path).exists():
             raise ClusterError(f"{platform.node()} does not see {part.path}. {SHARED}")
         try:
             with explaining_memory_errors():
-                images = predict_part(job, part, self._reporter)
+                images = predict_shard(job, part, self._reporter)
         except InputError as error:
             self._reporter.finished(error=str(error))
             return
         seconds = time.monotonic() - started
-        computed_on = f"{platform.node()}: {job.model.engine}"
+        computed_on = f"{platform.node()}: {job.model.compute}"
         record = job.folder.finish(part, images, seconds, computed_on)
         self._reporter.finished(images=record.images, seconds=record.seconds)
 
@@ -74,41 +74,41 @@ SHARED = (
 )
 
 
-def predict_part(job: Job, part: InputPart, reporter: Reporter) -> int:
+def predict_shard(job: BulkModel, part: Shard, reporter: Reporter) -> int:
     """Predict a file block by block into its file of answers; how many images it has.
 
     Raises InputError for what is wrong with it, also where it changes meanwhile; then nothing is written.
     """
     model, path, count = job.model, Path(part.path), 0
-    before = InputPart.of(path, part.output)
+    before = Shard.of(path, part.output)
     with writing_predictions(job.folder.output(part), model.classes) as write_block:
         for block in open_blocks(path, job.expected, images_at_once(model.image_shape)):
             write_block(block.ids, model.predict(torch.from_numpy(block.images)))
             count += len(block.images)
             reporter.batch_finished(len(block.images))
-        if not InputPart.of(path, part.output).is_as_it_was(before) or not before.is_as_it_was(part):
+        if not Shard.of(path, part.output).is_as_it_was(before) or not before.is_as_it_was(part):
             raise InputError(f"{path}: it was changed while it was to be read. Run the same command again.")
     return count
 
 
-def _open_job(message: Message) -> Job:
+def _open_job(message: Message) -> BulkModel:
     """Raises ClusterError where this machine is not like the one that shares out the work."""
-    where, run, folder = platform.node(), Path(message["run"]), ScoreFolder(Path(message["folder"]))
+    where, run, folder = platform.node(), Path(message["run"]), BulkFolder(Path(message["folder"]))
     check_versions(message)
     if not folder.sees(message["token"]):
         raise ClusterError(f"{where} does not see the folder {folder.path}. {SHARED}")
     if not run.exists():
         raise ClusterError(f"{where} does not see the run {run}. {SHARED}")
-    if describe_model(RunFolder(run), calibrated=message["calibrated"]) != message["model"]:
+    if model_identity(RunFolder(run), calibrated=message["calibrated"]) != message["model"]:
         raise ClusterError(f"{where} has another run at {run}. {SHARED}")
     model = Model.load(run, device=message["device"], threads=message["threads"], calibrated=message["calibrated"])
     shape = None if message["shape"] is None else tuple(message["shape"])
-    return Job(model, folder, Expected(message["label"], shape, like=model.image_shape), message["is_away"])
+    return BulkModel(model, folder, ReadOptions(message["label"], shape, like=model.image_shape), message["is_away"])
 
 
 def main() -> None:
     with answering(Reporter) as (requests, reporter):
-        scorer = Scorer(reporter)
+        scorer = BulkWorker(reporter)
         while True:
             message, _ = requests.get()
             scorer.answer(message)

@@ -5,23 +5,23 @@ import pytest
 import torch
 
 from hitofude.errors import OutOfResourcesError, RecipeError
-from hitofude.learning.engine import choose_engine, describe_environment
+from hitofude.learning.compute import choose_compute, describe_environment
 
 
 def test_the_cpu_is_described_with_threads_and_precision() -> None:
-    engine = choose_engine("cpu", "float32")
-    assert str(engine) == f"cpu, {engine.threads} thread{'s' * (engine.threads > 1)}, float32"
-    assert describe_environment(engine)["torch"] == torch.__version__
+    compute = choose_compute("cpu", "float32")
+    assert str(compute) == f"cpu, {compute.threads} thread{'s' * (compute.threads > 1)}, float32"
+    assert describe_environment(compute)["torch"] == torch.__version__
 
 
 def test_auto_takes_the_best_device_there_is() -> None:
     expected = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    assert choose_engine().device.type == expected
+    assert choose_compute().device.type == expected
 
 
 def test_bfloat16_is_used_when_asked_for() -> None:
-    engine = choose_engine("cpu", "bfloat16")
-    with engine.autocast():
+    compute = choose_compute("cpu", "bfloat16")
+    with compute.autocast():
         product = torch.ones(2, 2) @ torch.ones(2, 2)
     assert product.dtype == torch.bfloat16
 
@@ -30,27 +30,27 @@ def test_a_device_that_is_not_there_is_refused() -> None:
     if torch.cuda.is_available():
         pytest.skip("CUDA is there")
     with pytest.raises(RecipeError, match="not available"):
-        choose_engine("cuda")
+        choose_compute("cuda")
 
 
 def test_an_unknown_device_is_refused() -> None:
     with pytest.raises(RecipeError, match="no device 'tpu'"):
-        choose_engine("tpu")
+        choose_compute("tpu")
 
 
 def test_a_number_of_threads_holds_only_within() -> None:
     before = torch.get_num_threads()
-    with choose_engine("cpu", "float32", threads=before + 1).computing():
+    with choose_compute("cpu", "float32", threads=before + 1).applied():
         assert torch.get_num_threads() == before + 1
     assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize("allocate", [lambda: torch.empty(2**46), lambda: np.empty(2**50)])
 def test_a_full_memory_is_explained(allocate: Callable[[], object]) -> None:
-    with pytest.raises(OutOfResourcesError, match="--workers 1"), choose_engine("cpu").computing():
+    with pytest.raises(OutOfResourcesError, match="--workers 1"), choose_compute("cpu").applied():
         allocate()
 
 
 def test_other_errors_stay_what_they_are() -> None:
-    with pytest.raises(RuntimeError, match="mat1 and mat2"), choose_engine("cpu").computing():
+    with pytest.raises(RuntimeError, match="mat1 and mat2"), choose_compute("cpu").applied():
         torch.mm(torch.ones(2, 3), torch.ones(2, 3))

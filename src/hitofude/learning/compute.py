@@ -24,7 +24,7 @@ def processors() -> int:
 
 
 @dataclass(frozen=True)
-class Engine:
+class Compute:
     """A device and how it is used."""
 
     device: torch.device
@@ -35,8 +35,8 @@ class Engine:
     """The device's own, where it is another machine's."""
 
     @contextmanager
-    def computing(self) -> Iterator[None]:
-        """Within it, PyTorch uses this engine's threads and repeats its results bit by bit.
+    def applied(self) -> Iterator[None]:
+        """Within it, PyTorch uses this compute's threads and repeats its results bit by bit.
 
         Raises OutOfResourcesError where memory runs out.
         """
@@ -51,7 +51,7 @@ class Engine:
             torch.set_num_threads(before)
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Within it, matrix products and convolutions are made in the engine's precision."""
+        """Within it, matrix products and convolutions are made in the compute's precision."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
 
     def __str__(self) -> str:
@@ -61,8 +61,8 @@ class Engine:
         return f"{self.name or device_name(self.device)}, {self.precision}"
 
 
-def choose_engine(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Engine:
-    """The engine asked for; `auto` takes CUDA, else Apple's MPS, else the CPU, with all its processors.
+def choose_compute(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Compute:
+    """The compute asked for; `auto` takes CUDA, else Apple's MPS, else the CPU, with all its processors.
 
     Raises RecipeError when the device is not there.
     """
@@ -75,7 +75,7 @@ def choose_engine(device: str = "auto", precision: str = "auto", threads: int | 
         raise RecipeError(f"The device {device} is not available to PyTorch here. Leave --device out to use what is.")
     chosen = torch.device(device)
     wanted = _native_precision(chosen) if precision == "auto" else precision
-    return Engine(chosen, "bfloat16" if wanted == "bfloat16" else "float32", threads or torch.get_num_threads())
+    return Compute(chosen, "bfloat16" if wanted == "bfloat16" else "float32", threads or torch.get_num_threads())
 
 
 @contextmanager
@@ -107,7 +107,7 @@ def processor_name() -> str:
     return next(names, platform.processor() or platform.machine())
 
 
-def describe_environment(engine: Engine) -> dict[str, object]:
+def describe_environment(compute: Compute) -> dict[str, object]:
     """What a result may depend on, for the run folder: versions, processor, threads."""
     return {
         "hitofude": version("hitofude"),
@@ -116,17 +116,17 @@ def describe_environment(engine: Engine) -> dict[str, object]:
         "platform": platform.platform(),
         "processors": os.cpu_count(),
         "processor": f"{processor_name()} ({torch.backends.cpu.get_cpu_capability()})",
-        **describe_arithmetic(engine),
+        **describe_arithmetic(compute),
     }
 
 
-def describe_arithmetic(engine: Engine) -> dict[str, str | int]:
+def describe_arithmetic(compute: Compute) -> dict[str, str | int]:
     """What decides every bit of a training besides recipe and data; none of it may change within a run."""
     return {
         "torch": torch.__version__,
-        "device": engine.name or device_name(engine.device),
-        "precision": engine.precision,
-        "threads": engine.threads,
+        "device": compute.name or device_name(compute.device),
+        "precision": compute.precision,
+        "threads": compute.threads,
     }
 
 

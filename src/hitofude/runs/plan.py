@@ -24,7 +24,7 @@ BYTES_OF_PICTURES = 6_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class RunPlan:
     """A recipe, its data, and the members that come of them."""
 
     recipe: Recipe
@@ -38,13 +38,13 @@ class Job:
     """It makes the run again."""
 
     @classmethod
-    def prepare(cls, recipe: Recipe, dataset: Dataset, command: str) -> "Job":
+    def prepare(cls, recipe: Recipe, dataset: Dataset, command: str) -> "RunPlan":
         """Raises RecipeError or InputError where recipe and data do not fit, or the data would flatter."""
         check_no_leak(dataset.train, dataset.test)
         return cls.of_checked(recipe, dataset, command)
 
     @classmethod
-    def of_checked(cls, recipe: Recipe, dataset: Dataset, command: str) -> "Job":
+    def of_checked(cls, recipe: Recipe, dataset: Dataset, command: str) -> "RunPlan":
         """The same, of data in which leaks have been looked for."""
         train = choose_rows(dataset.train, recipe)
         plans = plan_members(recipe, train)
@@ -105,7 +105,11 @@ class Job:
         ensemble = self.recipe.ensemble
         parts = f"{ensemble.folds} folds" if ensemble.split == "folds" else "one part held out"
         repeats = f", {ensemble.repeats} times over" if ensemble.repeats > 1 else ""
-        on_all = f"; {ensemble.all_rows} on all rows, without out-of-fold rows" if ensemble.all_rows else ""
+        on_all = (
+            f"; {ensemble.full_data_members} on all rows, without out-of-fold rows"
+            if ensemble.full_data_members
+            else ""
+        )
         return f"{len(self.plans)}: {parts}{repeats}{on_all}"
 
 

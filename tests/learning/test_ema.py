@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from hitofude.learning.averaging import WeightAverage
+from hitofude.learning.ema import WeightAverage
 
 
 def small() -> nn.Module:
