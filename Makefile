@@ -37,14 +37,15 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/hitofude bench
-	$(BIN)/python benchmarks/tutorial.py
-	$(BIN)/python benchmarks/scaling.py
-	$(BIN)/python benchmarks/memory.py
-	$(BIN)/python benchmarks/damage.py
-	$(BIN)/python benchmarks/crash.py
-	$(BIN)/python benchmarks/label_noise.py
-	$(BIN)/python benchmarks/hostile.py
-	$(BIN)/python benchmarks/estimator.py
+	$(BIN)/python -m benchmarks.contests
+	$(BIN)/python -m benchmarks.tutorial
+	$(BIN)/python -m benchmarks.scaling
+	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.damage
+	$(BIN)/python -m benchmarks.crash
+	$(BIN)/python -m benchmarks.label_noise
+	$(BIN)/python -m benchmarks.hostile
+	$(BIN)/python -m benchmarks.estimator
 	$(BIN)/python -m benchmarks.photos
 	test -e $(RUN)/report.json || $(BIN)/hitofude run --run $(RUN)
 	$(BIN)/python -m benchmarks.serve --run $(RUN)

@@ -1,6 +1,6 @@
 """Recipes against each other: paired seeds, one fixed split of the training rows.
 
-python benchmarks/ablation.py digit-recognizer.zip benchmarks/ablations/optimizers.toml --seeds 3 --out /tmp/ablation
+python -m benchmarks.ablation digit-recognizer.zip benchmarks/ablations/optimizers.toml --seeds 3 --out /tmp/ablation
 
 A TOML file names the settings that all share, and each variant's own; the first variant is what the others are
 compared with. 8,000 training rows are left aside (`aside_rows`), a third of the rest is validated on; test rows are
@@ -22,13 +22,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.benchmark.arithmetic import training_flops
-from hitofude.benchmark.training import LogKeeper
+from benchmarks.training import LogKeeper
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import open_source
 from hitofude.learning.compute import choose_compute, processors
 from hitofude.learning.member import EnsembleTask, MemberRunner
 from hitofude.learning.schedule import count_epochs
+from hitofude.learning.speed import training_flops
 from hitofude.learning.training import MemberPlan
 from hitofude.metrics.calibration import fit_temperature, with_temperature
 from hitofude.metrics.metrics import cross_entropy

@@ -1,6 +1,6 @@
 """Kill a small real run with SIGKILL at every kind of moment; the same command must end it with the same bytes.
 
-python benchmarks/crash.py [--seed N]
+python -m benchmarks.crash [--seed N]
 
 - at seeded random moments of the run, one member after the other and two side by side;
 - at each write, fsync and rename of a checkpoint and of a member's finished weights: half of a write, before and

@@ -1,6 +1,6 @@
 """Damage checkpoints by truncation and by flipped bits; whatever is loaded must be what was saved.
 
-python benchmarks/damage.py [--trials 1000] [--seed N]
+python -m benchmarks.damage [--trials 1000] [--seed N]
 
 Each trial damages one file of a member in training (its two newest states) or of a finished one. Allowed endings:
 what was saved last, the state before it with a warning, or a RunFolderError. Nothing may be executed: Python's audit

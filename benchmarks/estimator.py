@@ -1,6 +1,6 @@
 """How well and how fast the estimator cross-validates: the default preset on 1,500 of the sample's digits.
 
-python benchmarks/estimator.py [--rows 1500] [--preset fast] [--seed 0] [--compare]
+python -m benchmarks.estimator [--rows 1500] [--preset fast] [--seed 0] [--compare]
 
 The goal is a mean of 0.96 within two minutes on two processors. The rows have their classes as even as can be.
 --compare: instead, the estimator's smaller batches beside the preset's own, and beside half of the steps, on 1,000

@@ -1,6 +1,6 @@
 """Does a bad file ever pass, or end in a traceback? Seeded mutations of real CSV and zip files through the command.
 
-python benchmarks/hostile.py [--cases 1000] [--seed 0]
+python -m benchmarks.hostile [--cases 1000] [--seed 0]
 
 A mutation knows what must become of it: refused with exit code 2, at its line where it has one, or accepted with the
 very content that it had. Prints, for each kind, how many ended as they must, and what did not.

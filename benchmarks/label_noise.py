@@ -1,6 +1,6 @@
 """Does the audit find wrong labels? A share of the sample's labels is swapped at random; the default preset audits it.
 
-python benchmarks/label_noise.py [--share 0.02] [--seeds 3] [--preset fast]
+python -m benchmarks.label_noise [--share 0.02] [--seeds 3] [--preset fast]
 
 Prints, for each seed, which share of the swapped labels was found, and which share of those listed is swapped. The
 embedded sample has 4,000 training images; every label that is swapped becomes another one, each as likely.

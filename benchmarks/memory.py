@@ -1,6 +1,6 @@
 """The peak memory of a run on a competition's files, and of reading them.
 
-python benchmarks/memory.py [SOURCE] [--whole]
+python -m benchmarks.memory [SOURCE] [--whole]
 
 SOURCE left out: 42,000 + 28,000 rows made from the sample. The run has one epoch, which needs as much as many do;
 --whole runs the default preset to its end. The peak is the most that all processes of the run held at one time, pages
@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from hitofude.benchmark.contests import write_csv
+from benchmarks.contests import write_csv
 from hitofude.inputs.sources import sample
 from hitofude.learning.compute import processor_name
 

@@ -1,6 +1,6 @@
 """How the cost grows with rows and with members: reading, preparing, training steps, at 4,000, 42,000, 420,000 rows.
 
-python benchmarks/scaling.py
+python -m benchmarks.scaling
 
 Rows are those of the sample, repeated. Reading is measured up to 42,000 rows.
 """
@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hitofude.benchmark.contests import describe, write_csv
-from hitofude.benchmark.training import LogKeeper, benchmark_recipe, parallelisms
+from benchmarks.contests import write_csv
+from benchmarks.training import LogKeeper, benchmark_recipe, parallelisms
 from hitofude.inputs.formats.csv_table import read_csv
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import sample
@@ -25,6 +25,7 @@ from hitofude.learning.ensemble import plan_members
 from hitofude.learning.member import EnsembleTask
 from hitofude.learning.networks import build_network
 from hitofude.learning.randomness import generator_for
+from hitofude.learning.speed import describe_machine
 from hitofude.learning.training import Trainer, TrainingData
 
 ROWS = (4_000, 42_000, 420_000)
@@ -88,7 +89,7 @@ def cost_of_members(images: ImageSet, compute: Compute, folder: Path) -> None:
 
 def main() -> None:
     compute, images = choose_compute(), sample().train
-    print(describe(compute))
+    print(describe_machine(compute))
     for rows in ROWS:
         cost_of_rows(repeated(images, rows), compute)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,6 @@
 """The tutorial's own way to train, in plain PyTorch: an image at a time by scikit-image, batches of 16, a Python loop.
 
-python benchmarks/tutorial.py      its images/s against hitofude's on the same network, in turn, augmentation in both
+python -m benchmarks.tutorial      its images/s against hitofude's on the same network, in turn, augmentation in both
 """
 
 import platform
@@ -15,11 +15,11 @@ from skimage.transform import warp as skimage_warp
 from torch import nn
 from torch.nn import functional
 
-from hitofude.benchmark.arithmetic import matmul_rate, training_flops
-from hitofude.benchmark.timing import Row, format_table
-from hitofude.benchmark.training import benchmark_recipe, parallelisms, training_rate
+from benchmarks.timing import Row, format_table
+from benchmarks.training import benchmark_recipe, parallelisms, training_rate
 from hitofude.inputs.sources import sample
 from hitofude.learning.compute import choose_compute, processor_name
+from hitofude.learning.speed import matmul_rate, training_flops
 
 BATCH, ITERATIONS, ROUNDS = 16, 250, 3
 NETWORK = "cnn-medium"

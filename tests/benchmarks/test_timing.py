@@ -3,8 +3,7 @@
 import time
 
 import pytest
-
-from hitofude.benchmark.timing import Note, Row, against, format_table, rates
+from benchmarks.timing import Note, Row, against, format_table, rates
 
 
 def test_the_ratio_is_that_of_the_rates() -> None:

@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from hitofude.benchmark import zoo
-from hitofude.benchmark.arithmetic import multiplications
 from hitofude.inputs.sources import Dataset
+from hitofude.learning import speed
 from hitofude.learning.networks import NETWORKS
+from hitofude.learning.speed import multiplications
 from tests.conftest import Call, chainer_arrays, wait_for_line
 
 QUICK = ["--set", "schedule.epochs=1", "--set", "schedule.min_steps=0", "--set", "ensemble.folds=2"]
@@ -216,8 +216,8 @@ def test_augment_and_show_draw_pictures(files: Path, call: Call, tmp_path: Path)
 
 
 def test_networks_lists_each_with_its_size_and_speed(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zoo, "STEPS", 2)
-    monkeypatch.setattr(zoo, "PREDICTED", 256)
+    monkeypatch.setattr(speed, "STEPS", 2)
+    monkeypatch.setattr(speed, "PREDICTED", 256)
     code, out, _ = call("networks", "--device", "cpu")
     assert code == 0
     lines = {line.split()[0]: line.split()[1:] for line in out.splitlines()[2:]}
@@ -377,11 +377,15 @@ def test_a_terminated_run_is_continued_by_the_command_that_it_prints(files: Path
     assert "Traceback" not in err + again.stderr
 
 
-def test_a_reading_benchmark_prints_a_ratio(files: Path, call: Call) -> None:
-    code, out, _ = call("bench", "--csv", files / "train.csv")
+def test_bench_shows_each_network_beside_the_matmul_rate(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"STEPS": 2, "PREDICTED": 256, "SECONDS": 0.05}.items():
+        monkeypatch.setattr(speed, name, value)
+    code, out, _ = call("bench", "--device", "cpu")
     assert code == 0
-    assert "pandas" in out
-    assert "PyTorch" in out
+    assert "PyTorch" in out.splitlines()[0]
+    assert out.splitlines()[1].startswith("matmul ")
+    assert [line.split()[0] for line in out.splitlines()[3:]] == list(NETWORKS)
+    assert all(line.endswith("%") for line in out.splitlines()[3:])
 
 
 @pytest.mark.parametrize("workers", ["0", "two", "-1"])

@@ -1,30 +1,14 @@
-"""How good a submission is, and how fast this machine."""
-
-from pathlib import Path
+"""The networks, and how fast this machine is."""
 
 from hitofude.cli.app import app
-
-
-@app.command
-def score(submission: Path, solution: Path, /) -> None:
-    """Compare a submission with the true labels: accuracy and its 95 % interval.
-
-    Both are CSV files with a header, the id in the first column and the label in the second.
-
-    For example:
-      hitofude score runs/sample-fast/submission.csv solution.csv
-    """
-    from hitofude.outputs.submission import score as predict_in_bulk
-
-    print(f"accuracy {predict_in_bulk(submission, solution)}")
 
 
 @app.command
 def networks(*, device: str = "auto") -> None:
     """List the networks, with their size and their speed on this machine.
 
-    Parameters, multiplications (MACs) of one 28x28 image, images a second in training and in prediction; measured
-    for some seconds each. A network is chosen by --set network.name=NAME.
+    Parameters, multiplications (MACs) of one 28x28 image, images per second in training and in prediction; each is
+    measured for some seconds. Choose a network with --set network.name=NAME.
 
     For example:
       hitofude networks
@@ -34,10 +18,10 @@ def networks(*, device: str = "auto") -> None:
     device
         auto, cpu, cuda or mps.
     """
-    from hitofude.benchmark.zoo import format_networks, measure_network
     from hitofude.inputs.sources import sample
     from hitofude.learning.compute import choose_compute
     from hitofude.learning.networks import NETWORKS
+    from hitofude.learning.speed import format_networks, measure_network
 
     compute, images = choose_compute(device), sample().train
     print(compute)
@@ -45,26 +29,27 @@ def networks(*, device: str = "auto") -> None:
 
 
 @app.command
-def bench(*, device: str = "auto", csv: Path | None = None) -> None:
-    """Measure how fast this machine is with hitofude, each figure beside another way to do the same.
+def bench(*, device: str = "auto") -> None:
+    """Measure how fast this machine trains and predicts, beside its own matrix products.
 
-    Takes a few minutes. Both ways are measured in turn; read the ratios, and let the machine rest.
+    Takes about a minute. The last column is the share of the measured matmul rate that training achieves; let the
+    machine rest meanwhile. benchmarks/contests.py compares with other libraries.
 
     For example:
       hitofude bench
-      hitofude bench --csv train.csv
 
     Parameters
     ----------
     device
         auto, cpu, cuda or mps.
-    csv
-        Measure only the reading of this file.
     """
-    from hitofude.benchmark.contests import contests, describe, reading
-    from hitofude.benchmark.timing import format_table
+    from hitofude.inputs.sources import sample
     from hitofude.learning.compute import choose_compute
+    from hitofude.learning.networks import NETWORKS
+    from hitofude.learning.speed import describe_machine, format_networks, matmul_rate, measure_network
 
-    compute = choose_compute(device)
-    print(describe(compute), flush=True)
-    print(format_table(contests(compute) if csv is None else reading(csv)))
+    compute, images = choose_compute(device), sample().train
+    print(describe_machine(compute), flush=True)
+    rate = matmul_rate(compute)
+    print(f"matmul {rate / 1e9:,.0f} GFLOP/s in {compute.precision}", flush=True)
+    print(format_networks([measure_network(name, images, compute) for name in NETWORKS], rate))

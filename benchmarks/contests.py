@@ -1,6 +1,10 @@
-"""The pairs that `hitofude bench` measures; where the other's library is not installed, a note says so."""
+"""hitofude beside other libraries, in pairs measured in turn; a note says which library is not installed.
 
-import platform
+python -m benchmarks.contests
+python -m benchmarks.contests --csv train.csv    only the reading of this file
+"""
+
+import argparse
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,15 +14,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hitofude.benchmark.arithmetic import matmul_rate, training_flops
-from hitofude.benchmark.prediction import prediction
-from hitofude.benchmark.timing import Note, Row, against, rates
-from hitofude.benchmark.training import benchmark_recipe, parallelisms, training_rate
+from benchmarks.prediction import prediction
+from benchmarks.timing import Note, Row, against, format_table, rates
+from benchmarks.training import benchmark_recipe, parallelisms, training_rate
 from hitofude.inputs.formats.csv_table import read_csv
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import sample
 from hitofude.learning.augment import draw_maps, warp
-from hitofude.learning.compute import Compute, processor_name, processors
+from hitofude.learning.compute import Compute, choose_compute
+from hitofude.learning.speed import describe_machine, matmul_rate, training_flops
 from hitofude.recipe import DEFAULT_PRESET, Recipe
 
 BATCH = 128
@@ -58,7 +62,7 @@ def augmentation(compute: Compute, images: ImageSet) -> Iterator[Row | Note]:
     from skimage.transform import warp as skimage_warp
 
     pixels = images.images[:2000].astype(np.float32) / 255
-    recipe = Recipe.preset("article").augment.model_copy(update={"rate": 1.0})
+    recipe = Recipe.preset("article").augment.model_copy(update={"probability": 1.0})
     maps = draw_maps(len(pixels), recipe, images.image_shape[1:], torch.Generator().manual_seed(0))
     batches = torch.from_numpy(pixels).to(compute.device)
 
@@ -100,7 +104,15 @@ def write_csv(path: Path, images: ImageSet, repeats: int) -> Path:
     return path
 
 
-def describe(compute: Compute) -> str:
-    """The machine, in a line."""
-    machine = f"{processor_name()}, {processors()} processors ({torch.backends.cpu.get_cpu_capability()})"
-    return f"{machine}; {compute}; Python {platform.python_version()}, PyTorch {torch.__version__}"
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--csv", type=Path, help="measure only the reading of this file")
+    arguments = parser.parse_args()
+    compute = choose_compute(arguments.device)
+    print(describe_machine(compute), flush=True)
+    print(format_table(contests(compute) if arguments.csv is None else reading(arguments.csv)))
+
+
+if __name__ == "__main__":
+    main()

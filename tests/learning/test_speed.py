@@ -1,7 +1,7 @@
 import torch
 
-from hitofude.benchmark.arithmetic import matmul_rate, training_flops
 from hitofude.learning.compute import Compute
+from hitofude.learning.speed import matmul_rate, training_flops
 
 MULTIPLICATIONS = 26 * 26 * 16 * 9, 24 * 24 * 32 * 144, 22 * 22 * 32 * 288, 100 * 32 * 288, 64 * 64 * 288, 36 * 32 * 576
 LINEAR = 1152 * 30 + 30 * 10

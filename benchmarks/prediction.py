@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from hitofude.benchmark.timing import Note, Row, against, rates
+from benchmarks.timing import Note, Row, against, rates
 from hitofude.export.onnx_graph import torch_to_onnx
 from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.compute import Compute
