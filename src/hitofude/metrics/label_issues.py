@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hitofude.metrics.metrics import answered
+
 
 @dataclass(frozen=True, eq=False)
 class LabelIssues:
@@ -28,7 +30,7 @@ def find_label_issues(labels: NDArray[np.int64], probabilities: NDArray[np.float
     likeliest of the classes of which it has at least the mean probability that the rows with that label have (the
     off-diagonals of the paper's confident joint). So a class that the models are less sure of asks for less.
     """
-    known = np.flatnonzero(~np.isnan(probabilities[:, 0]))
+    known = np.flatnonzero(answered(probabilities))
     given, of_rows = labels[known], probabilities[known]
     reached = of_rows >= confidence_thresholds(given, of_rows)
     confident = np.where(reached, of_rows, -1).argmax(axis=1)

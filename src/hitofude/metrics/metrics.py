@@ -51,6 +51,12 @@ def mean_of_members(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
     return mean
 
 
+def answered(probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(N,) which rows some member held out and answered; the others are NaN. probabilities: (N, classes)."""
+    rows: NDArray[np.bool_] = ~np.isnan(probabilities[:, 0])
+    return rows
+
+
 def cross_entropy(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
     """(N,) -log of each row's probability of its label, in nats; probabilities (N, classes)."""
     of_label = probabilities[np.arange(len(labels)), labels]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hitofude.inputs.duplicates import Duplicate
 from hitofude.inputs.image_set import ImageSet
 from hitofude.metrics.label_issues import LabelIssues
-from hitofude.metrics.metrics import cross_entropy
+from hitofude.metrics.metrics import answered, cross_entropy
 from hitofude.storage import write_text
 
 
@@ -44,7 +44,7 @@ class Hardness:
 
 def rank_hardness(labels: NDArray[np.int64], out_of_fold: NDArray[np.float32]) -> Hardness:
     """Rank by out-of-fold cross-entropy. labels: (N,); out_of_fold: (N, classes), NaN where unknown."""
-    known = np.flatnonzero(~np.isnan(out_of_fold[:, 0]))
+    known = np.flatnonzero(answered(out_of_fold))
     losses = cross_entropy(labels[known], out_of_fold[known])
     order = np.argsort(-losses, kind="stable")
     rows = known[order]

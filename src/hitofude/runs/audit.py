@@ -13,6 +13,7 @@ from hitofude.inputs.image_set import classes_of, encode_labels
 from hitofude.inputs.sources import Dataset
 from hitofude.metrics.calibration import fit_temperature, with_temperature
 from hitofude.metrics.label_issues import LabelIssues, find_label_issues
+from hitofude.metrics.metrics import answered
 from hitofude.outputs.audit import (
     Hardness,
     Labelled,
@@ -81,7 +82,7 @@ def list_rows(
 
 def audit_labels(judged: LabelledPredictions, folder: Path) -> str:
     """Write hardest.csv and label_issues.csv; what was found, for people."""
-    known = ~np.isnan(judged.probabilities[:, 0])
+    known = answered(judged.probabilities)
     if not known.any():
         raise InputError("No row has probabilities by a model that never saw it.")
     temperature = fit_temperature(judged.train.labels[known], judged.probabilities[known])

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError, UserError
-from hitofude.metrics.metrics import Accuracy, accuracy, mcnemar
+from hitofude.metrics.metrics import Accuracy, accuracy, answered, mcnemar
 from hitofude.outputs.report import ImportSummary
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.result import RunResult, load_result
@@ -178,7 +178,7 @@ def _ids(result: RunResult) -> list[str]:
 
 def _answers_by_id(result: RunResult) -> dict[str, int]:
     probabilities = result.out_of_fold_probabilities
-    known = ~np.isnan(probabilities[:, 0])
+    known = answered(probabilities)
     answers = probabilities[known].argmax(axis=1).tolist()
     return dict(zip(result.ids[known].tolist(), answers, strict=True))
 

@@ -14,7 +14,7 @@ from hitofude.learning.epoch_log import EpochLog
 from hitofude.metrics.calibration import fit_temperature, with_temperature
 from hitofude.metrics.estimate import Estimate, estimate_ensemble
 from hitofude.metrics.label_issues import LabelIssues
-from hitofude.metrics.metrics import Accuracy, accuracy, agreement, class_scores, confusion_matrix, reliability
+from hitofude.metrics.metrics import Accuracy, accuracy, agreement, answered, class_scores, confusion_matrix, reliability
 from hitofude.outputs.audit import Hardness, Labelled, write_duplicates
 from hitofude.outputs.html_report import Page, write_page
 from hitofude.outputs.network_graph import operations
@@ -115,7 +115,7 @@ def _held_out(
     labels: NDArray[np.int64], out_of_fold: NDArray[np.float32]
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Labels and probabilities of the rows that some member held out."""
-    known = ~np.isnan(out_of_fold[:, 0])
+    known = answered(out_of_fold)
     return labels[known], out_of_fold[known]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.metrics.metrics import Accuracy
+from hitofude.metrics.metrics import Accuracy, answered
 from hitofude.recipe import Recipe
 from hitofude.runs.result import RunResult
 from hitofude.sweep.spec import Settings
@@ -78,7 +78,7 @@ def as_text(value: Any) -> str:
 
 def _right(result: RunResult, ids: NDArray[np.str_]) -> NDArray[np.float32]:
     probabilities = result.out_of_fold_probabilities
-    known = ~np.isnan(probabilities[:, 0])
+    known = answered(probabilities)
     order = np.argsort(ids)
     rows = order[np.searchsorted(ids, result.ids[known], sorter=order)]
     right = np.full(len(ids), np.nan, dtype=np.float32)
