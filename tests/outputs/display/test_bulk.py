@@ -1,4 +1,4 @@
-"""What bulk scoring says: how far it is and how fast, in lines, and on a terminal below them."""
+"""The progress of bulk prediction: lines, and on a terminal a bar below them."""
 
 import io
 import time
@@ -6,30 +6,30 @@ import time
 import pytest
 from rich.console import Console
 
-from hitofude.outputs.display import scoring
+from hitofude.outputs.display import bulk
 from hitofude.outputs.display.bulk import LiveBulkDisplay, Pace, choose_bulk_display, first_line
 
-ERROR = "parts/b.csv, line 2: found 'x'. 2 values are wrong; mend them:\n  line 2\n  line 3"
+ERROR = "shards/b.csv, line 2: found 'x'. 2 values are wrong; mend them:\n  line 2\n  line 3"
 
 
 @pytest.fixture
 def pace(monkeypatch: pytest.MonkeyPatch) -> Pace:
-    """Ten seconds old: four parts of 100 bytes, a fifth that was finished before."""
+    """Ten seconds old: four shards of 100 bytes, a fifth that was finished before."""
     pace = Pace(5, 1, 400)
     now = time.monotonic() + 10
-    monkeypatch.setattr(scoring.time, "monotonic", lambda: now)
+    monkeypatch.setattr(bulk.time, "monotonic", lambda: now)
     return pace
 
 
-def test_the_time_left_is_told_when_a_first_part_tells_how_many_images_there_are(pace: Pace) -> None:
+def test_the_time_left_is_told_when_a_first_shard_tells_how_many_images_there_are(pace: Pace) -> None:
     pace.add_images("a", 50)
-    assert str(pace) == "1 of 5 parts, 5 images/s"
+    assert str(pace) == "1 of 5 shards, 5 images/s"
     pace.finish("a", 100, 100)
     assert pace.share() == pytest.approx(1 / 4)
-    assert str(pace) == "2 of 5 parts, 10 images/s, about 0:30 left"
+    assert str(pace) == "2 of 5 shards, 10 images/s, about 0:30 left"
 
 
-def test_images_of_parts_under_way_count(pace: Pace) -> None:
+def test_images_of_shards_under_way_count(pace: Pace) -> None:
     pace.finish("a", 100, 100)
     pace.add_images("b", 100)
     assert pace.share() == pytest.approx(2 / 4)
@@ -37,7 +37,7 @@ def test_images_of_parts_under_way_count(pace: Pace) -> None:
     assert pace.share() == pytest.approx(2 / 4)
 
 
-def test_a_part_that_is_refused_is_not_waited_for(pace: Pace) -> None:
+def test_a_shard_that_is_refused_is_not_waited_for(pace: Pace) -> None:
     pace.finish("a", 100, 100)
     pace.add_images("b", 30)
     pace.finish("b", 100, 0)
@@ -45,26 +45,26 @@ def test_a_part_that_is_refused_is_not_waited_for(pace: Pace) -> None:
 
 
 def test_at_the_end_nothing_is_left(pace: Pace) -> None:
-    for part in "abcd":
-        pace.finish(part, 100, 100)
-    assert (pace.share(), str(pace)) == (1, "5 of 5 parts, 40 images/s")
+    for shard in "abcd":
+        pace.finish(shard, 100, 100)
+    assert (pace.share(), str(pace)) == (1, "5 of 5 shards, 40 images/s")
 
 
 def test_on_a_terminal_the_lines_stand_above_a_bar_that_goes(pace: Pace) -> None:
     stream = io.StringIO()
     with LiveBulkDisplay(pace, Console(file=stream, force_terminal=True, width=100)) as display:
         display.begin(4, "2 workers of 1 thread on this machine")
-        display.images_predicted("parts/[a].csv", 40)
-        display.part_finished("parts/[a].csv", 100, 100, 2.5)
-        display.part_refused(
-            "parts/b.csv", 100, "parts/b.csv, line 2: found 'x'. 2 values are wrong; mend them:\n  line 2"
+        display.images_predicted("shards/[a].csv", 40)
+        display.shard_finished("shards/[a].csv", 100, 100, 2.5)
+        display.shard_refused(
+            "shards/b.csv", 100, "shards/b.csv, line 2: found 'x'. 2 values are wrong; mend them:\n  line 2"
         )
-        display.warned("parts/c.csv failed on a worker, and is tried elsewhere")
+        display.warned("shards/c.csv failed on a worker, and is tried elsewhere")
     text = stream.getvalue()
-    assert "4 parts to predict, by 2 workers of 1 thread on this machine; 1 more are finished" in text
-    assert "[a].csv: 100 images in 2.5 s; 2 of 5 parts" in text
-    assert "left out: parts/b.csv, line 2: found 'x'. 2 values are wrong\n" in text.replace("\r", "")
-    assert "warning: parts/c.csv failed" in text
+    assert "4 shards to predict, by 2 workers of 1 thread on this machine; 1 more are finished" in text
+    assert "[a].csv: 100 images in 2.5 s; 2 of 5 shards" in text
+    assert "left out: shards/b.csv, line 2: found 'x'. 2 values are wrong\n" in text.replace("\r", "")
+    assert "warning: shards/c.csv failed" in text
 
 
 def test_who_asks_for_quiet_is_told_nothing(pace: Pace, capsys: pytest.CaptureFixture[str]) -> None:

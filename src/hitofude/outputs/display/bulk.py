@@ -1,4 +1,4 @@
-"""What bulk scoring says while it works: a line a part, and on a terminal a bar below them."""
+"""The progress of bulk prediction: a line a shard, and on a terminal a bar below them."""
 
 import sys
 import time
@@ -14,26 +14,26 @@ from hitofude.outputs.display.plain import clock
 
 @dataclass
 class Pace:
-    """How far it is, how fast, and how long it will take: how many images a file holds is known when it was read."""
+    """Progress, speed and remaining time. The number of images in a file is known once it has been read."""
 
-    parts: int
-    parts_done: int
-    """Those that were finished before among them."""
+    shards: int
+    shards_done: int
+    """Including those that were finished before this command."""
     bytes_left: int
-    """Of the parts that are neither finished nor refused."""
+    """The size of the shards that are neither finished nor refused."""
     images_finished: int = 0
-    """In parts that were finished since the beginning."""
+    """In the shards finished by this command."""
     _bytes_finished: int = 0
     _under_way: Counter[str] = field(default_factory=Counter)
     _started: float = field(default_factory=time.monotonic)
 
-    def add_images(self, part: str, images: int) -> None:
-        self._under_way[part] += images
+    def add_images(self, shard: str, images: int) -> None:
+        self._under_way[shard] += images
 
-    def finish(self, part: str, bytes: int, images: int) -> None:
-        """images: 0 of a part that was refused."""
-        self._under_way.pop(part, None)
-        self.parts_done += 1
+    def finish(self, shard: str, bytes: int, images: int) -> None:
+        """Count a shard as done. images: 0 for a refused shard."""
+        self._under_way.pop(shard, None)
+        self.shards_done += 1
         self.bytes_left -= bytes
         self.images_finished += images
         self._bytes_finished += bytes if images else 0
@@ -43,7 +43,7 @@ class Pace:
         return time.monotonic() - self._started
 
     def share(self) -> float | None:
-        """0 to 1, None before a first part tells how many images there may be in all."""
+        """The share done, 0 to 1; None until a first shard is finished, from which the total is estimated."""
         if not self._bytes_finished:
             return None
         left = self.bytes_left * self.images_finished / self._bytes_finished
@@ -51,10 +51,10 @@ class Pace:
         return min(1.0, done / max(done, self.images_finished + left))
 
     def __str__(self) -> str:
-        """`3 of 20 parts, 3,210 images/s, about 4:25 left`"""
+        """`3 of 20 shards, 3,210 images/s, about 4:25 left`"""
         share, seconds = self.share(), self.seconds()
         speed = (self.images_finished + self._under_way.total()) / max(seconds, 1e-6)
-        text = f"{self.parts_done} of {self.parts} parts, {speed:,.0f} images/s"
+        text = f"{self.shards_done} of {self.shards} shards, {speed:,.0f} images/s"
         return text if not share or share == 1 else f"{text}, about {clock(seconds / share - seconds)} left"
 
 
@@ -73,20 +73,20 @@ class BulkDisplay:
     def message(self, text: str) -> None:
         print(text, flush=True)
 
-    def begin(self, parts: int, workers: str) -> None:
-        """So many parts are to be predicted."""
-        before = f"; {self.pace.parts_done} more are finished" if self.pace.parts_done else ""
-        self.message(f"{parts} part{'s' if parts > 1 else ''} to predict, by {workers}{before}")
+    def begin(self, shards: int, workers: str) -> None:
+        """Announce the number of shards to predict and the workers."""
+        before = f"; {self.pace.shards_done} more are finished" if self.pace.shards_done else ""
+        self.message(f"{shards} shard{'s' if shards > 1 else ''} to predict, by {workers}{before}")
 
-    def images_predicted(self, part: str, images: int) -> None:
-        self.pace.add_images(part, images)
+    def images_predicted(self, shard: str, images: int) -> None:
+        self.pace.add_images(shard, images)
 
-    def part_finished(self, part: str, bytes: int, images: int, seconds: float) -> None:
-        self.pace.finish(part, bytes, images)
-        self.message(f"{Path(part).name}: {images:,} images in {seconds:,.1f} s; {self.pace}")
+    def shard_finished(self, shard: str, bytes: int, images: int, seconds: float) -> None:
+        self.pace.finish(shard, bytes, images)
+        self.message(f"{Path(shard).name}: {images:,} images in {seconds:,.1f} s; {self.pace}")
 
-    def part_refused(self, part: str, bytes: int, error: str) -> None:
-        self.pace.finish(part, bytes, 0)
+    def shard_refused(self, shard: str, bytes: int, error: str) -> None:
+        self.pace.finish(shard, bytes, 0)
         self.message(f"left out: {first_line(error)}")
 
     def warned(self, text: str) -> None:
@@ -120,12 +120,12 @@ class LiveBulkDisplay(BulkDisplay):
     def message(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def images_predicted(self, part: str, images: int) -> None:
-        super().images_predicted(part, images)
+    def images_predicted(self, shard: str, images: int) -> None:
+        super().images_predicted(shard, images)
         self._show()
 
-    def part_finished(self, part: str, bytes: int, images: int, seconds: float) -> None:
-        super().part_finished(part, bytes, images, seconds)
+    def shard_finished(self, shard: str, bytes: int, images: int, seconds: float) -> None:
+        super().shard_finished(shard, bytes, images, seconds)
         self._show()
 
     def _show(self) -> None:
