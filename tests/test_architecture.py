@@ -30,7 +30,7 @@ HEAVY = {"torch", "scipy", "sklearn", "matplotlib", "pandas"}
 
 
 def imports_of(module: str) -> set[str]:
-    """Our own modules that a module imports, anywhere in it, without the package's name; `__init__` is the front door."""
+    """Our own modules that a module imports, anywhere in it, `__init__` being the front door."""
     tree = ast.parse((SOURCE / (module.replace(".", "/") + ".py")).read_text(encoding="utf-8"))
     found = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
     for node in ast.walk(tree):

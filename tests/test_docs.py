@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+import hitofude
+
 ROOT = Path(__file__).parents[1]
+SOURCE = Path(hitofude.__file__).parent
 NAMED_TESTS = re.findall(r"`([\w/]+\.py)::(\w+)`", (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8"))
 
 
@@ -20,6 +23,20 @@ def test_each_test_that_the_table_of_cases_names_is_there(file: str) -> None:
     text = (ROOT / "tests" / file).read_text(encoding="utf-8")
     named = {name for other, name in NAMED_TESTS if other == file}
     assert named <= set(re.findall(r"^def (test_\w+)\(", text, re.MULTILINE))
+
+
+def test_the_architecture_fits_on_a_few_screens_and_names_every_room() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 120
+    folders = {path.parent for path in SOURCE.rglob("*.py")} - {SOURCE}
+    assert not {folder.name for folder in folders if f"{folder.name}/`" not in text}
+
+
+def test_decisions_stand_under_a_heading_for_each_room() -> None:
+    text = (ROOT / "docs" / "decisions.md").read_text(encoding="utf-8")
+    headings = set(re.findall(r"^## (\w+)", text, re.MULTILINE))
+    rooms = {path.name.capitalize() for path in SOURCE.iterdir() if (path / "__init__.py").exists()}
+    assert rooms - headings <= {"Cli"}
 
 
 def test_the_example_of_deploying_runs_without_torch_and_without_hitofude(exported_file: Path) -> None:
