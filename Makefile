@@ -1,6 +1,7 @@
 # make run: the main job on the embedded sample.  make test: the tests.  Both set everything up first.
 # make demo: a page to draw on, with the sample's model behind it.
-# make test OPTIONS=--cov: with coverage; PROCESSES=1: in one process.  make check AUDIT=1: known weaknesses of the tested versions, too (needs PyPI).
+# make test ALL=1: the slow tests too; OPTIONS=--cov: with coverage; PROCESSES=1: in one process.
+# make check AUDIT=1: known vulnerabilities of the tested versions, too (needs PyPI).
 
 PYTHON ?= python3
 VENV := .venv
@@ -20,7 +21,7 @@ demo: $(VENV)/.serve
 	$(BIN)/hitofude serve $(RUN) --open
 
 test: $(VENV)/.dev
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal $(OPTIONS)
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup $(if $(ALL),,-m "not slow") $(OPTIONS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """What several tests start from: a few hundred real digits, and a recipe that trains on them in a second."""
 
 import gc
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from numpy.typing import NDArray
 
 import hitofude
@@ -70,17 +72,26 @@ def compute() -> Compute:
 
 
 @pytest.fixture(scope="session")
-def finished(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
-    """A run of SETTINGS in a folder with a name that is no ASCII; tests change only copies of it."""
-    folder = tmp_path_factory.mktemp("runs") / "with spaces 一筆"
-    return hitofude.run(dataset, run=folder, settings=SETTINGS, device="cpu", quiet=True)
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all test processes of this session share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")
-def exported_file(finished: RunResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The finished run as an ONNX model."""
-    path = tmp_path_factory.mktemp("exported") / "model.onnx"
-    export_onnx(finished.folder.path, path, images=300)
+def finished(dataset: Dataset, common: Path) -> RunResult:
+    """A run of SETTINGS in a folder with a non-ASCII name, trained once a session; tests change only copies of it."""
+    with FileLock(common / "finished.lock"):
+        return hitofude.run(dataset, run=common / "with spaces 一筆", settings=SETTINGS, device="cpu", quiet=True)
+
+
+@pytest.fixture(scope="session")
+def exported_file(finished: RunResult, common: Path) -> Path:
+    """The finished run as an ONNX model, exported once a session."""
+    path = common / "model.onnx"
+    with FileLock(common / "exported.lock"):
+        if not path.exists():
+            export_onnx(finished.folder.path, path, images=300)
     return path
 
 
