@@ -1,1 +1,1 @@
-"""Figures of labels and probabilities, in NumPy alone: reading a run loads no PyTorch."""
+"""Metrics of labels and probabilities, in NumPy alone, so reading a run loads neither PyTorch nor SciPy."""

@@ -1,4 +1,4 @@
-"""Which labels are probably wrong: confident learning, over arrays alone.
+"""Find labels that are probably wrong by confident learning, over arrays alone.
 
 C. Northcutt, L. Jiang, I. Chuang: Confident learning, 2021, doi:10.1613/jair.1.12125.
 """
@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.metrics.metrics import answered
-
 
 @dataclass(frozen=True, eq=False)
 class LabelIssues:
-    """The suspected rows, the most suspect first."""
+    """The suspected rows, most suspect first."""
 
     rows: NDArray[np.int64]  # (M,) row numbers, from 0
     suggested: NDArray[np.int64]  # (M,) class index
@@ -24,13 +22,14 @@ class LabelIssues:
 
 
 def find_label_issues(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> LabelIssues:
-    """The rows that confidently belong to another class than their label's.
+    """Find the rows that confidently belong to another class than their label's.
 
-    labels: (N,); probabilities: (N, classes), out of fold; rows of NaN are left out. A row belongs confidently to the
-    likeliest of the classes of which it has at least the mean probability that the rows with that label have (the
-    off-diagonals of the paper's confident joint). So a class that the models are less sure of asks for less.
+    labels: (N,); probabilities: (N, classes), out of fold; rows of NaN are left out. Each class has a threshold, the
+    mean probability of the class over the rows with its label. A row confidently belongs to the most probable class
+    among those whose threshold it reaches (the off-diagonals of the paper's confident joint), so classes that are
+    predicted less confidently have a lower threshold.
     """
-    known = np.flatnonzero(answered(probabilities))
+    known = np.flatnonzero(~np.isnan(probabilities[:, 0]))
     given, of_rows = labels[known], probabilities[known]
     reached = of_rows >= confidence_thresholds(given, of_rows)
     confident = np.where(reached, of_rows, -1).argmax(axis=1)
@@ -41,7 +40,7 @@ def find_label_issues(labels: NDArray[np.int64], probabilities: NDArray[np.float
 
 
 def confidence_thresholds(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(classes,) the mean probability of each class over the rows so labelled; of a class without rows, infinity."""
+    """Return (classes,) the mean probability of each class over the rows with its label; infinity without rows."""
     classes = probabilities.shape[1]
     counts = np.bincount(labels, minlength=classes)
     of_label = probabilities[np.arange(len(labels)), labels]

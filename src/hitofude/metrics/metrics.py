@@ -1,18 +1,17 @@
-"""How good predictions are: NumPy functions over labels and probabilities."""
+"""Metrics of predictions, as NumPy functions of labels and probabilities."""
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 Z_95 = 1.959963984540054
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Accuracy:
-    """A share of right answers, with its 95 % interval."""
+    """A number of right answers out of a total, with a 95 % interval."""
 
     right: int
     total: int
@@ -30,14 +29,17 @@ class Accuracy:
         wrong = f"{self.total - self.right:,} of {self.total:,} wrong"
         return f"{self.value:.4f} (95 % interval {low:.4f} to {high:.4f}; {wrong})"
 
+    def __repr__(self) -> str:
+        return f"Accuracy({str(self)[:-1].replace(' (', ', ').replace(';', ',')})"
+
 
 def accuracy(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> Accuracy:
-    """labels, predicted: (N,), N ≥ 1."""
+    """Compare labels and predicted classes, both (N,) with N ≥ 1."""
     return Accuracy(int((labels == predicted).sum()), len(labels))
 
 
 def wilson_interval(right: float, total: float, z: float = Z_95) -> tuple[float, float]:
-    """The score interval of a share (E. B. Wilson 1927, doi:10.2307/2276774); within 0..1 whatever the counts."""
+    """Return the score interval of a share, within 0..1 (E. B. Wilson 1927, doi:10.2307/2276774)."""
     share = right / total
     spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
     middle, scale = share + z * z / (2 * total), 1 + z * z / total
@@ -46,7 +48,7 @@ def wilson_interval(right: float, total: float, z: float = Z_95) -> tuple[float,
 
 
 def mean_of_members(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(members, N, classes) → (N, classes): the mean of the probabilities, not of the logits."""
+    """Average (members, N, classes) probabilities, not logits, to (N, classes)."""
     mean: NDArray[np.float32] = probabilities.mean(axis=0)
     return mean
 
@@ -58,28 +60,28 @@ def answered(probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def cross_entropy(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N,) -log of each row's probability of its label, in nats; probabilities (N, classes)."""
+    """Return (N,) losses in nats, the -log of each label's probability. probabilities: (N, classes)."""
     of_label = probabilities[np.arange(len(labels)), labels]
     losses: NDArray[np.float32] = -np.log(of_label.clip(min=np.finfo(np.float32).tiny))
     return losses
 
 
 def confusion_matrix(labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """(classes, classes) how many rows of each label, down, were given each answer, across. labels, predicted: (N,)."""
+    """Return the (classes, classes) counts of labels, down, and predicted classes, across. labels, predicted: (N,)."""
     counts = np.bincount(labels * classes + predicted, minlength=classes * classes)
     return counts.reshape(classes, classes)
 
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How well one class is told from the others; a share of nothing is 0."""
+    """The scores of one class; a share of no rows is 0."""
 
     rows: int
-    """With this label."""
+    """The rows with this label."""
     precision: float
-    """Of the rows given this answer, the share with this label."""
+    """The share with this label among the rows predicted as this class."""
     recall: float
-    """Of the rows with this label, the share given this answer."""
+    """The share predicted as this class among the rows with this label."""
 
     @property
     def f1(self) -> float:
@@ -87,7 +89,7 @@ class ClassScore:
 
 
 def class_scores(confusion: NDArray[np.int64]) -> list[ClassScore]:
-    """Of each class, from its row and column of the confusion matrix."""
+    """Return the scores of each class from its row and column of the confusion matrix."""
     right, of_label, answered = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
     return [
         ClassScore(int(rows), int(hits) / max(int(answers), 1), int(hits) / max(int(rows), 1))
@@ -97,24 +99,24 @@ def class_scores(confusion: NDArray[np.int64]) -> list[ClassScore]:
 
 @dataclass(frozen=True)
 class Reliability:
-    """Rows grouped by the probability of their answer: in a calibrated group it is the share of right answers."""
+    """Confidence and accuracy of rows grouped by confidence; they are equal in calibrated predictions."""
 
     rows: tuple[int, ...]
-    """In each group; the groups part 0..1 evenly."""
+    """The number of rows in each group; the groups divide 0..1 evenly."""
     confidence: tuple[float, ...]
-    """Their mean probability; 0 in an empty group."""
+    """The mean probability of the predicted class; 0 in an empty group."""
     accuracy: tuple[float, ...]
-    """Their share of right answers; 0 in an empty group."""
+    """The share of right predictions; 0 in an empty group."""
 
     @property
     def expected_calibration_error(self) -> float:
-        """The mean distance of confidence and accuracy over all rows (M. Naeini et al. 2015)."""
+        """The mean difference between confidence and accuracy over all rows (M. Naeini et al. 2015)."""
         groups = zip(self.rows, self.confidence, self.accuracy, strict=True)
         return sum(rows * abs(confidence - right) for rows, confidence, right in groups) / sum(self.rows)
 
 
 def reliability(labels: NDArray[np.int64], probabilities: NDArray[np.float32], groups: int = 10) -> Reliability:
-    """labels: (N,), N ≥ 1; probabilities: (N, classes)."""
+    """Group rows by confidence. labels: (N,), N ≥ 1; probabilities: (N, classes)."""
     confidence = probabilities.max(axis=1).astype(np.float64)
     group = (confidence * groups).astype(np.int64).clip(max=groups - 1)
     rows = np.bincount(group, minlength=groups)
@@ -125,15 +127,18 @@ def reliability(labels: NDArray[np.int64], probabilities: NDArray[np.float32], g
 
 
 def agreement(answers: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(members, members) the share of images on which two members agree. answers: (members, N), N ≥ 1."""
+    """Return the (members, members) shares of images on which two members agree. answers: (members, N), N ≥ 1."""
     return np.stack([(answers == of_member).mean(axis=1) for of_member in answers])
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """The probability of so uneven a split, or a more uneven one, were both equally good (Q. McNemar 1947, exact).
+    """Return the p-value of the exact two-sided test that both models are equally good (Q. McNemar 1947).
 
-    only_first: how many rows the first alone has right; only_second: the second alone.
+    only_first, only_second: the number of rows that only the first, or only the second model has right.
     """
-    if only_first + only_second == 0:
-        return 1.0
-    return float(binomtest(only_first, only_first + only_second).pvalue)
+    fewer, total = min(only_first, only_second), only_first + only_second
+    probability = tail = math.comb(total, fewer) / 2**total
+    for count in range(fewer, 0, -1):
+        probability *= count / (total - count + 1)
+        tail += probability
+    return min(1.0, 2 * tail)
