@@ -1,47 +1,50 @@
-"""Every error that a user can cause or meet, each with the exit code it ends with.
+"""The errors that a user can meet, with the exit code of each, and helpers that write their messages.
 
-UserError                 the base: a message for people, never a traceback
-├── InputError         2  a file, or what is in it, is wrong
-├── RecipeError        2  a setting is unknown, of the wrong type, or does not fit the data
-├── RunFolderError     3  the run folder's state forbids what was asked
-├── WeightsError       3  a file of trained weights is damaged, incomplete, or of another network
+UserError                 the base: a message for people, without a traceback
+├── InputError         2  a file or its content is wrong
+├── RecipeError        2  a setting is unknown, has the wrong type or range, or does not fit the data
+├── RunFolderError     3  the state of the run folder forbids the request
+├── WeightsError       3  a file of trained weights is damaged, incomplete, or belongs to another network
 ├── OutOfResourcesError 4 the disk or the memory is full
-├── DivergedError      5  the training lost its way: the loss is no longer a number
-└── ClusterError       6  a cluster is not there, is lost, or its workers all failed
+├── DivergedError      5  the loss became NaN or infinite
+└── ClusterError       6  a cluster cannot be reached, was lost, or all its workers failed
 
-Anything else that is raised is a bug of ours (exit code 70), WorkerError among them.
+Any other exception is a bug (exit code 70), including WorkerError.
 """
 
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class UserError(Exception):
-    """A message that says what was found, what was expected and what to do."""
+    """An error whose message says what was found, what was expected and what to do."""
 
     exit_code: ClassVar[int] = 2
 
 
 class InputError(UserError):
-    """A file, or what is in it, is wrong."""
+    """A file or its content is wrong."""
 
 
 class RecipeError(UserError):
-    """A setting is unknown, of the wrong type or range, or does not fit the data."""
+    """A setting is unknown, has the wrong type or range, or does not fit the data."""
 
 
 class RunFolderError(UserError):
-    """The run folder's state forbids what was asked."""
+    """The state of the run folder forbids the request."""
 
     exit_code = 3
 
 
 class WeightsError(UserError):
-    """A file of trained weights is damaged, incomplete, or of another network."""
+    """A file of trained weights is damaged, incomplete, or belongs to another network."""
 
     exit_code = 3
 
@@ -59,13 +62,13 @@ class DivergedError(UserError):
 
 
 class ClusterError(UserError):
-    """A cluster is not there, is lost, or its workers all failed at something."""
+    """A cluster cannot be reached, was lost, or all its workers failed."""
 
     exit_code = 6
 
 
 class WorkerError(RuntimeError):
-    """A bug of ours in a worker process. places: where, as describe_places has it."""
+    """A bug in a worker process. places: its traceback, from describe_places."""
 
     def __init__(self, message: str, places: Sequence[str]) -> None:
         super().__init__(message)
@@ -73,9 +76,10 @@ class WorkerError(RuntimeError):
 
 
 def describe_places(error: BaseException) -> list[str]:
-    """Types and places of an exception and of those that led to it, the first cause first; no message, no value.
+    """Return the types and tracebacks of an exception and its causes, first cause first.
 
-    Messages may hold file names, labels or pixels. Paths are cut to what lies within the packages.
+    Messages and values are left out, since they may contain file names, labels or pixels; paths are cut to the part
+    within the packages.
     """
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     before = [*describe_places(cause), "", "then"] if cause is not None else []
@@ -86,19 +90,33 @@ def describe_places(error: BaseException) -> list[str]:
 
 
 def _shorten(filename: str) -> str:
-    """The path within the place that Python imports from, without the folders of this machine."""
+    """Return the path relative to the longest matching entry of sys.path."""
     roots = sorted((root for root in sys.path if root and filename.startswith(root)), key=len)
     return filename.removeprefix(roots[-1]).lstrip("/\\") if roots else Path(filename).name
 
 
 def first_line(error: BaseException | str) -> str:
-    """Of a message that others may have made long."""
+    """Return the first line of a message that another package may have made long."""
     return str(error).partition("\n")[0]
 
 
 def suggest(wrong: str, known: list[str]) -> str:
-    """' Did you mean …?' with the nearest known name, or the list of all names."""
+    """Return ' Did you mean …?' with the nearest known name, else the list of all names."""
     nearest = get_close_matches(wrong, known, n=1, cutoff=0.5)
     if nearest:
         return f" Did you mean '{nearest[0]}'?"
     return f" Known: {', '.join(known)}."
+
+
+def explain_invalid(error: "ValidationError", explain_unknown: Callable[[str], str]) -> str:
+    """Put pydantic's error into words, one line a problem: the dotted name, the problem, and the value found.
+
+    explain_unknown: the words for the name of a key that does not exist.
+    """
+    lines = []
+    for problem in error.errors():
+        name = ".".join(map(str, problem["loc"]))
+        found = "" if isinstance(problem["input"], Mapping) else f", found {problem['input']!r}"
+        is_unknown = problem["type"] == "extra_forbidden"
+        lines.append(f"{name}: {explain_unknown(name) if is_unknown else problem['msg'] + found}".removeprefix(": "))
+    return "\n  ".join(lines)

@@ -1,26 +1,27 @@
-"""The recipe: every setting of a run, validated, frozen, and written down in one TOML file.
+"""The recipe: all settings of a run, validated and frozen, saved as one TOML file.
 
-One class per stage. A default is written here and nowhere else; a preset is a TOML file that names what
-differs. An unknown key is an error that suggests the nearest known one.
+One class per stage. Defaults are written only here; a preset is a TOML file with the settings that differ.
 """
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from hitofude.errors import RecipeError, suggest
+from hitofude.errors import RecipeError, explain_invalid, suggest
 from hitofude.storage import write_text
 
 DEFAULT_PRESET = "fast"
+PRESETS = Path(__file__).with_name("recipes")
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+CountOrZero = Annotated[int, Field(ge=0)]
 
 FORMER_NAMES = {
     "views": "tta",
@@ -37,11 +38,11 @@ FORMER_NAMES = {
     "minimum_steps": "min_steps",
     "all_rows": "full_data_members",
 }
-"""Parts of dotted names that had another name before: errors name the new one, and pickles are translated."""
+"""Renamed stages and keys, former name first: errors name the new one, and pickles are translated."""
 
 
 class Stage(BaseModel):
-    """Settings of one stage: frozen, strictly typed; an unknown key is an error."""
+    """The settings of one stage: frozen and strictly typed; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -53,39 +54,39 @@ class Stage(BaseModel):
 
 
 class NetworkRecipe(Stage):
-    """Which network is trained."""
+    """The network to train."""
 
     name: str = "cnn-medium"
 
 
 class AugmentRecipe(Stage):
-    """How each training image is transformed, drawn anew at each epoch. Defaults as in the tutorial."""
+    """The random transformation of training images, drawn anew in each epoch. The defaults are the tutorial's."""
 
     probability: Share = 1.0
-    """Probability that an image is warped at all: by the affine map, the crop and the elastic displacement."""
+    """The probability that an image is warped at all, by affine map, crop and elastic displacement."""
     min_scale: Positive = 0.90
     max_scale: Positive = 1.10
-    """Scale of x and of y, drawn apart."""
+    """The scales of x and y are drawn separately."""
     max_rotation: Annotated[float, Field(ge=0, le=180)] = 4.0
-    """Degrees, to either side."""
+    """Degrees, in either direction."""
     max_shear: Annotated[float, Field(ge=0, lt=90)] = 2.0
-    """Degrees, to either side."""
-    max_translation: Annotated[int, Field(ge=0)] = 3
-    """Whole pixels, to either side, of x and of y, drawn apart."""
+    """Degrees, in either direction."""
+    max_translation: CountOrZero = 3
+    """Whole pixels, in either direction, drawn separately for x and y."""
     about: Literal["center", "origin"] = "center"
-    """The fixed point of scale, rotation and shear: the image's centre, or, as in the tutorial, its corner."""
+    """The fixed point of scale, rotation and shear: the centre of the image or, as in the tutorial, its corner."""
     min_crop: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Crop and resize: the least share of height and of width, drawn apart, that is blown up to the whole image."""
-    elastic_std: Annotated[float, Field(ge=0)] = 0.0
-    """Elastic displacement: the standard deviation, in pixels, of the knots of a coarse grid laid over the image."""
+    """Crop and resize: the smallest share of height and of width, drawn separately, enlarged to the whole image."""
+    elastic_std: NotNegative = 0.0
+    """Elastic displacement: the standard deviation, in pixels, at the knots of a coarse grid over the image."""
     elastic_grid: Annotated[int, Field(ge=2)] = 4
-    """Knots along each side of that grid."""
+    """The number of knots along each side of that grid."""
     erase_probability: Share = 0.0
-    """Probability that a random rectangle is blackened."""
+    """The probability that a random rectangle is blackened."""
     erase_max_area: Annotated[float, Field(gt=0, le=0.5)] = 0.15
-    """The largest share of the image that it covers."""
-    no_aug_epochs: Annotated[int, Field(ge=0)] = 0
-    """So many epochs at the end train on the images as they are."""
+    """The largest share of the image that the rectangle covers."""
+    no_aug_epochs: CountOrZero = 0
+    """The number of final epochs that train on the images as they are."""
 
     @model_validator(mode="after")
     def _scales_in_order(self) -> Self:
@@ -95,83 +96,83 @@ class AugmentRecipe(Stage):
 
 
 class OptimizerRecipe(Stage):
-    """What is minimised, and how."""
+    """The loss and its optimizer."""
 
     name: Literal["adam", "adamw", "sgd", "muon"] = "adam"
-    """`sgd` has Nesterov's momentum; `muon` trains the filters of convolutions, and AdamW the rest beside it."""
+    """`sgd` has Nesterov momentum; `muon` trains the convolution filters, and AdamW the other parameters."""
     learning_rate: Positive = 0.001
-    """The highest of the schedule."""
+    """The peak of the schedule."""
     adamw_learning_rate: Positive = 0.01
-    """`muon`: the highest of AdamW's, for norms, biases and the last layer."""
+    """`muon`: the peak for AdamW, which trains norms, biases and the last layer."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    """Of `sgd` and `muon`."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """For `sgd` and `muon`."""
+    weight_decay: NotNegative = 0.0
     batch_size: Count = 128
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 class ScheduleRecipe(Stage):
-    """How long, and the learning rate over that time."""
+    """The length of the training and its learning rate over time."""
 
     name: Literal["constant", "step", "one-cycle", "cosine"] = "constant"
-    """`one-cycle` falls in a straight line, `cosine` along half a wave, both to zero and after a warm-up."""
+    """After a warm-up, `one-cycle` falls linearly and `cosine` along half a wave, both to zero."""
     epochs: Count = 20
-    min_steps: Annotated[int, Field(ge=0)] = 0
-    """Few rows get more epochs, until the training has this many steps."""
+    min_steps: CountOrZero = 0
+    """If there are few rows, epochs are added until the training has this many steps."""
     milestones: tuple[Count, ...] = Field(default=(), strict=False)
     """`step`: after each of these epochs the learning rate is multiplied by `gamma`."""
     gamma: Positive = 0.1
     warmup: Share = 0.2
     """`one-cycle` and `cosine`: the share of the steps in which the learning rate rises."""
     validation_rows: Count | None = None
-    """Watch each epoch on a seeded sample of so many held-out rows instead of all; the out-of-fold rows stay all."""
+    """Validate each epoch on a seeded sample of this many held-out rows; out-of-fold predictions still use all."""
 
 
 class EmaRecipe(Stage):
-    """An exponential moving average of the weights, which then validates and predicts in their place."""
+    """An exponential moving average of the weights, which replaces them in validation and prediction."""
 
     decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """The share that stays at each step; 0 is no averaging."""
+    """The share of the average kept at each step; 0 turns averaging off."""
     batch_norm: Literal["averaged", "recomputed"] = "averaged"
-    """The statistics of its batch norms: averaged as the weights are, or recomputed at the end on training images."""
+    """The batch-norm statistics: averaged like the weights, or recomputed at the end on training images."""
 
 
 class EnsembleRecipe(Stage):
-    """Which rows each member trains on, and which it is validated on."""
+    """The members, and the rows that each trains on and is validated on."""
 
     split: Literal["folds", "holdout"] = "folds"
-    """Stratified folds, one member each; or one member and one plain random split."""
+    """Stratified folds with one member each, or a single member with one plain random split."""
     folds: Annotated[int, Field(ge=2)] = 5
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """The share of the rows kept for validation by `split = "holdout"`."""
+    """The share of the rows held out by `split = "holdout"`."""
     repeats: Count = 1
-    """Over how many different splits into folds."""
-    full_data_members: Annotated[int, Field(ge=0)] = 0
-    """So many members more that learn from every row: they help to predict, and have no out-of-fold rows."""
+    """The number of different splits into folds."""
+    full_data_members: CountOrZero = 0
+    """The number of additional members that train on all rows; they predict, but have no out-of-fold rows."""
     networks: tuple[str, ...] = Field(default=(), strict=False)
-    """The network of each repeat, and of each member on all rows, in turn; left out, network.name everywhere."""
+    """The networks of the repeats and full-data members, in turn; by default network.name for all."""
 
 
 class TtaRecipe(Stage):
-    """Test-time augmentation: an image is also predicted shifted, and the probabilities averaged."""
+    """Test-time augmentation: the mean of the probabilities of an image and its shifted copies."""
 
-    shift: Annotated[int, Field(ge=0)] = 0
-    """Pixels, to each of the four sides; 0 is none."""
+    shift: CountOrZero = 0
+    """Pixels, in each of the four directions; 0 turns it off."""
     threshold: Share = 1.0
-    """Only images whose likeliest class has a probability below this; the others are clear at first sight."""
+    """Only images whose highest probability is below this are predicted again."""
 
 
-ViewsRecipe, AveragingRecipe = TtaRecipe, EmaRecipe  # as pickled estimators of earlier versions name them
+ViewsRecipe, AveragingRecipe = TtaRecipe, EmaRecipe  # the names in pickled estimators of earlier versions
 
 
 class Recipe(Stage):
-    """Every setting of a run."""
+    """All settings of a run."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """`auto`: bfloat16 where the processor computes in it, float32 elsewhere."""
+    """`auto`: bfloat16 if the device has native support for it, else float32."""
     rows: Annotated[int, Field(ge=2)] | None = None
-    """Train on a seeded sample of this many rows, with the classes as even as they allow."""
+    """Train on a seeded sample of this many rows, as balanced over the classes as possible."""
     network: NetworkRecipe = NetworkRecipe()
     augment: AugmentRecipe = AugmentRecipe()
     optimizer: OptimizerRecipe = OptimizerRecipe()
@@ -182,15 +183,14 @@ class Recipe(Stage):
 
     @classmethod
     def preset(cls, name: str) -> Self:
-        """The preset of that name. Raises RecipeError when there is none."""
-        file = resources.files("hitofude") / "recipes" / f"{name}.toml"
+        """Read a preset by name. Raises RecipeError if it does not exist."""
         if name not in preset_names():
             raise RecipeError(f"There is no preset '{name}'.{suggest(name, preset_names())}")
-        return cls.from_toml(file.read_text(encoding="utf-8"), name)
+        return cls.from_toml((PRESETS / f"{name}.toml").read_text(encoding="utf-8"), name)
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """A recipe file. Raises RecipeError when it cannot be read or does not fit."""
+        """Read a recipe file. Raises RecipeError if it cannot be read or is invalid."""
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -206,19 +206,19 @@ class Recipe(Stage):
         return cls._validated(content, f"The recipe {origin}")
 
     def with_settings(self, settings: Mapping[str, Any]) -> Self:
-        """A copy with settings replaced, by dotted name: `{"schedule.epochs": 3}`.
+        """Return a copy with settings replaced, by dotted name: `{"schedule.epochs": 3}`.
 
-        Raises RecipeError for an unknown name, a value that does not fit, or settings that contradict each other.
+        Raises RecipeError for an unknown name, an invalid value, or settings that contradict each other.
         """
         content = self.model_dump()
         for name, value in settings.items():
-            *stages, last = name.split(".")
-            place: Any = content
-            for stage in stages:
-                place = place.get(stage) if isinstance(place, dict) else None
-            if not isinstance(place, dict) or last not in place:
-                raise RecipeError(f"There is no setting '{name}'.{_suggest_setting(name, setting_names())}")
-            place[last] = value
+            *stages, key = name.split(".")
+            stage: Any = content
+            for part in stages:
+                stage = stage.get(part) if isinstance(stage, dict) else None
+            if not isinstance(stage, dict) or key not in stage:
+                raise RecipeError(f"There is no setting '{name}'.{_suggest_setting(name)}")
+            stage[key] = value
         if "network.name" in settings and content["ensemble"]["networks"]:
             names = ", ".join(content["ensemble"]["networks"])
             raise RecipeError(
@@ -228,7 +228,7 @@ class Recipe(Stage):
         return self._validated(content, "The settings")
 
     def for_debugging(self) -> Self:
-        """The tutorial's debug switch: 1,000 rows, 5 epochs, 2 folds; batches small enough for so few rows."""
+        """Return the tutorial's debug variant: 1,000 rows, 5 epochs, 2 folds, and batches of at most 32."""
         return self.with_settings(
             {
                 "rows": 1000,
@@ -242,14 +242,14 @@ class Recipe(Stage):
         )
 
     def to_toml(self) -> str:
-        """The whole recipe, defaults included."""
+        """Return the whole recipe as TOML, including the defaults."""
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
     def save(self, path: Path) -> None:
         write_text(path, self.to_toml())
 
     def difference(self, other: "Recipe") -> list[str]:
-        """`name: ours → theirs` for each setting that differs."""
+        """Return `name: ours → theirs` for each setting that differs."""
         ours, theirs = _flat(self.model_dump()), _flat(other.model_dump())
         return [f"{name}: {ours[name]} → {theirs[name]}" for name in ours if ours[name] != theirs[name]]
 
@@ -258,41 +258,35 @@ class Recipe(Stage):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            problems = "\n  ".join(_explain(dict(problem)) for problem in error.errors())
+            problems = explain_invalid(error, lambda name: f"there is no such setting.{_suggest_setting(name)}")
             raise RecipeError(f"{origin} cannot be used:\n  {problems}") from None
 
 
 def choose_recipe(
     preset: str | Path = DEFAULT_PRESET, settings: Mapping[str, Any] | None = None, *, debug: bool = False
 ) -> Recipe:
-    """A preset or a recipe file (.toml), made small for debugging, then with single settings replaced."""
+    """Return a preset or recipe file (.toml), reduced if debugging, with some settings replaced."""
     recipe = Recipe.load(Path(preset)) if str(preset).endswith(".toml") else Recipe.preset(str(preset))
     return (recipe.for_debugging() if debug else recipe).with_settings(settings or {})
 
 
 def preset_names() -> list[str]:
-    folder = resources.files("hitofude") / "recipes"
-    return sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))
-
-
-def setting_names() -> list[str]:
-    """Every setting by its dotted name."""
-    return list(_flat(Recipe().model_dump()))
+    return sorted(path.stem for path in PRESETS.glob("*.toml"))
 
 
 def parse_settings(assignments: Iterable[str]) -> dict[str, Any]:
-    """`["schedule.epochs=3", "network.name=cnn-lean"]` → names and values; a value is TOML, else plain text.
+    """Parse `["schedule.epochs=3", "network.name=cnn-lean"]`; a value is TOML, else plain text.
 
-    Raises RecipeError for text without an equals sign, and for a name that stands there twice.
+    Raises RecipeError for text without an equals sign, and for a duplicate name.
     """
     settings: dict[str, Any] = {}
     for assignment in assignments:
-        name, equals, value = assignment.partition("=")
+        name, equals, value = (part.strip() for part in assignment.partition("="))
         if not equals:
             raise RecipeError(f"'{assignment}' is not a setting. Write name=value, such as schedule.epochs=3.")
-        if name.strip() in settings:
-            raise RecipeError(f"'{name.strip()}' is set twice. Leave one out.")
-        settings[name.strip()] = _parse_value(value.strip())
+        if name in settings:
+            raise RecipeError(f"'{name}' is set twice. Leave one out.")
+        settings[name] = _parse_value(value)
     return settings
 
 
@@ -313,16 +307,8 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _suggest_setting(name: str, known: list[str]) -> str:
-    """The name that a setting has now, else the nearest known one."""
+def _suggest_setting(name: str) -> str:
+    """Return the new name of a renamed setting or stage, else the nearest known setting."""
+    known = [*_flat(Recipe().model_dump()), *Recipe.model_fields]
     renamed = ".".join(FORMER_NAMES.get(part, part) for part in name.split("."))
     return f" It is called '{renamed}' now." if renamed != name and renamed in known else suggest(name, known)
-
-
-def _explain(problem: dict[str, Any]) -> str:
-    name = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        known = [*setting_names(), *Recipe.model_fields]
-        return f"{name}: there is no such setting.{_suggest_setting(name, known)}"
-    found = "" if isinstance(problem["input"], Mapping) else f", found {problem['input']!r}"
-    return f"{name or 'recipe'}: {problem['msg']}{found}"

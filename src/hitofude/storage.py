@@ -1,4 +1,4 @@
-"""Durable files: each is there whole and on the disk, or not there at all; and folders that one process owns."""
+"""Durable files, each complete and on the disk or absent, and folders that one process owns at a time."""
 
 import errno
 import json
@@ -8,31 +8,33 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
-from filelock import BaseFileLock, FileLock, Timeout
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from hitofude.errors import OutOfResourcesError, RunFolderError
 
 PARTIAL_FILES = ".*.tmp"
 DAMAGED_ARRAY = (ValueError, TypeError, SyntaxError, EOFError, TokenError)
-"""What NumPy raises where an array's header is none; its second try at one goes through Python's tokenizer."""
+"""The errors NumPy raises for an invalid array header; its fallback parser goes through Python's tokenizer."""
 LOCK = ".lock"
+
+Content = TypeVar("Content")
 
 
 @contextmanager
 def writing(path: Path, size: int | None = None) -> Iterator[BinaryIO]:
     """Open a file for writing that appears under its name only when complete and on the disk.
 
-    Written under a temporary name in the same folder, flushed, fsynced, renamed; then the folder is synced.
-    size: the file's bytes where they are known, for the message of a full disk.
+    It is written under a temporary name in the same folder, flushed, fsynced and renamed; then the folder is synced.
+    size: the size of the file in bytes, if known, for the message of a full disk.
 
-    Raises OutOfResourcesError when the disk is full, RunFolderError when the place cannot be written.
+    Raises OutOfResourcesError if the disk is full, RunFolderError if the path cannot be written.
     """
     partial = _partial(path)
     with explaining_os_errors(path, size):
@@ -49,7 +51,7 @@ def writing(path: Path, size: int | None = None) -> Iterator[BinaryIO]:
 
 
 def _partial(path: Path) -> Path:
-    """A name of its own for each who writes: in containers that share a disk, processes have the same few numbers."""
+    """Return a unique temporary name: containers that share a disk can have equal process ids."""
     return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
 
 
@@ -62,12 +64,17 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
+def to_json(content: Any) -> str:
+    """Return indented JSON with a final newline, the form of every JSON file here."""
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
 def write_json(path: Path, content: Any) -> None:
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, to_json(content))
 
 
 def link(source: Path, target: Path) -> bool:
-    """Let the target's name mean the source's content, without a copy where the disk can; whether the source is there.
+    """Hard-link target to source, or copy it if the disk cannot; return whether the source exists.
 
     Raises as `writing` does.
     """
@@ -78,11 +85,11 @@ def link(source: Path, target: Path) -> bool:
             os.link(source, partial)
         except FileNotFoundError:
             return False
-        except OSError:  # another disk, or one that knows no links
+        except OSError:  # another disk, or one without hard links
             write_bytes(target, source.read_bytes())
             return True
         partial.replace(target)
-        partial.unlink(missing_ok=True)  # POSIX leaves it where both are the same file already
+        partial.unlink(missing_ok=True)  # POSIX keeps it if both names are the same file already
         sync_folder(target.parent)
     return True
 
@@ -93,9 +100,9 @@ def write_npz(path: Path, **arrays: NDArray[Any]) -> None:
 
 
 def read_npz(path: Path, *names: str) -> dict[str, NDArray[Any]]:
-    """The file's arrays, never unpickled.
+    """Return the arrays of a file, never unpickling any.
 
-    Raises RunFolderError when the file is missing or damaged, or lacks one of these names.
+    Raises RunFolderError if the file is missing or damaged, or lacks one of these names.
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -111,7 +118,7 @@ def read_npz(path: Path, *names: str) -> dict[str, NDArray[Any]]:
 
 
 def read_json(path: Path) -> Any:
-    """The file's content. Raises RunFolderError when it is missing or is not JSON."""
+    """Return the content of a JSON file. Raises RunFolderError if it is missing or is not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -120,8 +127,19 @@ def read_json(path: Path) -> Any:
         raise RunFolderError(f"{path} cannot be read ({error}). Restore it, or run again into a new folder.") from None
 
 
+def validated(kind: type[Content], content: Any, path: Path) -> Content:
+    """Return the content of a JSON file as a dataclass or typed dictionary. Raises RunFolderError if it does not fit."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        key = ".".join(map(str, error.errors()[0]["loc"])) or "its beginning"
+        raise RunFolderError(f"{path} is damaged at {key}. Restore it, or run again into a new folder.") from None
+
+
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, each durable in the one that holds it."""
+    """Make a folder and its parents, each synced to the folder above it."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
@@ -131,15 +149,15 @@ def make_folder(folder: Path) -> None:
 
 @contextmanager
 def making_folder(folder: Path) -> Iterator[Path]:
-    """A folder to fill, which appears under its name only when it is complete; an empty one there is replaced.
+    """Yield a folder to fill, which appears under its name only when complete; an existing empty one is replaced.
 
-    Raises RunFolderError where something is there already or the place cannot be written.
+    Raises RunFolderError if the name is taken or the path cannot be written.
     """
     with explaining_os_errors(folder):
         _check_vacant(folder)
         folder = folder.resolve()
         partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-        shutil.rmtree(partial, ignore_errors=True)  # of a killed process that had this number
+        shutil.rmtree(partial, ignore_errors=True)  # left by a killed process with this id
         make_folder(partial)
     try:
         yield partial
@@ -163,45 +181,37 @@ def _check_vacant(folder: Path) -> None:
 
 
 def remove_partial_files(folder: Path) -> None:
-    """Remove what killed processes were writing here or below; the caller owns the folder."""
+    """Remove the unfinished files of killed processes in or below a folder that the caller owns."""
     for partial in folder.rglob(PARTIAL_FILES):
         partial.unlink(missing_ok=True)
 
 
 @contextmanager
 def owning(folder: Path, wait: float = 0) -> Iterator[bool]:
-    """Own a folder while within; whether it could be owned is what is given.
+    """Own a folder within the block; yield whether that succeeded.
 
-    The system frees the lock when its owner ends, however it ends. wait: seconds to wait for another owner.
+    The system frees the lock when its owner ends, even if it is killed. wait: seconds to wait for another owner.
     """
     lock = FileLock(folder / LOCK)
-    with explaining_os_errors(folder):
+    with explaining_os_errors(folder), suppress(Timeout):
         make_folder(folder)
-        is_ours = _acquire(lock, wait)
+        lock.acquire(timeout=wait)
     try:
-        yield is_ours
+        yield lock.is_locked
     finally:
         lock.release()
 
 
-def _acquire(lock: BaseFileLock, wait: float) -> bool:
-    try:
-        lock.acquire(timeout=wait)
-    except Timeout:
-        return False
-    return True
-
-
 def free_bytes(path: Path) -> int:
-    """What is free on the disk that holds the path, or would hold it."""
-    place = path.absolute()
-    while not place.exists():
-        place = place.parent
-    return shutil.disk_usage(place).free
+    """Return the free bytes of the disk that holds the path, or would hold it."""
+    existing = path.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    return shutil.disk_usage(existing).free
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in the folder durable, where the system can."""
+    """Make a rename in the folder durable, if the system can."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -213,7 +223,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def explaining_os_errors(path: Path, size: int | None = None) -> Iterator[None]:
-    """Turn the system's write errors on `path`, a file of `size` bytes, into ours."""
+    """Turn the system's write errors on `path`, a file of `size` bytes, into UserErrors."""
     try:
         yield
     except OSError as error:
