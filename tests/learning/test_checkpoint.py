@@ -97,7 +97,7 @@ def test_a_state_of_another_origin_is_not_continued(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError) as complaint:
         MemberFolder(tmp_path).restore_state(*trained(2), {"member": 2, "recipe_sha256": "cd"})
     assert str(complaint.value) == (
-        f"{tmp_path} holds a member that was made otherwise (there → here):\n  member: 0 → 2\n  "
+        f"{tmp_path} holds a member of another origin (there → here):\n  member: 0 → 2\n  "
         "recipe_sha256: ab → cd\nContinue it as it was begun, or run again into a new folder."
     )
 

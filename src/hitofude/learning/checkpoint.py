@@ -1,12 +1,12 @@
-"""The durable state of one member: its epochs while it trains, its weights when it is done.
+"""The durable state of one member: checkpoints while it trains, its weights once it is finished.
 
-    state-0007.safetensors   weights, buffers, averaged weights and the optimiser's state after epoch 7
-    state-0007.json          what it was made from, the epochs so far, the SHA-256 of the file above and of
-                             itself; written last, so that a state counts only when both are whole
+    state-0007.safetensors   weights, buffers, averaged weights and optimizer state after epoch 7
+    state-0007.json          its origin, the epochs so far, the SHA-256 of the file above and of itself;
+                             written last, so a state counts only if both files are complete
     weights.safetensors      the finished network
-    member.json              the same of the finished network; written last
+    member.json              its description, in the same form; written last
 
-The last two states are kept while training, none when the member is done. Nothing is ever unpickled.
+The last two states are kept during training, none afterwards. Nothing is ever unpickled.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from hitofude.errors import RunFolderError
 from hitofude.learning.epoch_log import EpochLog as EpochLog  # pickled estimators of earlier versions look for it here
-from hitofude.storage import link, write_bytes, write_json
+from hitofude.storage import link, to_json, write_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -35,44 +35,73 @@ FINISHED = "member"
 FORMAT_VERSION = 1
 
 Origin = Mapping[str, str | int]
-"""What a member is made from, by name: recipe, data, rows, versions. A state of another origin is not continued."""
+"""Everything a member is made from, by name: recipe, data, rows, versions. Only states of the same origin continue."""
 
 Networks = Mapping[str, nn.Module]
-"""What a training changes: the network, and its average where there is one."""
+"""The networks that training changes: the network itself and, if there is one, its moving average."""
+
+Tensors = dict[str, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
 class SavedState:
-    """A state, or a finished member, as its two files have it: to be sent to another folder of the member."""
+    """A state or a finished member: the content of its two files, which can be sent to another folder."""
 
     name: str
-    """Of the description's file, without its ending: `state-0007` or `member`."""
+    """The stem of the description's file: `state-0007` or `member`."""
     tensors: bytes
     description: bytes
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether both are as they were written, and belong together."""
-        description = _parse_description(self.description)
-        return description is not None and description["sha256"] == _sha256(self.tensors)
+    @classmethod
+    def of(cls, name: str, tensors: Tensors, origin: Origin, epochs: list[EpochLog]) -> "SavedState":
+        content = save(tensors)
+        description = {
+            "format_version": FORMAT_VERSION,
+            "made_from": dict(origin),
+            "epochs": [asdict(log) for log in epochs],
+            "sha256": _sha256(content),
+        }
+        own_sha256 = _sha256_of_description(description)
+        return cls(name, content, to_json(description | {"sha256_of_this": own_sha256}).encode())
+
+    def parse(self, path: Path) -> "Checkpoint | None":
+        """Return the content, or None if either file is damaged or they do not belong together.
+
+        path: the description's, for errors. Raises RunFolderError if a newer hitofude wrote it.
+        """
+        description = _parse_description(self.description, path)
+        if description is None or description["sha256"] != _sha256(self.tensors):
+            return None
+        with suppress(ValueError, KeyError, TypeError, SafetensorError):
+            return Checkpoint(load(self.tensors), description["made_from"], _epochs_of(description))
+        return None
 
     def pack(self) -> bytes:
         return self.tensors + self.description
 
     @classmethod
     def unpack(cls, name: str, tensors: int, content: bytes) -> "SavedState":
-        """tensors: how many of the bytes they are."""
+        """Undo `pack`. tensors: the number of bytes of the tensors."""
         return cls(name, content[:tensors], content[tensors:])
 
 
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """The content of an intact state or finished member."""
+
+    tensors: Tensors
+    origin: Origin
+    epochs: list[EpochLog]
+
+
 def ignore(_warning: str) -> None:
-    """For who does not want to know."""
+    """Ignore warnings."""
 
 
 class MemberFolder:
-    """Where one member keeps itself.
+    """The folder of one member.
 
-    warn: who is told of a damaged state that was passed over. keeps_states: whether it leaves states while it trains.
+    warn: receives a warning for each damaged state that is skipped. keeps_states: whether to save states in training.
     """
 
     def __init__(self, path: Path, warn: Callable[[str], None] = ignore, *, keeps_states: bool = True) -> None:
@@ -95,21 +124,18 @@ class MemberFolder:
     def save_state(
         self, networks: Networks, optimizer: torch.optim.Optimizer, origin: Origin, epochs: list[EpochLog]
     ) -> None:
-        """Keep the state after the last of `epochs`, where states are kept."""
+        """Save the state after the last of `epochs`, unless states are not kept."""
         if not self._keeps_states:
             return
         tensors = _prefixed("optimizer.", _state_of(optimizer))
         for name, network in networks.items():
             tensors |= _prefixed(f"{name}.", _tensors_of(network))
-        content = save(tensors)
-        state = self.path / f"state-{len(epochs):04d}"
-        _write_pair(state.with_suffix(".safetensors"), state.with_suffix(".json"), content, origin, epochs)
-        self._tidy()
+        self._keep(SavedState.of(f"state-{len(epochs):04d}", tensors, origin, epochs))
 
     def restore_state(self, networks: Networks, optimizer: torch.optim.Optimizer, origin: Origin) -> list[EpochLog]:
-        """Put the newest whole state into networks and optimizer; its epochs, or [] when there is no state.
+        """Load the newest intact state into networks and optimizer; return its epochs, [] if there are no states.
 
-        Raises RunFolderError when there are states and none is whole, or when they are of another origin.
+        Raises RunFolderError if all states are damaged, or if the state has another origin.
         """
         state = self._newest_state(self._warn)
         if state is None:
@@ -122,17 +148,15 @@ class MemberFolder:
         return state.epochs
 
     def finish(self, network: nn.Module, origin: Origin, epochs: list[EpochLog]) -> None:
-        """Keep the weights and what they are; the states are no longer needed."""
-        _write_pair(self.weights_path, self.description_path, save(_tensors_of(network)), origin, epochs)
-        self._tidy()
+        """Save the finished weights with their description, and remove the states."""
+        self._keep(SavedState.of(FINISHED, _tensors_of(network), origin, epochs))
 
     def load_finished(self, network: nn.Module, origin: Origin | None = None) -> list[EpochLog]:
-        """Put the finished weights into `network`; its epochs.
+        """Load the finished weights into `network`; return the epochs.
 
-        Raises RunFolderError when they are missing, damaged, of another network, or, where one is given, of
-        another origin.
+        Raises RunFolderError if they are missing, damaged or of another network, or not of the given origin.
         """
-        finished = _read_whole(self.weights_path, self.description_path)
+        finished = self._parse(self._read(FINISHED))
         if finished is None:
             raise RunFolderError(
                 f"{self.weights_path} or its {self.description_path.name} is missing or damaged. "
@@ -144,102 +168,98 @@ class MemberFolder:
         return finished.epochs
 
     def epochs(self) -> list[EpochLog]:
-        """The epochs so far: of the finished member, else of the state that it would continue from.
+        """Return the epochs of the finished member, else of the state that training would continue from.
 
-        Raises RunFolderError when there are states and none is whole, or the finished member is damaged.
+        Raises RunFolderError if all states are damaged, or the description of the finished member is.
         """
-        if self.is_finished:
-            description = _read_description(self.description_path)
-            if description is None:
-                raise RunFolderError(f"{self.description_path} is damaged. Restore it, or run again into a new folder.")
-            return _epochs_of(description)
-        state = self._newest_state(ignore)
-        return [] if state is None else state.epochs
+        if not self.is_finished:
+            state = self._newest_state(ignore)
+            return [] if state is None else state.epochs
+        description = _parse_description(self.description_path.read_bytes(), self.description_path)
+        if description is None:
+            raise RunFolderError(f"{self.description_path} is damaged. Restore it, or run again into a new folder.")
+        return _epochs_of(description)
 
     def names(self) -> list[str]:
-        """Of what is kept here: the finished member, or the states, the newest first."""
+        """Return the name of the finished member, else those of the states, newest first."""
         return [FINISHED] if self.is_finished else [path.stem for path in reversed(self._states())]
 
     def newest_saved(self) -> SavedState | None:
-        """What a training would go on from, or the finished member; None when there is nothing."""
-        for name in self.names():
-            tensors, description = self._paths(name)
-            with suppress(OSError):
-                pair = SavedState(name, tensors.read_bytes(), description.read_bytes())
-                if pair.is_whole:
-                    return pair
-        return None
+        """Return the finished member, else the state that training would continue from, else None."""
+        return next((saved for saved in map(self._read, self.names()) if self._parse(saved)), None)
 
-    def adopt(self, pair: SavedState) -> None:
-        """Keep what was made elsewhere, as if it were made here. Raises RunFolderError when it did not arrive whole."""
-        if not (pair.is_whole and re.fullmatch(rf"{FINISHED}|state-\d{{4,}}", pair.name)):
-            raise RunFolderError(f"{self.path}: the {pair.name} that was sent here did not arrive whole.")
-        tensors, description = self._paths(pair.name)
-        write_bytes(tensors, pair.tensors)
-        write_bytes(description, pair.description)
-        self._tidy()
+    def adopt(self, saved: SavedState) -> None:
+        """Keep a state or finished member made in another folder. Raises RunFolderError if it is damaged."""
+        is_known = re.fullmatch(rf"{FINISHED}|state-\d{{4,}}", saved.name)
+        if not is_known or self._parse(saved) is None:
+            raise RunFolderError(f"{self.path}: the {saved.name} that was sent here is damaged.")
+        self._keep(saved)
 
     def adopt_from(self, folder: Path, name: str) -> None:
-        """The same, where the other folder is on this disk: the files are not copied.
+        """Do the same with a folder on this disk, by links instead of copies.
 
-        A state that is no longer there has a newer one, which is told of next.
+        A state that no longer exists is ignored, since a newer one will be announced.
         """
         other = MemberFolder(folder)
-        is_there = all(link(*paths) for paths in zip(other._paths(name), self._paths(name), strict=True))
-        if name == FINISHED and not is_there:
+        exists = all(link(*paths) for paths in zip(other._paths(name), self._paths(name), strict=True))
+        if name == FINISHED and not exists:
             raise RunFolderError(f"{folder}: the finished member is gone. Is that folder on this disk?")
-        self._tidy()
+        self._remove_old_states()
 
     def _paths(self, name: str) -> tuple[Path, Path]:
-        """The tensors' and the description's."""
+        """Return the paths of the tensors and of the description."""
         description = self.path / f"{name}.json"
         return (self.weights_path if name == FINISHED else description.with_suffix(".safetensors")), description
 
-    def _tidy(self) -> None:
-        """Remove the states that are no longer needed."""
-        self._remove_states(but=[] if self.is_finished else self._states()[-KEPT_STATES:])
+    def _keep(self, saved: SavedState) -> None:
+        """Write the tensors, then the description, which makes them count."""
+        tensors, description = self._paths(saved.name)
+        write_bytes(tensors, saved.tensors)
+        logger.debug("%s/%s: %d bytes", self.path.name, tensors.name, len(saved.tensors))
+        write_bytes(description, saved.description)
+        self._remove_old_states()
 
-    def _states(self) -> list[Path]:
-        return sorted(self.path.glob("state-*.json"))
-
-    def _remove_states(self, but: list[Path]) -> None:
-        """Remove all others, descriptions first: tensors without one do not count."""
-        kept = {path.stem for path in but}
+    def _remove_old_states(self) -> None:
+        """Keep the newest states, or none if the member is finished; descriptions go first, so no tensors lack one."""
+        kept = {path.stem for path in ([] if self.is_finished else self._states()[-KEPT_STATES:])}
         for path in sorted(self.path.glob("state-*")):
             if path.stem not in kept:
                 path.unlink(missing_ok=True)
 
-    def _newest_state(self, warn: Callable[[str], None]) -> "_Saved | None":
-        """The newest state that is whole; None when there are none at all."""
-        states = self._states()
-        for state in reversed(states):
-            saved = _read_whole(state.with_suffix(".safetensors"), state)
-            if saved is not None:
-                return saved
-            warn(f"{state.with_suffix('')} is damaged or cut short; the state before it is used.")
-        if states:
+    def _states(self) -> list[Path]:
+        """Return the descriptions of the states, oldest first."""
+        return sorted(self.path.glob("state-*.json"))
+
+    def _newest_state(self, warn: Callable[[str], None]) -> Checkpoint | None:
+        """Return the newest intact state, or None if there are no states."""
+        names = [path.stem for path in reversed(self._states())]
+        for name in names:
+            state = self._parse(self._read(name))
+            if state is not None:
+                return state
+            warn(f"{self.path / name} is damaged or cut short; the state before it is used.")
+        if names:
             raise RunFolderError(
                 f"{self.path}: no saved state of this member is whole. Nothing was deleted; "
                 "remove that folder to train the member anew."
             )
         return None
 
+    def _read(self, name: str) -> SavedState | None:
+        with suppress(OSError):
+            return SavedState(name, *(path.read_bytes() for path in self._paths(name)))
+        return None
 
-@dataclass(frozen=True, eq=False)
-class _Saved:
-    """A pair of files whose checksums are right."""
-
-    tensors: dict[str, Tensor]
-    origin: Origin
-    epochs: list[EpochLog]
+    def _parse(self, saved: SavedState | None) -> Checkpoint | None:
+        return None if saved is None else saved.parse(self._paths(saved.name)[1])
 
 
-def _tensors_of(network: nn.Module) -> dict[str, Tensor]:
+def _tensors_of(network: nn.Module) -> Tensors:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
 
 
-def _state_of(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimizer's tensors, by the number of the parameter and their own name."""
+def _state_of(optimizer: torch.optim.Optimizer) -> Tensors:
+    """Return the optimizer's tensors, by the index of the parameter and their own name."""
     return {
         f"{index}.{name}": tensor.detach().cpu().contiguous()
         for index, values in optimizer.state_dict()["state"].items()
@@ -247,12 +267,12 @@ def _state_of(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
-def _prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _prefixed(prefix: str, tensors: Tensors) -> Tensors:
     return {prefix + name: tensor for name, tensor in tensors.items()}
 
 
-def _unprefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Those that have the prefix, without it."""
+def _unprefixed(prefix: str, tensors: Tensors) -> Tensors:
+    """Select the tensors with the prefix, and remove it."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
@@ -260,7 +280,7 @@ def _epochs_of(description: dict[str, Any]) -> list[EpochLog]:
     return [EpochLog.from_json(log) for log in description["epochs"]]
 
 
-def _load_network(network: nn.Module, found: dict[str, Tensor], path: Path) -> None:
+def _load_network(network: nn.Module, found: Tensors, path: Path) -> None:
     expected = network.state_dict()
     wrong = sorted(expected.keys() ^ found.keys()) or [
         f"{name}: {tuple(found[name].shape)}, expected {tuple(expected[name].shape)}"
@@ -272,10 +292,10 @@ def _load_network(network: nn.Module, found: dict[str, Tensor], path: Path) -> N
     network.load_state_dict(found)
 
 
-def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Load the state in the memory layout of its parameters: a fused step goes through both in storage order."""
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: Tensors) -> None:
+    """Load the state in the memory layout of its parameters, since a fused step walks both in storage order."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    state: dict[int, dict[str, Tensor]] = {}
+    state: dict[int, Tensors] = {}
     for key, tensor in tensors.items():
         index, name = key.split(".", 1)
         parameter = parameters[int(index)]
@@ -292,60 +312,22 @@ def _check_origin(found: Origin, expected: Origin, path: Path) -> None:
     if different:
         listed = "\n  ".join(different)
         raise RunFolderError(
-            f"{path} holds a member that was made otherwise (there → here):\n  {listed}\n"
+            f"{path} holds a member of another origin (there → here):\n  {listed}\n"
             "Continue it as it was begun, or run again into a new folder."
         )
 
 
-def _write_pair(
-    tensors_path: Path, description_path: Path, content: bytes, origin: Origin, epochs: list[EpochLog]
-) -> None:
-    """Write the tensors, then their description, which makes the pair count."""
-    write_bytes(tensors_path, content)
-    logger.debug("%s/%s: %d bytes", tensors_path.parent.name, tensors_path.name, len(content))
-    description = {
-        "format_version": FORMAT_VERSION,
-        "made_from": dict(origin),
-        "epochs": [asdict(log) for log in epochs],
-        "sha256": _sha256(content),
-    }
-    write_json(description_path, description | {"sha256_of_this": _sha256_of_description(description)})
-
-
-def _read_whole(tensors_path: Path, description_path: Path) -> _Saved | None:
-    """The pair's content, or None when either file is missing, damaged, or not of the other."""
-    description = _read_description(description_path)
-    if description is None:
-        return None
+def _parse_description(content: bytes, path: Path) -> dict[str, Any] | None:
+    """Return a description, or None if its checksum is wrong. Raises RunFolderError if a newer hitofude wrote it."""
     try:
-        content = tensors_path.read_bytes()
-        if description["sha256"] != _sha256(content):
-            return None
-        return _Saved(load(content), description["made_from"], _epochs_of(description))
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
-        return None
-
-
-def _read_description(path: Path) -> dict[str, Any] | None:
-    """A description whose checksum is right, else None. Raises RunFolderError when a newer hitofude wrote it."""
-    try:
-        description = _parse_description(path.read_bytes())
-    except OSError:
-        return None
-    if description is not None and description["format_version"] > FORMAT_VERSION:
-        raise RunFolderError(f"{path} was written by a newer hitofude. Upgrade with pip install -U hitofude.")
-    return description
-
-
-def _parse_description(content: bytes) -> dict[str, Any] | None:
-    """A description whose checksum is right, else None."""
-    try:
-        description = json.loads(content.decode("utf-8"))
+        description: dict[str, Any] = json.loads(content.decode("utf-8"))
         if description.pop("sha256_of_this") != _sha256_of_description(description):
             return None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return dict(description)
+    if description["format_version"] > FORMAT_VERSION:
+        raise RunFolderError(f"{path} was written by a newer hitofude. Upgrade with pip install -U hitofude.")
+    return description
 
 
 def _sha256_of_description(description: dict[str, Any]) -> str:
