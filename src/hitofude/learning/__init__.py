@@ -1,1 +1,1 @@
-"""The second wing: images become trained members and probabilities."""
+"""Learning: from images to trained members and their probabilities."""

@@ -1,6 +1,6 @@
-"""A training step recorded once and launched as a whole, where the device is CUDA.
+"""CUDA graphs of training steps.
 
-A step of a small network is dozens of kernels, each of which takes longer to launch than to run. A CUDA graph
+A step of a small network has dozens of kernels, each of which takes longer to launch than to run. A CUDA graph
 launches them together (https://pytorch.org/blog/accelerating-pytorch-with-cuda-graphs).
 """
 
@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from hitofude.learning.augment import Transforms
 
 Step = Callable[[Tensor, Transforms | None], tuple[Tensor, Tensor]]
-"""Rows (B,) and how their images are transformed → mean loss () and number of hits ()."""
+"""Rows (B,) and the transforms of their images → mean loss () and number of hits ()."""
 
 WARM_UP_STEPS = 3
 
 
 class GraphedStep:
-    """A step for batches of one size; its results are those of the step that was recorded."""
+    """A recorded step for batches of one size, with the same results."""
 
     def __init__(self, graph: torch.cuda.CUDAGraph, inputs: list[Tensor], outputs: tuple[Tensor, Tensor]) -> None:
         self._graph, self._inputs, self._outputs = graph, inputs, outputs
@@ -28,8 +28,8 @@ class GraphedStep:
         return len(rows) == len(self._inputs[0])
 
     def __call__(self, rows: Tensor, transforms: Transforms | None) -> tuple[Tensor, Tensor]:
-        for place, values in zip(self._inputs, _given(rows, transforms), strict=True):
-            place.copy_(values)
+        for input, values in zip(self._inputs, _inputs(rows, transforms), strict=True):
+            input.copy_(values)
         self._graph.replay()
         loss, hits = self._outputs
         return loss.clone(), hits.clone()
@@ -42,9 +42,9 @@ def record(
     networks: Iterable[nn.Module],
     optimizer: torch.optim.Optimizer,
 ) -> GraphedStep:
-    """Record a step on a batch like this one; networks and optimizer are left as they were.
+    """Record a step for batches like this one, leaving networks and optimizer unchanged.
 
-    Raises RuntimeError where PyTorch cannot record it.
+    Raises RuntimeError if PyTorch cannot record it.
     """
     rows = rows.clone()
     if transforms is not None:
@@ -54,12 +54,12 @@ def record(
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             outputs = step(rows, transforms)
-    return GraphedStep(graph, _given(rows, transforms), outputs)
+    return GraphedStep(graph, _inputs(rows, transforms), outputs)
 
 
 @contextmanager
 def leaving_unchanged(networks: Iterable[nn.Module], optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Undo, in place, what steps within it did; what an optimizer makes at its first step is zero before it."""
+    """Undo the steps of the block in place; state that an optimizer creates at its first step becomes zero."""
     networks = list(networks)
     before = {name: tensor.clone() for name, tensor in _state(networks, optimizer)}
     try:
@@ -74,7 +74,7 @@ def leaving_unchanged(networks: Iterable[nn.Module], optimizer: torch.optim.Opti
 
 
 def _warm_up(step: Step, rows: Tensor, transforms: Transforms | None) -> None:
-    """Let libraries choose and allocate what they need, on a stream of its own, as recording wants it."""
+    """Run the step on a separate stream, so that libraries choose kernels and allocate memory before the recording."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -83,12 +83,12 @@ def _warm_up(step: Step, rows: Tensor, transforms: Transforms | None) -> None:
     torch.cuda.current_stream().wait_stream(stream)
 
 
-def _given(rows: Tensor, transforms: Transforms | None) -> list[Tensor]:
+def _inputs(rows: Tensor, transforms: Transforms | None) -> list[Tensor]:
     return [rows, *(values for values in transforms or () if values is not None)]
 
 
 def _state(networks: Iterable[nn.Module], optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
-    """All that a step changes, by name: `state_dict` makes new tensors of the same memory at each call."""
+    """Yield all tensors that a step changes, by name, since `state_dict` returns new tensors of the same memory."""
     for number, network in enumerate(networks):
         for name, tensor in network.state_dict().items():
             yield f"network.{number}.{name}", tensor

@@ -1,4 +1,4 @@
-"""Averaged weights: what a training wanders around is better than where it happens to stand."""
+"""Moving averages of weights, which smooth out the noise of the last training steps."""
 
 from collections.abc import Iterable
 from copy import deepcopy
@@ -24,10 +24,10 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Move towards the network as it is now."""
+        """Move the average towards the network's current weights."""
         for ours, theirs in self._pairs:
             ours.lerp_(theirs, 1 - self._decay)
 
     def recompute_statistics(self, batches: Iterable[Tensor]) -> None:
-        """Replace the batch-norm statistics by those of these images, (N, C, H, W) float 0..1 each."""
+        """Replace the batch-norm statistics by those of batches of images, each (N, C, H, W) float 0..1."""
         update_bn(batches, self.network)

@@ -1,4 +1,4 @@
-"""The networks, by name: images (N, C, H, W) float 0..1 → logits (N, classes)."""
+"""The networks by name: images (N, C, H, W) float 0..1 → logits (N, classes)."""
 
 import math
 from collections import OrderedDict
@@ -12,9 +12,9 @@ from hitofude.inputs.layout import ImageShape
 
 
 def build_network(name: str, image_shape: ImageShape, classes: int, generator: torch.Generator) -> nn.Module:
-    """A newly initialised network on the CPU, a pure function of its arguments.
+    """Build and initialise a network on the CPU, as a pure function of the arguments.
 
-    image_shape: (C, H, W). Raises RecipeError for an unknown name or images that are too small for it.
+    image_shape: (C, H, W). Raises RecipeError if the name is unknown or the images are too small.
     """
     if name not in NETWORKS:
         raise RecipeError(f"network.name: there is no network '{name}'.{suggest(name, sorted(NETWORKS))}")
@@ -36,7 +36,7 @@ def count_parameters(network: nn.Module) -> int:
 
 
 def _cnn_medium(image_shape: ImageShape, classes: int) -> nn.Module:
-    """The tutorial's network, with its layer names; 95,156 parameters for 28×28 and ten classes."""
+    """The tutorial's network with its layer names: 95,156 parameters for 28×28 and ten classes."""
     channels, height, width = image_shape
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for index, (wide, stride) in enumerate([(16, 1), (32, 1), (32, 1), (32, 2), (64, 1), (32, 1)], start=1):
@@ -51,7 +51,7 @@ def _cnn_medium(image_shape: ImageShape, classes: int) -> nn.Module:
 
 
 def _cnn_lean(image_shape: ImageShape, classes: int) -> nn.Module:
-    """Few operations an image: half the resolution at once, then wider; the maximum over places at the end."""
+    """A network of few operations: half the resolution at once, then more channels, then global maximum pooling."""
     return nn.Sequential(
         OrderedDict(
             stem=_layer(image_shape[0], 32, kernel=5, stride=2),
@@ -64,8 +64,8 @@ def _cnn_lean(image_shape: ImageShape, classes: int) -> nn.Module:
 
 
 def _cnn_deep(image_shape: ImageShape, classes: int) -> nn.Module:
-    """The network of the best documented honest score, 0.99757 (C. Deotte 2018, "25 Million Images! [0.99757] MNIST",
-    kaggle.com/code/cdeotte/25-million-images-0-99757-mnist): strides in place of pooling, dropout after each stage.
+    """The network with the best documented score without test labels, 0.99757: strides in place of pooling, dropout
+    after each stage (C. Deotte 2018, kaggle.com/code/cdeotte/25-million-images-0-99757-mnist).
     """
     return nn.Sequential(
         OrderedDict(
@@ -85,7 +85,7 @@ def _cnn_deep(image_shape: ImageShape, classes: int) -> nn.Module:
 
 
 def _resnet(image_shape: ImageShape, classes: int) -> nn.Module:
-    """Residual blocks at half and at a quarter of the resolution (K. He et al. 2016, arXiv:1512.03385)."""
+    """Residual blocks at half and a quarter of the resolution (K. He et al. 2016, arXiv:1512.03385)."""
     return nn.Sequential(
         OrderedDict(
             stem=_layer(image_shape[0], 32),
@@ -99,7 +99,7 @@ def _resnet(image_shape: ImageShape, classes: int) -> nn.Module:
 
 
 def _senet(image_shape: ImageShape, classes: int) -> nn.Module:
-    """Large kernels, and channels weighed by what is in the whole image (J. Hu et al. 2018, arXiv:1709.01507)."""
+    """Large kernels, and squeeze-and-excitation of the channels (J. Hu et al. 2018, arXiv:1709.01507)."""
     return nn.Sequential(
         OrderedDict(
             stem=_layer(image_shape[0], 64, kernel=7, stride=2),
@@ -114,7 +114,7 @@ def _senet(image_shape: ImageShape, classes: int) -> nn.Module:
 
 
 class _Residual(nn.Module):
-    """Two layers whose result is added to their input."""
+    """Two layers with a skip connection."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -128,7 +128,7 @@ class _Residual(nn.Module):
 
 
 class _SqueezeExcite(nn.Module):
-    """Each channel times a weight of 0..1 that is found from the means of all."""
+    """Scale each channel by a weight in 0..1, computed from the means of all channels."""
 
     def __init__(self, width: int, narrow: int = 16) -> None:
         super().__init__()
@@ -145,9 +145,9 @@ class _SqueezeExcite(nn.Module):
 def _layer(
     channels: int, wide: int, kernel: int = 3, stride: int = 1, *, padding: int | None = None, pool: bool = False
 ) -> nn.Sequential:
-    """A convolution, its batch norm, ReLU; padded to keep the size (÷ stride) where nothing else is said.
+    """Convolution, batch norm and ReLU, by default padded to keep the size (÷ stride).
 
-    pool: the maximum of 2×2 places, taken before norm and ReLU, which then have a quarter of the work.
+    pool: 2×2 maximum pooling before norm and ReLU, which then have a quarter of the work.
     """
     padding = kernel // 2 if padding is None else padding
     return nn.Sequential(
@@ -161,7 +161,7 @@ def _layer(
 
 
 def _head(channels: int, classes: int) -> dict[str, nn.Module]:
-    """The maximum over places, then logits."""
+    """Global maximum pooling, then logits."""
     return {
         "global_max": nn.AdaptiveMaxPool2d(1),
         "flatten": nn.Flatten(),
@@ -170,7 +170,7 @@ def _head(channels: int, classes: int) -> dict[str, nn.Module]:
 
 
 def _initialise(network: nn.Module, generator: torch.Generator) -> None:
-    """Normal weights of variance 1 / fan-in and zero biases (LeCun et al. 1998, "Efficient BackProp")."""
+    """Draw normal weights of variance 1 / fan-in, and set biases to zero (LeCun et al. 1998, "Efficient BackProp")."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             fan_in = math.prod(module.weight.shape[1:])
@@ -188,7 +188,7 @@ NETWORKS: dict[str, tuple[Callable[[ImageShape, int], nn.Module], int]] = {
     "resnet": (_resnet, 4),
     "senet": (_senet, 4),
 }
-"""Name → how to build it, and the least height and width that it takes."""
+"""Name → its builder, and the smallest height and width."""
 
 
 def images_from_bytes(images: Tensor) -> Tensor:

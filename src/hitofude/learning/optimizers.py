@@ -1,4 +1,4 @@
-"""The optimizers, by name; those that PyTorch has are PyTorch's."""
+"""The optimizers by name: PyTorch's, and Muon."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from torch import Tensor, nn
 from hitofude.recipe import OptimizerRecipe
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
-"""The coefficients of K. Jordan 2024: singular values end near one, within 0.7 to 1.2, after few iterations."""
+"""The coefficients of K. Jordan 2024, which bring singular values within 0.7 to 1.2 in few iterations."""
 
 
 def make_optimizer(network: nn.Module, recipe: OptimizerRecipe) -> torch.optim.Optimizer:
-    """Adam (Kingma & Ba 2015), AdamW (Loshchilov & Hutter 2019), SGD with Nesterov's momentum, or Muon.
+    """Make Adam (Kingma & Ba 2015), AdamW (Loshchilov & Hutter 2019), SGD with Nesterov momentum, or Muon.
 
-    Each group of parameters keeps the highest learning rate of its schedule as `highest`. On CUDA the learning rate
-    is a tensor there, so that a recorded step sees its changes.
+    Each parameter group keeps the peak learning rate of its schedule as `highest`. On CUDA `lr` is a tensor on the
+    device, so that a recorded step sees its changes.
     """
     device = next(network.parameters()).device
     groups = _groups(network, recipe)
@@ -38,7 +38,7 @@ def make_optimizer(network: nn.Module, recipe: OptimizerRecipe) -> torch.optim.O
 
 
 def _groups(network: nn.Module, recipe: OptimizerRecipe) -> list[dict[str, Any]]:
-    """All parameters, or for Muon the filters apart from the rest."""
+    """Put all parameters into one group, or for Muon the filters into a group of their own."""
     parameters = list(network.parameters())
     if recipe.name != "muon":
         return [{"params": parameters, "highest": recipe.learning_rate}]
@@ -50,10 +50,10 @@ def _groups(network: nn.Module, recipe: OptimizerRecipe) -> list[dict[str, Any]]
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon for the filters of convolutions (K. Jordan 2024, kellerjordan.github.io/posts/muon), AdamW beside it.
+    """Muon for convolution filters (K. Jordan 2024, kellerjordan.github.io/posts/muon), AdamW for other parameters.
 
-    A filter bank (out, in, h, w) is a matrix of `out` rows. Its step is the nearest orthogonal matrix to Nesterov's
-    momentum, and it is kept at the norm √out that it was initialised with. Nothing in a step waits for the device.
+    A filter bank (out, in, h, w) is treated as a matrix of `out` rows. Its step is the orthogonal matrix nearest to
+    the Nesterov momentum, and its norm is kept at √out, as initialised. No step waits for the device.
     """
 
     def __init__(self, groups: list[dict[str, Any]], momentum: float, weight_decay: float) -> None:
@@ -61,7 +61,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
-        """Change every parameter that has a gradient."""
+        """Update every parameter that has a gradient."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
@@ -91,10 +91,10 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalised(matrix: Tensor, iterations: int = 5) -> Tensor:
-    """(rows, columns) float32 → about the nearest matrix with orthonormal rows or columns, whichever are fewer.
+    """Approximate the matrix nearest to a (rows, columns) float32 matrix whose shorter side is orthonormal.
 
-    The iteration of Newton and Schulz on the matrix of inner products of the shorter side, which commutes with every
-    factor that it is multiplied with: much less work than on the whole matrix.
+    Newton-Schulz iterations on the inner products of the shorter side, which commute with all their factors; this is
+    much less work than on the whole matrix.
     """
     is_tall = matrix.shape[0] > matrix.shape[1]
     wide = matrix.T if is_tall else matrix

@@ -1,4 +1,4 @@
-"""How long a member is trained, and the learning rate over that time."""
+"""The number of epochs of a training, and the learning rate of each step."""
 
 import math
 
@@ -6,16 +6,16 @@ from hitofude.recipe import ScheduleRecipe
 
 
 def count_epochs(schedule: ScheduleRecipe, batch_size: int, rows: int) -> int:
-    """The recipe's epochs, or as many as give its least number of steps."""
+    """Return the epochs of the recipe, or more if they are needed for its least number of steps."""
     return max(schedule.epochs, math.ceil(schedule.min_steps / math.ceil(rows / batch_size)))
 
 
 def learning_rate_at(schedule: ScheduleRecipe, highest: float, progress: float, epochs_done: int) -> float:
-    """The learning rate of a step.
+    """Return the learning rate of a step.
 
-    progress: the share of the training's steps already made, 0 ≤ progress < 1. `one-cycle` rises linearly for
-    the warm-up and then falls linearly to zero (L. N. Smith 2018, arXiv:1803.09820); `cosine` falls along half a
-    wave (I. Loshchilov & F. Hutter 2017, arXiv:1608.03983, without restarts).
+    progress: the share of the training's steps already made, 0 ≤ progress < 1. `one-cycle` rises linearly in the
+    warm-up and then falls linearly to zero (L. N. Smith 2018, arXiv:1803.09820); `cosine` falls along half a wave
+    (I. Loshchilov & F. Hutter 2017, arXiv:1608.03983, without restarts).
     """
     if schedule.name == "constant":
         return highest
