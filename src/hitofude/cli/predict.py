@@ -10,7 +10,6 @@ from hitofude.cli.app import app, parse_count, parse_shape, parse_workers
 from hitofude.cli.logs import is_quiet
 from hitofude.errors import InputError, RecipeError
 
-SURE = 0.9
 ONLY_OF_PICTURES = "--show and --sure are for pictures, which are not predicted part by part. Name a file with --out."
 ONLY_OF_PARTS = "--workers, --threads and --format are for a folder of answers. Name one with --out, such as answers/."
 
@@ -27,7 +26,7 @@ def predict(
     device: str = "auto",
     calibrated: Annotated[bool, Parameter(negative=())] = False,
     show: Path | None = None,
-    sure: float = SURE,
+    sure: float | None = None,
     workers: str = "auto",
     threads: str = "auto",
     format: str | None = None,
@@ -75,7 +74,7 @@ def predict(
     show
         A PNG to draw: each picture with what was found in it, beside it what the network sees, and its answers.
     sure
-        What is in a picture is answered from this probability up, and else "not sure".
+        Digits in a picture are answered from this probability, by default 0.9; the others are "not sure".
     workers
         With a folder for --out: auto, a number of processes, or a cluster, as of hitofude run; all machines must see
         the same folders.
@@ -85,7 +84,7 @@ def predict(
         With a folder for --out: parquet or csv. Left out: Parquet where the part is that, CSV for others.
     """
     if out is not None and _is_folder(out):
-        if show is not None or sure != SURE:
+        if show is not None or sure is not None:
             raise RecipeError(ONLY_OF_PICTURES)
         from hitofude.prediction.bulk.run import predict_in_bulk
 
@@ -108,11 +107,13 @@ def predict(
         return
     if (workers, threads, format) != ("auto", "auto", None):
         raise RecipeError(ONLY_OF_PARTS)
+    from hitofude.metrics.calibration import SURE
     from hitofude.outputs.predictions import check_ending, write_csv, write_predictions
     from hitofude.prediction.files import describe_answers, predict_files, show_photos
 
     if out is not None:
         check_ending(Path(out))
+    sure = SURE if sure is None else sure
     found = predict_files(
         run, inputs, label=label, shape=parse_shape(shape), device=device, calibrated=calibrated, sure=sure
     )
