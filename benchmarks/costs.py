@@ -24,8 +24,7 @@ from hitofude.learning.member import EnsembleTask
 from hitofude.learning.messages import EnsembleMessage, pack_plan
 from hitofude.learning.networks import build_network
 from hitofude.learning.optimizers import make_optimizer
-from hitofude.learning.predicting import predict_probabilities
-from hitofude.prediction.model import load_ensemble
+from hitofude.prediction.model import Model
 from hitofude.recipe import Recipe
 from hitofude.runs.folder import RunFolder
 
@@ -77,15 +76,12 @@ def parquet_bytes(pixels: NDArray[np.uint8], path: Path) -> dict[str, float]:
 
 def images_per_second(run: Path, images: ImageSet, precision: str) -> list[float]:
     """Of processor time, by one thread, all members of the run."""
-    compute = choose_compute("cpu", precision, 1)
-    networks = load_ensemble(RunFolder(run), compute)
-    recipe, pixels, found = RunFolder(run).load_recipe(), torch.from_numpy(images.images), []
-    with compute.applied():
-        for _ in range(ROUNDS):
-            started = time.process_time()
-            for network in networks:
-                predict_probabilities(network, pixels, compute, tta=recipe.tta)
-            found.append(len(images) / (time.process_time() - started))
+    model = Model.of_run(RunFolder(run), choose_compute("cpu", precision, 1), None)
+    pixels, found = torch.from_numpy(images.images), []
+    for _ in range(ROUNDS):
+        started = time.process_time()
+        model.predict_members(pixels)
+        found.append(len(images) / (time.process_time() - started))
     return found
 
 

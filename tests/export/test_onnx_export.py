@@ -17,7 +17,7 @@ from hitofude.export.onnx_export import export_onnx, model_of_run
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.inputs.sources import Dataset, sample
 from hitofude.learning.compute import choose_compute
-from hitofude.prediction.model import Model, load_ensemble
+from hitofude.prediction.model import Model
 from hitofude.runs.result import RunResult
 from tests.conftest import Call, copy_of
 
@@ -25,9 +25,8 @@ from tests.conftest import Call, copy_of
 def test_plain_onnxruntime_answers_as_predict_does(exported_file: Path, finished: RunResult, dataset: Dataset) -> None:
     session = onnxruntime.InferenceSession(exported_file, providers=["CPUExecutionProvider"])
     (found,) = session.run(["probabilities"], {"pixels": dataset.train.images})
-    compute, folder = choose_compute("cpu", "float32"), finished.folder
-    networks, temperature = load_ensemble(folder, compute), finished.summary.calibration.temperature
-    model = Model(networks, finished.classes, (1, 28, 28), compute, folder.load_recipe().tta, temperature)
+    temperature = finished.summary.calibration.temperature
+    model = Model.of_run(finished.folder, choose_compute("cpu", "float32"), temperature)
     expected = model.predict(torch.from_numpy(dataset.train.images))
     assert np.abs(found - expected).max() < 1e-4
     assert (found.argmax(axis=1) == expected.argmax(axis=1)).all()

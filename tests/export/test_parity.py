@@ -8,19 +8,19 @@ from torch import nn
 from hitofude.errors import WeightsError
 from hitofude.export.onnx_export import load_exportable
 from hitofude.export.onnx_model import OnnxModel
-from hitofude.export.parity import BORDER, Ensemble, check, compare, images_to_compare
+from hitofude.export.parity import BORDER, check, compare, images_to_compare, is_on_border
 from hitofude.inputs.sources import Dataset
-from hitofude.learning.compute import Compute
+from hitofude.prediction.model import Model
 from hitofude.recipe import TtaRecipe
 from hitofude.runs.result import RunResult
 
 
 @pytest.fixture(scope="module")
-def ensemble(finished: RunResult) -> Ensemble:
+def ensemble(finished: RunResult) -> Model:
     return load_exportable(finished.folder)[0]
 
 
-def test_the_models_answers_are_the_runs(exported: OnnxModel, ensemble: Ensemble, dataset: Dataset) -> None:
+def test_the_models_answers_are_the_runs(exported: OnnxModel, ensemble: Model, dataset: Dataset) -> None:
     parity = compare(exported, ensemble, images_to_compare(dataset, (1, 28, 28), 500))
     check(parity)
     assert (parity.images, parity.changed, parity.border) == (500, 0, 0)
@@ -35,25 +35,22 @@ def test_a_network_that_is_slightly_another_is_found_out(
     last = [module for module in ensemble.networks[1].modules() if isinstance(module, nn.Linear)][-1]
     with torch.no_grad():
         last.bias[3] += 0.01
-    parity = compare(exported, ensemble, dataset.train.images)
+    parity = compare(exported, ensemble.with_tta(ensemble.tta), dataset.train.images)
     assert 1e-4 < parity.largest < 1e-2
     with pytest.raises(WeightsError, match="No file was written"):
         check(parity)
 
 
 def test_an_image_on_the_border_of_looking_again_is_left_out(
-    exported: OnnxModel, ensemble: Ensemble, compute: Compute, dataset: Dataset
+    exported: OnnxModel, ensemble: Model, dataset: Dataset
 ) -> None:
     images = dataset.train.images[:50]
-    once = Ensemble(ensemble.networks, TtaRecipe(), ensemble.temperature, compute)
-    _, members = once.predict(images)
-    first = float(members[0, :, :].max(axis=1)[np.abs(members[0].max(axis=1) - 0.8).argmin()])
-    above, below = (
-        Ensemble(ensemble.networks, TtaRecipe(shift=1, threshold=first + step), 1, compute)
-        for step in (BORDER / 2, -BORDER / 2)
-    )
-    assert above.is_on_border(images).sum() == below.is_on_border(images).sum() == 1
-    assert not once.is_on_border(images).any()
+    once = ensemble.with_tta(TtaRecipe())
+    likeliest = once.predict_members(torch.tensor(images))[0].max(axis=1)
+    first = float(likeliest[np.abs(likeliest - 0.8).argmin()])
+    for step in (BORDER / 2, -BORDER / 2):
+        assert is_on_border(ensemble.with_tta(TtaRecipe(shift=1, threshold=first + step)), images).sum() == 1
+    assert not is_on_border(once, images).any()
 
 
 def test_there_are_as_many_images_as_asked_for_whatever_the_source_has(dataset: Dataset) -> None:

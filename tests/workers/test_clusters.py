@@ -11,6 +11,7 @@ from benchmarks.clusters import DaskCluster, RayCluster, kill_a_seat, running
 from benchmarks.crash import contents
 
 import hitofude
+from hitofude.runs.claim import saved_epochs
 from hitofude.runs.folder import RunFolder
 from hitofude.workers.host import kept_folder
 from tests.conftest import wait_for_line
@@ -89,4 +90,4 @@ def test_a_lost_head_ends_with_6_and_what_is_done_is_kept(cluster: Cluster, tmp_
     assert process.returncode == 6, complaints
     assert "is lost" in complaints
     assert "Run the same command again to continue:\n  hitofude run" in complaints
-    assert RunFolder(tmp_path / "run").epochs(range(5))
+    assert saved_epochs(RunFolder(tmp_path / "run"), range(5))

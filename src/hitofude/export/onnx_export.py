@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hitofude.errors import InputError, RunFolderError
+from hitofude.errors import InputError
 from hitofude.export.onnx_graph import Pixels, ensemble_model, networks_model
 from hitofude.export.onnx_model import OnnxDescription, OnnxModel
-from hitofude.export.parity import Ensemble, Parity, check, compare, images_to_compare
+from hitofude.export.parity import Parity, check, compare, images_to_compare
 from hitofude.export.quantising import CALIBRATION_IMAGES, Cost, measure_cost, quantise, training_images
 from hitofude.inputs.sources import Dataset
-from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import choose_compute
-from hitofude.prediction.model import load_ensemble
+from hitofude.prediction.model import Model, weights_paths
 from hitofude.runs.folder import RunFolder
 from hitofude.storage import write_bytes
 from hitofude.version import __version__
@@ -92,12 +91,11 @@ def model_of_run(run: str | Path) -> OnnxModel:
     return OnnxModel.load(folder.model)
 
 
-def load_exportable(folder: RunFolder) -> tuple[Ensemble, OnnxDescription]:
+def load_exportable(folder: RunFolder) -> tuple[Model, OnnxDescription]:
     """The networks of a run, and what will stand in its model's metadata."""
     _check_packages()
-    tta, description = folder.load_recipe().tta, describe(folder)
-    compute = choose_compute("cpu", "float32")
-    return Ensemble(load_ensemble(folder, compute), tta, description.temperature, compute), description
+    description = describe(folder)
+    return Model.of_run(folder, choose_compute("cpu", "float32"), description.temperature), description
 
 
 def describe(folder: RunFolder) -> OnnxDescription:
@@ -111,7 +109,7 @@ def describe(folder: RunFolder) -> OnnxDescription:
         image_shape=data["image_shape"],
         networks=networks,
         temperature=temperature,
-        weights=_fingerprint(folder, len(networks)),
+        weights=_fingerprint(folder),
     )
 
 
@@ -151,7 +149,7 @@ def _differ(count: int) -> str:
     return f"{count} label{' differs' if count == 1 else 's differ'}"
 
 
-def _serialised(networks: "onnx.ModelProto", ensemble: Ensemble, description: OnnxDescription) -> bytes:
+def _serialised(networks: "onnx.ModelProto", ensemble: Model, description: OnnxDescription) -> bytes:
     """The file's content: the whole ensemble around these networks, with the description as its metadata."""
     import onnx
 
@@ -163,13 +161,10 @@ def _serialised(networks: "onnx.ModelProto", ensemble: Ensemble, description: On
     return content
 
 
-def _fingerprint(folder: RunFolder, members: int) -> str:
-    """SHA-256 of what decides the answers: every member's weights, and the views."""
+def _fingerprint(folder: RunFolder) -> str:
+    """Return the SHA-256 of test-time augmentation and every member's weights."""
     found = hashlib.sha256(folder.load_recipe().tta.model_dump_json().encode())
-    for number in range(members):
-        path = MemberFolder(folder.member(number)).weights_path
-        if not path.exists():
-            raise RunFolderError(f"{path} is missing. Restore it, or run again into a new folder.")
+    for path in weights_paths(folder):
         found.update(path.read_bytes())
     return found.hexdigest()
 

@@ -8,17 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import nn
 
 from hitofude.errors import WeightsError
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.inputs.layout import ImageShape
 from hitofude.inputs.sources import Dataset, sample
 from hitofude.learning.augment import augment
-from hitofude.learning.compute import Compute
-from hitofude.learning.predicting import predict_probabilities
-from hitofude.metrics.calibration import with_temperature
-from hitofude.metrics.metrics import mean_of_members
+from hitofude.prediction.model import Model
 from hitofude.recipe import AugmentRecipe, TtaRecipe
 
 TOLERANCE = 1e-4
@@ -49,37 +45,20 @@ class Parity:
         return self.changed == 0 and self.largest < TOLERANCE
 
 
-class Ensemble:
-    """The networks of a run in PyTorch, predicting as `hitofude predict` does."""
+def compare(model: OnnxModel, run: Model, images: NDArray[np.uint8]) -> Parity:
+    """Predict images (N, C, H, W) with both."""
 
-    def __init__(self, networks: list[nn.Module], tta: TtaRecipe, temperature: float, compute: Compute) -> None:
-        self.networks, self.tta, self.temperature, self.compute = networks, tta, temperature, compute
+    def predict_by_run(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Members]:
+        members = run.predict_members(torch.tensor(images))
+        return run.join(members), members
 
-    def predict(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Members]:
-        """(N, classes) and (members, N, classes) probabilities of images (N, C, H, W)."""
-        members = self._by_each(images, self.tta)
-        return with_temperature(mean_of_members(members), self.temperature), members
-
-    def is_on_border(self, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """(N,) whether some member finds the image neither clear nor unclear."""
-        first = self._by_each(images, TtaRecipe()).max(axis=2)
-        return np.asarray((np.abs(first - self.tta.threshold) < BORDER).any(axis=0) & (self.tta.shift > 0))
-
-    def _by_each(self, images: NDArray[np.uint8], tta: TtaRecipe) -> Members:
-        pixels = torch.tensor(images)
-        with self.compute.applied():
-            return np.stack([predict_probabilities(one, pixels, self.compute, tta=tta) for one in self.networks])
-
-
-def compare(model: OnnxModel, ensemble: Ensemble, images: NDArray[np.uint8]) -> Parity:
-    """Predict images (N, C, H, W) by both."""
-    (expected, expected_members), seconds_of_pytorch = timed(ensemble.predict, images)
+    (expected, expected_members), seconds_of_pytorch = timed(predict_by_run, images)
     (found, found_members), seconds = timed(model.predict, images)
     changed = found.argmax(axis=1) != expected.argmax(axis=1)
     apart = np.maximum(np.abs(found - expected).max(axis=1), np.abs(found_members - expected_members).max(axis=(0, 2)))
     apart = np.where(np.isnan(apart), np.inf, apart)
     suspects = np.flatnonzero(changed | (apart >= TOLERANCE))
-    excused = suspects[ensemble.is_on_border(images[suspects])] if len(suspects) else suspects
+    excused = suspects[is_on_border(run, images[suspects])] if len(suspects) else suspects
     changed[excused], apart[excused] = False, 0
     return Parity(
         len(images),
@@ -89,6 +68,12 @@ def compare(model: OnnxModel, ensemble: Ensemble, images: NDArray[np.uint8]) -> 
         len(images) / seconds,
         len(images) / seconds_of_pytorch,
     )
+
+
+def is_on_border(run: Model, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(N,) whether the first probability by some member lies on the threshold of test-time augmentation."""
+    first = run.with_tta(TtaRecipe()).predict_members(torch.tensor(images)).max(axis=2)
+    return np.asarray((np.abs(first - run.tta.threshold) < BORDER).any(axis=0) & (run.tta.shift > 0))
 
 
 def check(parity: Parity) -> None:

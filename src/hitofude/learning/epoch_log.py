@@ -1,4 +1,4 @@
-"""The figures of one epoch of one member. It imports no PyTorch, so that reading a run stays light."""
+"""The figures of one epoch of one member. No PyTorch is imported here, so that runs can be read without it."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class EpochLog:
-    """What is known after one epoch of one member; a line of log.jsonl."""
+    """The figures after one epoch of one member; a line of log.jsonl."""
 
     member: int
     epoch: int
     train_loss: float
     train_accuracy: float
-    validation_loss: float | None  # None where the member learns from all rows
+    validation_loss: float | None  # None if the member is trained on all rows
     validation_accuracy: float | None
     learning_rate: float
     seconds: float
@@ -21,3 +21,8 @@ class EpochLog:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "EpochLog":
         return cls(**{field.name: content[field.name] for field in fields(cls)})
+
+
+def member_folder_name(member: int) -> str:
+    """Return the name of a member's folder, `00` for the first."""
+    return f"{member:02d}"

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from hitofude.errors import RunFolderError
 from hitofude.inputs.layout import ImageShape
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import Compute, choose_compute
@@ -22,7 +23,7 @@ from hitofude.runs.folder import RunFolder
 
 
 class Model:
-    """The mean of all members, calibrated where that is asked for."""
+    """The mean of all members, optionally calibrated."""
 
     def __init__(
         self,
@@ -33,50 +34,70 @@ class Model:
         tta: TtaRecipe,
         temperature: float | None,
     ) -> None:
-        """temperature: None leaves the probabilities as they are."""
-        self.classes, self.image_shape, self.compute = tuple(classes), image_shape, compute
-        self._members = [Predictor(network, compute, tta=tta) for network in networks]
-        self._temperature = temperature
+        """temperature: None leaves the probabilities uncalibrated."""
+        self.networks, self.classes, self.image_shape = tuple(networks), tuple(classes), image_shape
+        self.compute, self.tta, self.temperature = compute, tta, temperature
+        self._predictors = [Predictor(network, compute, tta=tta) for network in networks]
 
     @classmethod
     def load(cls, run: Path, *, device: str = "auto", threads: int | None = None, calibrated: bool = False) -> "Model":
-        """Raises RunFolderError where the run is not finished, a member is missing or damaged, or where an imported run
-        is to be calibrated.
+        """Load a run with the precision of its recipe. calibrated: at the run's temperature.
+
+        Raises RunFolderError if the run is not finished, a member is missing or damaged, or an imported run is to be
+        calibrated.
         """
         folder = RunFolder(run)
-        recipe, data = folder.load_recipe(), folder.load_data()
+        recipe = folder.load_recipe()
         temperature = folder.load_summary().calibration.temperature if calibrated else None
-        compute = choose_compute(device, recipe.precision, threads)
-        networks = load_ensemble(folder, compute)
-        return cls(networks, data["classes"], data["image_shape"], compute, recipe.tta, temperature)
+        return cls.of_run(folder, choose_compute(device, recipe.precision, threads), temperature)
+
+    @classmethod
+    def of_run(cls, folder: RunFolder, compute: Compute, temperature: float | None) -> "Model":
+        """Load all members of a run. Raises RunFolderError if the run is not finished, or a member is not whole."""
+        tta, data, names = folder.load_recipe().tta, folder.load_data(), folder.load_networks()
+        folders = [folder.member(number) for number in range(len(names))]
+        networks = load_members(folders, names, data["image_shape"], len(data["classes"]), compute)
+        return cls(networks, data["classes"], data["image_shape"], compute, tta, temperature)
+
+    def with_tta(self, tta: TtaRecipe) -> "Model":
+        """Return a model of the same networks with other test-time augmentation."""
+        return Model(self.networks, self.classes, self.image_shape, self.compute, tta, self.temperature)
 
     def predict(self, images: torch.Tensor) -> NDArray[np.float32]:
-        """(N, C, H, W) uint8 → (N, classes). Raises OutOfResourcesError where memory runs out."""
+        """(N, C, H, W) uint8 → (N, classes) probabilities. Raises OutOfResourcesError if memory runs out."""
+        return self.join(self.predict_members(images))
+
+    def predict_members(self, images: torch.Tensor) -> NDArray[np.float32]:
+        """(N, C, H, W) uint8 → (members, N, classes) uncalibrated probabilities."""
         with self.compute.applied():
-            members = [predict(images) for predict in self._members]
-        mean = mean_of_members(np.stack(members))
-        if self._temperature is None:
+            return np.stack([predict(images) for predict in self._predictors])
+
+    def join(self, members: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(members, N, classes) → (N, classes): the mean, calibrated block by block so that streaming changes no bit."""
+        mean, block = mean_of_members(members), images_at_once(self.image_shape)
+        if self.temperature is None:
             return mean
-        together = range(images_at_once(self.image_shape), len(mean), images_at_once(self.image_shape))
-        return np.concatenate([with_temperature(part, self._temperature) for part in np.split(mean, together)])
+        blocks = np.split(mean, range(block, len(mean), block))
+        return np.concatenate([with_temperature(probabilities, self.temperature) for probabilities in blocks])
 
 
-def load_ensemble(folder: RunFolder, compute: Compute) -> list[nn.Module]:
-    """All members' networks of a finished run. Raises RunFolderError where it is not finished, or one is not whole."""
-    data, names = folder.load_data(), folder.load_networks()
-    folders = [folder.member(number) for number in range(len(names))]
-    return load_members(folders, names, data["image_shape"], len(data["classes"]), compute)
+def weights_paths(folder: RunFolder) -> list[Path]:
+    """Return each member's weights file. Raises RunFolderError if one is missing, or the run is not finished."""
+    paths = [MemberFolder(folder.member(number)).weights_path for number in range(len(folder.load_networks()))]
+    for path in paths:
+        if not path.exists():
+            raise RunFolderError(f"{path} is missing. Restore it, or run again into a new folder.")
+    return paths
 
 
 def model_identity(folder: RunFolder, *, calibrated: bool = False) -> dict[str, Any]:
-    """Everything of a finished run that decides what it answers, as JSON has it. Raises as Model.load does."""
-    recipe, data, networks = folder.load_recipe(), folder.load_data(), folder.load_networks()
-    weights = [MemberFolder(folder.member(number)).weights_path for number in range(len(networks))]
+    """Return everything that decides a finished run's predictions, ready for JSON. Raises as Model.load does."""
+    recipe, data = folder.load_recipe(), folder.load_data()
     return {
         "classes": list(data["classes"]),
         "image_shape": list(data["image_shape"]),
-        "networks": list(networks),
-        "weights": [_sha256(path) if path.exists() else None for path in weights],
+        "networks": list(folder.load_networks()),
+        "weights": [_sha256(path) for path in weights_paths(folder)],
         "tta": recipe.tta.model_dump(mode="json"),
         "precision": recipe.precision,
         "temperature": folder.load_summary().calibration.temperature if calibrated else None,

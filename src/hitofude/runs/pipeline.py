@@ -1,4 +1,4 @@
-"""The whole flow: a source becomes a trained ensemble, its honest accuracy, and a submission."""
+"""The whole flow: a source becomes a trained ensemble, an honest accuracy, and a submission."""
 
 import logging
 import threading
@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import Shape
-from hitofude.inputs.sources import Dataset, Source, open_source
+from hitofude.inputs.sources import Source, open_source
 from hitofude.learning.compute import explaining_memory_errors
 from hitofude.learning.dispatch import TrainingBackend, open_backend
 from hitofude.learning.ensemble import EnsembleProbabilities, train_ensemble
@@ -26,6 +27,7 @@ from hitofude.outputs.plots import plot_accuracy, plot_loss
 from hitofude.outputs.report import write_report
 from hitofude.outputs.submission import KAGGLE_HEADER, write_submission
 from hitofude.recipe import DEFAULT_PRESET, choose_recipe
+from hitofude.runs.claim import check_same_run, claim_run, saved_epochs
 from hitofude.runs.evaluation import evaluate
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.plan import RunPlan
@@ -36,7 +38,7 @@ from hitofude.workers.pool import WorkerPool
 logger = logging.getLogger(__name__)
 
 ONE_AT_A_TIME = threading.RLock()
-"""Held while pictures are drawn and a run is judged: Matplotlib is not safe for threads."""
+"""Held during plotting and evaluation, because Matplotlib is not thread-safe."""
 
 
 def run(
@@ -56,28 +58,33 @@ def run(
 ) -> RunResult:
     """Train an ensemble on a source, validate it honestly, predict the source's test images.
 
-    source: see hitofude.inputs.sources; (images, labels), a data frame, or a Dataset with images to predict, too;
-    None is the embedded sample. preset: a preset's name or a recipe file.
-    run: the folder, by default runs/SOURCE-PRESET. An unfinished run there is continued, a finished one is
-    only read. settings: dotted names and values, such as {"schedule.epochs": 3}. debug: 1,000 rows, 5 epochs,
-    2 folds. workers: how many members are trained side by side, or a cluster: "dask", "tcp://SCHEDULER:8786", "ray" or
-    a Ray address; threads: of each member; left out, what is fastest. A run is continued with the threads that it was
-    begun with. label, shape: the label column, and (H, W) where the pixels make no square, (H, W, 3) for colour.
-    command: what makes this run again, for the report.
+    source: see hitofude.inputs.sources; also (images, labels), a data frame, or a Dataset with images to predict. None
+    is the embedded sample. preset: a preset's name or a recipe file.
+    run: the folder, by default runs/SOURCE-PRESET. An unfinished run there is continued, a finished one is only read.
+    settings: dotted names and values, such as {"schedule.epochs": 3}. debug: 1,000 rows, 5 epochs, 2 folds.
+    workers: the number of members trained side by side, or a cluster: "dask", "tcp://SCHEDULER:8786", "ray" or a Ray
+    address; threads: for each member; None for whatever is fastest. A run is continued with the threads that it was
+    begun with. label, shape: the label column, and (H, W) if the pixels are not square, (H, W, 3) for colour.
+    command: the command that makes this run again, for the report.
 
-    Raises hitofude.errors.UserError, of the kind that fits, for everything a user can mend.
+    Raises a subclass of hitofude.errors.UserError for everything a user can fix.
     """
     display = SilentDisplay() if quiet else choose_display()
     recipe = choose_recipe(preset, settings or {}, debug=debug)
     with explaining_memory_errors():
         dataset = open_source(source, label=label, shape=shape)
-        job = RunPlan.prepare(recipe, dataset, command or f"hitofude run {dataset.name} --preset recipe.toml")
+        plan = RunPlan.prepare(recipe, dataset, command or f"hitofude run {dataset.name} --preset recipe.toml")
         folder = RunFolder(Path(run) if run else default_folder(dataset.name, preset, debug=debug))
-        return finish_run(job, folder, display, workers=workers, device=device, threads=threads)
+        return finish_run(plan, folder, display, workers=workers, device=device, threads=threads)
+
+
+def default_folder(source: str, preset: str | Path, *, debug: bool = False) -> Path:
+    """Return runs/SOURCE-PRESET, which is the same for the same command."""
+    return Path("runs", f"{source}-{Path(preset).stem}{'-debug' if debug else ''}")
 
 
 def finish_run(
-    job: RunPlan,
+    plan: RunPlan,
     folder: RunFolder,
     display: Display,
     *,
@@ -85,94 +92,71 @@ def finish_run(
     device: str,
     threads: int | None,
 ) -> RunResult:
-    """Begin or continue the job's run in its folder, or read it where it is finished; see `run`.
+    """Begin or continue the planned run in its folder, or read it if it is finished; see `run`.
 
-    Several threads may do so at once, each for its own run: what is not safe for threads waits its turn here, while the
-    members of all go on.
+    Several threads may call this at once, each for its own run: plotting and evaluation take turns, training does not.
     """
     folder.check_trained_here()
-    display.message(job.describe())
+    display.message(plan.describe())
     if folder.is_finished:
         display.message(f"run      {folder.path}")
-        folder.check_same(job.recipe, job.dataset)
-    else:
-        _make(job, folder, workers, device, threads or folder.threads_begun_with(), display)
+        check_same_run(folder, plan.recipe, plan.dataset)
+        return load_result(folder)
+    with open_backend(
+        workers,
+        members=len(plan.members),
+        images=plan.images_to_train(),
+        parameters=max(plan.parameters().values()),
+        device=device,
+        precision=plan.recipe.precision,
+        threads=threads or folder.threads_begun_with(),
+    ) as backend:
+        display.message(f"device   {backend}\nrun      {folder.path}")
+        with claim_run(folder, plan.recipe, plan.dataset, backend.compute, backend.environment):
+            _train(plan, folder, backend, display)
     return load_result(folder)
 
 
-def _make(
-    job: RunPlan,
-    folder: RunFolder,
-    where: int | str | WorkerPool | None,
-    device: str,
-    threads: int | None,
-    display: Display,
-) -> None:
-    """Begin or continue the run in the folder, where its members are to be made."""
-    with open_backend(
-        where,
-        members=len(job.plans),
-        images=job.images_to_train(),
-        parameters=max(job.parameters().values()),
-        device=device,
-        precision=job.recipe.precision,
-        threads=threads,
-    ) as backend:
-        display.message(f"device   {backend}\nrun      {folder.path}")
-        with folder.claimed(job.recipe, job.dataset, backend.compute, backend.environment):
-            _train(job, folder, backend, display)
-
-
-@contextmanager
-def logging_seconds(what: str) -> Iterator[None]:
-    """Log how long it took."""
-    started = time.monotonic()
-    yield
-    logger.info("%s took %.2f s", what, time.monotonic() - started)
-
-
-def default_folder(source: str, preset: str | Path, *, debug: bool = False) -> Path:
-    """runs/SOURCE-PRESET, the same for the same command."""
-    return Path("runs", f"{source}-{Path(preset).stem}{'-debug' if debug else ''}")
-
-
-def _train(job: RunPlan, folder: RunFolder, backend: TrainingBackend, display: Display) -> None:
-    recipe, train, test = job.recipe, job.train, job.dataset.test
-    folder.check_disk(job.bytes_needed(backend.workers))
-    name, network = next(iter(job.networks.items()))
+def _train(plan: RunPlan, folder: RunFolder, backend: TrainingBackend, display: Display) -> None:
+    recipe, train, test = plan.recipe, plan.train, plan.dataset.test
+    folder.check_disk(plan.bytes_needed(backend.workers))
+    name, network = next(iter(plan.networks.items()))
     write_network_graph(folder.network, network, train.image_shape, name)
-    recorder = _Recorder(folder, job, display)
-    ensemble = EnsembleTask(recipe, backend.compute, tuple(job.plans), train, test, folder.members)
-    with display.training(len(job.plans), recorder.images_left()), logging_seconds("training and predicting"):
+    recorder = _Recorder(folder, plan, display)
+    ensemble = EnsembleTask(recipe, backend.compute, tuple(plan.members), train, test, folder.members)
+    with display.training(len(plan.members), recorder.images_left()), _logging_seconds("training and predicting"):
         probabilities = train_ensemble(ensemble, backend.pool or backend.workers, recorder)
         recorder.draw_curves()
     _write_probabilities(folder, train, test, probabilities)
-    of_test = _write_submission(folder, job.dataset, probabilities.test)
-    with ONE_AT_A_TIME, logging_seconds("audit and report"):
-        summary = evaluate(job, folder, probabilities, recorder.logs, of_test)
+    test_accuracy = _write_submission(folder, plan.dataset, probabilities.test)
+    with ONE_AT_A_TIME, _logging_seconds("audit and report"):
+        summary = evaluate(plan, folder, probabilities, recorder.logs, test_accuracy)
     write_report(folder.report, summary)
 
 
-class _Recorder:
-    """Writes log.jsonl and the learning curves, and passes everything on to the display."""
+@contextmanager
+def _logging_seconds(step: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    logger.info("%s took %.2f s", step, time.monotonic() - started)
 
-    def __init__(self, folder: RunFolder, job: RunPlan, display: Display) -> None:
-        self._folder, self._job, self._display = folder, job, display
-        self._images = {plan.member: len(plan.train_rows) for plan in job.plans}
-        self._epochs = {plan.member: job.epochs(plan) for plan in job.plans}
-        self.logs = folder.epochs(self._images)
+
+class _Recorder:
+    """An observer that writes log.jsonl and the learning curves, and passes everything on to the display."""
+
+    def __init__(self, folder: RunFolder, plan: RunPlan, display: Display) -> None:
+        self._folder, self._plan = folder, plan
+        self._epochs = {member.member: plan.epochs(member) for member in plan.members}
+        self.logs = saved_epochs(folder, self._epochs)
         self._drawn = 0
+        self._display = display
+        self.member_started, self.batch_finished = display.member_started, display.batch_finished
+        self.warned = display.warned
         folder.restart_log(self.logs)
 
     def images_left(self) -> int:
-        """How many images, counted once an epoch, are still to be trained on."""
-        return self._job.images_left(self.logs)
-
-    def member_started(self, member: int, epochs: int, epochs_done: int) -> None:
-        self._display.member_started(member, epochs, epochs_done)
-
-    def batch_finished(self, images: int) -> None:
-        self._display.batch_finished(images)
+        """Return the number of images still to be trained on, counted once an epoch."""
+        return self._plan.images_left(self.logs)
 
     def epoch_finished(self, log: EpochLog) -> None:
         self.logs.append(log)
@@ -182,7 +166,7 @@ class _Recorder:
             self.draw_curves(wait=False)
 
     def draw_curves(self, *, wait: bool = True) -> None:
-        """Draw all epochs so far, unless they are drawn; without waiting, only where nobody else draws."""
+        """Draw all epochs so far, unless they are drawn already or, without waiting, another run is being drawn."""
         if self._drawn < len(self.logs) and ONE_AT_A_TIME.acquire(blocking=wait):
             try:
                 plot_loss(self._folder.loss, self.logs)
@@ -190,9 +174,6 @@ class _Recorder:
             finally:
                 ONE_AT_A_TIME.release()
             self._drawn = len(self.logs)
-
-    def warned(self, message: str) -> None:
-        self._display.warned(message)
 
 
 def _write_probabilities(
@@ -212,7 +193,10 @@ def _write_probabilities(
 
 
 def _write_submission(folder: RunFolder, dataset: Dataset, members: NDArray[np.float32] | None) -> Accuracy | None:
-    """Write submission.csv where there is a test set; its accuracy where the source knows the labels."""
+    """Write submission.csv if there are test images; return its accuracy if the source knows their labels.
+
+    members: (members, N, classes) probabilities of the test images.
+    """
     test, template = dataset.test, dataset.template
     if test is None or members is None:
         return None

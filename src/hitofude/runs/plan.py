@@ -1,4 +1,4 @@
-"""What a run is to do, settled and checked before anything is written."""
+"""The plan of a run, settled and checked before anything is written."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.duplicates import Duplicate, find_duplicates
 from hitofude.inputs.image_set import ImageSet, shuffled_evenly
 from hitofude.inputs.layout import describe_size
 from hitofude.inputs.leaks import check_no_leak
-from hitofude.inputs.sources import Dataset
 from hitofude.learning.checkpoint import KEPT_STATES
 from hitofude.learning.ensemble import plan_members
 from hitofude.learning.epoch_log import EpochLog
@@ -19,78 +19,78 @@ from hitofude.learning.schedule import count_epochs
 from hitofude.learning.training import MemberPlan
 from hitofude.recipe import Recipe
 
-BYTES_A_ROW = 300  # ids, labels and figures in the .npz and .csv files
+BYTES_A_ROW = 300  # for ids, labels and figures in the .npz and .csv files
 BYTES_OF_PICTURES = 6_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class RunPlan:
-    """A recipe, its data, and the members that come of them."""
+    """A recipe, its data, and the members that they lead to."""
 
     recipe: Recipe
     dataset: Dataset
     train: ImageSet
-    """The rows that the recipe takes."""
-    plans: list[MemberPlan]
+    """The training rows that the recipe uses."""
+    members: list[MemberPlan]
     networks: dict[str, nn.Module]
-    """One of each name, untrained."""
+    """An untrained network of each name."""
     command: str
-    """It makes the run again."""
+    """The command that makes the run again."""
 
     @classmethod
     def prepare(cls, recipe: Recipe, dataset: Dataset, command: str) -> "RunPlan":
-        """Raises RecipeError or InputError where recipe and data do not fit, or the data would flatter."""
+        """Plan a run. Raises RecipeError or InputError if recipe and data do not fit, or the test set leaks."""
         check_no_leak(dataset.train, dataset.test)
         return cls.of_checked(recipe, dataset, command)
 
     @classmethod
     def of_checked(cls, recipe: Recipe, dataset: Dataset, command: str) -> "RunPlan":
-        """The same, of data in which leaks have been looked for."""
+        """Plan a run of data that were checked for leaks before."""
         train = choose_rows(dataset.train, recipe)
-        plans = plan_members(recipe, train)
-        names = dict.fromkeys(plan.network for plan in plans)
+        members = plan_members(recipe, train)
+        names = dict.fromkeys(member.network for member in members)
         networks = {
             name: build_network(name, train.image_shape, len(train.classes), torch.Generator()) for name in names
         }
-        return cls(recipe, dataset, train, plans, networks, command)
+        return cls(recipe, dataset, train, members, networks, command)
 
-    def epochs(self, plan: MemberPlan) -> int:
-        return count_epochs(self.recipe.schedule, self.recipe.optimizer.batch_size, len(plan.train_rows))
+    def epochs(self, member: MemberPlan) -> int:
+        return count_epochs(self.recipe.schedule, self.recipe.optimizer.batch_size, len(member.train_rows))
 
     def parameters(self) -> dict[str, int]:
-        """Of each network."""
+        """Return the number of parameters of each network."""
         return {name: count_parameters(network) for name, network in self.networks.items()}
 
     def images_to_train(self) -> int:
-        """Over all members, counted once an epoch."""
-        return sum(self.epochs(plan) * len(plan.train_rows) for plan in self.plans)
+        """Return the images that all members train on, counted once an epoch."""
+        return sum(self.epochs(member) * len(member.train_rows) for member in self.members)
 
     def images_left(self, logs: Iterable[EpochLog]) -> int:
-        """Of them, those that are still to be trained on after these epochs."""
-        rows = {plan.member: len(plan.train_rows) for plan in self.plans}
+        """Return the images that are left to train on after these epochs."""
+        rows = {member.member: len(member.train_rows) for member in self.members}
         return self.images_to_train() - sum(rows[log.member] for log in logs)
 
     def bytes_needed(self, workers: int) -> int:
-        """What a whole run writes, somewhat more than less: weights, the states of members in training, predictions."""
+        """Estimate generously what a whole run writes: weights, the states of members in training, predictions."""
         weights = 4 * max(self.parameters().values())
         states = workers * (KEPT_STATES + 1) * 5 * weights
         classes, test = len(self.train.classes), self.dataset.test
-        rows = len(self.train) + (0 if test is None else len(test) * len(self.plans))
-        return len(self.plans) * weights + states + rows * (13 * classes + BYTES_A_ROW) + BYTES_OF_PICTURES
+        rows = len(self.train) + (0 if test is None else len(test) * len(self.members))
+        return len(self.members) * weights + states + rows * (13 * classes + BYTES_A_ROW) + BYTES_OF_PICTURES
 
     def duplicates(self) -> list[Duplicate]:
-        """Images that are there twice; of all rows they are looked for once, however many jobs ask."""
+        """Return the duplicate images. For all rows the dataset searches once, however many plans ask."""
         if self.train is self.dataset.train:
             return self.dataset.duplicates
         return find_duplicates(self.train, self.dataset.test)
 
     def describe(self) -> str:
-        """Source, networks and members, a line each."""
+        """Describe source, networks and members in a line each."""
         networks = ", ".join(f"{name} ({parameters:,} parameters)" for name, parameters in self.parameters().items())
         return f"{self.describe_source()}\nnetwork  {networks}\nmembers  {self._describe_members()}"
 
     def describe_source(self) -> str:
-        """In a line."""
+        """Describe the source in a line."""
         train, test = self.dataset.train, self.dataset.test
         size = describe_size(train.image_shape)
         to_predict = "none" if test is None else f"{len(test):,}"
@@ -101,20 +101,16 @@ class RunPlan:
         )
 
     def _describe_members(self) -> str:
-        """How many, and from which rows: `8: 3 folds, 2 times over; 2 on all rows, without out-of-fold rows`."""
+        """Describe the members: `8: 3 folds, 2 times over; 2 on all rows, without out-of-fold rows`."""
         ensemble = self.recipe.ensemble
-        parts = f"{ensemble.folds} folds" if ensemble.split == "folds" else "one part held out"
+        split = f"{ensemble.folds} folds" if ensemble.split == "folds" else "one part held out"
         repeats = f", {ensemble.repeats} times over" if ensemble.repeats > 1 else ""
-        on_all = (
-            f"; {ensemble.full_data_members} on all rows, without out-of-fold rows"
-            if ensemble.full_data_members
-            else ""
-        )
-        return f"{len(self.plans)}: {parts}{repeats}{on_all}"
+        on_all, count = "; {} on all rows, without out-of-fold rows", ensemble.full_data_members
+        return f"{len(self.members)}: {split}{repeats}{on_all.format(count) if count else ''}"
 
 
 def choose_rows(train: ImageSet, recipe: Recipe) -> ImageSet:
-    """All training rows, or the recipe's seeded sample of them."""
+    """Return all training rows, or the recipe's seeded sample of them."""
     if recipe.rows is None or recipe.rows >= len(train):
         return train
     return train.take(shuffled_evenly(train.known_labels(), recipe.seed)[: recipe.rows])

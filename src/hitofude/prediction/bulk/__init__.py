@@ -1,5 +1,5 @@
-"""Bulk scoring: any number of images, kept in many files, predicted by a run; a part of the answer for each part.
+"""Bulk prediction: any number of images in many files, the shards, each with a file of predictions of its own.
 
-Every part is one piece of work for one worker process, which reads it block by block and writes its answers itself, so
-that neither a part's size nor the number of parts matters to memory. See hitofude.prediction.bulk.run.predict_in_bulk.
+A shard is one task of one worker process, which reads it block by block and writes its predictions itself, so memory
+depends neither on a shard's size nor on the number of shards. See hitofude.prediction.bulk.run.predict_in_bulk.
 """

@@ -1,43 +1,42 @@
-"""Which files are to be predicted, and what the answers of each are called."""
+"""The files to predict in bulk, and the names of their predictions' files."""
 
 import glob
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from hitofude.errors import InputError, RecipeError
 from hitofude.inputs.blocks import ENDINGS, check_streams
 from hitofude.inputs.formats.archive import reading
 from hitofude.inputs.formats.parquet import import_pyarrow
 
-Format = Literal["parquet", "csv"]
-FORMATS: tuple[Format, ...] = ("parquet", "csv")
+FORMATS = ("parquet", "csv")
 HIDDEN = (".", "_")
-"""As the tools that read folders of parts have it."""
+"""The beginnings of names that tools which read folders of shards skip."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A file, as it was when the work was shared out."""
+    """A file to predict, as it was when the work was planned."""
 
     path: str
     output: str
-    """The name of its answers' file."""
+    """The name of its predictions' file."""
     bytes: int
     modified: int
     """Nanoseconds since 1970."""
 
     @classmethod
     def of(cls, path: Path, output: str) -> "Shard":
-        """Raises InputError where there is no file."""
+        """Raises InputError if the file is missing."""
         with reading(str(path)):
             found = path.stat()
         return cls(str(path), output, found.st_size, found.st_mtime_ns)
 
-    def is_as_it_was(self, other: "Shard") -> bool:
-        """Whether these are the same bytes, by all signs; the file may have moved."""
+    def is_unchanged(self, other: "Shard") -> bool:
+        """Whether size and time say that these are the same bytes; the file may have moved."""
         return (self.bytes, self.modified) == (other.bytes, other.modified)
 
     def to_json(self) -> dict[str, Any]:
@@ -45,13 +44,13 @@ class Shard:
 
 
 def find_shards(inputs: Sequence[Path], out: Path, format: str | None = None) -> list[Shard]:
-    """The files that are meant, each once, in order.
+    """Find the input files, each once, in order.
 
-    inputs: files, folders whose files of the usual endings are meant, or patterns such as parts/*.parquet, ** for
-    folders of any depth. format: of the answers; None for Parquet where the part is that, and CSV for any other.
+    inputs: files, folders (for their files with one of ENDINGS), or patterns such as shards/*.parquet, with ** for
+    folders of any depth. format: of the predictions; None means Parquet for Parquet shards, and CSV for all others.
 
-    Raises InputError where nothing is found, a file cannot be read part by part, or two would have answers of the same
-    name; RecipeError for another format, and where the answers would lie among the parts.
+    Raises InputError if nothing is found, a file cannot be read block by block, or two files would have predictions of
+    the same name; RecipeError for another format, and if the predictions would lie among the shards.
     """
     if format is not None and format not in FORMATS:
         raise RecipeError(f"--format {format}: expected one of {', '.join(FORMATS)}.")
@@ -60,12 +59,12 @@ def find_shards(inputs: Sequence[Path], out: Path, format: str | None = None) ->
     for path in paths:
         check_streams(path)
         if path.resolve().is_relative_to(out.resolve()):
-            raise RecipeError(f"--out {out}: {path} lies in it. The answers need a folder apart from the parts.")
+            raise RecipeError(f"--out {out}: {path} lies in it. Name a folder for the predictions alone.")
         output = _output_name(path, format)
         other = by_output.setdefault(output, path)
         if other != path:
             raise InputError(
-                f"{other} and {path} would both be answered in {output}. Rename one, or predict them into two folders."
+                f"{other} and {path} would both be predicted into {output}. Rename one, or use two folders for --out."
             )
         if output.endswith(".parquet"):
             import_pyarrow(path)
@@ -80,7 +79,7 @@ def _output_name(path: Path, format: str | None) -> str:
 
 
 def _files(given: Path) -> Iterator[Path]:
-    """What one word of the command means."""
+    """Return the files that one argument of the command names."""
     if given.is_dir():
         yield from _files_of_folder(given)
     elif given.exists():
@@ -89,10 +88,10 @@ def _files(given: Path) -> Iterator[Path]:
         found = [Path(name) for name in sorted(glob.glob(str(given), recursive=True))]  # noqa: PTH207  of any root
         files = [path for path in found if path.is_file()]
         if not files:
-            raise InputError(f"{given}: no file fits this pattern. Is the path right?")
+            raise InputError(f"{given}: no file matches this pattern. Is the path right?")
         yield from files
     else:
-        raise InputError(f"{given}: there is no such file, folder or pattern of files. Is the path right?")
+        raise InputError(f"{given}: no such file, folder or pattern of files. Is the path right?")
 
 
 def _files_of_folder(folder: Path) -> list[Path]:
@@ -102,7 +101,5 @@ def _files_of_folder(folder: Path) -> list[Path]:
         if path.is_file() and path.name.lower().endswith(ENDINGS) and not path.name.startswith(HIDDEN)
     ]
     if not files:
-        raise InputError(
-            f"{folder}: there is no file in it that ends in {', '.join(ENDINGS)}. Name the files to predict."
-        )
+        raise InputError(f"{folder}: no file in it ends in {', '.join(ENDINGS)}. Name the files to predict.")
     return files

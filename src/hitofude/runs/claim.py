@@ -1,0 +1,166 @@
+"""Owning a folder for one piece of work, and beginning or continuing a run in its folder."""
+
+import json
+import os
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from hitofude.errors import RunFolderError
+from hitofude.inputs.dataset import Dataset
+from hitofude.learning.checkpoint import MemberFolder
+from hitofude.learning.compute import Compute, describe_arithmetic, describe_environment
+from hitofude.learning.epoch_log import EpochLog
+from hitofude.recipe import Recipe
+from hitofude.runs.folder import FORMAT_VERSION, DataDescription, RunFolder
+from hitofude.storage import PARTIAL_FILES, owning, write_json
+
+SECONDS_FOR_A_DYING_OWNER = 2
+
+
+@dataclass(frozen=True)
+class ClaimedFolder:
+    """A folder that holds one piece of work, which one process at a time begins or continues.
+
+    noun: the kind of work, for messages. option: the command's option that names the folder. marker: the file that is
+    written when the work has begun; early: files that may exist before it. partial_files: the pattern of the files that
+    a killed owner was writing.
+    """
+
+    path: Path
+    noun: str
+    option: str
+    marker: str
+    early: tuple[str, ...] = ()
+    partial_files: str = f"**/{PARTIAL_FILES}"
+
+    @contextmanager
+    def claimed(self, begin: Callable[[], object], compare: Callable[[], Sequence[str]]) -> Iterator[None]:
+        """Own the folder inside the block. begin: new work; compare: return how this work differs from the one begun here.
+
+        Raises RunFolderError if other work was begun here, the folder is in use, or it holds other things.
+        """
+        self._check_holds_nothing_else()
+        with owning(self.path, wait=SECONDS_FOR_A_DYING_OWNER) as is_ours:
+            if not is_ours:
+                raise RunFolderError(
+                    f"{self.path} is in use by {self._describe_owner()}. "
+                    f"Wait for it to end, or name another folder with {self.option}."
+                )
+            for partial in self.path.glob(self.partial_files):
+                partial.unlink(missing_ok=True)
+            if (self.path / self.marker).exists():
+                self.check_same(compare())
+            else:
+                begin()
+            write_json(self._owner, _describe_this_process())
+            try:
+                yield
+            finally:
+                self._owner.unlink(missing_ok=True)
+
+    def check_same(self, found: Sequence[str]) -> None:
+        """Raise RunFolderError with these differences, unless there are none."""
+        if found:
+            listed = "\n  ".join(found)
+            raise RunFolderError(
+                f"{self.path} holds another {self.noun} (there → here):\n  {listed}\n"
+                f"Continue it as it was begun, or name another folder with {self.option}."
+            )
+
+    @property
+    def _owner(self) -> Path:
+        return self.path / ".owner.json"
+
+    def _check_holds_nothing_else(self) -> None:
+        if self.path.exists() and not self.path.is_dir():
+            raise RunFolderError(f"{self.path} is a file. Name a new or empty folder with {self.option}.")
+        if not self.path.exists() or (self.path / self.marker).exists():
+            return
+        visible = {entry.name for entry in self.path.iterdir() if not entry.name.startswith(".")}
+        if others := sorted(visible.difference(self.early)):
+            raise RunFolderError(
+                f"{self.path} is not a {self.noun} folder: it holds {', '.join(others[:3])}. "
+                f"Name a new or empty folder with {self.option}."
+            )
+
+    def _describe_owner(self) -> str:
+        try:
+            owner = json.loads(self._owner.read_text(encoding="utf-8"))
+            return f"process {owner['pid']} on {owner['host']}, since {owner['since']}"
+        except (OSError, ValueError, KeyError):
+            return "another process"
+
+
+def differences(begun: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Return `name: there → here` for each value that differs from the one the work was begun with."""
+    return [f"{name}: {begun.get(name)} → {value}" for name, value in found.items() if begun.get(name) != value]
+
+
+def claim_run(
+    folder: RunFolder,
+    recipe: Recipe,
+    dataset: Dataset,
+    compute: Compute,
+    environment: Mapping[str, object] | None = None,
+) -> AbstractContextManager[None]:
+    """Own a run folder inside the block, for a new run or for the same run that was begun here.
+
+    environment: the describe_environment of the machines that train, None if they are this machine. Raises as
+    ClaimedFolder.claimed does; another PyTorch, device, precision or number of threads makes another run, too.
+    """
+
+    def begin() -> None:
+        write_json(folder.data, describe_data(dataset))
+        write_json(folder.environment, environment or describe_environment(compute))
+        recipe.save(folder.recipe)
+
+    def compare() -> list[str]:
+        arithmetic = differences(folder.load_environment(), describe_arithmetic(compute))
+        return _run_differences(folder, recipe, dataset) + arithmetic
+
+    return _run_claim(folder).claimed(begin, compare)
+
+
+def check_same_run(folder: RunFolder, recipe: Recipe, dataset: Dataset) -> None:
+    """Raise RunFolderError with the differences, unless the folder's run has this recipe and these data."""
+    _run_claim(folder).check_same(_run_differences(folder, recipe, dataset))
+
+
+def saved_epochs(folder: RunFolder, members: Iterable[int]) -> list[EpochLog]:
+    """Return the epochs that the members' saved states have behind them."""
+    return [log for number in members for log in MemberFolder(folder.member(number)).epochs()]
+
+
+def describe_data(dataset: Dataset) -> DataDescription:
+    """Return the content of a run's data.json."""
+    train, test = dataset.train, dataset.test
+    return {
+        "format_version": FORMAT_VERSION,
+        "source": dataset.name,
+        "image_shape": train.image_shape,
+        "classes": list(train.classes),
+        "train_images": len(train),
+        "test_images": 0 if test is None else len(test),
+        "train_fingerprint": train.fingerprint,
+        "test_fingerprint": None if test is None else test.fingerprint,
+    }
+
+
+def _run_claim(folder: RunFolder) -> ClaimedFolder:
+    return ClaimedFolder(folder.path, "run", "--run", folder.recipe.name, (folder.data.name, folder.environment.name))
+
+
+def _run_differences(folder: RunFolder, recipe: Recipe, dataset: Dataset) -> list[str]:
+    data = describe_data(dataset)
+    fingerprints = {"train_fingerprint": data["train_fingerprint"], "test_fingerprint": data["test_fingerprint"]}
+    return folder.load_recipe().difference(recipe) + differences(folder.load_data(), fingerprints)
+
+
+def _describe_this_process() -> dict[str, Any]:
+    since = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+    return {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
