@@ -128,7 +128,7 @@ def read_json(path: Path) -> Any:
 
 
 def validated(kind: type[Content], content: Any, path: Path) -> Content:
-    """Return the content of a JSON file as a dataclass or typed dictionary. Raises RunFolderError if it does not fit."""
+    """Return the content of a JSON file as a dataclass or TypedDict. Raises RunFolderError if it does not fit."""
     from pydantic import TypeAdapter, ValidationError
 
     try:
