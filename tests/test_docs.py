@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,35 @@ def test_the_example_of_deploying_runs_without_torch_and_without_hitofude(export
     code = f"import sys; sys.modules.update(torch=None, hitofude=None)\n{example}"
     found = subprocess.run([sys.executable, "-c", code, exported_file], capture_output=True, text=True, check=False)
     assert re.fullmatch(r"(\d  0\.\d{3}  \d of 2 members agree\n){2}", found.stdout), found.stderr
+
+
+README, README_JA = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.ja.md"))
+
+
+def commands(text: str) -> list[str]:
+    """The code of a document without comments: blocks line by line, and what stands in backticks in a table."""
+    blocks = "\n".join(re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)).splitlines()
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    return [line.partition("#")[0].strip() for line in blocks] + [
+        code for row in rows for code in re.findall(r"`(.+?)`", row)
+    ]
+
+
+def figures(text: str) -> Counter[str]:
+    """Every decimal, every number with a thousands separator and every percentage."""
+    return Counter(re.findall(r"\d+\.\d{3,}|\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)? %", text))
+
+
+def test_both_readmes_show_the_same_commands() -> None:
+    assert commands(README_JA) == commands(README)
+
+
+def test_both_readmes_have_the_same_headings_and_links() -> None:
+    levels = [re.findall(r"^(#+) ", text, re.MULTILINE) for text in (README, README_JA)]
+    assert levels[0] == levels[1]
+    links = [set(re.findall(r"\]\((.+?)\)", text)) - {"README.md", "README.ja.md"} for text in (README, README_JA)]
+    assert links[0] == links[1]
+
+
+def test_both_readmes_give_the_same_figures() -> None:
+    assert figures(README_JA) == figures(README)
