@@ -1,7 +1,7 @@
 """The notebooks, run from top to bottom in a real kernel, in debug size on 300 digits."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import nbformat
@@ -17,6 +17,11 @@ from tests.conftest import write_csv
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 SECONDS_A_CELL = 600
+
+
+def runs_a_notebook(test: Callable[..., None]) -> Callable[..., None]:
+    """Mark a test as slow, and keep it in one process with the others, which share the executed notebook."""
+    return pytest.mark.slow(pytest.mark.xdist_group("notebooks")(test))
 
 
 def execute(name: str, folder: Path, **variables: str | Path) -> NotebookNode:
@@ -53,21 +58,25 @@ def tutorial(files: Path, folder: Path) -> NotebookNode:
     return execute("tutorial.ipynb", folder, HITOFUDE_SOURCE=files)
 
 
+@runs_a_notebook
 def test_the_tutorial_trains_three_times_each_with_its_table(tutorial: NotebookNode) -> None:
     tables = [html for html in outputs_of(tutorial.cells, "text/html") if "<progress" in html]
     assert len(tables) == 3
     assert all("trained in" in html and "5/5" in html for html in tables)
 
 
+@runs_a_notebook
 def test_a_table_is_saved_with_its_figures_as_text_too(tutorial: NotebookNode) -> None:
     texts = [text for text in outputs_of(tutorial.cells, "text/plain") if text.startswith("trained in")]
     assert [len(text.splitlines()) for text in texts] == [3, 4, 4]
 
 
+@runs_a_notebook
 def test_the_tutorial_shows_digits_curves_augmentation_and_the_hardest(tutorial: NotebookNode) -> None:
     assert len(outputs_of(tutorial.cells, "image/png")) == 11
 
 
+@runs_a_notebook
 def test_the_tutorial_says_how_good_it_is_and_where_the_files_are(tutorial: NotebookNode, folder: Path) -> None:
     printed = "".join(outputs_of(tutorial.cells, "stream"))
     assert "95,156 parameters" in printed
@@ -77,11 +86,13 @@ def test_the_tutorial_says_how_good_it_is_and_where_the_files_are(tutorial: Note
     assert ['href="runs/tutorial-debug/folds/report.html"' in html for html in summaries] == [False, True, False]
 
 
+@runs_a_notebook
 def test_the_tutorial_warns_of_nothing(tutorial: NotebookNode) -> None:
     outputs = [output for cell in tutorial.cells for output in cell.get("outputs", [])]
     assert [output["text"] for output in outputs if output.get("name") == "stderr"] == []
 
 
+@runs_a_notebook
 def test_the_kaggle_notebook_finds_its_files_and_writes_a_submission(dataset: Dataset, tmp_path: Path) -> None:
     competition = tmp_path / "input" / "competitions" / "digit-recognizer"
     competition.mkdir(parents=True)
@@ -96,6 +107,7 @@ def test_the_kaggle_notebook_finds_its_files_and_writes_a_submission(dataset: Da
     assert right.mean() > 0.5
 
 
+@runs_a_notebook
 def test_without_the_competition_the_kaggle_notebook_says_what_to_add(tmp_path: Path) -> None:
     with pytest.raises(CellExecutionError, match="Add the competition as an input"):
         execute("kaggle.ipynb", tmp_path, HITOFUDE_INPUT=tmp_path)
