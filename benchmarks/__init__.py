@@ -1,1 +1,1 @@
-"""What is claimed of speed and accuracy, as commands that measure it."""
+"""Commands that measure the claims of speed and accuracy."""

@@ -30,7 +30,7 @@ CSV_REPEATS = 5
 
 
 def contests(compute: Compute) -> Iterator[Row | Note]:
-    """Every pair, as it is measured."""
+    """Yield every pair as soon as it is measured."""
     images = sample().train
     yield from training(compute, images)
     yield from augmentation(compute, images)
@@ -68,7 +68,7 @@ def augmentation(compute: Compute, images: ImageSet) -> Iterator[Row | Note]:
 
     def whole_batches() -> None:
         for batch, batch_maps in zip(batches.split(BATCH), maps.to(compute.device).split(BATCH), strict=True):
-            warp(batch, batch_maps, some_untouched=False)
+            warp(batch, batch_maps, some_unwarped=False)
 
     def one_by_one() -> None:
         for image, matrix in zip(pixels, maps.numpy(), strict=True):
@@ -95,7 +95,7 @@ def reading(path: Path) -> Iterator[Row | Note]:
 
 
 def write_csv(path: Path, images: ImageSet, repeats: int) -> Path:
-    """The images' rows as Kaggle writes them, so many times over."""
+    """Write the images' rows as Kaggle does, repeated `repeats` times."""
     pixels = images.images.reshape(len(images), -1).tolist()
     labels = images.known_labels().tolist()
     rows = "".join(f"{label},{','.join(map(str, row))}\n" for label, row in zip(labels, pixels, strict=True))

@@ -16,7 +16,7 @@ from hitofude.export.onnx_graph import torch_to_onnx
 from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.compute import Compute
 from hitofude.learning.networks import NETWORKS, build_network, images_from_bytes
-from hitofude.learning.predicting import predict_probabilities
+from hitofude.learning.predicting import Predictor
 
 IMAGES = 2000
 ONNXRUNTIME_BATCHES = (64, 250, 1000)
@@ -30,7 +30,7 @@ Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 def prediction(compute: Compute, images: ImageSet) -> Iterator[Row | Note]:
     """Images/s, softmax and scaling included, of every network; the others in float32 on the processor.
 
-    onnxruntime gets the best of a few batch sizes. Raises RuntimeError where the probabilities differ.
+    onnxruntime gets the best of a few batch sizes. Raises RuntimeError if the probabilities differ.
     """
     pixels = images.images[:IMAGES]
     has_onnx = all(find_spec(name) for name in ("onnx", "onnxscript", "onnxruntime"))
@@ -54,7 +54,7 @@ def prediction(compute: Compute, images: ImageSet) -> Iterator[Row | Note]:
 
 
 class WithSoftmax(nn.Module):
-    """What onnxruntime gets: the same network, its softmax within."""
+    """The network for onnxruntime: the same one, with its softmax."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ def by_onnxruntime(path: Path, threads: int, batch_size: int) -> Predict:
 
 
 def by_plain_pytorch(network: nn.Module) -> Predict:
-    """As a script would do it: batches of 1,000, the network as it is."""
+    """Predict as a script would: batches of 1,000, the network as it is."""
 
     def predict(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.no_grad():
@@ -99,7 +99,7 @@ def by_plain_pytorch(network: nn.Module) -> Predict:
 
 
 def by_hitofude(network: nn.Module, compute: Compute) -> Predict:
-    return lambda images: predict_probabilities(network, torch.from_numpy(images), compute)
+    return lambda images: Predictor(network, compute)(torch.from_numpy(images))
 
 
 def trained_like(name: str) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Measuring pairs in turn, so that a machine that slows down slows both; and the table of the outcome."""
+"""Rates of pairs measured in turn, so that a machine that slows down slows both, and their table."""
 
 import statistics
 import time
@@ -10,7 +10,7 @@ Work = Callable[[], object]
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table: our rate, and how many times the other's it is."""
+    """A line of the table: our rate beside another's."""
 
     what: str
     unit: str
@@ -25,14 +25,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Note:
-    """A line of the table that measured nothing, and why."""
+    """A line of the table without a measurement, and the reason."""
 
     what: str
     why: str
 
 
 def rates(works: Mapping[str, Work], amount: float, rounds: int = 5) -> dict[str, float]:
-    """For each way, how much of `amount` it does in a second: the median over rounds, all ways in turn in each.
+    """Return each way's rate, `amount` per second: the median over rounds, each measuring all ways in turn.
 
     A first round is not counted.
     """
@@ -46,13 +46,13 @@ def rates(works: Mapping[str, Work], amount: float, rounds: int = 5) -> dict[str
 
 
 def against(what: str, unit: str, found: Mapping[str, float]) -> list[Row]:
-    """The first of the ways against each of the others."""
+    """Compare the first way with each of the others."""
     ours, *others = found.items()
     return [Row(what, unit, ours[1], than, theirs) for than, theirs in others]
 
 
 def format_table(rows: Iterable[Row | Note]) -> str:
-    """Plain text, a row a line, under a heading."""
+    """Format the rows as plain text under a heading."""
     lines = [("", "hitofude", "", "than", "", "ratio")]
     notes: list[str] = []
     for row in rows:
@@ -68,7 +68,7 @@ def _short(value: float) -> str:
 
 
 def _aligned(lines: Sequence[tuple[str, ...]]) -> list[str]:
-    """Texts to the left, figures to the right."""
+    """Align texts left and figures right."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     to_the_right = (False, True, False, False, True, True)
     return [

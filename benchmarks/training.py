@@ -1,4 +1,4 @@
-"""How fast members are trained: by real trainings of the sample, as a run does them."""
+"""The speed of training, measured by real trainings of the sample."""
 
 import statistics
 import tempfile
@@ -33,7 +33,7 @@ class LogKeeper:
 
 
 def benchmark_recipe(network_name: str, preset: str = "fast") -> Recipe:
-    """The preset's training of that network, in a few epochs of two folds."""
+    """The preset's recipe for that network, with few epochs and two folds."""
     return Recipe.preset(preset).with_settings(
         {
             "network.name": network_name,
@@ -47,7 +47,7 @@ def benchmark_recipe(network_name: str, preset: str = "fast") -> Recipe:
 
 
 def training_rate(recipe: Recipe, images: ImageSet, compute: Compute, team: Parallelism) -> float:
-    """Images/s of all members together, augmentation included, the first epoch and validation left out."""
+    """Images/s of all members together, with augmentation, without the first epoch and validation."""
     keeper = LogKeeper()
     with tempfile.TemporaryDirectory() as folder:
         compute = replace(compute, threads=team.threads)
