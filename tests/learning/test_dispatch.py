@@ -1,5 +1,6 @@
-"""Members side by side: the same bytes as one after the other, the same errors, and nobody left behind."""
+"""Members made side by side: the same bytes as one after the other, the same errors, and no process left behind."""
 
+import io
 import os
 import signal
 import subprocess
@@ -14,26 +15,28 @@ import torch
 
 from hitofude.errors import ClusterError, DivergedError, OutOfResourcesError, RecipeError
 from hitofude.inputs.sources import Dataset
+from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import Compute
-from hitofude.learning.dispatch import MODULE, ComputeQuestion, Parallelism, make_members, run_members
+from hitofude.learning.dispatch import MODULE, ComputeQuestion, Parallelism, _Collector, make_members, run_members
 from hitofude.learning.ensemble import plan_members
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleTask, MemberProbabilities
 from hitofude.learning.messages import (
     EnsembleMessage,
     pack_arrays,
-    pack_plan,
+    pack_member,
     unpack_arrays,
     unpack_images,
-    unpack_job,
-    unpack_plan,
+    unpack_member,
+    unpack_probabilities,
+    unpack_task,
 )
-from hitofude.learning.worker import AWAY, SEEN, pack_state
+from hitofude.learning.worker import REMOTE, MemberReporter, MemberWorker
 from hitofude.recipe import Recipe
-from hitofude.storage import write_text
+from hitofude.workers.messages import receive
 from hitofude.workers.pool import WorkerPool
-from hitofude.workers.process import WorkerProcess
-from hitofude.workers.worker import LocalProcesses, LocalWorker, Node
+from hitofude.workers.shared_disk import disk_token
+from hitofude.workers.worker import LocalProcesses, Node
 from tests.conftest import wait_for_line
 from tests.learning.test_training import Listener
 
@@ -88,7 +91,7 @@ def test_the_order_of_members_does_not_matter(
     assert np.array_equal(found[1].held_out, alone[0].held_out)
 
 
-def test_nobody_looks_on_at_an_unattended_member_and_it_becomes_the_same(
+def test_an_unattended_member_leaves_no_states_and_becomes_the_same(
     job: EnsembleTask, alone: list[MemberProbabilities], tmp_path: Path
 ) -> None:
     class Looks(Listener):
@@ -126,53 +129,70 @@ def test_a_worker_that_the_system_kills_is_explained_and_the_others_end(job: Ens
 
 
 @pytest.mark.parametrize("token", [None, "of another folder"])
-def test_members_made_elsewhere_come_home(
+def test_members_made_elsewhere_are_kept_in_the_runs_folder(
     token: str | None, job: EnsembleTask, alone: list[MemberProbabilities], tmp_path: Path
 ) -> None:
-    """As links, where the folder is seen there too; else as messages."""
-    away, listener = replace(job, folder=tmp_path), Listener()
+    """By links if the workers share the disk, else by messages."""
+    remote, listener = replace(job, folder=tmp_path), Listener()
     with WorkerPool(LocalProcesses(2, 1), MODULE, threads=1) as pool:
         if token is None:
-            run_members(away, pool, listener)
+            run_members(remote, pool, listener)
         else:
-            make_members(EnsembleMessage(away, token), pool, listener)
-    assert weights(away) == weights(job)
+            make_members(EnsembleMessage(remote, token), pool, listener)
+    assert weights(remote) == weights(job)
     assert sorted((log.member, log.epoch) for log in listener.logs) == [(m, e) for m in (0, 1) for e in (1, 2, 3)]
     assert sorted(path.name for path in (tmp_path / "00").iterdir()) == [".lock", "member.json", "weights.safetensors"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["00", "01"]
 
 
-def test_who_was_replaced_changes_nothing_of_what_its_successor_makes(job: EnsembleTask, tmp_path: Path) -> None:
-    """Two make the same member of a folder that both see; the run hears only one."""
-    away = replace(job, folder=tmp_path)
-    write_text(tmp_path / SEEN, "token")
-    packed, workers = (
-        EnsembleMessage(away, "token"),
-        [LocalWorker(name, WorkerProcess(MODULE, 1)) for name in ("old", "new")],
-    )
-    for worker in workers:
-        worker.tell(*packed.images)
-        worker.tell(packed.rest)
-        plan, rows = pack_plan(job.plans[0])
-        worker.tell({"ask": "plan"} | plan, rows)
-        worker.tell(*pack_state({"ask": "member", "job": packed.name, "member": 0}, None))
-    for worker in workers:
-        while (event := worker.hear())[0]["event"] != "finished":
-            assert event[0]["event"] != "failed", event[0]
-        worker.end()
-        worker.close()
-    assert len(list((tmp_path / AWAY).iterdir())) == 2
+def test_a_replaced_worker_does_not_change_the_files_of_its_successor(job: EnsembleTask, tmp_path: Path) -> None:
+    """Two workers that share the disk make the same member; each works in a folder of its own."""
+    remote = replace(job, folder=tmp_path, recipe=job.recipe.with_settings({"schedule.epochs": 1}))
+    with disk_token(tmp_path) as token:
+        ensemble = EnsembleMessage(remote, token)
+        for _ in ("replaced", "successor"):
+            events = io.BytesIO()
+            worker = MemberWorker(MemberReporter(events))
+            worker.answer(*ensemble.images)
+            worker.answer(ensemble.rest, b"")
+            worker.answer(*pack_member(ensemble.folder, job.plans[0], None))
+            assert b'"finished"' in events.getvalue()
+    assert len(list((tmp_path / REMOTE).iterdir())) == 2
     assert not (tmp_path / "00").exists()
 
 
+def test_a_member_continues_from_the_state_that_is_sent_with_it(
+    job: EnsembleTask, alone: list[MemberProbabilities], tmp_path: Path
+) -> None:
+    state = MemberFolder(job.member_folder(0)).newest_saved()
+    ensemble, events = EnsembleMessage(replace(job, folder=tmp_path), "of another folder"), io.BytesIO()
+    worker = MemberWorker(MemberReporter(events))
+    worker.answer(*ensemble.images)
+    worker.answer(ensemble.rest, b"")
+    worker.answer(*pack_member(ensemble.folder, job.plans[0], state))
+    events.seek(0)
+    message, content = receive(events) or ({}, b"")
+    assert message["event"] == "finished"
+    assert np.array_equal(unpack_probabilities(content).held_out, alone[0].held_out)
+
+
+def test_an_unknown_request_and_an_unknown_event_are_errors(job: EnsembleTask) -> None:
+    with pytest.raises(ValueError, match="unexpected request 'surprise'"):
+        MemberWorker(MemberReporter(io.BytesIO())).answer({"ask": "surprise"}, b"")
+    with pytest.raises(ValueError, match="unexpected event 'logged' of member 2"):
+        _Collector(job, Listener()).handle(1, {"event": "logged"}, b"")
+
+
 def test_a_worker_of_other_versions_is_refused(job: EnsembleTask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of this machine's only node, so of all."""
-    monkeypatch.setattr("hitofude.learning.messages.__version__", "0.0.1")
-    with pytest.raises(ClusterError, match=r"hitofude \S+ instead of 0\.0\.1\. Install the same versions"):
-        list(WorkerPool(LocalProcesses(1, 1), MODULE, threads=1).work([ComputeQuestion("cpu", "auto", 1)]))
+    """On this machine's only node, so on all."""
+    monkeypatch.setattr("hitofude.workers.versions.__version__", "0.0.1")
+    pool = WorkerPool(LocalProcesses(1, 1), MODULE, threads=1)
+    with pool, pytest.raises(ClusterError, match=r"hitofude \S+ instead of 0\.0\.1\. Install the same versions"):
+        list(pool.work([ComputeQuestion("cpu", "auto", 1)]))
 
 
 @has_proc
+@pytest.mark.slow
 def test_no_worker_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hitofude", "run", "--run", str(tmp_path / "run"), "--workers", "2"]
     command += ["--set", "schedule.epochs=20", "--set", "schedule.min_steps=0"]
@@ -188,17 +208,17 @@ def test_no_worker_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
 
 
 def is_running(pid: int) -> bool:
-    """Dead processes whose parent has not asked for them do not count."""
+    """Zombies do not count."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return False
 
 
-def test_a_job_survives_the_way_to_a_worker(job: EnsembleTask) -> None:
-    packed = EnsembleMessage(replace(job, unattended=True))
-    found = unpack_job(packed.rest, unpack_images(*packed.images))
-    plans = [unpack_plan(*pack_plan(plan)) for plan in job.plans]
+def test_a_task_arrives_as_it_was_sent(job: EnsembleTask) -> None:
+    ensemble = EnsembleMessage(replace(job, unattended=True))
+    found = unpack_task(ensemble.rest, unpack_images(*ensemble.images))
+    plans = [unpack_member(*pack_member(ensemble.folder, plan, None))[0] for plan in job.plans]
     assert (found.recipe, found.compute, found.folder) == (job.recipe, job.compute, job.folder)
     assert found.train.fingerprint == job.train.fingerprint
     assert found.unattended
@@ -206,7 +226,7 @@ def test_a_job_survives_the_way_to_a_worker(job: EnsembleTask) -> None:
 
 
 def test_arrays_of_a_message_may_share_memory() -> None:
-    """As do the rows of several members that learn from all of them."""
+    """The rows of several members that are trained on all rows do."""
     everything = np.arange(6)
     arrays = unpack_arrays(pack_arrays({"6": everything, "7": everything, "even": everything[::2]}))
     assert np.array_equal(arrays["6"], arrays["7"])
@@ -227,7 +247,7 @@ def test_arrays_of_a_message_may_share_memory() -> None:
         (3, 1, {"workers": 2, "threads": 3}, Parallelism(2, 3)),
     ],
 )
-def test_a_team_ends_soonest_and_never_has_more_threads_than_processors(
+def test_the_fastest_parallelism_is_chosen_and_no_processor_has_two_threads(
     members: int, available: int, asked: dict[str, int], expected: Parallelism, compute: Compute
 ) -> None:
     assert Parallelism.choose(members, MANY_IMAGES, compute, available=available, **asked) == expected
@@ -243,7 +263,7 @@ def test_a_team_ends_soonest_and_never_has_more_threads_than_processors(
         (1000, [16] * 4, Parallelism(64, 1)),
     ],
 )
-def test_a_team_on_a_cluster_has_no_more_threads_a_member_than_the_smallest_worker(
+def test_on_a_cluster_a_member_has_no_more_threads_than_the_smallest_node(
     members: int, sizes: list[int], expected: Parallelism
 ) -> None:
     assert Parallelism.on_cluster(members, [Node(str(node), size) for node, size in enumerate(sizes)]) == expected
@@ -256,12 +276,12 @@ def test_little_work_starts_no_processes(compute: Compute) -> None:
 @pytest.mark.parametrize(
     ("threads", "expected"), [(None, Parallelism(1, 2)), (1, Parallelism(2, 1)), (2, Parallelism(1, 2))]
 )
-def test_processes_are_worth_it_sooner_where_processors_would_be_idle(
+def test_processes_are_worth_it_sooner_if_processors_would_be_idle(
     threads: int | None, expected: Parallelism, compute: Compute
 ) -> None:
     assert Parallelism.choose(2, 20_000, compute, threads=threads, available=2) == expected
 
 
-def test_a_team_of_nobody_is_refused(compute: Compute) -> None:
+def test_zero_workers_are_refused(compute: Compute) -> None:
     with pytest.raises(RecipeError, match="--workers 0"):
         Parallelism.choose(2, 1000, compute, workers=0)

@@ -1,4 +1,4 @@
-"""Who trains on what: every row is predicted by members that never saw it."""
+"""The rows of each member: every row is predicted by members that were not trained on it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -55,7 +55,7 @@ def test_one_class_alone_is_refused(digits: ImageSet, quick: Recipe) -> None:
         plan_members(quick, ones)
 
 
-def test_repeats_split_anew_and_take_the_networks_in_turn(digits: ImageSet, quick: Recipe) -> None:
+def test_each_repeat_has_a_new_split_and_the_next_network(digits: ImageSet, quick: Recipe) -> None:
     recipe = quick.with_settings({"ensemble.repeats": 3, "ensemble.networks": ("cnn-lean", "cnn-medium")})
     plans = plan_members(recipe, digits)
     assert [plan.member for plan in plans] == list(range(9))
@@ -85,7 +85,7 @@ def test_a_member_on_all_rows_predicts_the_test_set_but_no_training_row(
     assert {log.validation_accuracy for log in listener.logs} == {None}
 
 
-def test_out_of_fold_is_the_mean_over_those_that_held_the_row_out() -> None:
+def test_out_of_fold_is_the_mean_over_the_members_that_held_the_row_out() -> None:
     rows = np.arange(4)
     plans = [MemberPlan(0, "cnn-lean", rows[2:], rows[:2]), MemberPlan(1, "cnn-lean", rows[:1], rows[1:3])]
     held_out = [np.array([[1, 0], [1, 0]], dtype=np.float32), np.array([[0, 1], [0, 1]], dtype=np.float32)]

@@ -56,7 +56,7 @@ def spec(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def finished(spec: Path) -> SweepResult:
     """Tests change only copies of it."""
-    return sweep(spec, out=spec.parent / "一筆 sweep", means=SIDE_BY_SIDE, quiet=True)
+    return sweep(spec, out=spec.parent / "一筆 sweep", resources=SIDE_BY_SIDE, quiet=True)
 
 
 @pytest.fixture
@@ -94,13 +94,13 @@ def test_the_table_has_a_line_a_run_and_the_best_recipe_is_a_preset(finished: Sw
     for row in rows:
         assert float(row["accuracy"]) == hitofude.load_result(row["run"]).accuracy.value
     best = max(rows, key=lambda row: float(row["accuracy"]) * (row["seed"] == "0"))
-    assert finished.judgement.best.number == int(best["recipe"])
+    assert finished.ranking.best.number == int(best["recipe"])
     assert Recipe.load(finished.folder.best) == Recipe.load(Path(best["run"]) / "recipe.toml")
 
 
 def test_its_comparison_is_that_of_compare_where_there_is_one_seed(finished: SweepResult) -> None:
-    of_one_seed = Ranking.of([contender.outcomes[0] for contender in finished.judgement.contenders])
-    (pair,) = compare([contender.outcomes[0].path for contender in of_one_seed.contenders]).pairs()
+    of_one_seed = Ranking.of([candidate.trials[0] for candidate in finished.ranking.candidates])
+    (pair,) = compare([candidate.trials[0].path for candidate in of_one_seed.candidates]).pairs()
     (ours,) = of_one_seed.comparisons
     assert (ours.better, ours.worse) == (len(pair.only_first), len(pair.only_second))
     assert ours.probability == pair.probability
@@ -122,7 +122,7 @@ def test_the_outcome_is_honest_of_what_it_is(finished: SweepResult) -> None:
     assert "McNemar's where there is one seed" in described
     assert "The best of 2 was chosen on the same images that judge it" in described
     figures = json.loads(finished.folder.figures.read_text(encoding="utf-8"))
-    assert figures["best"] == finished.judgement.best.number
+    assert figures["best"] == finished.ranking.best.number
     assert "test" not in figures["recipes"][0]
 
 
@@ -159,9 +159,9 @@ def test_other_threads_are_refused_and_without_any_those_that_it_was_begun_with_
     spec: Path, copied: Path, finished: SweepResult
 ) -> None:
     with pytest.raises(RunFolderError, match="begun with --threads 1"):
-        sweep(spec, out=copied, means=Resources(threads=2), quiet=True)
+        sweep(spec, out=copied, resources=Resources(threads=2), quiet=True)
     shutil.rmtree(copied / "runs" / "002-seed-1")
-    sweep(spec, out=copied, means=Resources(workers=1), quiet=True)
+    sweep(spec, out=copied, resources=Resources(workers=1), quiet=True)
     assert contents(copied) == contents(finished.folder.path)
 
 
@@ -212,8 +212,8 @@ def test_a_recipe_that_diverges_ends_only_itself_and_is_not_tried_again(
 ) -> None:
     text = f"{SETTINGS}'optimizer.name' = 'adam'\n'network.name' = 'cnn-medium'\n[vary]\n'optimizer.learning_rate' = "
     path = write_spec(tmp_path, f"{text}[1e30, 0.001, 0.001]", files)
-    result = sweep(path, out=tmp_path / "out", means=ALONE, quiet=True)
-    assert [contender.number for contender in result.judgement.contenders] == [2]
+    result = sweep(path, out=tmp_path / "out", resources=ALONE, quiet=True)
+    assert [candidate.number for candidate in result.ranking.candidates] == [2]
     assert "Failed, and not compared:\n  001-seed-0: optimizer.learning_rate 1e+30: " in result.describe()
     assert sorted(folder.name for folder in (tmp_path / "out" / "runs").iterdir()) == ["001-seed-0", "002-seed-0"]
     request.getfixturevalue("no_crew")
@@ -231,19 +231,19 @@ def test_where_every_recipe_diverges_the_sweep_has(spec: Path, copied: Path, no_
 def test_a_guided_sweep_goes_on_where_it_was_whoever_makes_its_members(files: Path, tmp_path: Path) -> None:
     """Some of its recipes cannot be: their values contradict each other."""
     scales = "'augment.min_scale' = { from = 0.9, to = 1.2 }\n'augment.max_scale' = { from = 0.9, to = 1.2 }\n"
-    guided = f"search = 'guided'\ntrials = 4\nbatch = 2\n{SETTINGS}rows = 200\n[vary]\n{scales}"
+    guided = f"search = 'tpe'\ntrials = 4\nbatch = 2\n{SETTINGS}rows = 200\n[vary]\n{scales}"
     path = write_spec(tmp_path, guided, files)
-    first = sweep(path, out=tmp_path / "first", means=SIDE_BY_SIDE, quiet=True)
+    first = sweep(path, out=tmp_path / "first", resources=SIDE_BY_SIDE, quiet=True)
     shutil.copytree(tmp_path / "first", tmp_path / "second")
     state = json.loads((tmp_path / "second" / "state.json").read_text(encoding="utf-8"))
     (tmp_path / "second" / "state.json").write_text(json.dumps(state | {"asked": state["asked"][:2]}))
     for number in (3, 4):
         shutil.rmtree(tmp_path / "second" / "runs" / f"{number:03d}-seed-0", ignore_errors=True)
-    second = sweep(path, out=tmp_path / "second", means=Resources(workers=1), quiet=True)
+    second = sweep(path, out=tmp_path / "second", resources=Resources(workers=1), quiet=True)
     assert contents(tmp_path / "second") == contents(tmp_path / "first")
     assert second.to_json()["failed"] == first.to_json()["failed"]
-    assert len(first.judgement.contenders) + len(first.judgement.failures) == 4
-    assert all("is above max_scale" in failure.reason for failure in first.judgement.failures)
+    assert len(first.ranking.candidates) + len(first.ranking.failures) == 4
+    assert all("is above max_scale" in failure.reason for failure in first.ranking.failures)
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_a_guided_sweep_goes_on_where_it_was_whoever_makes_its_members(files: Pa
         ("[vary]\n'schedule.epoch' = [1, 2]", "Did you mean 'schedule.epochs'"),
         ("[vary]\n'network.name' = ['cnn-lean', 'cnn-leen']", "The recipe with network.name cnn-leen cannot be"),
         ("[vary]\n'ensemble.folds' = [2, 31]", "fewer than the 31 folds"),
-        ("search = 'guided'\n[vary]\n'optimizer.learning_rate' = { from = -1, to = 1 }", "optimizer.learning_rate -1"),
+        ("search = 'tpe'\n[vary]\n'optimizer.learning_rate' = { from = -1, to = 1 }", "optimizer.learning_rate -1"),
         ("preset = 'fsat'", "Did you mean 'fast'"),
         ("sedes = [1]", "Did you mean 'seeds'"),
     ],
@@ -281,10 +281,10 @@ def test_a_cluster_that_is_gone_ends_the_sweep_and_what_is_done_is_kept(
     class Gone(LocalProcesses):
         """A cluster that is lost when one more member is finished."""
 
-        def places(self) -> Sequence[Node]:
+        def nodes(self) -> Sequence[Node]:
             if len(list(copied.glob("runs/*/members/*/weights.safetensors"))) > 4:
                 raise ClusterError("The connection is lost.")
-            return super().places()
+            return super().nodes()
 
     shutil.rmtree(copied / "runs" / "001-seed-0")
     shutil.rmtree(copied / "runs" / "002-seed-1")
@@ -293,7 +293,7 @@ def test_a_cluster_that_is_gone_ends_the_sweep_and_what_is_done_is_kept(
         patch.setattr("hitofude.workers.pool.SECONDS_BETWEEN_LOOKS", 0.01)
         patch.setattr("hitofude.workers.pool.SECONDS_BETWEEN_SIGNS", 0.01)
         with pytest.raises(ClusterError, match="The connection is lost"):
-            sweep(spec, out=copied, means=ALONE, quiet=True)
+            sweep(spec, out=copied, resources=ALONE, quiet=True)
     assert len(list(copied.glob("runs/*/report.json"))) >= 2
-    sweep(spec, out=copied, means=ALONE, quiet=True)
+    sweep(spec, out=copied, resources=ALONE, quiet=True)
     assert contents(copied) == contents(finished.folder.path)

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from benchmarks.clusters import DaskCluster, RayCluster, kill_a_seat, running
 from benchmarks.crash import contents
+from hitofude.workers.host import kept_folder
 
 import hitofude
 from hitofude.runs.claim import saved_epochs
 from hitofude.runs.folder import RunFolder
-from hitofude.workers.host import kept_folder
 from tests.conftest import wait_for_line
 
 FIVE_MEMBERS = {"rows": 300, "ensemble.folds": 5, "schedule.epochs": 3, "schedule.min_steps": 0}

@@ -1,12 +1,11 @@
-"""Where members are made: in this process, side by side in processes of their own, or on a cluster.
+"""Make members in this process, in several local processes, or on a cluster.
 
-Several processes of few threads make small networks faster than one of many. A member's bytes depend on its
-threads and on nothing else of this: not on the number of workers, on the order, on the machine, or on who made it.
+Several processes of few threads train small networks faster than one process of many. A member's bytes depend on its
+number of threads, but not on the number of workers, the order, the machine, or the process that makes it.
 """
 
 import logging
 import math
-import secrets
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,19 +16,21 @@ from pathlib import Path
 import torch
 
 from hitofude.errors import RecipeError
-from hitofude.learning.checkpoint import MemberFolder, SavedState
+from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import Compute, choose_compute, processors
 from hitofude.learning.epoch_log import EpochLog
-from hitofude.learning.member import EnsembleTask, MemberProbabilities, MemberRunner, keeping_member_folder
-from hitofude.learning.messages import EnsembleMessage, pack_plan, unpack_probabilities
+from hitofude.learning.member import EnsembleTask, MemberProbabilities, MemberRunner, owning_member_folder
+from hitofude.learning.messages import EnsembleMessage, pack_member, unpack_probabilities, unpack_state
 from hitofude.learning.training import MemberPlan, Observer
-from hitofude.learning.worker import AWAY, SEEN, pack_state
-from hitofude.storage import write_text
+from hitofude.learning.worker import REMOTE
 from hitofude.workers.clusters import open_cluster
 from hitofude.workers.messages import Event, Message
 from hitofude.workers.pool import WorkerPool, wait_for_nodes
+from hitofude.workers.shared_disk import disk_token
 from hitofude.workers.versions import versions
 from hitofude.workers.worker import LocalProcesses, Node, Worker
+
+logger = logging.getLogger(__name__)
 
 MODULE = "hitofude.learning.worker"
 
@@ -37,18 +38,18 @@ SPEEDUP_EXPONENT = 0.75
 """t threads are about t ** 0.75 times as fast as one: 1.6 to 1.8 times with two (`hitofude bench` measures it)."""
 
 IMAGES_WORTH_A_PROCESS = 50_000
-"""Fewer are trained on before a second process has imported PyTorch."""
+"""Training on fewer images takes less time than a second process needs to import PyTorch."""
 
 IMAGES_WORTH_IDLE_PROCESSORS = 12_500
-"""The same where the threads are given, and one process would leave processors idle."""
+"""The same if the number of threads is given, and one process would leave processors idle."""
 
 PARAMETERS_OF_A_SMALL_NETWORK, SMALL_MEMBERS_A_GPU = 1_000_000, 4
-"""So many networks that are smaller share a GPU, which one of them does not fill."""
+"""This many networks share a GPU if they are smaller: one of them does not use it fully."""
 
 
 @dataclass(frozen=True)
 class Parallelism:
-    """How many members are made at once, and by how many threads each."""
+    """The number of members that are made at once, and the threads of each."""
 
     workers: int
     threads: int
@@ -63,10 +64,10 @@ class Parallelism:
         threads: int | None = None,
         available: int | None = None,
     ) -> "Parallelism":
-        """What was asked for; the rest such that all members are done soonest and no processor has two threads.
+        """Choose what is not given so that all members are done soonest and no processor has two threads.
 
-        images: how many are trained on in all, counted once an epoch. available: the processors, by default all
-        that this process may use. Raises RecipeError for numbers below 1.
+        images: to train on in all, counted once an epoch. available: the number of processors, by default all that
+        this process may use. Raises RecipeError for numbers below 1.
         """
         _check_counts(workers, threads)
         available = available or processors()
@@ -84,7 +85,7 @@ class Parallelism:
 
     @classmethod
     def on_cluster(cls, members: int, nodes: Sequence[Node]) -> "Parallelism":
-        """Such that all members are done soonest, none with more threads than the smallest node has."""
+        """Choose so that all members are done soonest, none with more threads than the smallest node has."""
         sizes = [node.threads for node in nodes if node.threads > 0] or [1]
 
         def workers(threads: int) -> int:
@@ -96,23 +97,23 @@ class Parallelism:
 
 @dataclass(frozen=True)
 class TrainingBackend:
-    """Where the members of a run are made, by which compute each, and how many at once."""
+    """The means to make the members of a run: the compute of each, and the number made at once."""
 
     compute: Compute
     workers: int
     pool: WorkerPool | None = None
-    """Those who make them, where that is not this process or its own processes."""
+    """None for this process or processes that it starts for this run."""
     environment: Message | None = None
-    """Of the machines that they are made on, as describe_environment has it, where it is not this one's."""
+    """Of the cluster's machines, from describe_environment; None if it is this machine's."""
 
     def __str__(self) -> str:
         side_by_side = f", {self.workers} members side by side" if self.workers > 1 else ""
-        return f"{self.compute}{side_by_side}" + ("" if self.pool is None else f", on {self.pool.workers.name}")
+        return f"{self.compute}{side_by_side}" + ("" if self.pool is None else f", on {self.pool.cluster.name}")
 
 
 @contextmanager
 def open_backend(
-    where: int | str | WorkerPool | None,
+    workers: int | str | WorkerPool | None,
     *,
     members: int,
     images: int,
@@ -121,27 +122,28 @@ def open_backend(
     precision: str,
     threads: int | None,
 ) -> Iterator[TrainingBackend]:
-    """Where so many members are made; left when the block ends.
+    """Yield the means to make this many members, and close them at the end of the block.
 
-    where: a number of processes, None for the best, a cluster (see hitofude.workers.clusters), or a pool, which stays.
-    images: how many are trained on in all, counted once an epoch. parameters: of the largest network. device,
-    precision, threads: what is asked for. Raises RecipeError for what is not here, ClusterError where no cluster is.
+    workers: a number of processes, None for the best, a cluster's address (see hitofude.workers.clusters), or a pool,
+    which stays open. images: to train on in all, counted once an epoch. parameters: of the largest network. device,
+    precision, threads: the user's choice. Raises RecipeError if the device is not available, ClusterError if no
+    cluster answers.
     """
-    if where is None or isinstance(where, int):
+    if workers is None or isinstance(workers, int):
         compute = choose_compute(device, precision)
-        team = Parallelism.choose(members, images, compute, where, threads)
-        yield TrainingBackend(replace(compute, threads=team.threads), team.workers)
-    elif isinstance(where, WorkerPool):
-        yield _backend_of(where, members, device, precision)
+        parallelism = Parallelism.choose(members, images, compute, workers, threads)
+        yield TrainingBackend(replace(compute, threads=parallelism.threads), parallelism.workers)
+    elif isinstance(workers, WorkerPool):
+        yield _backend_of(workers, members, device, precision)
     else:
-        with open_worker_pool(where, members, images, device, threads, gpus=share_of_gpu(parameters)) as pool:
+        with open_worker_pool(workers, members, images, device, threads, gpus=share_of_gpu(parameters)) as pool:
             yield _backend_of(pool, members, device, precision)
 
 
 @contextmanager
 def open_worker_pool(
-    where: int | str | None,
-    pieces: int,
+    workers: int | str | None,
+    tasks: int,
     images: int,
     device: str = "auto",
     threads: int | None = None,
@@ -149,83 +151,78 @@ def open_worker_pool(
     gpus: float = 1.0,
     module: str = MODULE,
 ) -> Iterator[WorkerPool]:
-    """Those who do so many pieces of work: processes of this machine, even where it is one, or a cluster's workers.
+    """Open a pool for this many tasks: local processes, at least one, or a cluster.
 
-    where, device, threads: as of open_backend. images: how many are computed on in all. gpus: so much of one has each
-    worker, on a cluster that has some, where they are wanted. module: what a worker runs.
+    workers, device, threads: as for open_backend. images: to compute on in all. gpus: the share of a GPU that each
+    worker takes, if the cluster has GPUs and the device may be one. module: run by each worker.
     """
     _check_counts(None, threads)
-    if isinstance(where, str):
-        with _gather_cluster(where, pieces, device, threads, gpus, module) as pool:
-            yield pool
+    if isinstance(workers, str):
+        cluster = open_cluster(workers, processors())
+        try:
+            nodes = wait_for_nodes(cluster)
+        except BaseException:
+            cluster.close()
+            raise
+        gpus = gpus if device in ("auto", "cuda") and any(node.gpus > 0 for node in nodes) else 0
+        threads = threads or (1 if gpus else Parallelism.on_cluster(tasks, nodes).threads)
+        pool = WorkerPool(cluster, module, threads, gpus=gpus)
     else:
-        team = Parallelism.choose(pieces, images, choose_compute(device), where, threads)
-        with WorkerPool(LocalProcesses(team.workers, team.threads), module, team.threads) as pool:
-            yield pool
-
-
-@contextmanager
-def _gather_cluster(
-    cluster: str, pieces: int, device: str, threads: int | None, gpus: float, module: str
-) -> Iterator[WorkerPool]:
-    workers = open_cluster(cluster, processors())
-    try:
-        nodes = wait_for_nodes(workers)
-        has_gpus = device in ("auto", "cuda") and any(node.gpus > 0 for node in nodes)
-        threads = threads or (1 if has_gpus else Parallelism.on_cluster(pieces, nodes).threads)
-    except BaseException:
-        workers.close()
-        raise
-    with WorkerPool(workers, module, threads, gpus=gpus if has_gpus else 0) as pool:
+        parallelism = Parallelism.choose(tasks, images, choose_compute(device), workers, threads)
+        local = LocalProcesses(parallelism.workers, parallelism.threads)
+        pool = WorkerPool(local, module, parallelism.threads)
+    with pool:
         yield pool
 
 
 def share_of_gpu(parameters: int) -> float:
-    """How much of one a member takes. parameters: of the largest network."""
+    """Return the share of a GPU that a member takes. parameters: of the largest network."""
     return 1 / SMALL_MEMBERS_A_GPU if parameters < PARAMETERS_OF_A_SMALL_NETWORK else 1.0
 
 
 def _backend_of(pool: WorkerPool, members: int, device: str, precision: str) -> TrainingBackend:
-    environment, compute = _ask_for_compute(pool, device, precision)
+    """Ask one worker for its environment and compute: all workers of a run must have the same."""
+    question = ComputeQuestion(device, precision, pool.threads)
+    for _, message, _ in pool.work([question]):
+        match message["event"]:
+            case Event.FINISHED:
+                answer, environment = message["compute"], message["environment"]
+            case Event.WARNED:
+                logger.info("%s", message["message"])
+            case event:
+                raise ValueError(f"unexpected event {event!r} of {question.name}")
+    compute = Compute(torch.device(answer["device"]), answer["precision"], answer["threads"], environment["device"])
     return TrainingBackend(compute, min(members, max(1, pool.size())), pool, environment)
-
-
-def _ask_for_compute(pool: WorkerPool, device: str, precision: str) -> tuple[Message, Compute]:
-    """The environment and the compute of a worker: those of all, for a run has only one kind."""
-    *_, (_, answer, _) = pool.work([ComputeQuestion(device, precision, pool.threads)])
-    described, environment = answer["compute"], answer["environment"]
-    compute = Compute(torch.device(described["device"]), described["precision"], described["threads"])
-    return environment, replace(compute, name=environment["device"])
 
 
 @dataclass(frozen=True)
 class ComputeQuestion:
-    """Which compute a worker has."""
+    """The request for a worker's compute and environment."""
 
     device: str
     precision: str
     threads: int
-    name: str = "its first question"
+    name: str = "the first request"
 
-    def ask(self, worker: Worker) -> None:
-        worker.tell({"ask": "compute", "versions": versions(), **asdict(self)})
+    def send(self, worker: Worker) -> None:
+        worker.send({"ask": "compute", "versions": versions(), **asdict(self)})
 
 
-def run_members(job: EnsembleTask, workers: int | WorkerPool, observer: Observer) -> list[MemberProbabilities]:
-    """Every member's probabilities, in the order of the job's plans.
+def run_members(task: EnsembleTask, workers: int | WorkerPool, observer: Observer) -> list[MemberProbabilities]:
+    """Make every member, and return its probabilities in the order of the task's plans.
 
-    workers: how many processes, this one alone where it is 1; or a pool elsewhere. Raises what a member's training
-    raises; OutOfResourcesError when the system kills a process; ClusterError when a pool is lost.
+    workers: the number of processes, of which 1 is this one; or a pool of a cluster. Raises the errors of a member's
+    training; OutOfResourcesError if the system kills a process; ClusterError if the cluster is lost.
     """
+    if workers == 1:
+        runner = MemberRunner(task, observer)
+        return [runner.run(plan) for plan in task.plans]
     if isinstance(workers, WorkerPool):
-        done = _run_away(job, workers, observer)
-    elif workers == 1:
-        runner = MemberRunner(job, observer)
-        return [runner.run(plan) for plan in job.plans]
+        done = _run_on_cluster(task, workers, observer)
     else:
-        with WorkerPool(LocalProcesses(workers, job.compute.threads), MODULE, job.compute.threads) as pool:
-            done = make_members(EnsembleMessage(job), pool, observer)
-    return [done[plan.member] for plan in job.plans]
+        with WorkerPool(LocalProcesses(workers, task.compute.threads), MODULE, task.compute.threads) as pool:
+            done = make_members(EnsembleMessage(task), pool, observer)
+    return [done[plan.member] for plan in task.plans]
 
 
 def _check_counts(workers: int | None, threads: int | None) -> None:
@@ -235,66 +232,63 @@ def _check_counts(workers: int | None, threads: int | None) -> None:
 
 
 def _relative_duration(members: int, workers: int, threads: int) -> float:
-    """Until all members are done, with one thread alone on one member as the unit."""
+    """Return the time until all members are done, in units of one member by one thread."""
     return math.ceil(members / workers) / math.pow(threads, SPEEDUP_EXPONENT)
 
 
-def _run_away(job: EnsembleTask, pool: WorkerPool, observer: Observer) -> dict[int, MemberProbabilities]:
-    """On a pool whose machines may see the run's folder or not."""
-    seen, away = job.folder / SEEN, job.folder / AWAY
-    token = secrets.token_hex()
-    shutil.rmtree(away, ignore_errors=True)  # of a run that was killed
-    write_text(seen, token)
+def _run_on_cluster(task: EnsembleTask, pool: WorkerPool, observer: Observer) -> dict[int, MemberProbabilities]:
+    """Make members on machines that may or may not share the disk with the run's folder."""
+    remote = task.folder / REMOTE
+    shutil.rmtree(remote, ignore_errors=True)  # a killed run may have left it
     try:
-        return make_members(EnsembleMessage(job, token), pool, observer)
+        with disk_token(task.folder) as token:
+            return make_members(EnsembleMessage(task, token), pool, observer)
     finally:
-        seen.unlink(missing_ok=True)
-        shutil.rmtree(away, ignore_errors=True)
+        shutil.rmtree(remote, ignore_errors=True)
 
 
-def make_members(packed: EnsembleMessage, pool: WorkerPool, observer: Observer) -> dict[int, MemberProbabilities]:
-    """What each member says, by its number. Raises as run_members does."""
-    listener = _Listener(packed.job, observer)
-    _ = packed.images  # packed once, before several threads ask for them
-    for task, message, content in pool.work([_MemberTask(packed, plan) for plan in packed.job.plans]):
-        listener.hear(task.plan.member, message, content)
-    return listener.done
+def make_members(ensemble: EnsembleMessage, pool: WorkerPool, observer: Observer) -> dict[int, MemberProbabilities]:
+    """Make every member by a pool, and return its probabilities by its number. Raises as run_members does."""
+    collector = _Collector(ensemble.task, observer)
+    _ = ensemble.images  # packed once, before several threads need them
+    for task, message, content in pool.work([_MemberTask(ensemble, plan) for plan in ensemble.task.plans]):
+        collector.handle(task.plan.member, message, content)
+    return collector.done
 
 
 @dataclass(frozen=True, eq=False)
 class _MemberTask:
     """A member to be made."""
 
-    packed: EnsembleMessage
+    ensemble: EnsembleMessage
     plan: MemberPlan
 
     @property
     def name(self) -> str:
         return f"member {self.plan.member + 1}"
 
-    def ask(self, worker: Worker) -> None:
-        packed, member = self.packed, self.plan.member
-        if not worker.knows(packed.images_name):
-            worker.tell(*packed.images, keep=True)
-        if not worker.knows(packed.name):
-            worker.tell(packed.rest)
-        plan, rows = pack_plan(self.plan)
-        worker.tell({"ask": "plan"} | plan, rows)
-        pair = None if packed.away is None else MemberFolder(packed.job.member_folder(member)).newest_saved()
-        worker.tell(*pack_state({"ask": "member", "job": packed.name, "member": member}, pair))
+    def send(self, worker: Worker) -> None:
+        ensemble = self.ensemble
+        if worker.first_time(ensemble.images_name):
+            worker.send(*ensemble.images, cache=True)
+        if worker.first_time(ensemble.folder):
+            worker.send(ensemble.rest)
+        is_local = ensemble.token is None
+        folder = MemberFolder(ensemble.task.member_folder(self.plan.member))
+        worker.send(*pack_member(ensemble.folder, self.plan, None if is_local else folder.newest_saved()))
 
 
-class _Listener:
-    """Keeps what members send home, and tells the observer."""
+class _Collector:
+    """Keeps the states and results of members, and informs the observer."""
 
-    def __init__(self, job: EnsembleTask, observer: Observer) -> None:
-        self._job, self._observer = job, observer
+    def __init__(self, task: EnsembleTask, observer: Observer) -> None:
+        self._task, self._observer = task, observer
         self._images: Counter[int] = Counter()
-        """Of each member, those that were trained on since its last state."""
+        """The images that each member was trained on since its last state."""
         self.done: dict[int, MemberProbabilities] = {}
 
-    def hear(self, member: int, message: Message, content: bytes) -> None:
-        """What one who makes a member tells. Raises what keeping it raises."""
+    def handle(self, member: int, message: Message, content: bytes) -> None:
+        """Handle an event of a member. Raises the errors of keeping a state."""
         match event := message.pop("event"):
             case Event.SAVED:
                 self._keep(member, message, content)
@@ -306,23 +300,20 @@ class _Listener:
                 self._images[member] += message["images"]
                 self._observer.batch_finished(message["images"])
             case Event.MEMBER_STARTED:
-                self._observer.batch_finished(-self._images.pop(member, 0))  # of a worker that was lost
+                self._observer.batch_finished(-self._images.pop(member, 0))  # by a worker that was lost
                 self._observer.member_started(**message)
             case Event.WARNED:
                 self._observer.warned(message["message"])
-            case Event.LOGGED:
-                logging.getLogger(message["logger"]).log(message["level"], "%s", message["text"])
             case _:
                 raise ValueError(f"unexpected event {event!r} of member {member + 1}")
 
     def _keep(self, member: int, message: Message, content: bytes) -> None:
-        path, name = self._job.member_folder(member), message["name"]
-        with keeping_member_folder(path):
-            folder = MemberFolder(path)
+        path = self._task.member_folder(member)
+        with owning_member_folder(path):
             if "folder" in message:
-                folder.adopt_from(Path(message["folder"]), name)
+                MemberFolder(path).adopt_from(Path(message["folder"]), message["state"])
             else:
-                folder.adopt(SavedState.unpack(name, message["tensors"], content))
+                MemberFolder(path).adopt(unpack_state(message, content))
         self._images.pop(member, None)
         if message["log"] is not None:
             self._observer.epoch_finished(EpochLog.from_json(message["log"]))

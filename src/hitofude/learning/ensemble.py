@@ -1,4 +1,4 @@
-"""Many members as one: who trains on which rows, and what they predict together."""
+"""An ensemble: the rows that each member is trained on, and the predictions of all members together."""
 
 import itertools
 from collections.abc import Sequence
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedKFold, train_test_split
 from torch import nn
 
 from hitofude.errors import InputError
@@ -24,12 +23,12 @@ from hitofude.workers.pool import WorkerPool
 
 @dataclass(frozen=True, eq=False)
 class EnsembleProbabilities:
-    """What the members say.
+    """The predictions of an ensemble.
 
-    out_of_fold: each training row's probabilities, the mean over the members that never saw it; NaN where
-    every member saw it (`split = "holdout"`).
-    disagreement: of the members that never saw a row, the share that answers otherwise than their mean.
-    held_out: of each member, of its validation rows.
+    out_of_fold: each training row's mean probabilities over the members that were not trained on it; NaN if all
+    were (`split = "holdout"`).
+    disagreement: the share of these members whose answer differs from their mean's.
+    held_out: each member's probabilities of its validation rows.
     """
 
     out_of_fold: NDArray[np.float32]  # (N, classes)
@@ -39,28 +38,30 @@ class EnsembleProbabilities:
 
 
 def plan_members(recipe: Recipe, image_set: ImageSet) -> list[MemberPlan]:
-    """Every member's network and rows, a pure function of recipe and labels.
+    """Plan every member's network and rows, a pure function of the recipe and the labels.
 
-    The folds of one repeat come one after the other, then those of the next, at last the members on all rows.
-    Raises InputError when a class has fewer images than there are folds.
+    The members are the folds of the first repeat, those of the next, and so on, then those trained on all rows.
+    Raises InputError if a class has fewer images than there are folds.
     """
     _check_classes(image_set, recipe.ensemble)
     labels, ensemble = image_set.known_labels(), recipe.ensemble
     networks = itertools.cycle(ensemble.networks or [recipe.network.name])
-    parts = [(next(networks), _split(labels, ensemble, recipe.seed + repeat)) for repeat in range(ensemble.repeats)]
-    everything = (np.arange(len(labels)), np.arange(0))
-    parts += [(next(networks), [everything]) for _ in range(ensemble.full_data_members)]
-    named = [(network, rows) for network, splits in parts for rows in splits]
+    repeats = [(next(networks), _split(labels, ensemble, recipe.seed + repeat)) for repeat in range(ensemble.repeats)]
+    all_rows = (np.arange(len(labels)), np.arange(0))
+    repeats += [(next(networks), [all_rows]) for _ in range(ensemble.full_data_members)]
+    members = [(network, rows) for network, splits in repeats for rows in splits]
     return [
         MemberPlan(member, network, np.asarray(train, dtype=np.int64), np.asarray(validation, dtype=np.int64))
-        for member, (network, (train, validation)) in enumerate(named)
+        for member, (network, (train, validation)) in enumerate(members)
     ]
 
 
 def _split(
     labels: NDArray[np.int64], ensemble: EnsembleRecipe, seed: int
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """The rows to learn from and to validate on, of each fold or of the one random split."""
+    """Return the training and validation rows of each fold, or of the one random split."""
+    from sklearn.model_selection import StratifiedKFold, train_test_split  # a process that predicts needs no sklearn
+
     if ensemble.split == "holdout":
         train, validation = train_test_split(np.arange(len(labels)), test_size=ensemble.holdout, random_state=seed)
         return [(train, validation)]
@@ -68,25 +69,25 @@ def _split(
     return list(folds.split(np.zeros(len(labels)), labels))
 
 
-def train_ensemble(job: EnsembleTask, workers: int | WorkerPool, observer: Observer) -> EnsembleProbabilities:
-    """Train the members, or load those that are finished, and let each predict what it never saw.
+def train_ensemble(task: EnsembleTask, workers: int | WorkerPool, observer: Observer) -> EnsembleProbabilities:
+    """Train the members, or load finished ones, and predict with each.
 
-    workers: how many members are made side by side, or those who make them; see hitofude.learning.dispatch.
+    workers: the number of members made at once, or a pool; see hitofude.learning.dispatch.
     """
-    members = run_members(job, workers, observer)
+    members = run_members(task, workers, observer)
     held_out = [member.held_out for member in members]
-    of_test = [member.test for member in members if member.test is not None]
-    out_of_fold = join_out_of_fold(job.plans, held_out, len(job.train), len(job.train.classes))
-    disagreeing = disagreement(job.plans, held_out, out_of_fold)
-    return EnsembleProbabilities(out_of_fold, disagreeing, held_out, np.stack(of_test) if of_test else None)
+    test = [member.test for member in members if member.test is not None]
+    out_of_fold = join_out_of_fold(task.plans, held_out, len(task.train), len(task.train.classes))
+    shares = disagreement(task.plans, held_out, out_of_fold)
+    return EnsembleProbabilities(out_of_fold, shares, held_out, np.stack(test) if test else None)
 
 
 def load_members(
     folders: Sequence[Path], networks: Sequence[str], image_shape: ImageShape, classes: int, compute: Compute
 ) -> list[nn.Module]:
-    """The finished networks of these names in these folders, in the members' order.
+    """Load the finished networks from these folders, in the members' order.
 
-    Raises RunFolderError when one is missing, damaged or of another kind: never are fewer averaged.
+    Raises RunFolderError if one is missing, damaged or of another kind: an ensemble is never averaged over fewer.
     """
     return [
         load_member(MemberFolder(folder), name, image_shape, classes, compute, {"member": number})
@@ -97,7 +98,7 @@ def load_members(
 def join_out_of_fold(
     plans: Sequence[MemberPlan], held_out: Sequence[NDArray[np.float32]], count: int, classes: int
 ) -> NDArray[np.float32]:
-    """(count, classes) the mean over the members that held the row out; NaN for rows that none did.
+    """Return (count, classes), each row's mean over the members that held it out; NaN if there is none.
 
     held_out: for each plan (len(validation_rows), classes).
     """
@@ -112,7 +113,7 @@ def join_out_of_fold(
 def disagreement(
     plans: Sequence[MemberPlan], held_out: Sequence[NDArray[np.float32]], out_of_fold: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """(N,) of the members that held a row out, the share that answers otherwise than their mean; 0 where one alone did.
+    """Return (N,), the share of a row's held-out answers that differ from their mean's; 0 if there is only one.
 
     held_out: for each plan (len(validation_rows), classes); out_of_fold: (N, classes).
     """

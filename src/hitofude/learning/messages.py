@@ -1,4 +1,4 @@
-"""What a run and those that make its members tell each other, as messages of hitofude.workers."""
+"""The tasks and results of learning, as messages of hitofude.workers: JSON and safetensors."""
 
 import logging
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load, save
 
 from hitofude.inputs.image_set import ImageSet
+from hitofude.learning.checkpoint import SavedState
 from hitofude.learning.compute import Compute
 from hitofude.learning.member import EnsembleTask, MemberProbabilities
 from hitofude.learning.training import MemberPlan
@@ -23,7 +24,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def pack_arrays(arrays: Arrays) -> bytes:
-    """Arrays as safetensors has them, which refuses those that share memory."""
+    """Pack as safetensors, which refuses arrays that share memory; so they are copied."""
     return save({name: torch.from_numpy(np.ascontiguousarray(array)).clone() for name, array in arrays.items()})
 
 
@@ -33,24 +34,24 @@ def unpack_arrays(content: bytes) -> Arrays:
 
 @dataclass(frozen=True)
 class Images:
-    """What is learned from and what is predicted: what is told of a job once a process."""
+    """The images of a task; a worker process receives them once."""
 
     train: ImageSet
     test: ImageSet | None
 
 
 class EnsembleMessage:
-    """A job as messages: its images, which other jobs may share, and the rest."""
+    """An ensemble's task as two messages: its images, which other tasks may share, and the rest."""
 
-    def __init__(self, job: EnsembleTask, away: str | None = None) -> None:
-        """away: where members are made elsewhere, what is written in a file of the job's folder, by which a machine
-        notices that it sees the folder too.
-        """
-        self.job, self.away = job, away
+    def __init__(self, task: EnsembleTask, token: str | None = None) -> None:
+        """token: of hitofude.workers.shared_disk in the task's folder; None if the workers use that folder itself."""
+        self.task, self.token = task, token
+        self.folder = str(task.folder.absolute())
+        """It identifies the task."""
 
     @cached_property
     def images(self) -> tuple[Message, bytes]:
-        train, test = self.job.train, self.job.test
+        train, test = self.task.train, self.task.test
         arrays: Arrays = {"train.images": train.images, "train.labels": train.known_labels()}
         if test is not None:
             arrays["test.images"] = test.images
@@ -59,34 +60,29 @@ class EnsembleMessage:
 
     @cached_property
     def images_name(self) -> str:
-        test = self.job.test
-        return f"{self.job.train.fingerprint} {'' if test is None else test.fingerprint}"
+        test = self.task.test
+        return f"{self.task.train.fingerprint} {'' if test is None else test.fingerprint}"
 
     @property
     def rest(self) -> Message:
-        job = self.job
+        task = self.task
         return {
-            "ask": "job",
-            "job": self.name,
+            "ask": "task",
+            "folder": self.folder,
             "images": self.images_name,
-            "recipe": job.recipe.to_toml(),
-            "device": str(job.compute.device),
-            "precision": job.compute.precision,
-            "threads": job.compute.threads,
-            "folder": self.name,
+            "recipe": task.recipe.to_toml(),
+            "device": str(task.compute.device),
+            "precision": task.compute.precision,
+            "threads": task.compute.threads,
             "log_level": logging.getLogger("hitofude").getEffectiveLevel(),
-            "unattended": job.unattended,
+            "unattended": task.unattended,
             "versions": versions(),
-            "away": self.away,
+            "token": self.token,
         }
-
-    @property
-    def name(self) -> str:
-        return str(self.job.folder.absolute())
 
 
 def unpack_images(message: Message, content: bytes) -> Images:
-    """The images have no ids."""
+    """Unpack images, which have no ids."""
     arrays = unpack_arrays(content)
     no_ids = np.array([], dtype=np.str_)
     train = ImageSet(arrays["train.images"], arrays["train.labels"], no_ids, tuple(message["classes"]))
@@ -94,8 +90,8 @@ def unpack_images(message: Message, content: bytes) -> Images:
     return Images(train, None if test is None else ImageSet(test, None, no_ids, ()))
 
 
-def unpack_job(message: Message, images: Images) -> EnsembleTask:
-    """The job of a message, without plans: each member comes with its own."""
+def unpack_task(message: Message, images: Images) -> EnsembleTask:
+    """Unpack a task without plans: each member is sent with its own."""
     return EnsembleTask(
         recipe=Recipe.from_toml(message["recipe"], "of the run"),
         compute=Compute(torch.device(message["device"]), message["precision"], message["threads"]),
@@ -107,13 +103,28 @@ def unpack_job(message: Message, images: Images) -> EnsembleTask:
     )
 
 
-def pack_plan(plan: MemberPlan) -> tuple[Message, bytes]:
-    message = {"member": plan.member, "network": plan.network}
-    return message, pack_arrays({"train_rows": plan.train_rows, "validation_rows": plan.validation_rows})
+def pack_member(folder: str, plan: MemberPlan, state: SavedState | None) -> tuple[Message, bytes]:
+    """Pack a member of the task in `folder`, and the state that it continues from."""
+    rows = pack_arrays({"train_rows": plan.train_rows, "validation_rows": plan.validation_rows})
+    message, content = pack_state(state)
+    plan_message = {"ask": "member", "folder": folder, "member": plan.member, "network": plan.network}
+    return plan_message | {"rows": len(rows)} | message, rows + content
 
 
-def unpack_plan(message: Message, content: bytes) -> MemberPlan:
-    return MemberPlan(message["member"], message["network"], **unpack_arrays(content))
+def unpack_member(message: Message, content: bytes) -> tuple[MemberPlan, SavedState | None]:
+    rows = message["rows"]
+    plan = MemberPlan(message["member"], message["network"], **unpack_arrays(content[:rows]))
+    return plan, None if message["state"] is None else unpack_state(message, content[rows:])
+
+
+def pack_state(state: SavedState | None) -> tuple[Message, bytes]:
+    if state is None:
+        return {"state": None}, b""
+    return {"state": state.name, "tensors": len(state.tensors)}, state.pack()
+
+
+def unpack_state(message: Message, content: bytes) -> SavedState:
+    return SavedState.unpack(message["state"], message["tensors"], content)
 
 
 def pack_probabilities(probabilities: MemberProbabilities) -> bytes:

@@ -1,1 +1,4 @@
-"""Where work is done: in processes here, or on the workers of a Dask or a Ray cluster. It knows nothing of the work."""
+"""Worker processes on this machine, on a Dask cluster or on a Ray cluster, and the pool that gives them tasks.
+
+Nothing here depends on what the tasks are.
+"""

@@ -1,7 +1,6 @@
 """The worker process's side of the protocol: requests arrive on standard input, events leave on standard output.
 
-A worker process ends as soon as its standard input ends, whatever it is doing, so no work goes on after its driver was
-killed.
+A worker process ends as soon as its standard input ends, so no work goes on after the driver was killed.
 """
 
 import logging
@@ -24,7 +23,7 @@ SECONDS_BETWEEN_REPORTS = 0.2
 
 
 class Reporter:
-    """Sends events to the driver; progress now and then, summed up."""
+    """A sender of events to the driver. Images are summed up and reported a few times a second."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -32,11 +31,11 @@ class Reporter:
         self._reported = time.monotonic()
 
     def send(self, event: Event, content: bytes = b"", **fields: object) -> None:
-        """Send one event, with its fields and its bytes."""
+        """Send an event with its fields and its content."""
         send(self._stream, {"event": event} | fields, content)
 
     def batch_finished(self, images: int) -> None:
-        """Count images that were computed on, and report the sum from time to time."""
+        """Count the images of a batch."""
         self._images += images
         if time.monotonic() - self._reported > SECONDS_BETWEEN_REPORTS:
             self.report_images()
@@ -50,23 +49,23 @@ class Reporter:
         self.send(Event.WARNED, message=message)
 
     def finished(self, content: bytes = b"", **fields: object) -> None:
-        """Answer a request: it is done."""
+        """Report that the task is done, with its result."""
         self.send(Event.FINISHED, content, **fields)
 
     def failed(self, error: Exception) -> None:
-        """Report a user's error by its kind, any other as a bug."""
+        """Report a user's error by its kind, any other error as a bug."""
         if isinstance(error, UserError):
             self.send(Event.FAILED, kind=type(error).__name__, message=str(error))
         else:
             text = "A worker process failed:\n" + "".join(traceback.format_exception(error))
-            self.send(Event.FAILED, kind=None, message=text, nodes=describe_places(error))
+            self.send(Event.FAILED, kind=None, message=text, places=describe_places(error))
 
 
 SomeReporter = TypeVar("SomeReporter", bound=Reporter)
 
 
 class _Forwarder(logging.Handler):
-    """Sends log records to the driver, which knows where its log goes."""
+    """A handler that sends log records to the driver."""
 
     def __init__(self, reporter: Reporter) -> None:
         super().__init__()
@@ -77,7 +76,7 @@ class _Forwarder(logging.Handler):
 
 
 def forward_logs(reporter: Reporter, level: int) -> None:
-    """Send the log records of this process from `level` up to the driver."""
+    """Send this process's log records from `level` up to the driver."""
     logger = logging.getLogger("hitofude")
     logger.setLevel(level)
     if not any(isinstance(handler, _Forwarder) for handler in logger.handlers):
@@ -86,14 +85,14 @@ def forward_logs(reporter: Reporter, level: int) -> None:
 
 @contextmanager
 def answering(make_reporter: Callable[[BinaryIO], SomeReporter]) -> Iterator[tuple[Requests, SomeReporter]]:
-    """Give the queue of requests and the reporter of events; what else is printed goes to standard error.
+    """Yield the queue of requests and the reporter of events; other output goes to standard error.
 
-    An error inside the block is reported, and the process ends with exit code 1.
+    An error in the block is reported, and the process ends with exit code 1.
     """
     events = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     requests: Requests = queue.Queue()
-    threading.Thread(target=_listen, args=(sys.stdin.buffer, requests), daemon=True).start()
+    threading.Thread(target=_read_requests, args=(sys.stdin.buffer, requests), daemon=True).start()
     reporter = make_reporter(events)
     try:
         yield requests, reporter
@@ -102,7 +101,7 @@ def answering(make_reporter: Callable[[BinaryIO], SomeReporter]) -> Iterator[tup
         sys.exit(1)
 
 
-def _listen(stream: BinaryIO, requests: Requests) -> None:
+def _read_requests(stream: BinaryIO, requests: Requests) -> None:
     while (request := receive(stream)) is not None:
         requests.put(request)
     os._exit(0)

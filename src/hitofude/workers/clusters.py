@@ -1,4 +1,4 @@
-"""`--workers` in words → the workers."""
+"""The cluster that `--workers` names."""
 
 import re
 from typing import TYPE_CHECKING
@@ -14,30 +14,30 @@ EXPECTED = (
 )
 
 
-def check_cluster(text: str) -> None:
-    """Raises RecipeError for what names no cluster."""
-    if not (_is_dask(text) or _is_ray(text)):
-        raise RecipeError(f"--workers {text}: {EXPECTED}.")
+def check_cluster(address: str) -> None:
+    """Raise RecipeError unless the address is a cluster's."""
+    if not (_is_dask(address) or _is_ray(address)):
+        raise RecipeError(f"--workers {address}: {EXPECTED}.")
 
 
-def open_cluster(text: str, processors: int) -> "Cluster":
-    """A cluster's workers. processors: how many of this machine a cluster has that is started here.
+def open_cluster(address: str, processors: int) -> "Cluster":
+    """Connect to a cluster, or start one here. processors: of this machine, used if a cluster is started here.
 
-    Raises RecipeError for what names no cluster or lacks its package, ClusterError where none answers.
+    Raises RecipeError if the address is no cluster's or the package is missing, ClusterError if no cluster answers.
     """
-    check_cluster(text)
-    if _is_dask(text):
+    check_cluster(address)
+    if _is_dask(address):
         from hitofude.workers.on_dask import DaskCluster
 
-        return DaskCluster(text, processors)
+        return DaskCluster(address, processors)
     from hitofude.workers.on_ray import RayCluster
 
-    return RayCluster(text, processors)
+    return RayCluster(address, processors)
 
 
-def _is_dask(text: str) -> bool:
-    return text == "dask" or re.fullmatch(r"(tcp|tls|ws|wss|ucx)://\S+", text) is not None
+def _is_dask(address: str) -> bool:
+    return address == "dask" or re.fullmatch(r"(tcp|tls|ws|wss|ucx)://\S+", address) is not None
 
 
-def _is_ray(text: str) -> bool:
-    return text == "ray" or re.fullmatch(r"(ray://\S+|[\w.\-]+:\d+)", text) is not None
+def _is_ray(address: str) -> bool:
+    return address == "ray" or re.fullmatch(r"(ray://\S+|[\w.\-]+:\d+)", address) is not None

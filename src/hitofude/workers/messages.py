@@ -8,7 +8,7 @@ Message = dict[str, Any]
 
 
 class Event(StrEnum):
-    """Every event that a worker process reports; whoever reads events handles each, or fails loudly."""
+    """Every event that a worker process sends. A reader handles the events of its tasks, and raises for any other."""
 
     FINISHED = "finished"  # the task is done
     FAILED = "failed"  # the task failed, and the process ends
@@ -21,19 +21,19 @@ class Event(StrEnum):
 
 
 def pack(message: Message, content: bytes = b"") -> bytes:
-    """The line that comes before the content."""
+    """Return the line that precedes the content."""
     return json.dumps(message | {"bytes": len(content)}).encode() + b"\n"
 
 
 def send(stream: BinaryIO, message: Message, content: bytes = b"") -> None:
-    """Write a message whole. Raises BrokenPipeError when the other side has ended."""
+    """Write a whole message. Raises BrokenPipeError if the other side has ended."""
     stream.write(pack(message, content))
     stream.write(content)
     stream.flush()
 
 
 def receive(stream: BinaryIO) -> tuple[Message, bytes] | None:
-    """Wait for the next message; None when the other side has ended, even in the middle of one."""
+    """Wait for the next message; None if the other side has ended, even in the middle of one."""
     line = stream.readline()
     if not line.endswith(b"\n"):
         return None

@@ -1,21 +1,21 @@
-"""A Dask cluster's workers: each worker is a task that sits on one worker while its process works there.
+"""A Dask cluster: each of our worker processes belongs to a task that occupies a Dask worker while the process runs.
 
-So the scheduler and its dashboard know that the worker is busy. What is asked and told goes through the scheduler, by
-the engine's own connections with its own TLS, and each call waits on the worker's event loop, not on a thread of its.
+So the scheduler and its dashboard know that the Dask worker is busy. Calls go through the scheduler, over Dask's own
+connections with its own TLS, and a call that waits does so on the Dask worker's event loop, without a thread.
 """
 
 import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any
 
 from hitofude.errors import ClusterError, RecipeError, first_line
-from hitofude.workers.host import HostedProcess
-from hitofude.workers.remote_worker import RemoteWorker
+from hitofude.workers.remote_process import SECONDS_BETWEEN_READS, SECONDS_TO_READ, RemoteProcess
+from hitofude.workers.remote_worker import RemoteWorker, Result
 from hitofude.workers.worker import Node, Worker, WorkerLostError
 
 logger = logging.getLogger(__name__)
@@ -23,25 +23,24 @@ logger = logging.getLogger(__name__)
 LOCAL = "dask"
 QUIET = {"DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "critical"}
 SECONDS_TO_CONNECT = 10
-SECONDS_TO_SIT = 120.0
-"""A worker may be busy with other programs' tasks before it gives a worker."""
-SECONDS_TO_WAIT_FOR_WORDS = 1.0
+SECONDS_TO_START = 120.0
+"""A Dask worker may first have to finish other programs' tasks."""
 SECONDS_BETWEEN_LOOKS = 0.02
 UNREACHABLE = (OSError, TimeoutError, LookupError, RuntimeError, CancelledError)
 
-_hosts: dict[str, HostedProcess] = {}
-"""On a Dask worker: the processes that it hosts, by the names of their workers."""
+_processes: dict[str, RemoteProcess] = {}
+"""On a Dask worker: its processes of ours, by the names of their tasks."""
 
 
 class DaskCluster:
-    """The workers of a scheduler, or of a cluster of this machine that lives as long as this."""
+    """The workers of a scheduler, or of a cluster that is started on this machine for the life of this object."""
 
     replaces_lost = True
 
     def __init__(self, address: str, processors: int) -> None:
-        """address: `dask`, or a scheduler's. processors: of this machine's cluster.
+        """address: a scheduler's, or `dask` to start a cluster of this many processors here.
 
-        Raises RecipeError where the package is missing, ClusterError where no scheduler answers.
+        Raises RecipeError if the package is missing, ClusterError if no scheduler answers.
         """
         distributed = _import_distributed()
         self.name = f"the Dask cluster {address}" if address != LOCAL else "the Dask cluster of this machine"
@@ -74,10 +73,8 @@ class DaskCluster:
             Node(address, worker["nthreads"], worker["resources"].get("GPU", 0)) for address, worker in workers.items()
         ]
 
-    def worker(self, node: Node, module: str, threads: int, gpus: float) -> Worker:
-        host = _DaskHost(self._client, node.name)
-        host.sit(module, threads, {"GPU": gpus} if gpus else {})
-        return RemoteWorker(node.name, host)
+    def start_worker(self, node: Node, module: str, threads: int, gpus: float) -> Worker:
+        return RemoteWorker(node.name, _DaskChannel(self._client, node.name, module, threads, gpus))
 
     def close(self) -> None:
         self._client.close(timeout=SECONDS_TO_CONNECT)
@@ -85,64 +82,45 @@ class DaskCluster:
             self._cluster.close()
 
 
-class _DaskHost:
-    """A hosted process on a Dask worker, called by name."""
+class _DaskChannel:
+    """The way to a process on a Dask worker."""
 
-    def __init__(self, client: Any, address: str) -> None:
-        self._client, self._address = client, address
-        self._name = f"hitofude-{uuid.uuid4().hex}"
-        self._sitting: Any = None
+    def __init__(self, client: Any, address: str, module: str, threads: int, gpus: float) -> None:
+        """Start the process, and wait until it runs. Raises WorkerLostError."""
+        self._client, self._address, self._name = client, address, f"hitofude-{uuid.uuid4().hex}"
         self._is_lost = False
-
-    def sit(self, module: str, threads: int, resources: dict[str, float]) -> None:
-        """Returns when the process runs. Raises WorkerLostError."""
-        self._sitting = self._client.submit(
+        self._task = client.submit(
             host_process,
             self._name,
             module,
             threads,
             key=self._name,
-            workers=[self._address],
-            resources=resources,
+            workers=[address],
+            resources={"GPU": gpus} if gpus else {},
             pure=False,
             retries=0,
         )
-        deadline = time.monotonic() + SECONDS_TO_SIT
-        while not self._call(is_hosted):
-            if self._sitting.status in ("error", "lost", "cancelled"):
-                raise WorkerLostError(_explain(self._sitting, self._address))
+        deadline = time.monotonic() + SECONDS_TO_START
+        while not self._run(has_process):
+            if self._task.status in ("error", "lost", "cancelled"):
+                raise WorkerLostError(_explain(self._task, address))
             if time.monotonic() > deadline:
-                self.end()
-                raise WorkerLostError(ClusterError(f"{self._address} is busy with other work"))
+                self.stop()
+                raise WorkerLostError(ClusterError(f"{address} is busy with other work"))
             time.sleep(SECONDS_BETWEEN_LOOKS)
 
-    def has(self, sha256: str) -> bool:
-        found: bool = self._call(call_host, "has", sha256)
-        return found
+    def call(self, method: Callable[..., Result], *arguments: object) -> Result:
+        result: Result = self._run(call_process, method.__name__, *arguments)
+        return result
 
-    def keep(self, content: bytes) -> None:
-        self._call(call_host, "keep", content)
-
-    def write(self, content: bytes) -> None:
-        self._call(call_host, "write", content)
-
-    def stay(self) -> None:
-        self._call(call_host, "stay")
-
-    def write_kept(self, sha256: str) -> None:
-        self._call(call_host, "write_kept", sha256)
-
-    def read(self) -> tuple[bytes, str | None]:
-        found: tuple[bytes, str | None] = self._call(read_host)
-        return found
-
-    def end(self) -> None:
+    def stop(self) -> None:
         with suppress(WorkerLostError):
-            if not self._is_lost:  # to look for it once more would take half a minute
-                self._call(call_host, "end")
-        self._sitting.release()
+            if not self._is_lost:  # another attempt to reach it would take half a minute
+                self.call(RemoteProcess.stop)
+        self._task.release()
 
-    def _call(self, function: Any, *arguments: Any) -> Any:
+    def _run(self, function: Callable[..., Any], *arguments: object) -> Any:
+        """Run a function on the Dask worker, beside its tasks."""
         try:
             return self._client.run(function, self._name, *arguments, workers=[self._address])[self._address]
         except UNREACHABLE as error:
@@ -152,37 +130,33 @@ class _DaskHost:
 
 
 def host_process(name: str, module: str, threads: int) -> None:
-    """On a Dask worker: sit there until the process has ended."""
-    host = _hosts[name] = HostedProcess(module, threads)
+    """The task on a Dask worker: start a process, and return when it has ended."""
+    process = _processes[name] = RemoteProcess(module, threads)
     try:
-        host.wait()
+        process.wait()
     finally:
-        host.end()
-        del _hosts[name]
+        process.stop()
+        del _processes[name]
 
 
-async def is_hosted(name: str) -> bool:
-    """On a Dask worker: whether the process runs there."""
-    return name in _hosts
+async def has_process(name: str) -> bool:
+    """On a Dask worker: whether the process has been started."""
+    return name in _processes
 
 
-async def call_host(name: str, method: str, *arguments: Any) -> Any:
-    """On a Dask worker, beside its event loop: call a process that it hosts. Raises LookupError where it has ended."""
-    return await asyncio.to_thread(getattr(_hosts[name], method), *arguments)
-
-
-async def read_host(name: str) -> tuple[bytes, str | None]:
-    """On a Dask worker: what a process has told, as soon as there is something."""
-    host, deadline = _hosts[name], time.monotonic() + SECONDS_TO_WAIT_FOR_WORDS
-    while True:
-        content, ended = host.read()
-        if content or ended or time.monotonic() > deadline:
-            return content, ended
-        await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+async def call_process(name: str, method: str, *arguments: Any) -> Any:
+    """On a Dask worker: call a method of a process; a read waits for output. Raises LookupError if it has ended."""
+    process = _processes[name]
+    if method != RemoteProcess.read.__name__:
+        return await asyncio.to_thread(getattr(process, method), *arguments)
+    deadline = time.monotonic() + SECONDS_TO_READ
+    while not any(found := process.read()) and time.monotonic() < deadline:
+        await asyncio.sleep(SECONDS_BETWEEN_READS)
+    return found
 
 
 def _check_tls(distributed: Any, address: str) -> None:
-    """Raises ClusterError where an address wants a certificate and none is configured, or none that can be read."""
+    """Raise ClusterError if the address requires TLS, and no certificate is configured or it cannot be read."""
     if not address.startswith(("tls://", "wss://")):
         return
     try:
@@ -191,24 +165,24 @@ def _check_tls(distributed: Any, address: str) -> None:
         raise ClusterError(f"The certificate for {address} cannot be read ({error}); see docs/scaling.md.") from error
     if arguments["ssl_context"] is None:
         raise ClusterError(
-            f"{address} wants a certificate. Name one by DASK_DISTRIBUTED__COMM__TLS__CA_FILE, "
+            f"{address} requires TLS. Set DASK_DISTRIBUTED__COMM__TLS__CA_FILE, "
             "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY; "
             "see docs/scaling.md."
         )
 
 
 def _silence() -> None:
-    """We say ourselves what is lost."""
+    """Turn Dask's own log off: lost workers are reported here."""
     for name in [name for name in logging.root.manager.loggerDict if name.split(".")[0] == "distributed"]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def _explain(sitting: Any, address: str) -> Exception:
-    """Why a worker gave no worker."""
-    error = sitting.exception() if sitting.status == "error" else None
+def _explain(task: Any, address: str) -> Exception:
+    """Return the reason why a Dask worker could not start a process."""
+    error = task.exception() if task.status == "error" else None
     if isinstance(error, ModuleNotFoundError):
         return ClusterError(f"{address} has no hitofude ({error}). Install the same version there as here.")
-    return ClusterError(f"{address} gave no worker: {first_line(error) if error else 'it is gone'}")
+    return ClusterError(f"{address} could not start a process: {first_line(error) if error else 'it has left'}")
 
 
 def _import_distributed() -> Any:

@@ -1,40 +1,38 @@
-"""A Ray cluster's nodes: each worker is an actor on one node, whose process works there.
+"""A Ray cluster: each of our worker processes belongs to an actor on one of its nodes.
 
-Actors hold their share of the node's processors and GPUs while they live, and end with the run that made them. What is
-sent twice goes once through Ray's object store.
+Actors occupy their share of the node's processors and GPUs while they live, and end with the driver.
 """
 
 import logging
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from hitofude.errors import ClusterError, RecipeError, first_line
-from hitofude.workers.host import HostedProcess
-from hitofude.workers.remote_worker import SECONDS_FOR_AN_ANSWER, RemoteWorker
+from hitofude.workers.remote_process import SECONDS_BETWEEN_READS, SECONDS_TO_READ, RemoteProcess
+from hitofude.workers.remote_worker import SECONDS_TO_ANSWER, RemoteWorker, Result
 from hitofude.workers.worker import Node, Worker, WorkerLostError
 
 logger = logging.getLogger(__name__)
 
 LOCAL = "ray"
-SECONDS_WITHOUT_HEAD, SECONDS_TO_ANSWER = 15.0, 5.0
-SECONDS_TO_SIT, SECONDS_TO_END = 120.0, 5.0
-SECONDS_TO_WAIT_FOR_WORDS = 1.0
-SECONDS_BETWEEN_LOOKS = 0.02
+SECONDS_WITHOUT_HEAD, SECONDS_TO_CONNECT = 15.0, 5.0
+SECONDS_TO_START, SECONDS_TO_STOP = 120.0, 5.0
 
 
 class RayCluster:
-    """The nodes of a Ray cluster, or of one of this machine that lives as long as this."""
+    """The nodes of a Ray cluster, or of one that is started on this machine for the life of this object."""
 
     replaces_lost = True
 
     def __init__(self, address: str, processors: int) -> None:
-        """address: `ray`, `ray://HOST:PORT` of a client server, HOST:PORT of a cluster that this machine belongs to.
+        """address: `ray://HOST:PORT` of a client server; HOST:PORT of a cluster that this machine belongs to; or `ray`
+        for the cluster that RAY_ADDRESS names, or else to start one of this many processors here.
 
-        Raises RecipeError where the package is missing, ClusterError where no cluster answers.
+        Raises RecipeError if the package is missing, ClusterError if no cluster answers.
         """
         self._ray = _import_ray()
         self.name = f"the Ray cluster {address}" if address != LOCAL else "the Ray cluster of this machine"
@@ -64,14 +62,14 @@ class RayCluster:
             if node["Alive"] and (resources := node["Resources"])
         ]
 
-    def worker(self, node: Node, module: str, threads: int, gpus: float) -> Worker:
-        return RemoteWorker(node.name, _RayHost(self._ray, node, module, threads, gpus))
+    def start_worker(self, node: Node, module: str, threads: int, gpus: float) -> Worker:
+        return RemoteWorker(node.name, _RayChannel(self._ray, node, module, threads, gpus))
 
     def close(self) -> None:
         self._ray.shutdown()
 
     def _check_head(self) -> None:
-        """Raises ClusterError when the head is gone: Ray itself would end this process, without a word of ours."""
+        """Raise ClusterError if the head is lost: Ray itself would end this process without a message."""
         if self._head is None:
             return
         deadline = time.monotonic() + SECONDS_WITHOUT_HEAD
@@ -81,76 +79,52 @@ class RayCluster:
             time.sleep(1)
 
 
-class _RayHost:
-    """A hosted process in an actor."""
+class _RayChannel:
+    """The way to a process in an actor."""
 
     def __init__(self, ray: Any, node: Node, module: str, threads: int, gpus: float) -> None:
-        """Returns when the process runs. Raises WorkerLostError."""
-        self._ray, self._place = ray, node.name
-        there = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node.id, soft=False)
-        made = ray.remote(HostActor).options(
-            num_cpus=threads,
-            num_gpus=gpus,
-            scheduling_strategy=there,
-            max_restarts=0,
-            max_concurrency=4,
+        """Start the process, and wait until it runs. Raises WorkerLostError."""
+        self._ray, self._node = ray, node.name
+        affinity = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node.id, soft=False)
+        actor = ray.remote(ProcessActor).options(
+            num_cpus=threads, num_gpus=gpus, scheduling_strategy=affinity, max_restarts=0, max_concurrency=4
         )
-        self._actor = made.remote(module, threads)
-        self._call(self._actor.is_there, within=SECONDS_TO_SIT)
+        self._actor = actor.remote(module, threads)
+        self._call(RemoteProcess.keep_alive, (), SECONDS_TO_START)
 
-    def has(self, sha256: str) -> bool:
-        found: bool = self._call(self._actor.has, sha256)
-        return found
+    def call(self, method: Callable[..., Result], *arguments: object) -> Result:
+        return self._call(method, arguments, SECONDS_TO_ANSWER)
 
-    def keep(self, content: bytes) -> None:
-        self._call(self._actor.keep, content)
+    def stop(self) -> None:
+        """End the process. The actor itself ends with the last reference to it."""
+        with suppress(Exception):  # it may have ended already, and Ray too
+            self._ray.get(self._actor.stop.remote(), timeout=SECONDS_TO_STOP)
 
-    def write(self, content: bytes) -> None:
-        self._call(self._actor.write, content)
+    def _call(self, method: Callable[..., Result], arguments: Sequence[object], timeout: float) -> Result:
+        try:
+            answer = getattr(self._actor, method.__name__).remote(*arguments)
+            result: Result = self._ray.get(answer, timeout=timeout)
+        except (self._ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError) as error:
+            logger.info("%s: %s", self._node, first_line(error))
+            raise WorkerLostError(ClusterError(_explain(error))) from error
+        return result
 
-    def stay(self) -> None:
-        self._call(self._actor.stay)
 
-    def write_kept(self, sha256: str) -> None:
-        self._call(self._actor.write_kept, sha256)
+class ProcessActor(RemoteProcess):
+    """A Ray actor."""
 
     def read(self) -> tuple[bytes, str | None]:
-        found: tuple[bytes, str | None] = self._call(self._actor.read_soon)
+        """Wait a while for output."""
+        deadline = time.monotonic() + SECONDS_TO_READ
+        while not any(found := super().read()) and time.monotonic() < deadline:
+            time.sleep(SECONDS_BETWEEN_READS)
         return found
-
-    def end(self) -> None:
-        """The actor itself ends when nobody knows of it any more."""
-        with suppress(Exception):  # it may be gone already, and Ray too
-            self._ray.get(self._actor.end.remote(), timeout=SECONDS_TO_END)
-
-    def _call(self, method: Any, *arguments: Any, within: float = SECONDS_FOR_AN_ANSWER) -> Any:
-        try:
-            return self._ray.get(method.remote(*arguments), timeout=within)
-        except (self._ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError) as error:
-            logger.info("%s: %s", self._place, first_line(error))
-            raise WorkerLostError(ClusterError(_explain(error))) from error
-
-
-class HostActor(HostedProcess):
-    """In a Ray worker."""
-
-    def is_there(self) -> None:
-        """Returns when the actor lives."""
-
-    def read_soon(self) -> tuple[bytes, str | None]:
-        """What the process has told, as soon as there is something."""
-        deadline = time.monotonic() + SECONDS_TO_WAIT_FOR_WORDS
-        while True:
-            content, ended = self.read()
-            if content or ended or time.monotonic() > deadline:
-                return content, ended
-            time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
 def _answers(address: str) -> bool:
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=SECONDS_TO_ANSWER).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=SECONDS_TO_CONNECT).close()
     except OSError:
         return False
     return True

@@ -1,7 +1,7 @@
-"""Work shared out among workers: each worker takes the next piece when it is done with one; what a lost worker had goes on.
+"""A pool of workers that share one queue of tasks. The task of a lost worker continues on another.
 
-Every worker has a thread of its own here, which asks and listens. One more thread fills nodes that are free while work
-waits. Whoever brings work hears of it in the thread that brought it, so nothing that listens need be safe for threads.
+Each worker has a thread in the driver that sends requests and receives events. One more thread starts workers while
+tasks wait. Events are delivered to the thread that called `work`, so its observer need not be safe for threads.
 """
 
 import logging
@@ -10,102 +10,90 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, cast
 
-import hitofude.errors as errors
-from hitofude.errors import ClusterError, DivergedError, InputError, RecipeError, WorkerError
+from hitofude.errors import ClusterError, DivergedError, InputError, RecipeError, UserError, WorkerError
 from hitofude.workers.messages import Event, Message
 from hitofude.workers.worker import Cluster, Node, Worker, WorkerLostError
 
 logger = logging.getLogger(__name__)
 
-MOST_LOSSES = 3
-"""In a row, without any progress between them: a task that takes so many workers with it is not tried again."""
+MAX_LOSSES = 3
+"""In a row, without progress in between: a task that is lost this often with its worker is given up."""
 
-MOST_REFUSALS = 2
-"""In a row: a worker that gave no worker so often is not waited for."""
+MAX_START_FAILURES = 2
+"""In a row: a node on which this many starts failed is not used again."""
 
 SECONDS_WITHOUT_WORKERS = 60.0
-"""So long a cluster may be without any worker that can be used before work is given up."""
+"""The pool gives up when a cluster has had no usable worker for this time."""
 
 SECONDS_BETWEEN_SIGNS = 5.0
-"""That a worker without work is still wanted; without any, a cluster's worker would end it."""
+"""Between signs of life to a worker without a task; without any, a remote process ends."""
 
 SECONDS_TO_LEAVE = 10.0
-"""One that is still to be given a worker, by a worker that is busy, is not waited for longer."""
+"""At the end, a start that is still in progress on a busy node is not waited for any longer."""
 
 SECONDS_BETWEEN_LOOKS = 1.0
-"""For new workers, while work waits."""
+"""Between looks for new nodes while tasks wait."""
 
-ALIKE_EVERYWHERE = (InputError, RecipeError, DivergedError)
-"""What fails so is not tried again elsewhere."""
+FAILS_EVERYWHERE = (InputError, RecipeError, DivergedError)
+"""A task that fails with one of these is not tried on another node."""
 
 
 class Task(Protocol):
-    """A piece of work."""
+    """A task for one worker."""
 
     @property
     def name(self) -> str:
         """For messages: `member 3`."""
         ...
 
-    def ask(self, worker: Worker) -> None:
-        """Tell a worker all that it needs, the newest state to continue from included. Raises WorkerLostError."""
+    def send(self, worker: Worker) -> None:
+        """Send all that a worker needs, the newest state to continue from included. Raises WorkerLostError."""
         ...
 
 
 SomeTask = TypeVar("SomeTask", bound=Task)
-TaskEvent = tuple[Task, Message, bytes]
+Events = queue.SimpleQueue[tuple[Task, Message, bytes] | Exception]
+"""The events of one call of `work`."""
 
 
 @dataclass(eq=False)
-class _Call:
-    """Work that was brought at one time, and what is told of it."""
-
-    events: "queue.SimpleQueue[TaskEvent | Exception]" = field(default_factory=queue.SimpleQueue)
-
-
-@dataclass(eq=False)
-class _Piece:
-    """A task on its way."""
+class _QueuedTask:
+    """A task that waits or is being worked on."""
 
     task: Task
-    call: _Call
-    failed_at: dict[str, Exception] = field(default_factory=dict)
+    events: Events
+    failures: dict[str, Exception] = field(default_factory=dict)
+    """By node."""
     losses: int = 0
-
-    def warn(self, text: str) -> None:
-        self.call.events.put((self.task, {"event": Event.WARNED, "message": text}, b""))
 
 
 class WorkerPool:
-    """Seats that take work from one list."""
+    """Workers of a cluster, started when tasks wait, that take tasks from one queue."""
 
     def __init__(
-        self, workers: Cluster, module: str, threads: int, *, gpus: float = 0, patience: float = SECONDS_WITHOUT_WORKERS
+        self, cluster: Cluster, module: str, threads: int, *, gpus: float = 0, patience: float = SECONDS_WITHOUT_WORKERS
     ) -> None:
-        """module: what a worker runs. threads, gpus: of each worker. patience: seconds without any worker."""
-        self.workers, self.module, self.threads, self.gpus = workers, module, threads, gpus
+        """module: run by each worker. threads, gpus: of each worker. patience: seconds without a worker to give up."""
+        self.cluster, self.module, self.threads, self.gpus = cluster, module, threads, gpus
         self._patience = patience
-        self._changed = threading.Condition(threading.RLock())
-        self._waiting: deque[_Piece] = deque()
-        self._calls: set[_Call] = set()
-        self._seats: set[Worker] = set()
+        self._changed = threading.Condition()
+        self._waiting: deque[_QueuedTask] = deque()
+        self._callers: set[Events] = set()
+        self._workers: set[Worker] = set()
         self._idle: set[Worker] = set()
-        self._taken: Counter[str] = Counter()
-        """Of each node, the workers that are there or starting."""
-        self._refusals: dict[str, list[Exception]] = {}
+        self._per_node: Counter[str] = Counter()
+        """The workers that run or are starting on each node."""
+        self._start_failures: dict[str, list[Exception]] = {}
         self._threads: list[threading.Thread] = []
-        self._end: Exception | None = None
-        """Why there is no more work done here."""
-        self._last_seen = time.monotonic()
-        """When there was a worker, or nothing to do."""
-        self._pause = 0.0
-        """Before the next look for nodes."""
-        self._filler = threading.Thread(target=self._fill, daemon=True)
-        self._filler.start()
+        self._stopped: Exception | None = None
+        """The reason why no more tasks are done."""
+        self._last_used = time.monotonic()
+        """When there last was a worker, or no task."""
+        self._starter = threading.Thread(target=self._start_workers, daemon=True)
+        self._starter.start()
 
     def __enter__(self) -> "WorkerPool":
         return self
@@ -114,273 +102,251 @@ class WorkerPool:
         self.close()
 
     def size(self) -> int:
-        """How many workers there can be now. Raises ClusterError when the cluster is gone."""
-        return sum(self._capacity(node) for node in self.workers.nodes())
+        """Return how many workers there can be now. Raises ClusterError if the cluster is lost."""
+        return sum(self._capacity(node) for node in self.cluster.nodes())
 
     def work(self, tasks: Sequence[SomeTask]) -> Iterator[tuple[SomeTask, Message, bytes]]:
-        """What is told of these tasks, until the last is finished; may be called from several threads at once.
+        """Do the tasks, and yield their events until all are finished; may be called from several threads at once.
 
-        Raises what a task fails with, where it would fail so anywhere; ClusterError where the workers are lost, or
-        where a task failed on every worker.
+        Records that workers log are logged here. Raises the error of a task that would fail on any node; ClusterError
+        if the cluster is lost or a task failed on every node.
         """
-        call = _Call()
+        events = Events()
         with self._changed:
-            if self._end is not None:
-                raise self._end
-            self._calls.add(call)
-            self._waiting.extend(_Piece(task, call) for task in tasks)
+            if self._stopped is not None:
+                raise self._stopped
+            self._callers.add(events)
+            self._waiting.extend(_QueuedTask(task, events) for task in tasks)
             self._changed.notify_all()
-        left = len(tasks)
+        unfinished = len(tasks)
         try:
-            while left:
-                event = call.events.get()
+            while unfinished:
+                event = events.get()
                 if isinstance(event, Exception):
                     raise event
-                left -= event[1]["event"] == Event.FINISHED
+                unfinished -= event[1]["event"] == Event.FINISHED
                 yield cast(tuple[SomeTask, Message, bytes], event)
         finally:
             with self._changed:
-                self._calls.discard(call)
-                self._waiting = deque(piece for piece in self._waiting if piece.call is not call)
+                self._callers.discard(events)
+                self._waiting = deque(queued for queued in self._waiting if queued.events is not events)
 
     def close(self) -> None:
-        """End all workers, and leave the workers."""
+        """End all workers, and disconnect from the cluster."""
         self._stop(RuntimeError("The pool is closed."))
-        for worker in list(self._seats):
-            worker.end()
-        for thread in [self._filler, *self._threads]:
+        for worker in list(self._workers):
+            worker.stop()
+        for thread in [self._starter, *self._threads]:
             thread.join(SECONDS_TO_LEAVE)
-        self.workers.close()
+        self.cluster.close()
 
     def _stop(self, reason: Exception) -> None:
-        """Tell everyone who waits why there is no more work done."""
         with self._changed:
-            self._end = self._end or reason
-            for call in self._calls:
-                call.events.put(reason)
+            self._stopped = self._stopped or reason
+            for events in self._callers:
+                events.put(reason)
             self._changed.notify_all()
 
     def _capacity(self, node: Node) -> int:
         workers = node.threads // self.threads
         return min(workers, int(node.gpus / self.gpus)) if self.gpus else workers
 
-    def _fill(self) -> None:
-        """While work waits that no idle worker takes, start workers where there is room."""
+    def _start_workers(self) -> None:
+        """Start workers where there is room while tasks wait that no idle worker takes."""
+        pause = 0.0
         try:
-            while self._sleep():
-                nodes = self.workers.nodes()
+            while self._wait_until_wanted(pause):
+                pause = SECONDS_BETWEEN_LOOKS
+                nodes = self.cluster.nodes()
                 with self._changed:
-                    self._hire(nodes)
-                    if self._taken.total():
-                        self._last_seen = time.monotonic()
-                self._give_up_what_failed_everywhere(nodes)
-                if time.monotonic() - self._last_seen > self._patience:
-                    raise self._explain_nobody(nodes)
+                    self._start_wanted(nodes)
+                    if self._per_node.total():
+                        self._last_used = time.monotonic()
+                    self._give_up_hopeless_tasks(nodes)
+                if time.monotonic() - self._last_used > self._patience:
+                    raise self._no_workers_error(nodes)
         except Exception as error:
             self._stop(error)
 
-    def _sleep(self) -> bool:
-        """Until workers are wanted, or it is time to see whether the workers are there; False when the pool has ended."""
+    def _wait_until_wanted(self, pause: float) -> bool:
+        """Wait until workers are wanted, or until the cluster should be checked; False if the pool has stopped."""
         with self._changed:
-            self._changed.wait_for(lambda: self._end is not None, timeout=self._pause)
+            self._changed.wait_for(lambda: self._stopped, timeout=pause)
             if self._wanted() <= 0:
-                wait = SECONDS_BETWEEN_SIGNS if self._taken.total() else None
-                self._changed.wait_for(lambda: self._end is not None or self._wanted() > 0, timeout=wait)
-                self._last_seen = time.monotonic()
-            self._pause = SECONDS_BETWEEN_LOOKS
-            return self._end is None
+                timeout = SECONDS_BETWEEN_SIGNS if self._per_node.total() else None
+                self._changed.wait_for(lambda: self._stopped or self._wanted() > 0, timeout=timeout)
+                self._last_used = time.monotonic()
+            return self._stopped is None
 
     def _wanted(self) -> int:
-        """How many workers more would have something to do."""
-        stranded = sum(all(worker.node in piece.failed_at for worker in self._idle) for piece in self._waiting)
-        starting = self._taken.total() - len(self._seats)
-        return max(len(self._waiting) - len(self._idle), stranded) - starting
+        """Return how many more workers would have a task."""
+        refused_by_idle = sum(all(worker.node in queued.failures for worker in self._idle) for queued in self._waiting)
+        starting = self._per_node.total() - len(self._workers)
+        return max(len(self._waiting) - len(self._idle), refused_by_idle) - starting
 
-    def _hire(self, nodes: Sequence[Node]) -> None:
-        """Start as many workers as are wanted and have room, where there is most of it."""
-        free = {node: self._capacity(node) - self._taken[node.name] for node in nodes if self._may_be_asked(node)}
+    def _start_wanted(self, nodes: Sequence[Node]) -> None:
+        """Start the workers that are wanted, as far as there is room, first on the node with most of it."""
+        free = {node: self._capacity(node) - self._per_node[node.name] for node in nodes if self._is_usable(node)}
         while self._wanted() > 0 and any(count > 0 for count in free.values()):
             node = max(free, key=lambda node: free[node])
             free[node] -= 1
-            self._taken[node.name] += 1
-            self._threads.append(threading.Thread(target=self._occupy, args=(node,), daemon=True))
+            self._per_node[node.name] += 1
+            self._threads.append(threading.Thread(target=self._run_worker, args=(node,), daemon=True))
             self._threads[-1].start()
 
-    def _may_be_asked(self, node: Node) -> bool:
-        has_work = any(node.name not in piece.failed_at for piece in self._waiting)
-        return has_work and len(self._refusals.get(node.name, ())) < MOST_REFUSALS
+    def _is_usable(self, node: Node) -> bool:
+        has_task = any(node.name not in queued.failures for queued in self._waiting)
+        return has_task and len(self._start_failures.get(node.name, ())) < MAX_START_FAILURES
 
-    def _give_up_what_failed_everywhere(self, nodes: Sequence[Node]) -> None:
-        """Tell whoever brought work that failed at every node, or that no node takes."""
+    def _give_up_hopeless_tasks(self, nodes: Sequence[Node]) -> None:
+        """Report the tasks that failed, or cannot be started, on every node."""
         names = {node.name for node in nodes if self._capacity(node) > 0}
-        with self._changed:
-            for piece in list(self._waiting):
-                useless = names & (piece.failed_at.keys() | self._hopeless())
-                if names and useless == names:
-                    self._waiting.remove(piece)
-                    piece.call.events.put(self._explain_failure(piece, names))
+        unusable = {
+            name: errors[-1] for name, errors in self._start_failures.items() if len(errors) >= MAX_START_FAILURES
+        }
+        for queued in list(self._waiting):
+            reasons = unusable | queued.failures
+            if names and names <= reasons.keys():
+                self._waiting.remove(queued)
+                error = reasons[min(names)]
+                if self.cluster.replaces_lost:
+                    where = f"every worker of {self.cluster.name} ({len(names)})"
+                    error = ClusterError(f"{queued.task.name} failed on {where}: {error}")
+                queued.events.put(error)
 
-    def _hopeless(self) -> set[str]:
-        return {name for name, refusals in self._refusals.items() if len(refusals) >= MOST_REFUSALS}
-
-    def _explain_failure(self, piece: _Piece, names: set[str]) -> Exception:
-        reasons = {name: error for name, (*_, error) in self._refusals.items()} | piece.failed_at
-        error = next(reasons[name] for name in sorted(names))
-        if not self.workers.replaces_lost:
-            return error
-        return ClusterError(f"{piece.task.name} failed on every worker of {self.workers.name} ({len(names)}): {error}")
-
-    def _explain_nobody(self, nodes: Sequence[Node]) -> ClusterError:
+    def _no_workers_error(self, nodes: Sequence[Node]) -> ClusterError:
         if not nodes:
-            found = "it has no worker"
-        else:
-            most = max(node.gpus if self.gpus else node.threads for node in nodes)
-            found = f"no worker has the {self._needs()} of a worker; the largest has {most:g}"
-        return ClusterError(f"{self.workers.name}: {found}, for {self._patience:.0f} s now. Start workers, then go on.")
+            return no_workers_error(self.cluster, self._patience)
+        needs = f"{self.gpus:g} GPUs" if self.gpus else f"{self.threads} threads"
+        largest = max(node.gpus if self.gpus else node.threads for node in nodes)
+        return ClusterError(
+            f"{self.cluster.name} has no worker with the {needs} that are needed, for {self._patience:.0f} s now; the "
+            f"largest has {largest:g}. Start larger ones, and run again."
+        )
 
-    def _needs(self) -> str:
-        return f"{self.gpus:g} GPUs" if self.gpus else f"{self.threads} threads"
-
-    def _occupy(self, node: Node) -> None:
-        """Have a worker at a node, and work there until there is no more to do, or it is lost."""
+    def _run_worker(self, node: Node) -> None:
+        """Start a worker on a node, let it do tasks until the pool stops or the worker is lost, and remove it."""
         worker: Worker | None = None
         try:
-            worker = self.workers.worker(node, self.module, self.threads, self.gpus)
-            self._welcome(worker)
-            self._serve(worker)
-        except WorkerLostError as loss:
-            self._refused(node, loss.reason)
-        except Exception as error:  # nothing is to be lost in a thread that nobody looks at
-            self._refused(node, error)
+            worker = self.cluster.start_worker(node, self.module, self.threads, self.gpus)
+            with self._changed:
+                self._start_failures.pop(node.name, None)
+                self._workers.add(worker)
+                if self._stopped is not None:
+                    worker.stop()
+            is_new = True
+            while (queued := self._next(worker)) is not None and self._do(queued, worker, is_new=is_new):
+                is_new = False
+        except Exception as error:  # an error in this thread would be lost otherwise
+            reason = error.reason if isinstance(error, WorkerLostError) else error
+            logger.info("%s starts no worker: %s", node.name, reason)
+            with self._changed:
+                self._start_failures.setdefault(node.name, []).append(reason)
         finally:
-            self._dismiss(node, worker)
+            self._remove(node, worker)
 
-    def _welcome(self, worker: Worker) -> None:
-        with self._changed:
-            self._refusals.pop(worker.node, None)
-            self._seats.add(worker)
-            if self._end is not None:
-                worker.end()
-
-    def _refused(self, node: Node, reason: Exception) -> None:
-        logger.info("%s gives no worker: %s", node.name, reason)
-        with self._changed:
-            self._refusals.setdefault(node.name, []).append(reason)
-
-    def _dismiss(self, node: Node, worker: Worker | None) -> None:
+    def _remove(self, node: Node, worker: Worker | None) -> None:
         if worker is not None:
-            worker.end()
+            worker.stop()
             worker.close()
         with self._changed:
-            self._taken[node.name] -= 1
-            if worker is not None:
-                self._seats.discard(worker)
+            self._per_node[node.name] -= 1
+            self._workers -= {worker}
             self._changed.notify_all()
 
-    def _serve(self, worker: Worker) -> None:
-        """Let it do one piece after the other; returns when it can do no more."""
-        is_new = True
-        while (piece := self._next(worker)) is not None and self._do(piece, worker, is_new=is_new):
-            is_new = False
+    def _next(self, worker: Worker) -> _QueuedTask | None:
+        """Wait for a task that has not failed on the worker's node; None if the pool or the worker has ended."""
 
-    def _next(self, worker: Worker) -> _Piece | None:
-        """The first piece that has not failed there; None when the pool or the worker has ended."""
+        def suitable() -> _QueuedTask | None:
+            return next((queued for queued in self._waiting if worker.node not in queued.failures), None)
+
         while True:
-            with self._idling(worker):
-                if self._changed.wait_for(lambda: self._end or self._first_for(worker), timeout=SECONDS_BETWEEN_SIGNS):
-                    return None if self._end else self._take_for(worker)
+            with self._changed:
+                self._idle.add(worker)
+                self._changed.notify_all()  # the waiting tasks may have failed on this worker's node
+                self._changed.wait_for(lambda: self._stopped or suitable(), timeout=SECONDS_BETWEEN_SIGNS)
+                self._idle.discard(worker)
+                if self._stopped is not None:
+                    return None
+                if (queued := suitable()) is not None:
+                    self._waiting.remove(queued)
+                    return queued
             try:
-                worker.stay()
+                worker.keep_alive()
             except WorkerLostError as loss:
                 logger.info("%s is lost: %s", worker.node, loss.reason)
                 return None
 
-    @contextmanager
-    def _idling(self, worker: Worker) -> Iterator[None]:
-        with self._changed:
-            self._idle.add(worker)
-            self._changed.notify_all()  # what waits may be of no use to this worker
-            try:
-                yield
-            finally:
-                self._idle.discard(worker)
-
-    def _first_for(self, worker: Worker) -> _Piece | None:
-        return next((piece for piece in self._waiting if worker.node not in piece.failed_at), None)
-
-    def _take_for(self, worker: Worker) -> _Piece | None:
-        piece = self._first_for(worker)
-        if piece is not None:
-            self._waiting.remove(piece)
-        return piece
-
-    def _do(self, piece: _Piece, worker: Worker, *, is_new: bool) -> bool:
-        """Have a piece done; whether the worker can do another."""
-        has_spoken = False
+    def _do(self, queued: _QueuedTask, worker: Worker, *, is_new: bool) -> bool:
+        """Let the worker do a task; whether it can do another."""
+        has_answered = False
         try:
-            piece.task.ask(worker)
+            queued.task.send(worker)
             while True:
-                message, content = worker.hear()
-                has_spoken = True
-                if message["event"] == Event.FAILED:
-                    self._failed(piece, worker, error_of(message))
-                    return False
-                if message["event"] == Event.SAVED:
-                    piece.losses = 0
-                is_finished = message["event"] == Event.FINISHED  # whoever hears of it may change the message
-                piece.call.events.put((piece.task, message, content))
-                if is_finished:
+                message, content = worker.receive()
+                has_answered = True
+                match event := Event(message["event"]):
+                    case Event.FAILED:
+                        self._failed(queued, worker, error_of(message))
+                        return False
+                    case Event.LOGGED:
+                        logging.getLogger(message["logger"]).log(message["level"], "%s", message["text"])
+                        continue
+                    case Event.SAVED:
+                        queued.losses = 0
+                queued.events.put((queued.task, message, content))
+                if event == Event.FINISHED:
                     return True
         except WorkerLostError as loss:
-            self._lost(piece, worker, loss.reason, by_the_task=is_new or has_spoken)
-        except Exception as error:  # ours, while asking
-            piece.call.events.put(error)
+            self._lost(queued, worker, loss.reason, by_the_task=is_new or has_answered)
+        except Exception as error:  # a bug in the driver, or an unknown event
+            queued.events.put(error)
         return False
 
-    def _lost(self, piece: _Piece, worker: Worker, reason: Exception, *, by_the_task: bool) -> None:
-        if not self.workers.replaces_lost:
-            piece.call.events.put(reason)
-            return
-        piece.losses += by_the_task
-        if piece.losses >= MOST_LOSSES:
-            piece.call.events.put(
-                ClusterError(
-                    f"{piece.task.name} was lost {piece.losses} times in a row, each time with its worker, the last on "
-                    f"{worker.node}: {reason}"
-                )
-            )
-            return
-        piece.warn(f"{worker.node} is lost ({reason}); {piece.task.name} goes on elsewhere.")
-        self._again(piece)
+    def _lost(self, queued: _QueuedTask, worker: Worker, reason: Exception, *, by_the_task: bool) -> None:
+        """Handle the loss of a worker. by_the_task: it may have been the task's doing."""
+        queued.losses += by_the_task
+        if not self.cluster.replaces_lost:
+            queued.events.put(reason)
+        elif queued.losses >= MAX_LOSSES:
+            text = f"{queued.task.name} was lost {queued.losses} times in a row, each time with its worker, the last on"
+            queued.events.put(ClusterError(f"{text} {worker.node}: {reason}"))
+        else:
+            self._retry(queued, f"{worker.node} is lost ({reason}); {queued.task.name} continues on another worker.")
 
-    def _failed(self, piece: _Piece, worker: Worker, error: Exception) -> None:
-        if not self.workers.replaces_lost or isinstance(error, ALIKE_EVERYWHERE):
-            piece.call.events.put(error)
-            return
-        piece.failed_at[worker.node] = error
-        piece.warn(f"{piece.task.name} failed on {worker.node}, and is tried elsewhere: {error}")
-        self._again(piece)
+    def _failed(self, queued: _QueuedTask, worker: Worker, error: Exception) -> None:
+        if not self.cluster.replaces_lost or isinstance(error, FAILS_EVERYWHERE):
+            queued.events.put(error)
+        else:
+            queued.failures[worker.node] = error
+            self._retry(queued, f"{queued.task.name} failed on {worker.node}, and is tried on another worker: {error}")
 
-    def _again(self, piece: _Piece) -> None:
-        """First of all that waits, unless nobody waits for it any more."""
+    def _retry(self, queued: _QueuedTask, warning: str) -> None:
+        """Put a task first in the queue, unless its caller has given up."""
+        queued.events.put((queued.task, {"event": Event.WARNED, "message": warning}, b""))
         with self._changed:
-            if piece.call in self._calls:
-                self._waiting.appendleft(piece)
+            if queued.events in self._callers:
+                self._waiting.appendleft(queued)
             self._changed.notify_all()
 
 
-def wait_for_nodes(workers: Cluster, patience: float = SECONDS_WITHOUT_WORKERS) -> Sequence[Node]:
-    """Those that are there, as soon as there is one. Raises ClusterError where none comes."""
+def wait_for_nodes(cluster: Cluster, patience: float = SECONDS_WITHOUT_WORKERS) -> Sequence[Node]:
+    """Return the nodes as soon as there is one. Raises ClusterError if none comes."""
     deadline = time.monotonic() + patience
-    while not (nodes := workers.nodes()):
+    while not (nodes := cluster.nodes()):
         if time.monotonic() > deadline:
-            raise ClusterError(f"{workers.name} has no worker, for {patience:.0f} s now. Start some, and run again.")
+            raise no_workers_error(cluster, patience)
         time.sleep(SECONDS_BETWEEN_LOOKS)
     return nodes
 
 
+def no_workers_error(cluster: Cluster, patience: float) -> ClusterError:
+    return ClusterError(f"{cluster.name} has no worker, for {patience:.0f} s now. Start some, and run again.")
+
+
 def error_of(message: Message) -> Exception:
-    """The error of a worker that failed."""
-    kind, text = message["kind"], message["message"]
-    found: Exception = WorkerError(text, message["nodes"]) if kind is None else getattr(errors, kind)(text)
-    return found
+    """Return the error that a worker process reported."""
+    if message["kind"] is None:
+        return WorkerError(message["message"], message["places"])
+    kinds = {kind.__name__: kind for kind in UserError.__subclasses__()}
+    return kinds[message["kind"]](message["message"])

@@ -1,85 +1,79 @@
-"""A worker on a cluster, as the run sees it: a process whose pipes are calls through the cluster's engine."""
+"""The driver's end of a worker process on a cluster: its pipes are calls through Dask or Ray."""
 
 import hashlib
 import io
 import threading
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from hitofude.errors import ClusterError
 from hitofude.workers.messages import Message, pack, receive
+from hitofude.workers.remote_process import RemoteProcess
 from hitofude.workers.worker import Worker, WorkerLostError
 
-SECONDS_FOR_AN_ANSWER = 60.0
-"""A worker that does not answer for so long is taken for lost."""
+SECONDS_TO_ANSWER = 60.0
+"""A process that does not answer a call within this time is regarded as lost."""
 
 BUFFER_SIZE = 2**20
 
-_sending_what_is_kept = threading.Lock()
+Result = TypeVar("Result")
+
+_filling_caches = threading.Lock()
 
 
-class Host(Protocol):
-    """A HostedProcess on another machine. Every method raises WorkerLostError when that cannot be reached."""
+class Channel(Protocol):
+    """The way to one RemoteProcess."""
 
-    def has(self, sha256: str) -> bool: ...
+    def call(self, method: Callable[..., Result], *arguments: object) -> Result:
+        """Call a method of RemoteProcess over there. A read waits a while for output.
 
-    def keep(self, content: bytes) -> None: ...
-
-    def write(self, content: bytes) -> None: ...
-
-    def stay(self) -> None: ...
-
-    def write_kept(self, sha256: str) -> None: ...
-
-    def read(self) -> tuple[bytes, str | None]:
-        """Waits a while for something to read."""
+        Raises WorkerLostError if the process cannot be reached.
+        """
         ...
 
-    def end(self) -> None:
-        """Raises nothing."""
+    def stop(self) -> None:
+        """End the process. Raises nothing."""
         ...
 
 
 class RemoteWorker(Worker):
-    """A process that is asked through a cluster's engine."""
+    """A worker process behind a channel."""
 
-    def __init__(self, node: str, host: Host) -> None:
+    def __init__(self, node: str, channel: Channel) -> None:
         super().__init__(node)
-        self._host = host
-        self._events = io.BufferedReader(_Events(host), BUFFER_SIZE)
+        self._channel = channel
+        self._events = io.BufferedReader(_Output(channel), BUFFER_SIZE)
 
-    def tell(self, message: Message, content: bytes = b"", *, keep: bool = False) -> None:
-        head = pack(message, content)
-        if not keep:
-            self._host.write(head + content)
+    def send(self, message: Message, content: bytes = b"", *, cache: bool = False) -> None:
+        head, call = pack(message, content), self._channel.call
+        if not cache:
+            call(RemoteProcess.write, head + content)
             return
         sha256 = hashlib.sha256(content).hexdigest()
-        with _sending_what_is_kept:  # two workers of a machine are not sent the same
-            if not self._host.has(sha256):
-                self._host.keep(content)
-        self._host.write(head)
-        self._host.write_kept(sha256)
+        with _filling_caches:  # or two workers of one machine would be sent the same
+            if not call(RemoteProcess.has_cached, sha256):
+                call(RemoteProcess.cache, content)
+        call(RemoteProcess.write, head)
+        call(RemoteProcess.write_cached, sha256)
 
-    def hear(self) -> tuple[Message, bytes]:
+    def receive(self) -> tuple[Message, bytes]:
         event = receive(self._events)
         if event is None:
             raise WorkerLostError(ClusterError("its process was ended"))
         return event
 
-    def stay(self) -> None:
-        self._host.stay()
+    def keep_alive(self) -> None:
+        self._channel.call(RemoteProcess.keep_alive)
 
-    def end(self) -> None:
-        self._host.end()
-
-    def close(self) -> None:
-        """There is nothing left here."""
+    def stop(self) -> None:
+        self._channel.stop()
 
 
-class _Events(io.RawIOBase):
-    """What a host's process tells, as a stream."""
+class _Output(io.RawIOBase):
+    """The output of a remote process, as a stream."""
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
         self._content = memoryview(b"")
 
     def readable(self) -> bool:
@@ -87,10 +81,10 @@ class _Events(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         while not self._content:
-            content, ended = self._host.read()
+            content, end = self._channel.call(RemoteProcess.read)
             self._content = memoryview(content)
-            if ended is not None:
-                raise WorkerLostError(ClusterError(ended))
+            if end is not None:
+                raise WorkerLostError(ClusterError(end))
         count = min(len(buffer), len(self._content))
         buffer[:count] = self._content[:count]
         self._content = self._content[count:]

@@ -9,12 +9,11 @@ from hitofude.workers.messages import Message
 
 
 def versions() -> dict[str, str]:
-    """What must be the same here and where members are made."""
     return {"hitofude": __version__, "torch": version("torch")}
 
 
 def check_versions(message: Message) -> None:
-    """Raises ClusterError where this machine has another hitofude or PyTorch than the run."""
+    """Raise ClusterError if this machine's hitofude or PyTorch differs from the driver's."""
     here, there = versions(), message["versions"]
     if here != there:
         found = ", ".join(f"{name} {here[name]} instead of {there[name]}" for name in here if here[name] != there[name])

@@ -1,4 +1,4 @@
-"""What all kinds of workers offer: nodes, and workers there; and the kind that is processes of this machine."""
+"""The interface of all clusters, and the one that starts processes of this machine."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from hitofude.workers.process import WorkerProcess
 
 
 class WorkerLostError(Exception):
-    """A worker process is gone, or cannot be had. reason: why, as its user would be told."""
+    """A worker process has ended, or could not be started. reason: the error to show to the user."""
 
     def __init__(self, reason: Exception) -> None:
         super().__init__(str(reason))
@@ -18,114 +18,112 @@ class WorkerLostError(Exception):
 
 
 class Worker(ABC):
-    """A worker process, as the run sees it: what it is told, what it tells. One thread tells and hears."""
+    """The driver's end of a worker process. One thread sends and receives."""
 
     def __init__(self, node: str) -> None:
+        """node: the machine, or the cluster's worker, that it runs on; for messages."""
         self.node = node
-        """For messages: a machine, or a worker of a cluster."""
-        self._told: set[str] = set()
+        self._names: set[str] = set()
 
     @abstractmethod
-    def tell(self, message: Message, content: bytes = b"", *, keep: bool = False) -> None:
-        """Send a message. keep: its content is likely to be sent to the same machine again.
+    def send(self, message: Message, content: bytes = b"", *, cache: bool = False) -> None:
+        """Send a request. cache: the content will likely be sent to the same machine again.
 
         Raises WorkerLostError.
         """
 
     @abstractmethod
-    def hear(self) -> tuple[Message, bytes]:
-        """Wait for what it tells next. Raises WorkerLostError when it has ended."""
+    def receive(self) -> tuple[Message, bytes]:
+        """Wait for the next event. Raises WorkerLostError if the process has ended."""
 
-    def stay(self) -> None:  # noqa: B027  most need not be told
-        """Let it know, now and then, that it will be asked again. Raises WorkerLostError."""
-
-    @abstractmethod
-    def end(self) -> None:
-        """End the process at once; from any thread, and more than once."""
+    def keep_alive(self) -> None:  # noqa: B027  optional
+        """Announce that more requests will come. Raises WorkerLostError."""
 
     @abstractmethod
-    def close(self) -> None:
-        """Let go of what has ended; from the thread that tells and hears."""
+    def stop(self) -> None:
+        """End the process at once; may be called from any thread, and more than once."""
 
-    def knows(self, name: str) -> bool:
-        """Whether it was asked before: each name once."""
-        known = name in self._told
-        self._told.add(name)
-        return known
+    def close(self) -> None:  # noqa: B027  optional
+        """Release the resources of a process that has ended; called by the thread that sends and receives."""
+
+    def first_time(self, name: str) -> bool:
+        """Whether this is the first call with that name; by it each worker is sent the same data once."""
+        is_first = name not in self._names
+        self._names.add(name)
+        return is_first
 
 
 @dataclass(frozen=True)
 class Node:
-    """Where there are workers."""
+    """A machine, or a cluster's worker, on which our workers can be started."""
 
     name: str
     threads: int
-    """It has so many for all of its workers."""
+    """For all workers on it together."""
     gpus: float = 0
     id: str = ""
-    """How its engine calls it, where that is nothing to read."""
+    """The cluster's own identifier, if it is not the name."""
 
 
 class Cluster(Protocol):
-    """The one interface of all: processes of this machine, a Dask cluster, a Ray cluster."""
+    """Processes of this machine, a Dask cluster, or a Ray cluster."""
 
     name: str
     """For messages."""
     replaces_lost: bool
-    """Whether what a lost process was at goes on in another."""
+    """Whether the task of a lost worker continues on another worker."""
 
     def nodes(self) -> Sequence[Node]:
-        """Those that are there now. Raises ClusterError when the cluster is gone."""
+        """Return the nodes of this moment. Raises ClusterError if the connection is lost."""
         ...
 
-    def worker(self, node: Node, module: str, threads: int, gpus: float) -> Worker:
-        """Start `python -m module` at a node, with so many threads and so much of a GPU. Raises WorkerLostError."""
+    def start_worker(self, node: Node, module: str, threads: int, gpus: float) -> Worker:
+        """Start `python -m module` on a node, with this many threads and GPUs. Raises WorkerLostError."""
         ...
 
     def close(self) -> None:
-        """Leave; what it started ends."""
+        """Disconnect; all that was started ends."""
         ...
 
 
 class LocalProcesses:
-    """Processes of this machine, so many at most. A lost one ends the work: here, that is want of memory."""
+    """At most `count` processes of this machine. A lost one ends the work: here, memory has run out."""
 
     name = "this machine"
     replaces_lost = False
 
     def __init__(self, count: int, threads: int) -> None:
-        self._places = [Node(self.name, count * threads)]
+        self._nodes = [Node(self.name, count * threads)]
 
     def nodes(self) -> Sequence[Node]:
-        return self._places
+        return self._nodes
 
-    def worker(self, node: Node, module: str, threads: int, gpus: float) -> Worker:  # noqa: ARG002
+    def start_worker(self, node: Node, module: str, threads: int, gpus: float) -> Worker:  # noqa: ARG002
         return LocalWorker(node.name, WorkerProcess(module, threads))
 
-    def close(self) -> None:
-        """There is nothing to leave."""
+    def close(self) -> None: ...
 
 
 class LocalWorker(Worker):
-    """A process that is asked by its own pipes."""
+    """A worker process of this machine, behind its pipes."""
 
     def __init__(self, node: str, process: WorkerProcess) -> None:
         super().__init__(node)
         self._process = process
 
-    def tell(self, message: Message, content: bytes = b"", *, keep: bool = False) -> None:  # noqa: ARG002
+    def send(self, message: Message, content: bytes = b"", *, cache: bool = False) -> None:  # noqa: ARG002
         try:
             send(self._process.requests, message, content)
-        except (BrokenPipeError, ValueError):  # it has ended, or we have ended it
+        except (BrokenPipeError, ValueError):  # it has ended, or was stopped
             raise WorkerLostError(self._process.explain_death()) from None
 
-    def hear(self) -> tuple[Message, bytes]:
+    def receive(self) -> tuple[Message, bytes]:
         event = receive(self._process.events)
         if event is None:
             raise WorkerLostError(self._process.explain_death())
         return event
 
-    def end(self) -> None:
+    def stop(self) -> None:
         self._process.kill()
 
     def close(self) -> None:

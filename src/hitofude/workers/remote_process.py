@@ -1,0 +1,132 @@
+"""A worker process on a machine of a cluster; the driver uses its pipes through calls.
+
+Content that will likely be sent again, such as the images, is cached in a folder of that machine by its SHA-256: it
+is sent once to each machine, whatever the number of workers, runs and restarts. A process that receives no call for a
+while is ended, so that none outlives a run that was killed.
+"""
+
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from hitofude.storage import write_bytes
+from hitofude.workers.process import WorkerProcess
+
+SECONDS_WITHOUT_CALL = 20.0
+SECONDS_TO_READ = 1.0
+"""A read that finds nothing returns after this time."""
+SECONDS_BETWEEN_READS = 0.02
+CHUNK_BYTES = 2**22
+CACHE_SECONDS = 86_400.0
+
+
+class RemoteProcess:
+    """A worker process whose pipes the driver uses through calls, which may come from several threads."""
+
+    def __init__(self, module: str, threads: int, patience: float = SECONDS_WITHOUT_CALL) -> None:
+        self._scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=cache_folder()))
+        self._process = WorkerProcess(module, threads, self._scratch)
+        self._patience = patience
+        self._called = time.monotonic()
+        self._output: list[bytes] = []
+        self._end: str | None = None
+        """The reason of its end."""
+        self._lock = threading.Lock()
+        self._is_over = threading.Event()
+        """Set when the process has ended, and the driver has read so or calls no more."""
+        self._reader = threading.Thread(target=self._read_output, daemon=True)
+        self._reader.start()
+        threading.Thread(target=self._stop_if_abandoned, daemon=True).start()
+
+    def keep_alive(self) -> None:
+        self._called = time.monotonic()
+
+    def has_cached(self, sha256: str) -> bool:
+        """Whether this machine has that content in its cache."""
+        self.keep_alive()
+        return (cache_folder() / sha256).exists()
+
+    def cache(self, content: bytes) -> None:
+        """Keep content on this machine for a day."""
+        self.keep_alive()
+        folder = cache_folder()
+        for path in folder.iterdir():
+            if time.time() - path.stat().st_mtime > CACHE_SECONDS:
+                _remove(path)
+        write_bytes(folder / hashlib.sha256(content).hexdigest(), content)
+
+    def write(self, content: bytes) -> None:
+        """Write to the process's standard input, if it has not ended."""
+        self.keep_alive()
+        with suppress(BrokenPipeError, ValueError):
+            self._process.requests.write(content)
+            self._process.requests.flush()
+
+    def write_cached(self, sha256: str) -> None:
+        """Write cached content to the process's standard input, if it has not ended."""
+        self.keep_alive()
+        path = cache_folder() / sha256
+        with suppress(BrokenPipeError, ValueError), path.open("rb") as stream:
+            shutil.copyfileobj(stream, self._process.requests, CHUNK_BYTES)
+            self._process.requests.flush()
+        path.touch()
+
+    def read(self) -> tuple[bytes, str | None]:
+        """Return the output since the last call; if the process has ended and all is read, also the reason."""
+        self.keep_alive()
+        with self._lock:
+            content, self._output = b"".join(self._output), []
+        if content or self._end is None:
+            return content, None
+        self._is_over.set()
+        return content, self._end
+
+    def wait(self) -> None:
+        """Wait until the process has ended, and the driver has read so."""
+        self._is_over.wait()
+
+    def stop(self) -> None:
+        """End the process, and remove its temporary files."""
+        self._process.kill()
+        self._reader.join()
+        self._is_over.set()
+
+    def _read_output(self) -> None:
+        while content := os.read(self._process.events.fileno(), CHUNK_BYTES):
+            with self._lock:
+                self._output.append(content)
+        reason = str(self._process.explain_death())
+        with self._lock:
+            self._end = reason
+        self._process.close()
+        _remove(self._scratch)
+
+    def _stop_if_abandoned(self) -> None:
+        while not self._is_over.wait(timeout=1):
+            if time.monotonic() - self._called > self._patience:
+                self.stop()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def cache_folder() -> Path:
+    """Return the user's own folder for temporary files. Raises PermissionError if others have access to it."""
+    folder = Path(tempfile.gettempdir()) / f"hitofude-{os.getuid() if hasattr(os, 'getuid') else 'kept'}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if hasattr(os, "getuid") and (
+        not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o77
+    ):
+        raise PermissionError(f"Others than this user have access to {folder}. Remove it, or set TMPDIR.")
+    return folder
