@@ -1,1 +1,1 @@
-"""Sources that are fetched: public data sets and Kaggle."""
+"""Sources on the network: public data sets and Kaggle."""

@@ -1,48 +1,59 @@
-"""A file from any of several mirrors: in the cache whole and as it was published, or not at all.
+"""Download published files by pooch from any of several mirrors into a cache, checked by their SHA-256.
 
-What arrives lies in `NAME.part` until it is complete, and is kept between attempts, mirrors and processes. Nothing
-of it is trusted before the SHA-256 of the whole is the published one.
+pooch and requests are imported when something is fetched, not before.
 """
 
 import hashlib
+import logging
 import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
 
 from hitofude.errors import InputError, RunFolderError
-from hitofude.inputs.remote.mirror import (
-    DEFAULT_LIMITS,
-    ConnectionCutError,
-    Limits,
-    MirrorError,
-    Report,
-    TooSlowError,
-    receive,
-)
-from hitofude.storage import explaining_os_errors, owning, sync_folder
+from hitofude.storage import explaining_os_errors, owning
+from hitofude.version import __version__
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 CACHE_VARIABLE = "HITOFUDE_CACHE"
-ATTEMPTS = 3
-"""At one mirror, where the connection is cut."""
 SECONDS_FOR_ANOTHER_PROCESS = 900
+TIMEOUT = 20.0
+"""Seconds to connect, and between two packets."""
+MIN_SPEED, PATIENCE = 20_000, 15.0
+"""A mirror that sends fewer bytes a second, after this many seconds, is left for the next one."""
+CHUNK = 4096
+LOOPBACK = ("127.0.0.1", "::1")
+
+logger = logging.getLogger(__name__)
+
+
+class MirrorError(Exception):
+    """The reason a mirror did not deliver a file. is_temporary: a second request may succeed."""
+
+    def __init__(self, reason: str, *, is_temporary: bool = False) -> None:
+        super().__init__(reason)
+        self.is_temporary = is_temporary
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file as it was published, and where it is to be had."""
+    """A published file and its mirrors."""
 
     name: str
     size: int
     """In bytes."""
     sha256: str
     urls: tuple[str, ...]
-    """The same file each, those to be asked first before the others."""
+    """Mirrors of the file, the preferred ones first."""
 
     def is_at(self, path: Path) -> bool:
-        """Whether the file at this path is this one to the last bit. Raises InputError when it cannot be read."""
+        """Whether the path holds exactly this file. Raises InputError if it cannot be read."""
         try:
             if not path.is_file() or path.stat().st_size != self.size:
                 return False
@@ -53,97 +64,145 @@ class RemoteFile:
 
 
 def cache_folder() -> Path:
-    """HITOFUDE_CACHE, or the system's place for what can be fetched again."""
-    if named := os.environ.get(CACHE_VARIABLE):
-        return Path(named).expanduser()
-    home = Path.home()
-    if sys.platform == "darwin":
-        return home / "Library" / "Caches" / "hitofude"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "hitofude" / "Cache"
-    named = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(named) if Path(named).is_absolute() else home / ".cache") / "hitofude"
+    """Return HITOFUDE_CACHE, or a folder in the operating system's cache."""
+    if folder := os.environ.get(CACHE_VARIABLE):
+        return Path(folder).expanduser()
+    import pooch
+
+    return Path(pooch.os_cache("hitofude"))
 
 
-def fetch_all(
-    files: Sequence[RemoteFile],
-    folder: Path,
-    *,
-    limits: Limits = DEFAULT_LIMITS,
-    reporting: Callable[[RemoteFile], Report] = lambda _: ignore,
-) -> None:
-    """Have all files in the folder; no connection is made for those that are there already.
+def fetch_all(files: Sequence[RemoteFile], folder: Path) -> None:
+    """Fetch the files that are missing from the folder, one process at a time, with a progress bar on a terminal.
 
-    One process fetches at a time, others wait for it. reporting: gives for each file who is told of its progress.
-
-    Raises InputError when no mirror gives a file, with the reason of each and where to put the file by hand;
-    OutOfResourcesError when the disk is full.
+    Raises InputError if no mirror delivers a file, with the reason of each and the folder to put the file into by hand;
+    OutOfResourcesError if the disk is full.
     """
     missing = [file for file in files if not file.is_at(folder / file.name)]
     if not missing:
         return
     try:
-        with owning(folder, wait=SECONDS_FOR_ANOTHER_PROCESS) as is_ours:
+        with owning(folder, wait=SECONDS_FOR_ANOTHER_PROCESS) as is_ours, _progress() as progress:
             if not is_ours:
-                raise InputError(f"Another process has been fetching into {folder} for long. Wait for it, or end it.")
+                raise InputError(
+                    f"Another process has been fetching into {folder} for {SECONDS_FOR_ANOTHER_PROCESS // 60} minutes. "
+                    "Wait until it ends, or end it."
+                )
+            for leftover in folder.glob("tmp*"):  # pooch's temporary files, of killed processes
+                leftover.unlink()
             for file in missing:
                 if not file.is_at(folder / file.name):
-                    _fetch(file, folder, limits, reporting(file))
+                    logger.info("fetching %s, %s bytes", file.name, f"{file.size:,}")
+                    _fetch(file, folder, progress)
     except RunFolderError as error:
         raise InputError(
             f"{folder} cannot be written: {error.__cause__}. Name another folder with {CACHE_VARIABLE}."
         ) from error
 
 
-def ignore(_bytes: int) -> None:
-    """The report of a file whose progress nobody follows."""
+def check_address(url: str, *, allow_loopback: bool = True) -> None:
+    """Raise MirrorError for anything but https, or http to a literal loopback address if that is allowed."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (allow_loopback and parts.scheme == "http" and parts.hostname in LOOPBACK):
+        raise MirrorError(f"it leads to {parts.scheme or 'no'}://{parts.hostname or ''}, and only https is allowed")
 
 
-def _fetch(file: RemoteFile, folder: Path, limits: Limits, report: Report) -> None:
-    path = folder / file.name
-    part = path.with_name(f"{file.name}.part")
-    if not file.is_at(part):  # else a process was ended just before it renamed it
-        with explaining_os_errors(part):
-            if part.exists() and part.stat().st_size >= file.size:
-                part.unlink()
-        _from_any_mirror(file, part, limits, report)
-    with explaining_os_errors(path, file.size):
-        with part.open("ab") as stream:
-            os.fsync(stream.fileno())
-        part.replace(path)
-        sync_folder(folder)
+def _progress() -> "Progress":
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-
-def _from_any_mirror(file: RemoteFile, part: Path, limits: Limits, report: Report) -> None:
-    """Ask one mirror after the other; slow ones are left, and asked again, with patience, where no other has it."""
-    reasons: dict[str, MirrorError] = {}
-    for hurried in (True, False):
-        for url in file.urls if hurried else [url for url, why in reasons.items() if isinstance(why, TooSlowError)]:
-            try:
-                return _from_mirror(url, file, part, limits, report, hurried=hurried)
-            except MirrorError as error:
-                reasons[url] = error
-    listed = "\n".join(f"  {url}: {why}" for url, why in reasons.items())
-    raise InputError(
-        f"{file.name} could not be fetched:\n{listed}\nTry again later: what has arrived is kept. Or put the file, of "
-        f"{file.size:,} bytes with the SHA-256 {file.sha256}, by hand into {part.parent}"
+    console = Console(stderr=True)
+    columns = BarColumn(bar_width=None), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
+    return Progress(
+        TextColumn("fetching {task.description}"),
+        *columns,
+        console=console,
+        transient=True,
+        expand=True,
+        disable=not console.is_terminal or console.is_dumb_terminal,
     )
 
 
-def _from_mirror(url: str, file: RemoteFile, part: Path, limits: Limits, report: Report, *, hurried: bool) -> None:
-    """Complete `part` from one mirror. Raises MirrorError when it is not the file then."""
-    for attempt in range(1, ATTEMPTS + 1):
-        begun = part.stat().st_size if part.exists() else 0
+def _fetch(file: RemoteFile, folder: Path, progress: "Progress") -> None:
+    """Try one mirror after the other; those that were slow or cut the connection once more, without hurry."""
+    reasons: dict[str, MirrorError] = {}
+    report = partial(progress.update, progress.add_task(file.name, total=file.size))
+    for hurried in (True, False):
+        for url in file.urls:
+            if url in reasons and not reasons[url].is_temporary:
+                continue
+            try:
+                return _fetch_from(url, file, folder, _Transfer(file.size, report, hurried=hurried))
+            except MirrorError as error:
+                reasons[url] = error
+    listed = "\n".join(f"  {url}: {reason}" for url, reason in reasons.items())
+    raise InputError(
+        f"{file.name} could not be fetched:\n{listed}\nTry again later, or put the file ({file.size:,} bytes, SHA-256 "
+        f"{file.sha256}) by hand into {folder}"
+    )
+
+
+def _fetch_from(url: str, file: RemoteFile, folder: Path, transfer: "_Transfer") -> None:
+    """Fetch the file from one mirror. Raises MirrorError if it does not deliver it."""
+    import pooch
+    from requests import HTTPError, RequestException
+
+    check_address(url)
+    pooch.get_logger().setLevel(logging.WARNING)  # it would print to the standard error
+    downloader = pooch.HTTPDownloader(
+        progressbar=transfer,
+        chunk_size=CHUNK,
+        timeout=TIMEOUT,
+        headers={"User-Agent": f"hitofude/{__version__}", "Accept-Encoding": "identity"},
+        hooks={"response": transfer.check},
+        proxies={"http": ""},  # http goes to the loopback address only, so through no proxy
+    )
+    with explaining_os_errors(folder / file.name, file.size):
         try:
-            receive(url, part, file.size, limits, report, hurried=hurried)
-        except ConnectionCutError:
-            if attempt == ATTEMPTS:
-                raise
-            time.sleep(limits.pause)
-            continue
-        if file.is_at(part):
-            return
-        part.unlink()
-        if begun == 0:  # else its beginning may be another mirror's
-            break
-    raise MirrorError("its file is another one: its SHA-256 is not the published one")
+            pooch.retrieve(url, f"sha256:{file.sha256}", file.name, folder, downloader=downloader)
+        except HTTPError as error:
+            raise MirrorError(f"it answered {error.response.status_code} {error.response.reason}".rstrip()) from None
+        except RequestException as error:
+            raise MirrorError(f"the connection failed: {error}", is_temporary=True) from None
+        except ValueError:
+            raise MirrorError("its SHA-256 is not the published one") from None
+        finally:
+            transfer.close()
+
+
+class _Transfer:
+    """One attempt to fetch a file: checks each response for requests, and is a progress bar for pooch."""
+
+    total = 0
+    """Set by pooch."""
+
+    def __init__(self, size: int, report: Callable[..., None], *, hurried: bool) -> None:
+        self.size, self.report, self.hurried = size, report, hurried
+        self.started, self.received = time.monotonic(), 0
+        self.response: Any = None
+
+    def check(self, response: Any, **_: Any) -> None:
+        """Raise MirrorError if a redirect may not be followed or the response is not of the file's size.
+
+        Nothing more is read than the response announces, so this bounds the download.
+        """
+        self.response = response
+        if response.is_redirect:
+            target = urljoin(response.url, response.headers["Location"])
+            check_address(target, allow_loopback=urlsplit(response.url).hostname in LOOPBACK)
+        elif response.ok and (length := response.headers.get("Content-Length")) != str(self.size):
+            raise MirrorError(f"its Content-Length is {length or 'missing'}, expected {self.size}")
+
+    def update(self, size: int) -> None:
+        self.received += size
+        self.report(completed=min(self.received, self.size))
+        seconds = time.monotonic() - self.started
+        if self.hurried and seconds > PATIENCE and self.received < MIN_SPEED * seconds:
+            raise MirrorError(f"too slow: {self.received / seconds:,.0f} bytes a second", is_temporary=True)
+
+    def reset(self) -> None:
+        self.received = 0
+
+    def close(self) -> None:
+        if self.response is not None:
+            self.response.close()

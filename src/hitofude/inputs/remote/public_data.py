@@ -1,4 +1,4 @@
-"""Data sets that everybody may fetch: where they lie, and how their files are known for the right ones."""
+"""Public data sets: their mirrors, sizes and checksums."""
 
 import shutil
 from dataclasses import dataclass
@@ -6,8 +6,6 @@ from pathlib import Path
 
 from hitofude.errors import InputError
 from hitofude.inputs.remote.download import RemoteFile, cache_folder, fetch_all
-from hitofude.inputs.remote.fetch_progress import showing_progress
-from hitofude.inputs.remote.mirror import DEFAULT_LIMITS, Limits
 from hitofude.storage import writing
 
 
@@ -17,7 +15,7 @@ class PublicData:
 
     name: str
     about: str
-    """What it is, by whom, under which terms."""
+    """Contents, authors and licence."""
     files: tuple[RemoteFile, ...]
 
 
@@ -28,9 +26,9 @@ def _files(mirrors: tuple[str, ...], *published: tuple[str, int, str]) -> tuple[
     )
 
 
-# Sizes and SHA-256 are those in tensorflow-datasets 4.9.10 (url_checksums/*.txt), each found again in other projects'
-# lists, such as torchvision for Ruby. Those of Fashion-MNIST are also those of the files themselves: Debian's package
-# dataset-fashion-mnist, with the names and times put back into the gzip headers from which Debian removed them.
+# Sizes and SHA-256 are from tensorflow-datasets 4.9.10 (url_checksums/*.txt), each confirmed by another project's list,
+# such as torchvision for Ruby. Those of Fashion-MNIST are also confirmed by the files of Debian's package
+# dataset-fashion-mnist, after restoring the names and times that Debian removed from the gzip headers.
 PUBLIC_DATA = {
     data.name: data
     for data in (
@@ -80,30 +78,28 @@ PUBLIC_DATA = {
 }
 
 
-def fetch_public(name: str, limits: Limits = DEFAULT_LIMITS) -> Path:
-    """The folder of the cache that holds a data set's files, fetched where they are not there, each checked.
+def fetch_public(name: str) -> Path:
+    """Return the cache folder with the files of a data set of PUBLIC_DATA, after fetching the missing ones.
 
-    name: one of PUBLIC_DATA. Raises InputError as fetch_all does.
+    Raises InputError as fetch_all does.
     """
     folder = cache_folder() / name
-    with showing_progress() as reporting:
-        fetch_all(PUBLIC_DATA[name].files, folder, limits=limits, reporting=reporting)
+    fetch_all(PUBLIC_DATA[name].files, folder)
     return folder
 
 
-def copy_public(name: str, folder: Path, limits: Limits = DEFAULT_LIMITS) -> None:
-    """A data set's files in a folder of one's own.
+def copy_public(name: str, folder: Path) -> None:
+    """Copy a data set's files into a folder of the user.
 
-    Raises InputError as fetch_all does, and where another file of the same name is there; then nothing is copied.
+    Raises InputError as fetch_all does, and if the folder holds another file of the same name; then nothing is copied.
     """
-    files = PUBLIC_DATA[name].files
-    missing = [file for file in files if not file.is_at(folder / file.name)]
+    missing = [file for file in PUBLIC_DATA[name].files if not file.is_at(folder / file.name)]
     for file in missing:
         if (folder / file.name).exists():
-            raise InputError(f"{folder / file.name} is there already, and is another file. Choose another folder.")
+            raise InputError(f"{folder / file.name} already exists and is another file. Choose another folder.")
     if not missing:
         return
-    cached = fetch_public(name, limits)
+    cached = fetch_public(name)
     for file in missing:
-        with (cached / file.name).open("rb") as origin, writing(folder / file.name, file.size) as stream:
-            shutil.copyfileobj(origin, stream)
+        with (cached / file.name).open("rb") as original, writing(folder / file.name, file.size) as stream:
+            shutil.copyfileobj(original, stream)
