@@ -157,7 +157,7 @@ def test_predict_reads_a_photo_and_shows_what_it_saw(finished: Path, files: Path
     Image.fromarray(np.full_like(bars, 255)).save(tmp_path / "blank.png")
     code, _, err = call("predict", finished, tmp_path / "blank.png")
     assert code == 2
-    assert "nothing written was found" in err
+    assert "no writing found" in err
 
 
 def test_issues_that_were_found_can_be_dropped_or_relabelled(
@@ -254,7 +254,7 @@ def test_check_says_what_is_there(files: Path, call: Call) -> None:
         (["run", "--label", "species"], "The sample knows its labels"),
         (["run", "--verbose", "--quiet"], "contradict each other"),
         (["predict"], "RUN"),
-        (["data", "kaggle", "../up"], "no competition's name"),
+        (["data", "kaggle", "../up"], "not a competition's name"),
     ],
 )
 def test_a_users_mistake_ends_with_2_and_no_traceback(

@@ -65,7 +65,7 @@ def test_a_page_instead_of_a_zip_is_thrown_away(kaggle: Server, tmp_path: Path) 
     with pytest.raises(InputError, match="not a zip"):
         fetch_competition("digit-recognizer", tmp_path)
     kaggle.answers[DOWNLOAD] = stored(b"<html>log in</html>")
-    with pytest.raises(InputError, match="not a zip"):
+    with pytest.raises(InputError, match="did not send a zip file"):
         fetch_competition("digit-recognizer", tmp_path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["home"]
 
@@ -130,7 +130,7 @@ def test_what_kaggle_refuses_is_said_with_what_to_click(
         ({CREATE: saying({"code": 400, "message": "used its daily Submission allowance (5)"}, 400)}, "allowance"),
         ({CREATE: saying({"message": "You have no submissions left today", "ref": 0})}, "no submissions left today"),
         ({UPLOAD: status(500)}, "could not be uploaded"),
-        ({START: loopback.without_ranges(b"<html>")}, "not what was expected"),
+        ({START: loopback.without_ranges(b"<html>")}, "unexpected form"),
     ],
 )
 def test_a_submission_that_is_not_taken_is_no_success(

@@ -1,7 +1,7 @@
-"""Kaggle's own client (package kaggle, version 2), with errors that say what to click and where to put the file.
+"""Kaggle's own client (package kaggle, version 2), with errors that name the next step.
 
-Importing the package authenticates, prints, and calls exit(); all of that is kept inside here. It speaks with
-api.kaggle.com, and with the storage that Kaggle names.
+Importing the package authenticates, prints and may call exit(); this module contains all of that. The client connects
+to api.kaggle.com and to the storage that Kaggle names.
 """
 
 import io
@@ -20,29 +20,30 @@ from hitofude.inputs.formats.archive import list_members, reading
 from hitofude.storage import explaining_os_errors, sync_folder
 
 SITE = "https://www.kaggle.com"
-REFUSED = {
-    401: "Kaggle does not accept your token. Make a new one: {token}",
-    403: "Kaggle forbids it ({said}). Open {site}/competitions/{name}/rules, accept the rules, and run this command "
-    "again. If you have: is '{name}' its name, is it closed, does Kaggle want your phone number?",
-    404: "Kaggle has no competition '{name}' ({said}). Its name is the last part of its address, as in "
-    "{site}/competitions/digit-recognizer",
-    429: "Kaggle has had enough requests for now ({said}). Wait, and run this command again.",
-}
 TOKEN = (
     f"on {SITE}/settings/api click 'Generate New Token', and put it into the file {{file}} "
-    "(or into the variable KAGGLE_API_TOKEN). A kaggle.json of older days works, too."
+    "(or into the variable KAGGLE_API_TOKEN). An older kaggle.json works, too."
 )
+REFUSALS = {
+    401: f"Kaggle does not accept your token. Make a new one: {TOKEN}",
+    403: "Kaggle forbids it ({reason}). Open {site}/competitions/{name}/rules, accept the rules, and run this command "
+    "again. If you have accepted them, check that '{name}' is the right name, that the competition is open, and that "
+    "Kaggle does not ask for your phone number.",
+    404: "Kaggle has no competition '{name}' ({reason}). The name is the last part of the address, as in "
+    "{site}/competitions/digit-recognizer",
+    429: "Kaggle has received too many requests ({reason}). Wait, and run this command again.",
+}
 
 logger = logging.getLogger(__name__)
 
 
 def fetch_competition(competition: str, folder: Path) -> Path:
-    """COMPETITION.zip in the folder, fetched where it is not there yet; it appears there whole or not at all.
+    """Return COMPETITION.zip in the folder, downloaded if it is missing; it appears complete or not at all.
 
-    What has arrived of a download that was cut off is kept in a hidden folder beside it, and continued.
+    An interrupted download stays in a hidden folder beside it and is resumed by the next call.
 
-    Raises InputError where the package, the credentials, the acceptance of the rules, the competition or the network is
-    missing, and when what arrives is no zip.
+    Raises InputError if the package, the credentials, the accepted rules, the competition or the network is missing, or
+    if the download is not a zip file.
     """
     _check_name(competition)
     path = folder / f"{competition}.zip"
@@ -50,7 +51,7 @@ def fetch_competition(competition: str, folder: Path) -> Path:
         _check_zip(path)
         return path
     unfinished = folder / f".{competition}.download"
-    with explaining_os_errors(unfinished), _speaking_with_kaggle(competition) as client:
+    with explaining_os_errors(unfinished), _kaggle_client(competition) as client:
         client.competition_download_files(competition, path=str(unfinished), quiet=not sys.stderr.isatty())
     try:
         _check_zip(unfinished / path.name)
@@ -67,44 +68,44 @@ def fetch_competition(competition: str, folder: Path) -> Path:
 
 
 def submit_file(path: Path, message: str, competition: str) -> str:
-    """Submit a CSV; what Kaggle says of it.
+    """Submit a CSV and return Kaggle's answer.
 
-    Raises InputError as fetch_competition does, and when Kaggle does not take it.
+    Raises InputError as fetch_competition does, and if Kaggle does not accept the submission.
     """
     _check_name(competition)
-    with _speaking_with_kaggle(competition) as client:
-        said = io.StringIO()
-        with redirect_stdout(said):
+    with _kaggle_client(competition) as client:
+        output = io.StringIO()
+        with redirect_stdout(output):
             answer = client.competition_submit(str(path), message, competition, quiet=True)
     if answer.message == client.COMPETITION_SUBMIT_UPLOAD_FAILED_MESSAGE:
-        why = _without_queries(said.getvalue().strip()) or "Kaggle's storage did not take it"
-        raise InputError(f"{path} could not be uploaded: {why}. Run this command again.")
+        reason = _without_queries(output.getvalue().strip()) or "Kaggle's storage did not accept it"
+        raise InputError(f"{path} could not be uploaded: {reason}. Run this command again.")
     if not answer.ref and not str(answer.message).startswith("Successfully"):
-        raise InputError(f"Kaggle did not take the submission: {answer.message or 'it does not say why'}.")
+        raise InputError(f"Kaggle did not accept the submission: {answer.message or 'it gives no reason'}.")
     return str(answer.message)
 
 
 def _check_name(competition: str) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", competition):
         raise InputError(
-            f"'{competition}' is no competition's name. It is the last part of the address, as digit-recognizer in "
+            f"'{competition}' is not a competition's name. It is the last part of the address, as digit-recognizer in "
             f"{SITE}/competitions/digit-recognizer"
         )
 
 
 def _check_zip(path: Path) -> None:
-    """Raises InputError when it is no zip that may be read."""
+    """Raise InputError if the path does not hold a readable zip file."""
     if not path.is_file():
-        raise InputError(f"{path}: what Kaggle sent is not a zip file. Is there a log-in page between you and it?")
+        raise InputError(f"{path}: Kaggle did not send a zip file. Does your network require a log-in page?")
     with reading(str(path)):
         list_members(path)
 
 
 @contextmanager
-def _speaking_with_kaggle(competition: str) -> Iterator[Any]:
-    """The package's client, authenticated; what it prints is kept from the standard output.
+def _kaggle_client(competition: str) -> Iterator[Any]:
+    """Open the package's client (it has no types), authenticated and kept from printing to the standard output.
 
-    Any, for the package has no types. Raises InputError for every way in which it fails.
+    Raises InputError for each of its failures.
     """
     client = _import_client()
     from requests.exceptions import HTTPError, RequestException
@@ -117,14 +118,14 @@ def _speaking_with_kaggle(competition: str) -> Iterator[Any]:
         raise InputError(_explain_refusal(error, competition)) from None
     except RequestException as error:
         raise InputError(
-            f"Kaggle cannot be reached ({_without_queries(error)}). Are you connected to the internet?"
+            f"Kaggle cannot be reached ({_without_queries(error)}). Check your connection to the internet."
         ) from None
     except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"Kaggle's answer is not what was expected ({error}). Run this command again.") from None
+        raise InputError(f"Kaggle's answer has an unexpected form ({error}). Run this command again.") from None
 
 
 def _import_client() -> Any:
-    """An unauthenticated client. Raises InputError when the package is not there or cannot be used."""
+    """Return an unauthenticated client. Raises InputError if the package is missing or cannot be used."""
     try:
         with redirect_stdout(io.StringIO()):
             from kaggle.api.kaggle_api_extended import KaggleApi
@@ -142,22 +143,22 @@ def _authenticate(client: Any) -> None:
     try:
         client.authenticate()
     except SystemExit:
-        raise InputError(f"Kaggle must know who you are: {_how_to_get_a_token()}") from None
+        raise InputError(f"Kaggle needs your token: {TOKEN.format(file=_token_file())}") from None
 
 
-def _how_to_get_a_token() -> str:
-    return TOKEN.format(file=Path.home() / ".kaggle" / "access_token")
+def _token_file() -> Path:
+    return Path.home() / ".kaggle" / "access_token"
 
 
 def _explain_refusal(error: Any, competition: str) -> str:
     """error: the package's HTTPError."""
     code = 0 if error.response is None else error.response.status_code
-    said = _without_queries(error).rstrip(".")
-    logger.info("Kaggle answered %s: %s", code, said)
-    known = REFUSED.get(code, "Kaggle refused it with {code}: {said}")
-    return known.format(code=code, said=said, name=competition, site=SITE, token=_how_to_get_a_token())
+    reason = _without_queries(error).rstrip(".")
+    logger.info("Kaggle answered %s: %s", code, reason)
+    message = REFUSALS.get(code, "Kaggle refused it with {code}: {reason}")
+    return message.format(code=code, reason=reason, name=competition, site=SITE, file=_token_file())
 
 
 def _without_queries(text: object) -> str:
-    """Addresses cut at their question mark: what follows may be a signature that opens Kaggle's storage."""
+    """Cut addresses at their question mark: a signature that gives access to Kaggle's storage may follow."""
     return re.sub(r"\?[^\s'\")]+", "?…", str(text))
