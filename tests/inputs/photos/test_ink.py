@@ -1,4 +1,4 @@
-"""Ink is found under uneven light, in any colour, darker or lighter than its ground; where there is none, none is."""
+"""Ink is found under uneven light, in any colour, darker or lighter than the background, and not on an empty sheet."""
 
 from pathlib import Path
 
@@ -15,32 +15,34 @@ STROKES[30:90, 40:48] = STROKES[30:38, 40:80] = STROKES[50:58, 100:130] = True
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
 
-def painted(ink: tuple[int, ...], ground: tuple[int, ...], light: np.ndarray | float = 1.0) -> np.ndarray:
-    """(120, 160, 3) the strokes in a colour on a ground, under a light."""
-    colours = np.where(STROKES[..., None], ink, ground) * np.asarray(light)[..., None]
+def painted(ink: tuple[int, ...], background: tuple[int, ...], light: np.ndarray | float = 1.0) -> np.ndarray:
+    """Draw the strokes in a colour on a background, under a light: (120, 160, 3)."""
+    colours = np.where(STROKES[..., None], ink, background) * np.asarray(light)[..., None]
     return colours.round().astype(np.uint8)
 
 
 @pytest.mark.parametrize(
-    ("ink", "ground"),
+    ("ink", "background"),
     [
         (BLACK, WHITE), (WHITE, BLACK), ((30, 40, 140), (240, 235, 220)), ((220, 220, 210), (40, 70, 50)),
         ((255, 255, 0), WHITE), ((200, 60, 60), (60, 150, 60)), ((150, 150, 150), (200, 200, 200)),
     ],
 )  # fmt: skip
-def test_strokes_are_found_in_any_colour(ink: tuple[int, ...], ground: tuple[int, ...]) -> None:
-    found = find_ink(painted(ink, ground))
+def test_strokes_are_found_in_any_colour(ink: tuple[int, ...], background: tuple[int, ...]) -> None:
+    found = find_ink(painted(ink, background))
     assert found is not None
     assert np.array_equal(found.mask, STROKES)
 
 
-@pytest.mark.parametrize(("ink", "ground"), [((40, 40, 45), (230, 225, 215)), ((225, 222, 212), (40, 60, 50))])
-def test_uneven_light_and_the_edge_of_a_shadow_change_nothing(ink: tuple[int, ...], ground: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(("ink", "background"), [((40, 40, 45), (230, 225, 215)), ((225, 222, 212), (40, 60, 50))])
+def test_uneven_light_and_the_edge_of_a_shadow_change_nothing(
+    ink: tuple[int, ...], background: tuple[int, ...]
+) -> None:
     rows, columns = np.mgrid[0:1:120j, 0:1:160j]
     slope = 0.4 + 0.6 * (rows + columns) / 2
     shadow = ndimage.gaussian_filter(np.where(columns + 0.3 * rows > 0.7, 0.45, 1.0), 2)
     for light in (slope, shadow):
-        found = find_ink(painted(ink, ground, light))
+        found = find_ink(painted(ink, background, light))
         assert found is not None
         assert (found.mask != STROKES).mean() < 0.002
 
@@ -53,7 +55,7 @@ def test_noise_is_not_ink() -> None:
 
 
 @pytest.mark.parametrize("digit", list("0123456789"))
-def test_a_bold_digit_that_fills_its_picture_is_ink_not_ground(digit: str) -> None:
+def test_a_bold_digit_that_fills_its_picture_is_ink(digit: str) -> None:
     path = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans-Bold.ttf")
     canvas = Image.new("L", (200, 200))
     ImageDraw.Draw(canvas).text((50, 50), digit, fill=255, font=ImageFont.truetype(path, 100))
@@ -70,7 +72,7 @@ def test_there_is_no_ink_on_an_empty_sheet(grey: int) -> None:
     assert find_ink(np.full((120, 160, 3), grey, dtype=np.uint8)) is None
 
 
-def test_a_faint_part_of_a_stroke_belongs_to_it_but_not_a_faint_line_elsewhere() -> None:
+def test_faint_pixels_are_ink_only_if_connected_to_a_stroke() -> None:
     pixels = painted((40, 40, 40), (240, 240, 240))
     pixels[90:100, 40:48] = 130
     pixels[110, :] = 200

@@ -1,4 +1,4 @@
-"""Picture files are opened upright, bounded and on their ground; what cannot be is refused, saying why."""
+"""Picture files are read upright, bounded and on an opaque background; others are refused with the reason."""
 
 import struct
 import warnings
@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from hitofude.errors import InputError
-from hitofude.inputs.photos.photo_file import KEPT_PIXELS, is_picture, read_photo_file
+from hitofude.inputs.photos.photo_file import REDUCED_PIXELS, is_picture, read_photo_file
 
 CORNER = np.pad(np.zeros((10, 10, 3), dtype=np.uint8), ((0, 30), (0, 50), (0, 0)), constant_values=255)
-"""(40, 60, 3) black at the top left."""
+"""(40, 60, 3), black at the top left."""
 
 
 def saved(path: Path, pixels: np.ndarray, **options: object) -> Path:
@@ -22,7 +22,7 @@ def saved(path: Path, pixels: np.ndarray, **options: object) -> Path:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that says how large it is, and holds next to nothing."""
+    """Return a PNG of this size without its pixels."""
     chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)), (b"IDAT", b""), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
@@ -48,7 +48,7 @@ def test_a_photo_is_turned_as_the_camera_says(orientation: int, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("ink", [0, 255])
-def test_ink_on_nothing_stands_on_what_it_is_seen_on(ink: int, tmp_path: Path) -> None:
+def test_ink_on_a_transparent_picture_gets_a_contrasting_background(ink: int, tmp_path: Path) -> None:
     opacity = np.where(CORNER[..., :1] == 0, 255, 0).astype(np.uint8)
     pixels = np.concatenate([np.full_like(CORNER, ink), opacity], axis=2)
     read = read_photo_file(saved(tmp_path / "drawn.png", pixels))
@@ -62,15 +62,15 @@ def test_transparent_corners_of_a_sheet_have_its_colour(tmp_path: Path) -> None:
     assert (read_photo_file(saved(tmp_path / "sheet.png", pixels)) == (250, 240, 200)).all()
 
 
-def test_sixteen_bits_are_not_cut_off(tmp_path: Path) -> None:
+def test_sixteen_bits_are_scaled(tmp_path: Path) -> None:
     pixels = np.linspace(1000, 60000, 2400).reshape(40, 60).astype(np.uint16)
     read = read_photo_file(saved(tmp_path / "scan.png", pixels))[..., 0]
     assert np.abs(read / 255 - (pixels - 1000) / 59000).max() < 0.01
 
 
 def test_a_large_picture_is_reduced(tmp_path: Path) -> None:
-    read = read_photo_file(saved(tmp_path / "large.png", np.kron(CORNER, np.ones((60, 60, 1), dtype=np.uint8))))
-    assert read.shape[0] * read.shape[1] <= KEPT_PIXELS
+    read = read_photo_file(saved(tmp_path / "large.png", np.kron(CORNER, np.ones((45, 45, 1), dtype=np.uint8))))
+    assert read.shape[0] * read.shape[1] <= REDUCED_PIXELS
     assert read.shape[1] == pytest.approx(1.5 * read.shape[0], abs=2)
 
 
@@ -89,7 +89,7 @@ def test_several_pictures_in_one_file_are_refused(tmp_path: Path) -> None:
             read_photo_file(tmp_path / name)
 
 
-def test_a_phones_second_picture_does_no_harm(tmp_path: Path) -> None:
+def test_a_phones_second_picture_is_ignored(tmp_path: Path) -> None:
     frames = [Image.fromarray(CORNER), Image.fromarray(255 - CORNER)]
     frames[0].save(tmp_path / "phone.jpg", format="MPO", save_all=True, append_images=frames[1:])
     assert np.abs(read_photo_file(tmp_path / "phone.jpg").astype(int) - CORNER).mean() < 3
@@ -98,13 +98,13 @@ def test_a_phones_second_picture_does_no_harm(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("empty.png", b"", "no picture that can be read"),
-        ("text.png", b"id,label\n1,2\n", "no picture that can be read"),
+        ("empty.png", b"", "not a picture that can be read"),
+        ("text.png", b"id,label\n1,2\n", "not a picture that can be read"),
         ("phone.heic", b"\0\0\0\x18ftypheic", "Save it as PNG or JPEG"),
         ("drawing.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "no picture"),
     ],
 )
-def test_what_is_no_picture_is_named(name: str, content: bytes, message: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_picture_is_named(name: str, content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=message):
         read_photo_file(tmp_path / name)
@@ -135,7 +135,7 @@ def test_a_picture_cut_short_or_damaged_is_read_or_refused_but_never_a_bug(kind:
     assert refused >= 25
 
 
-def test_reading_changes_no_setting_of_pillow_and_warns_of_nothing(tmp_path: Path) -> None:
+def test_reading_neither_changes_pillows_settings_nor_warns(tmp_path: Path) -> None:
     limit = Image.MAX_IMAGE_PIXELS
     with warnings.catch_warnings():
         warnings.simplefilter("error")

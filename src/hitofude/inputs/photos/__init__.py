@@ -1,1 +1,1 @@
-"""Photos, scans and drawings become images as MNIST was made."""
+"""Photos, scans and drawings become images in MNIST's format."""

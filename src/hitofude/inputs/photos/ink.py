@@ -1,4 +1,4 @@
-"""Where the ink is in a picture: under uneven light, in any colour, darker or lighter than its ground."""
+"""Find the ink in a picture: under uneven light, in any colour, darker or lighter than the background."""
 
 from dataclasses import dataclass
 
@@ -7,61 +7,60 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-SMALL = 256
-"""The ground is looked for in the picture reduced to this."""
-THICKEST = 0.4
-"""No stroke is thicker than this share of the picture's shorter side."""
-DARKEST = 0.03
-"""Added to the ground's brightness, 0..1, before dividing by it: black has noise but no light."""
-FAINTEST = 0.06
-"""The least contrast of ink, where 1 is black on white."""
-NOISES = 6
-"""How many standard deviations of the ground's noise the faintest ink is away from it."""
-FADED = 0.5
-"""Fainter parts of a stroke count from this share of the threshold."""
+REDUCED_SIDE = 256
+"""The background is estimated in the picture reduced to this longer side, in pixels."""
+MAX_STROKE = 0.4
+"""The thickest stroke, as a share of the picture's shorter side."""
+MIN_LIGHT = 0.03
+"""Added to the background's brightness, 0..1, before dividing by it: black has noise but no light."""
+MIN_CONTRAST = 0.06
+"""The least contrast of ink; black on white has 1."""
+MIN_DEVIATIONS = 6
+"""The least contrast of ink in standard deviations of the background's noise."""
+WEAK_SHARE = 0.5
+"""Fainter pixels connected to a stroke are ink from this share of the threshold."""
 
 Plane = NDArray[np.float32]  # (H, W)
 
 
 @dataclass(frozen=True, eq=False)
 class Ink:
-    """What was found in a picture."""
+    """The ink of a picture."""
 
-    contrast: Plane  # (H, W) from 0, the ground, up
-    mask: NDArray[np.bool_]  # (H, W) where strokes are
+    contrast: Plane  # (H, W), 0 is the background
+    mask: NDArray[np.bool_]  # (H, W), True for strokes
 
 
 def find_ink(pixels: NDArray[np.uint8]) -> Ink | None:
-    """pixels: (H, W, 3). None where there is nothing but ground.
+    """Find the ink in pixels (H, W, 3), None if there is only background.
 
-    The ground is what is left when everything thinner than a stroke can be is filled in (a morphological closing
-    where ink is darker, an opening where it is lighter), which keeps the edges of shadows; the light on it is divided
-    out. Each channel has a say as far as there is something in it. The threshold is Otsu's, of the neighbourhood of
-    what may be ink, so that the size of the sheet does not matter; fainter strokes follow where they touch.
+    The background is a morphological closing (dark ink) or opening (light ink) wider than any stroke, which keeps the
+    edges of shadows; its light is divided out. Each channel is weighted by its contrast. The threshold is Otsu's of the
+    neighbourhood of possible ink, so the size of the sheet does not matter; fainter pixels that touch ink are added.
     """
     contrast = _contrast(pixels)
     low, quarter = np.quantile(contrast, [0.05, 0.25])
-    noise = float(quarter - low)  # of a normal distribution they lie 0.97 deviations apart, however much ink there is
+    noise = float(quarter - low)  # 0.97 standard deviations of a normal distribution, whatever the amount of ink
     contrast = (contrast - (quarter + 0.67 * noise)).clip(min=0)
-    floor = max(NOISES * noise, FAINTEST)
+    floor = max(MIN_DEVIATIONS * noise, MIN_CONTRAST)
     around = ndimage.binary_dilation(contrast > floor, iterations=2)
     if not (contrast > floor).any():
         return None
     threshold = max(_otsu(contrast[around]), floor)
-    strong, weak = contrast > threshold, contrast > max(FADED * threshold, floor)
+    strong, weak = contrast > threshold, contrast > max(WEAK_SHARE * threshold, floor)
     mask = ndimage.binary_propagation(strong, mask=weak, structure=np.ones((3, 3)))
     return Ink(contrast, mask)
 
 
 def _contrast(pixels: NDArray[np.uint8]) -> Plane:
-    """(H, W) how far each pixel is from its ground, where the light falls as it does on most of the ground."""
+    """(H, W) the difference of each pixel from its background, scaled to the median light."""
     planes, energies = [], []
     is_grey = bool((pixels == pixels[..., :1]).all())
     for channel in np.moveaxis(pixels[..., :1] if is_grey else pixels, 2, 0):
         plane = channel.astype(np.float32) / 255
-        ground, sign = _ground(plane)
-        light = ground + DARKEST
-        difference = sign * (plane - ground) * (np.median(light) / light)
+        background, sign = _background(plane)
+        light = background + MIN_LIGHT
+        difference = sign * (plane - background) * (np.median(light) / light)
         planes.append(difference)
         energies.append(float((difference.clip(min=0) ** 2).mean()) + 1e-12)
     weights = np.asarray(energies, dtype=np.float32) / np.float32(sum(energies))
@@ -69,28 +68,28 @@ def _contrast(pixels: NDArray[np.uint8]) -> Plane:
     return contrast
 
 
-def _ground(plane: Plane) -> tuple[Plane, int]:
-    """(H, W) the ground, and whether ink is darker (−1) or lighter (1) than it: of both grounds the more even one."""
+def _background(plane: Plane) -> tuple[Plane, int]:
+    """Return the background (H, W), and −1 for darker ink or 1 for lighter; the more even of both is chosen."""
     height, width = plane.shape
-    step = -(-max(height, width) // SMALL)
+    step = -(-max(height, width) // REDUCED_SIDE)
     small = _reduced(plane, step)
-    window = max(3, round(THICKEST * min(small.shape)) | 1)
+    window = max(3, round(MAX_STROKE * min(small.shape)) | 1)
     padded, inner = np.pad(small, window, mode="edge"), (slice(window, -window), slice(window, -window))
     closed, opened = ndimage.grey_closing(padded, window)[inner], ndimage.grey_opening(padded, window)[inner]
     found, sign = (closed, -1) if _unevenness(closed) <= _unevenness(opened) else (opened, 1)
     smooth = ndimage.gaussian_filter(found, window / 12)
     whole = Image.fromarray(smooth).resize((small.shape[1] * step, small.shape[0] * step), Image.Resampling.BILINEAR)
-    ground: Plane = np.asarray(whole)[:height, :width]
-    return ground, sign
+    background: Plane = np.asarray(whole)[:height, :width]
+    return background, sign
 
 
-def _unevenness(ground: Plane) -> float:
-    """How much it changes from pixel to pixel: the wrong ground has edges where ink is, shadows are in both."""
-    return float((np.diff(ground, axis=0) ** 2).sum() + (np.diff(ground, axis=1) ** 2).sum())
+def _unevenness(background: Plane) -> float:
+    """The sum of squared differences of neighbouring pixels: the wrong background has edges at the ink."""
+    return float((np.diff(background, axis=0) ** 2).sum() + (np.diff(background, axis=1) ** 2).sum())
 
 
 def _reduced(plane: Plane, step: int) -> Plane:
-    """Resources of squares of step × step; what is missing at the edge goes on as the edge is."""
+    """The means of squares of step × step pixels, the edge repeated to fill the last ones."""
     if step == 1:
         return plane
     height, width = plane.shape
@@ -100,12 +99,12 @@ def _reduced(plane: Plane, step: int) -> Plane:
 
 
 def _otsu(values: Plane) -> float:
-    """The threshold that parts values into two groups as far apart as can be (N. Otsu 1979)."""
+    """The threshold with the greatest variance between the two groups (N. Otsu 1979)."""
     counts, edges = np.histogram(values, bins=256)
-    middles = (edges[:-1] + edges[1:]) / 2
+    centres = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)
     above = below[-1] - below
-    sums = np.cumsum(counts * middles)
+    sums = np.cumsum(counts * centres)
     with np.errstate(divide="ignore", invalid="ignore"):
-        apart = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
-    return float(middles[np.nanargmax(apart)])
+        variance = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
+    return float(centres[np.nanargmax(variance)])

@@ -1,4 +1,4 @@
-"""A photo, a scan or a drawing becomes small images: the digits in it, as a network learned to see them."""
+"""Turn a photo, a scan or a drawing into images of its digits in the format of the training data."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,12 @@ from hitofude.inputs.photos.ink import find_ink
 from hitofude.inputs.photos.mnist_format import to_image
 from hitofude.inputs.photos.photo_file import read_photo_file
 
-MOST = 1000
-"""Digits in a picture."""
-LONGEST = 100
-"""How many times longer than wide a picture may be; a thousand digits in lines need less."""
+MAX_DIGITS = 1000
+"""In a picture."""
+MAX_ASPECT = 100
+"""The largest ratio of a picture's sides; a thousand digits in lines need less."""
 BLACK = 16
-"""What is darker than this is black, of 255."""
+"""Pixels darker than this, of 255, are black."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +27,8 @@ class Photo:
 
     path: Path
     picture: NDArray[np.uint8]  # (H, W, 3)
-    boxes: tuple[tuple[int, int, int, int], ...]  # top, left, bottom, right; the end is not part of it
-    images: NDArray[np.uint8]  # (N, 1, H, W) what a network sees
+    boxes: tuple[tuple[int, int, int, int], ...]  # top, left, bottom, right; bottom and right are exclusive
+    images: NDArray[np.uint8]  # (N, 1, H, W) the network's input
 
     @property
     def ids(self) -> list[str]:
@@ -40,35 +40,34 @@ class Photo:
 
 
 def read_photo(path: Path, shape: tuple[int, int]) -> Photo:
-    """The digits in a picture as images of the shape (H, W).
+    """Read a picture and return its digits as images of the shape (H, W).
 
-    A grey picture of that very size, light on black, is taken as it is. Raises InputError for a picture that cannot be
-    read, or in which nothing is found.
+    A grey picture of exactly that size, light on black, is used unchanged. Raises InputError if the picture cannot be
+    read or no digit is found.
     """
     return find_in_photo(read_photo_file(path), path, shape)
 
 
-def find_in_photo(pixels: NDArray[np.uint8], path: Path, shape: tuple[int, int], most: int = MOST) -> Photo:
-    """As read_photo, for a picture (H, W, 3) that is read already.
+def find_in_photo(pixels: NDArray[np.uint8], path: Path, shape: tuple[int, int], max_digits: int = MAX_DIGITS) -> Photo:
+    """Find the digits in a picture (H, W, 3) that has been read; see read_photo.
 
-    path: how messages call it. most: digits. Raises InputError where nothing is found in it, or more.
+    path: the name for messages. Raises InputError if no digit is found, or more than max_digits.
     """
-    if _is_made_already(pixels, shape):
+    if _is_prepared(pixels, shape):
         return Photo(path, pixels, ((0, 0, *shape),), pixels[None, None, :, :, 0].copy())
-    if max(pixels.shape[:2]) > LONGEST * min(pixels.shape[:2]):
+    if max(pixels.shape[:2]) > MAX_ASPECT * min(pixels.shape[:2]):
         raise InputError(
-            f"{path}: {pixels.shape[1]:,} x {pixels.shape[0]:,} pixels is a strip more than {LONGEST} times as long as "
-            "wide. Name a part of it."
+            f"{path}: {pixels.shape[1]:,} x {pixels.shape[0]:,} pixels: one side is more than {MAX_ASPECT} times the "
+            "other. Crop the picture."
         )
     ink = find_ink(pixels)
     digits = [] if ink is None else find_digits(ink.mask)
     if ink is None or not digits:
         raise InputError(
-            f"{path}: nothing written was found in it. Take the picture from nearer, in more light, or write with a "
-            "darker pen."
+            f"{path}: no writing found. Take the picture from nearer, in more light, or write with a darker pen."
         )
-    if len(digits) > most:
-        raise InputError(f"{path}: more than {most:,} things in it look like writing. Name a part of it.")
+    if len(digits) > max_digits:
+        raise InputError(f"{path}: more than {max_digits:,} characters found. Crop the picture.")
     images = [to_image(ink.contrast[_slices(digit.box)], digit.mask, shape) for digit in digits]
     return Photo(path, pixels, tuple(digit.box for digit in digits), np.stack(images)[:, None])
 
@@ -78,8 +77,8 @@ def _slices(box: tuple[int, int, int, int]) -> tuple[slice, slice]:
     return slice(top, bottom), slice(left, right)
 
 
-def _is_made_already(pixels: NDArray[np.uint8], shape: tuple[int, int]) -> bool:
-    """Whether it looks like an image of the training set: of its size, grey, light on a black edge."""
+def _is_prepared(pixels: NDArray[np.uint8], shape: tuple[int, int]) -> bool:
+    """Whether the picture is in the format of the training data: its size, grey, light on a black edge."""
     if pixels.shape[:2] != shape or (pixels != pixels[..., :1]).any():
         return False
     edge = np.concatenate([pixels[0, :, 0], pixels[-1, :, 0], pixels[:, 0, 0], pixels[:, -1, 0]])
