@@ -1,4 +1,4 @@
-"""Images that are there twice, against a comparison of every pair."""
+"""Duplicates, compared with an exhaustive search."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from hitofude.inputs.image_set import ImageSet
 
 
 def with_images(digits: ImageSet, *more: NDArray[np.uint8]) -> ImageSet:
-    """The digits, and these images, with the first one's label, at the end."""
+    """Append images to the digits, with the first digit's label."""
     images = np.concatenate([digits.images, *(image[None] for image in more)])
     labels = np.concatenate([digits.known_labels(), np.full(len(more), digits.known_labels()[0])])
     return replace(digits, images=images, labels=labels, ids=np.arange(len(images)).astype(np.str_))
@@ -26,7 +26,7 @@ def test_different_digits_are_no_duplicates(digits: ImageSet) -> None:
     assert find_duplicates(digits) == []
 
 
-def test_the_same_image_is_found_with_the_first_of_its_kind(digits: ImageSet) -> None:
+def test_an_identical_image_is_found_with_its_first_occurrence(digits: ImageSet) -> None:
     found = find_duplicates(with_images(digits, digits.images[7], digits.images[7]))
     assert [(item.row, item.earlier_row, item.difference) for item in found] == [(300, 7, 0.0), (301, 7, 0.0)]
 
@@ -41,7 +41,7 @@ def test_a_noisy_or_darker_copy_is_near(digits: ImageSet, change) -> None:  # ty
     assert found.difference > 0
 
 
-def test_the_nearest_is_that_of_a_comparison_of_all_pairs(digits: ImageSet) -> None:
+def test_the_nearest_is_that_of_an_exhaustive_search(digits: ImageSet) -> None:
     copies = [noisy(digits.images[row], seed) for seed, row in enumerate([3, 3, 3, 90, 150])]
     images = with_images(digits, *copies)
     directions = images.images.reshape(len(images), -1).astype(float)
@@ -55,21 +55,21 @@ def test_the_nearest_is_that_of_a_comparison_of_all_pairs(digits: ImageSet) -> N
     assert len(expected) == 5
 
 
-def test_a_training_image_among_those_to_predict_is_a_leak(digits: ImageSet) -> None:
+def test_a_training_image_in_the_test_set_is_a_leak(digits: ImageSet) -> None:
     test = digits.take(np.array([250, 5]))
     found = find_duplicates(digits.take(np.arange(200)), test)
-    assert [(item.part, item.row, item.earlier_part, item.earlier_row) for item in found] == [("test", 1, "train", 5)]
+    assert [(item.split, item.row, item.earlier_split, item.earlier_row) for item in found] == [("test", 1, "train", 5)]
     assert found[0].is_leak
 
 
 @pytest.mark.parametrize("count", [1, 2, 9])
-def test_black_images_are_the_same_and_few_are_enough(digits: ImageSet, count: int) -> None:
+def test_black_images_are_identical_and_few_suffice(digits: ImageSet, count: int) -> None:
     black = replace(digits.take(np.arange(count)), images=np.zeros((count, 1, 28, 28), dtype=np.uint8))
     assert [(item.row, item.earlier_row) for item in find_duplicates(black)] == [(row, 0) for row in range(1, count)]
 
 
-def test_large_colour_images_are_compared_as_small_ones_are() -> None:
-    """More pixels than all axes are found of; against every pair."""
+def test_large_colour_images_are_compared_by_a_randomized_decomposition() -> None:
+    """More pixels than the exact decomposition takes."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (200, 3, 24, 24)).astype(np.uint8)
     images[150:] = [noisy(image, seed) for seed, image in enumerate(images[:50])]

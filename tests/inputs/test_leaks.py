@@ -1,4 +1,4 @@
-"""A training set that holds the images to predict is refused; what is there twice by nature is not."""
+"""A training set that contains the test images is refused; natural duplicates are not."""
 
 from dataclasses import replace
 
@@ -16,26 +16,24 @@ ROWS = np.arange(300)
 
 
 def mixed(images: ImageSet, other: ImageSet, count: int) -> ImageSet:
-    """`other`, with `count` of `images` in it."""
+    """Replace the first `count` images of `other` by those of `images`."""
     pixels = np.concatenate([images.images[:count], other.images[count:]])
     return replace(other, images=pixels, labels=None)
 
 
 @pytest.fixture(scope="module")
 def others() -> ImageSet:
-    """300 digits that are none of the training images."""
+    """300 digits that are not among the training images."""
     return sample().train.take(np.arange(1000, 1300))
 
 
-def test_images_that_are_learned_from_and_predicted_are_refused_with_their_number(
-    digits: ImageSet, others: ImageSet
-) -> None:
-    with pytest.raises(InputError, match="120 of the 300 images to predict are training images") as error:
+def test_test_images_that_are_training_images_are_refused_with_their_number(digits: ImageSet, others: ImageSet) -> None:
+    with pytest.raises(InputError, match="120 of the 300 images to predict are also training images") as error:
         check_no_leak(digits, mixed(digits, others, 120))
     assert "Kaggle's Digit Recognizer is made of MNIST's images" in str(error.value)
 
 
-def test_other_classes_hear_nothing_of_digits(digits: ImageSet) -> None:
+def test_other_classes_get_no_hint_about_mnist(digits: ImageSet) -> None:
     leaves = replace(digits, classes=tuple("abcdefghij"))
     with pytest.raises(InputError) as error:
         check_no_leak(leaves, leaves)
@@ -47,14 +45,14 @@ def test_a_few_are_chance(count: int, digits: ImageSet, others: ImageSet) -> Non
     check_no_leak(digits, mixed(digits, others, count))
 
 
-def test_images_of_one_brightness_and_of_another_size_do_not_count(digits: ImageSet) -> None:
+def test_uniform_images_and_other_sizes_do_not_count(digits: ImageSet) -> None:
     blank = replace(digits, images=np.zeros_like(digits.images))
     check_no_leak(blank, blank)
     check_no_leak(digits, replace(digits, images=digits.images[:, :, :14]))
     check_no_leak(digits, None)
 
 
-def test_what_is_there_twice_by_nature_may_be_on_both_sides() -> None:
+def test_natural_duplicates_may_be_in_both_sets() -> None:
     """Images of four pixels, black or white: there are sixteen."""
     generator = np.random.default_rng(0)
     train, test = (
@@ -65,7 +63,7 @@ def test_what_is_there_twice_by_nature_may_be_on_both_sides() -> None:
 
 
 def test_a_run_is_refused_before_anything_is_written(digits: ImageSet, quick: Recipe) -> None:
-    with pytest.raises(InputError, match="a score on them says nothing"):
+    with pytest.raises(InputError, match="a score on them is meaningless"):
         RunPlan.prepare(quick, Dataset("mnist", digits, digits), "")
 
 

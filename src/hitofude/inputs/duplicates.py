@@ -1,57 +1,55 @@
-"""Images that are there twice: the same to the last bit, or nearly."""
+"""Find duplicate images, identical or nearly so."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
-from sklearn.utils.extmath import randomized_svd
 
 from hitofude.inputs.image_set import ImageSet
 
 NEAR = 0.08
-"""How far the directions of two images may lie apart, as vectors of length one: about 4.6 degrees."""
+"""The greatest distance of two near duplicates as vectors of length one: about 4.6 degrees."""
 COMPONENTS = 16
-MOST_PIXELS_FOR_ALL_AXES = 1024
-"""Beyond that only the first axes are sought, as finding all takes the cube of the pixels."""
-CANDIDATES = 8
+MAX_EXACT_PIXELS = 1024
+"""Larger images get a randomized decomposition: the exact one takes the cube of the pixels."""
+NEIGHBOURS = 8
 
 
 @dataclass(frozen=True)
 class Duplicate:
-    """An image, and an earlier one like it. Rows count from 0."""
+    """An image and an earlier duplicate of it. Rows count from 0."""
 
-    part: Literal["train", "test"]
+    split: Literal["train", "test"]
     row: int
-    earlier_part: Literal["train", "test"]
+    earlier_split: Literal["train", "test"]
     earlier_row: int
     difference: float
-    """0 of the same image; else the root mean square of the differences of pixels, 0..255."""
+    """The root mean square of the differences of pixels, 0..255."""
 
     @property
     def is_leak(self) -> bool:
-        """Whether an image to predict is among those that are learned from."""
-        return self.part != self.earlier_part
+        """Whether one is a test image and the other a training image."""
+        return self.split != self.earlier_split
 
 
 def find_duplicates(train: ImageSet, test: ImageSet | None = None) -> list[Duplicate]:
-    """Each image that an earlier one is like, with the one most like it; the training images come first.
+    """Return each image with an earlier duplicate, and its most similar one; training images come before test images.
 
-    Near are images that point nearly the same way as vectors of pixels, so that one may be brighter than the other.
-    The same ones are found first; of each of those one goes on. Candidates for near ones are the nearest in their
-    first principal components, where no two are farther apart than in truth.
+    Near duplicates have nearly the same direction as vectors of pixels, so one may be brighter than the other. They are
+    searched among one image of each set of identical ones: candidates are the nearest in the first principal
+    components, which never exceed the true distances.
     """
     images = train.images if test is None else np.concatenate([train.images, test.images])
     pixels = images.reshape(len(images), -1)
-    same, first = _same(pixels)
-    near, like = _near(pixels, np.unique(first))
-    found = sorted(zip([*same.tolist(), *near.tolist()], [*first[same].tolist(), *like.tolist()], strict=True))
+    same, first = _identical(pixels)
+    near, similar = _near(pixels, np.unique(first))
+    found = sorted(zip([*same.tolist(), *near.tolist()], [*first[same].tolist(), *similar.tolist()], strict=True))
     return [_duplicate(pixels, row, earlier, len(train)) for row, earlier in found]
 
 
-def _same(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The rows that repeat an earlier one, and of every row the first that is the same."""
+def _identical(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows that repeat an earlier one, and for every row the first identical row."""
     bytes_of_rows = np.ascontiguousarray(pixels).view(np.dtype((np.void, pixels.shape[1])))[:, 0]
     _, first, of_row = np.unique(bytes_of_rows, return_index=True, return_inverse=True)
     earliest = first[of_row]
@@ -59,12 +57,14 @@ def _same(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int6
 
 
 def _near(pixels: NDArray[np.uint8], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Among these rows, those nearly like an earlier one, and the one each is most like."""
+    """Return those of the rows with an earlier near duplicate, and the most similar row of each."""
+    from scipy.spatial import cKDTree
+
     directions = pixels[rows].astype(np.float32)
     lengths = np.linalg.norm(directions, axis=1, keepdims=True)
     directions /= np.where(lengths > 0, lengths, 1)
     components = _principal_components(directions)
-    nearest = range(1, 1 + min(CANDIDATES, len(rows)))
+    nearest = range(1, 1 + min(NEIGHBOURS, len(rows)))
     _, found = cKDTree(components).query(components, k=list(nearest), distance_upper_bound=NEAR, workers=-1)
     place, candidate = np.nonzero(found < np.arange(len(rows))[:, None])
     earlier = found[place, candidate]
@@ -76,9 +76,11 @@ def _near(pixels: NDArray[np.uint8], rows: NDArray[np.int64]) -> tuple[NDArray[n
 
 
 def _principal_components(directions: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, at most COMPONENTS) the coordinates along the axes of the greatest variance."""
+    """Return the coordinates (N, up to COMPONENTS) along the axes of the greatest variance."""
     centered = directions - directions.mean(axis=0)
-    if centered.shape[1] > MOST_PIXELS_FOR_ALL_AXES:
+    if centered.shape[1] > MAX_EXACT_PIXELS:
+        from sklearn.utils.extmath import randomized_svd
+
         axes = randomized_svd(centered, COMPONENTS, random_state=0)[2].T
     else:
         axes = np.linalg.eigh(centered.T @ centered)[1][:, -COMPONENTS:]
@@ -88,7 +90,7 @@ def _principal_components(directions: NDArray[np.float32]) -> NDArray[np.float32
 
 def _duplicate(pixels: NDArray[np.uint8], row: int, earlier: int, training: int) -> Duplicate:
     difference = np.sqrt(np.mean((pixels[row].astype(np.float64) - pixels[earlier]) ** 2))
-    (part, place), (earlier_part, earlier_place) = (
+    (split, place), (earlier_split, earlier_place) = (
         ("train", number) if number < training else ("test", number - training) for number in (row, earlier)
     )
-    return Duplicate(part, place, earlier_part, earlier_place, float(difference))  # type: ignore[arg-type]
+    return Duplicate(split, place, earlier_split, earlier_place, float(difference))  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
-"""Images to predict that are learned from as well: where there are many, a score on them would be a lie.
+"""Refuse test images that are also training images: a score on them would be meaningless.
 
-Looked for in the images, since files have any name: MNIST's are the same whether they come as IDX, CSV or pictures. A
-few that are there twice are no reason to refuse; the audit lists them.
+The images are compared, since files have any name: MNIST's are the same as IDX, CSV or pictures. A few duplicates are
+accepted; the audit lists them.
 """
 
 import numpy as np
@@ -10,40 +10,40 @@ from numpy.typing import NDArray
 from hitofude.errors import InputError
 from hitofude.inputs.image_set import ImageSet
 
-FEWEST, SMALLEST_SHARE = 10, 0.01
-"""Of the images to predict; fewer are chance."""
-NATURAL = 2
-"""So many times as often as training images repeat each other, images to predict may repeat them: very small images, or
-a program's drawings, are there twice in any set."""
+MIN_COUNT, MIN_SHARE = 10, 0.01
+"""Of the test images; fewer are chance."""
+NATURAL_FACTOR = 2
+"""Test images may repeat training images this many times as often as training images repeat each other: very small
+images, and drawings by a program, have duplicates in any set."""
 WHY_NOT_MNIST = (
-    "Kaggle's Digit Recognizer is made of MNIST's images: who trains on MNIST, trains on the labels that are to be "
-    "predicted. Train on the competition's own train.csv."
+    "Kaggle's Digit Recognizer is made of MNIST's images, so MNIST contains the labels to be predicted. Train on the "
+    "competition's own train.csv."
 )
 
 
 def check_no_leak(train: ImageSet, test: ImageSet | None) -> None:
-    """Raises InputError where images to predict are training images, far more often than these repeat each other.
+    """Raise InputError if test images are training images, far more often than these repeat each other.
 
-    The same to the last bit; images of one brightness do not count.
+    Images must be identical; uniform ones do not count.
     """
     if test is None or train.image_shape != test.image_shape:
         return
-    learned, predicted = _contents(train), _contents(test)
-    known = set(learned)
-    repeated = sum(content in known for content in predicted)
-    natural = 1 - len(known) / max(len(learned), 1)
-    if repeated < max(FEWEST, len(predicted) * max(SMALLEST_SHARE, NATURAL * natural)):
+    train_contents, test_contents = _contents(train), _contents(test)
+    known = set(train_contents)
+    repeated = sum(content in known for content in test_contents)
+    natural = 1 - len(known) / max(len(train_contents), 1)
+    if repeated < max(MIN_COUNT, len(test_contents) * max(MIN_SHARE, NATURAL_FACTOR * natural)):
         return
     digits = train.classes == tuple("0123456789") and train.image_shape == (1, 28, 28)
     raise InputError(
-        f"{repeated:,} of the {len(test):,} images to predict are training images, the same to the last pixel: a score "
-        f"on them says nothing. {WHY_NOT_MNIST + ' If these are others, take' if digits else 'Take'} them out of the "
+        f"{repeated:,} of the {len(test):,} images to predict are also training images, bit for bit: a score on them "
+        f"is meaningless. {WHY_NOT_MNIST + ' If these are other images, remove' if digits else 'Remove'} them from the "
         "training file; `hitofude audit` lists them."
     )
 
 
 def _contents(images: ImageSet) -> list[bytes]:
-    """Of each image that is not of one brightness."""
+    """Return the bytes of each image that is not uniform."""
     pixels: NDArray[np.uint8] = images.images.reshape(len(images), -1)
-    shown = pixels.min(axis=1) < pixels.max(axis=1)
-    return [row.tobytes() for row in pixels[shown]]
+    varied = pixels.min(axis=1) < pixels.max(axis=1)
+    return [row.tobytes() for row in pixels[varied]]
