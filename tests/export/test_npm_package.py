@@ -70,7 +70,7 @@ def test_another_package_of_that_name_is_not_kept(
 ) -> None:
     with serving() as server:
         publish(server, packed(evil=b"!"), monkeypatch, tmp_path)
-        with pytest.raises(InputError, match=f"is not {NAME} {VERSION} as it was published"):
+        with pytest.raises(InputError, match=f"is not {NAME} {VERSION} as published"):
             browser_runtime()
     assert not list((tmp_path / "cache").rglob("*.tgz"))
 
@@ -88,7 +88,7 @@ def test_a_registry_that_does_not_answer_is_explained(
 
 def test_without_npm_it_says_how_to_do_without(package: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(InputError, match=r"npm is not installed here\. Install Node\.js.*`npm pack onnxruntime-web@"):
+    with pytest.raises(InputError, match=r"npm is not installed\. Install Node\.js.*`npm pack onnxruntime-web@"):
         browser_runtime()
 
 
