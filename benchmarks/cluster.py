@@ -30,6 +30,7 @@ from benchmarks.clusters import DaskCluster, RayCluster, kill_a_seat, running
 from benchmarks.crash import contents
 from hitofude.errors import ClusterError
 from hitofude.learning.compute import processor_name
+from hitofude.runs.claim import saved_epochs
 from hitofude.runs.folder import RunFolder
 
 EPOCHS, FOLDS = 5, 5
@@ -155,7 +156,7 @@ def lose_head(folder: Path, cluster: DaskCluster | RayCluster) -> bool:
         cluster.lose_head()
         started = time.monotonic()
         _, complaints = process.communicate()
-    kept = len(RunFolder(folder).epochs(range(FOLDS)))
+    kept = len(saved_epochs(RunFolder(folder), range(FOLDS)))
     ended = f"ended with {process.returncode} after {time.monotonic() - started:.0f} s, {kept} epochs kept"
     print(f"{folder.name}: the head killed, {ended}", flush=True)
     return process.returncode == ClusterError.exit_code and kept > 0 and "to continue:" in complaints

@@ -1,4 +1,4 @@
-"""Understanding what was trained: its training images, and other runs beside it."""
+"""hitofude audit, hitofude compare and hitofude runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,10 +20,10 @@ def audit(
     out: Path | None = None,
     options: SourceOptions = DEFAULT_SOURCE_OPTIONS,
 ) -> None:
-    """Look for wrong labels, hard images, and images that are there twice.
+    """Find wrong labels, hard images and duplicates.
 
-    Every run makes this audit of its own training images; here it is made again, or made of probabilities from any
-    other program, or, for images that are there twice, of a source alone.
+    Every run audits its own training images. This command repeats that audit, or audits the probabilities of another
+    program or, for duplicates, the images of a source.
 
     For example:
       hitofude audit runs/sample-fast
@@ -35,14 +35,14 @@ def audit(
     run
         The folder of a finished run.
     labels
-        A CSV with columns id and label, beside --probabilities.
+        A CSV with columns id and label; needs --probabilities.
     probabilities
         A CSV with columns id and probability_CLASS for each class, or an .npz with ids, probabilities and classes; by
         models that never saw the row.
     source
-        As for run: its images are compared with each other.
+        A source, as for hitofude run, to search for duplicates.
     out
-        The folder of the lists; by default the run's folder, or this one.
+        The folder of the lists; by default the run's folder, or the current one.
     """
     from hitofude.runs.audit import audit_images, audit_labels, predictions_of_files, predictions_of_run
 
@@ -62,24 +62,23 @@ def audit(
 
 @app.command
 def compare(runs: Annotated[tuple[Path, ...], Parameter(negative=())], /, *, out: Path | None = None) -> None:
-    """Say which of several runs is better, and whether that is more than chance.
+    """Compare runs: which is better, and is that more than chance?
 
-    Accuracy on the training images that all of them answered out of fold, McNemar's exact test of each pair, the images
-    that one has right and the other not, the settings that differ.
+    Shows the accuracies on the training images that all runs predicted out of fold and, for each pair, McNemar's exact
+    test, the images that only one predicts correctly, and the settings that differ.
 
     For example:
-      hitofude compare_runs runs/sample-fast runs/sample-article
-      hitofude compare_runs runs/sample-fast runs/sample-article --out differences.csv
+      hitofude compare runs/sample-fast runs/sample-article
+      hitofude compare runs/sample-fast runs/sample-article --out differences.csv
 
     Parameters
     ----------
     runs
         The folders of two or more finished runs on the same training data.
     out
-        A CSV of all images that some have right and others not, with every run's answer.
+        A CSV to write, of the images that some runs predict correctly and others do not.
     """
-    from hitofude.runs.comparison import compare_runs as compare_runs
-    from hitofude.runs.comparison import write_differences
+    from hitofude.runs.comparison import compare_runs, write_differences
 
     comparison = compare_runs(runs)
     print(comparison.describe())
@@ -89,7 +88,7 @@ def compare(runs: Annotated[tuple[Path, ...], Parameter(negative=())], /, *, out
 
 @app.command
 def runs(folder: Path = Path("runs"), /) -> None:
-    """List the runs in a folder: when, of what, how good; or how far.
+    """List the runs in a folder, with date, source and accuracy, or progress.
 
     For example:
       hitofude runs
@@ -98,7 +97,7 @@ def runs(folder: Path = Path("runs"), /) -> None:
     Parameters
     ----------
     folder
-        It and all folders below are looked through.
+        The folder to search, with all folders below it.
     """
     from hitofude.runs.comparison import list_runs
 

@@ -1,4 +1,4 @@
-"""What is kept of a bug of ours: a file to attach to a report, without any of the user's data."""
+"""Crash reports: a file to attach to a bug report, without any of the user's data."""
 
 import os
 import platform
@@ -13,16 +13,15 @@ PACKAGES = ("hitofude", "torch", "numpy", "scikit-learn", "scipy", "pydantic", "
 
 
 def write_crash_report(error: BaseException, command: str) -> Path:
-    """Write where it happened and with which versions; the file's path.
+    """Write the traceback and the versions of packages to a temporary file; return its path.
 
-    command: the command's name, without its arguments. Raises OSError where the system's folder for temporary files
-    cannot be written.
+    command: the command's name, without its arguments. Raises OSError if the file cannot be written.
     """
-    moment = datetime.now().astimezone()
-    path = Path(tempfile.gettempdir()) / f"hitofude-crash-{moment:%Y%m%d-%H%M%S}-{os.getpid()}.txt"
+    now = datetime.now().astimezone()
+    path = Path(tempfile.gettempdir()) / f"hitofude-crash-{now:%Y%m%d-%H%M%S}-{os.getpid()}.txt"
     lines = [
-        "hitofude crash report. It holds no file names, labels, images or arguments of yours.",
-        f"when      {moment.isoformat(timespec='seconds')}",
+        "hitofude crash report. It contains no file names, labels, images or arguments of yours.",
+        f"when      {now.isoformat(timespec='seconds')}",
         f"command   {command}",
         f"python    {platform.python_version()}",
         f"system    {platform.system()} {platform.machine()}, {os.cpu_count()} processors",
@@ -38,4 +37,4 @@ def _version(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
-        return "is not there"
+        return "is not installed"

@@ -1,11 +1,11 @@
-"""What was trained elsewhere."""
+"""hitofude import-chainer."""
 
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from hitofude.cli.app import app, parse_shape, this_command
+from hitofude.cli.app import app, this_command
 
 
 @app.command
@@ -14,13 +14,11 @@ def import_chainer(
 ) -> None:
     """Make a run folder from the Chainer tutorial's own files, to predict with.
 
-    Takes the tutorial's network, CNNMedium, as save_npz wrote it, by itself or in
-    an L.Classifier, or a trainer's snapshot (snapshot_iter_N). Several files make
-    an ensemble of that many members. The probabilities are Chainer's. Chainer is
+    Reads the tutorial's network, CNNMedium, as written by save_npz, alone or in an L.Classifier, or in a trainer's
+    snapshot (snapshot_iter_N). Several files make an ensemble. The probabilities are the same as Chainer's. Chainer is
     not needed, and nothing in the files is executed.
 
-    How good the networks are is not known here: such a folder has no report, and
-    nothing to audit or to compare.
+    The accuracy of the networks is not known: such a folder has no report, and nothing to audit or compare.
 
     For example:
       hitofude import-chainer cnn_model.npz --run runs/tutorial
@@ -31,12 +29,13 @@ def import_chainer(
     Parameters
     ----------
     models
-        The files; each is a member.
+        The files, one for each member.
     run
         A new or empty folder.
     shape
-        HEIGHTxWIDTH of the images that the networks take, where that is not 28x28.
+        HEIGHTxWIDTH of the networks' images, if it is not 28x28.
     """
+    from hitofude.inputs.layout import parse_shape
     from hitofude.runs.chainer_import import describe_import
     from hitofude.runs.chainer_import import import_chainer as import_files
 

@@ -1,4 +1,4 @@
-"""Predicting with what was trained: a few files at once, or any number of them part by part."""
+"""hitofude predict."""
 
 import sys
 from pathlib import Path
@@ -6,12 +6,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from hitofude.cli.app import app, parse_count, parse_shape, parse_workers
+from hitofude.cli.app import app, parse_count, parse_workers
 from hitofude.cli.logs import is_quiet
 from hitofude.errors import InputError, RecipeError
 
-ONLY_OF_PICTURES = "--show and --sure are for pictures, which are not predicted part by part. Name a file with --out."
-ONLY_OF_PARTS = "--workers, --threads and --format are for a folder of answers. Name one with --out, such as answers/."
+PICTURES_ONLY = "--show and --sure are for pictures, which are not predicted in bulk. Name a file with --out."
+BULK_ONLY = "--workers, --threads and --format are for a folder of predictions. Name one with --out, such as answers/."
 
 
 @app.command
@@ -31,64 +31,65 @@ def predict(
     threads: str = "auto",
     format: str | None = None,
 ) -> None:
-    """Predict images by a finished run: those of files, and what is written in photos.
+    """Predict images with a finished run: of files, in bulk, or the digits in photos.
 
-    Writes the id, the label and a probability a class of each image. What is written in a photo, a scan or a drawing
-    is photo.png#1, photo.png#2 and so on, in reading order; each has an answer with its probability, or "not sure".
+    Writes the id, the label and the probability of each class for every image. The digits in a photo, a scan or a
+    drawing are called photo.png#1, photo.png#2 and so on, in reading order; each has an answer with its probability, or
+    "not sure".
 
-    With a folder for --out, any number of images: each file is a part that has its own file of answers there. Parts
-    that are finished are left alone when the command is given again; one with something wrong in it is named at the
-    end, and the others are done. An image without an id is called by the number of its row in its file.
+    With a folder for --out, predicts any number of images in bulk: each input file is a shard, with a file of
+    predictions of its own there. The same command again leaves finished shards alone. Bad shards are listed at the end,
+    after all others are done. The id of an image without one is its row number in its file.
 
     For example:
       hitofude predict runs/sample-fast test.csv
-      hitofude predict runs/sample-fast test.csv --out predictions.csv
+      hitofude predict runs/sample-fast test.csv --calibrated --out predictions.csv
       hitofude predict runs/sample-fast digit-recognizer.zip --out predictions.npz
-      hitofude predict runs/sample-fast test.csv --calibrated
       hitofude predict runs/leaves-fast new-leaves --shape 32x32 --out predictions.parquet
-      hitofude predict runs/sample-fast photo.jpg
       hitofude predict runs/sample-fast photo.jpg scan.png --show seen.png --out answers.csv
-      hitofude predict runs/sample-fast 'parts/*.parquet' --out answers/
-      hitofude predict runs/sample-fast parts --out answers/ --workers dask
+      hitofude predict runs/sample-fast 'shards/*.parquet' --out answers/
+      hitofude predict runs/sample-fast shards --out answers/ --workers dask
 
     Parameters
     ----------
     run
         The folder of a finished run.
     inputs
-        CSV (also .gz), NPZ, Parquet or IDX files, folders of pictures; of a zip or another folder, its test images;
+        CSV (also .gz), NPZ, Parquet or IDX files, folders of pictures; the test images of a zip or another folder;
         photos, scans and drawings (PNG, JPEG and more) of any size, dark on light or light on dark. With a folder for
-        --out: Parquet, CSV (also .gz) and NPZ files, folders of them, patterns in quotes such as 'parts/*.parquet'.
+        --out: Parquet, CSV (also .gz) and NPZ files, folders of them, patterns in quotes such as 'shards/*.parquet'.
     out
         A .csv or .parquet, or an .npz with ids, labels, probabilities and classes; or a folder: a name that ends in /
-        or has no ending. Left out: CSV to the terminal, or where all inputs are photos, their answers.
+        or has no ending. By default CSV to the terminal, or only the answers if all inputs are photos.
     label
-        The name of a label column to leave aside, where it is not `label`.
+        The name of a label column to ignore, if it is not `label`.
     shape
-        HEIGHTxWIDTH to bring pictures to, the size of the run's images; HEIGHTxWIDTHx1 makes them grey.
+        HEIGHTxWIDTH to scale pictures to, the size of the run's images; HEIGHTxWIDTHx1 makes them grey.
     device
         auto, cpu, cuda or mps.
     calibrated
-        Probabilities that mean what they say: at the temperature fitted on the run's out-of-fold rows. With a picture
-        among the inputs they always are.
+        Calibrate the probabilities with the temperature fitted on the run's out-of-fold rows. Always done if there is a
+        photo among the inputs.
     show
-        A PNG to draw: each picture with what was found in it, beside it what the network sees, and its answers.
+        A PNG to draw: each photo with the digits found in it, the images given to the network, and its answers.
     sure
-        Digits in a picture are answered from this probability, by default 0.9; the others are "not sure".
+        Digits in a photo are answered from this probability, by default 0.9; the others are "not sure".
     workers
-        With a folder for --out: auto, a number of processes, or a cluster, as of hitofude run; all machines must see
+        With a folder for --out: auto, a number of processes, or a cluster, as for hitofude run; all machines must see
         the same folders.
     threads
         With a folder for --out: auto, or a number for each worker.
     format
-        With a folder for --out: parquet or csv. Left out: Parquet where the part is that, CSV for others.
+        With a folder for --out: parquet or csv. By default Parquet for Parquet shards, CSV for others.
     """
+    from hitofude.inputs.layout import parse_shape
+
     if out is not None and _is_folder(out):
         if show is not None or sure is not None:
-            raise RecipeError(ONLY_OF_PICTURES)
+            raise RecipeError(PICTURES_ONLY)
         from hitofude.prediction.bulk.run import predict_in_bulk
 
-        scores = predict_in_bulk(
+        result = predict_in_bulk(
             run,
             inputs,
             out,
@@ -101,19 +102,17 @@ def predict(
             format=format,
             quiet=is_quiet(),
         )
-        print(scores.describe(), flush=True)
-        if scores.bad:
-            raise InputError(scores.describe_bad())
+        print(result.describe(), flush=True)
+        if result.bad:
+            raise InputError(result.describe_bad())
         return
     if (workers, threads, format) != ("auto", "auto", None):
-        raise RecipeError(ONLY_OF_PARTS)
-    from hitofude.metrics.calibration import SURE
+        raise RecipeError(BULK_ONLY)
     from hitofude.outputs.predictions import check_ending, write_csv, write_predictions
     from hitofude.prediction.files import describe_answers, predict_files, show_photos
 
     if out is not None:
         check_ending(Path(out))
-    sure = SURE if sure is None else sure
     found = predict_files(
         run, inputs, label=label, shape=parse_shape(shape), device=device, calibrated=calibrated, sure=sure
     )

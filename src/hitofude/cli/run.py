@@ -1,4 +1,4 @@
-"""Training."""
+"""hitofude run."""
 
 from pathlib import Path
 from typing import Annotated
@@ -44,10 +44,8 @@ def run(
       hitofude run digit-recognizer.zip --debug
       hitofude run fashion-mnist
       hitofude run digit-recognizer.zip --preset best
-      hitofude run digit-recognizer.zip --preset article --run runs/article
       hitofude run --train mine.csv --test theirs.csv --label species --shape 24x32
       hitofude run pictures-by-class --shape 32x32
-      hitofude run mnist.npz
       hitofude run my-folder --set schedule.epochs=20 --set ensemble.folds=5
       hitofude run digit-recognizer.zip --workers 2 --threads 1
       hitofude run digit-recognizer.zip --preset best --workers tcp://scheduler:8786
@@ -58,27 +56,27 @@ def run(
     source
         Kaggle's zip; a folder with train.csv and test.csv (or .npz, .parquet), with IDX files, or with a folder of
         pictures for each class; a labelled CSV or Parquet file, an NPZ of images and labels; or mnist, fashion-mnist or
-        kmnist, which are fetched where they are not there yet. Left out: the embedded sample.
+        kmnist, which are downloaded if missing. By default the embedded sample.
     preset
         fast, best, article, article-simple, or a recipe file (.toml).
     run
         The run's folder; by default runs/SOURCE-PRESET.
     debug
-        1,000 rows, 5 epochs, 2 folds: everything, in moments.
+        Do everything quickly: 1,000 rows, 5 epochs, 2 folds.
     device
         auto, cpu, cuda or mps.
     workers
-        Where members are trained: auto; a number of them side by side, each in a process of its own; or a cluster:
-        dask or ray for one of this machine, tcp://SCHEDULER:8786, ray://HOST:10001 or HOST:6379. See docs/scaling.md.
+        auto; the number of members trained side by side, each in its own process; or a cluster: dask or ray for a new
+        one on this machine, tcp://SCHEDULER:8786, ray://HOST:10001 or HOST:6379. See docs/scaling.md.
     threads
-        The threads of each member: auto or a number. A run is continued with those that it was begun with.
+        The threads of each member: auto or a number. A run is continued with the threads that it was begun with.
     settings
         NAME=VALUE, such as schedule.epochs=3; may be repeated.
     drop_issues
-        A label_issues.csv that you reviewed: the training images in it are left out.
+        A label_issues.csv that you reviewed; the training images in it are left out.
     relabel_issues
-        The same, but they are learned from with their suggested labels. Both have their own default folder; the
-        accuracy on what is left flatters, so compare by the score of the submission.
+        The same, but the images get their suggested labels. Both options change the default folder. Out-of-fold
+        accuracy is then too high, so compare the scores of the submissions.
     """
     from hitofude.inputs.review import review
     from hitofude.recipe import parse_settings

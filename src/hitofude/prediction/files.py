@@ -1,4 +1,4 @@
-"""Predicting with a finished run: images of files, and the digits in photos."""
+"""Prediction of files with a finished run: images, and the digits in photos."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError, RecipeError
-from hitofude.inputs.formats.arrays import part_of_arrays
+from hitofude.inputs.formats.arrays import raw_from_arrays
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import ImageShape, ReadOptions, Shape
 from hitofude.inputs.photos.photo import Photo, read_photo
@@ -25,13 +25,13 @@ NOT_SURE = "not sure"
 
 @dataclass(frozen=True, eq=False)
 class FilePredictions:
-    """What a run says of some images."""
+    """A run's predictions for the images of some files."""
 
     ids: NDArray[np.str_]  # (N,)
     probabilities: NDArray[np.float32]  # (N, classes)
     classes: tuple[str, ...]
     photos: tuple[Photo, ...] = ()
-    """The pictures among the files, in their order."""
+    """The photos among the files, in their order."""
     is_sure: NDArray[np.bool_] | None = None
     """(N,) False for a digit in a photo whose probability is too low for an answer; None without photos."""
 
@@ -43,16 +43,17 @@ class FilePredictions:
 
 
 def predict(run: str | Path, images: Images, *, device: str = "auto", calibrated: bool = False) -> NDArray[np.float32]:
-    """(N, classes) probabilities by all members of a finished run, their mean.
+    """(N, classes) probabilities by a finished run, the mean of all members.
 
     images: integers 0..255 of the run's size, (N, C, H, W), (N, H, W), (N, H, W, 3) or (N, pixels), or a data frame
     with the columns of a CSV file. calibrated: at the temperature that fits the run's out-of-fold probabilities, so
-    that of the images with 0.9 nine in ten are right; the answers stay. Raises InputError for another size or type,
-    RunFolderError when the run is not finished, a member is missing or damaged, or an imported run is to be calibrated.
+    that nine in ten answers with a probability of 0.9 are right; the answers stay the same. Raises InputError for
+    another size or type, RunFolderError if the run is not finished, a member is missing or damaged, or an imported run
+    is to be calibrated.
     """
     model = Model.load(Path(run), device=device, calibrated=calibrated)
-    part = part_of_arrays(images, None, "images", ReadOptions(like=model.image_shape))
-    return model.predict(torch.tensor(part.images))
+    raw = raw_from_arrays(images, None, "images", ReadOptions(like=model.image_shape))
+    return model.predict(torch.tensor(raw.images))
 
 
 def predict_files(
@@ -63,14 +64,15 @@ def predict_files(
     shape: Shape | None = None,
     device: str = "auto",
     calibrated: bool = False,
-    sure: float = SURE,
+    sure: float | None = None,
 ) -> FilePredictions:
     """Predict the images of some files, one after the other; see hitofude.inputs.sources.read_images.
 
-    Pictures (see hitofude.inputs.photos.photo) may be among them. Then all probabilities are calibrated, where the run can,
-    which imported networks cannot; and a digit in a picture whose likeliest class has less than `sure` is not
-    answered. Raises RecipeError when sure is not in 0..1.
+    With photos among them (see hitofude.inputs.photos.photo) all probabilities are calibrated, except by imported
+    networks, and a digit in a photo is not answered if its likeliest class has less than `sure`, by default SURE.
+    Raises RecipeError if sure is not in 0..1.
     """
+    sure = SURE if sure is None else sure
     if not 0 <= sure <= 1:
         raise RecipeError(f"--sure {sure:g}: expected a probability, from 0 (always answer) to 1.")
     folder = RunFolder(Path(run))
@@ -84,32 +86,37 @@ def predict_files(
     ids, classes = np.concatenate([found.ids for found in sets]), tuple(data["classes"])
     if not photos:
         return FilePredictions(ids, probabilities, classes)
-    always = np.concatenate([np.full(len(found.images), not isinstance(found, Photo)) for found in read])
-    return FilePredictions(ids, probabilities, classes, photos, always | (probabilities.max(axis=1) >= sure))
+    is_answered = np.concatenate([np.full(len(found.images), not isinstance(found, Photo)) for found in read])
+    return FilePredictions(ids, probabilities, classes, photos, is_answered | (probabilities.max(axis=1) >= sure))
 
 
 def describe_answers(prediction: FilePredictions) -> str:
-    """A line an image: its id, the answer and its probability, or `not sure` and the two likeliest classes."""
-    width = max(map(len, prediction.ids))
-    labels = max(map(len, prediction.labels))
+    """Return a line for each image: id, answer and probability, or `not sure` and the two likeliest classes."""
+    id_width, label_width = max(map(len, prediction.ids)), max(map(len, prediction.labels))
     lines = []
     for id, label, row in zip(prediction.ids, prediction.labels, prediction.probabilities, strict=True):
         first, second = np.argsort(-row, kind="stable")[:2]
         words = f"{row[first]:.3f}"
         if label == NOT_SURE:
             words = f"{prediction.classes[first]} {row[first]:.3f} or {prediction.classes[second]} {row[second]:.3f}"
-        lines.append(f"{id:<{width}}  {label:<{labels}}  {words}")
+        lines.append(f"{id:<{id_width}}  {label:<{label_width}}  {words}")
     return "\n".join(lines)
 
 
 def show_photos(path: Path, prediction: FilePredictions) -> None:
-    """Draw each photo with what was found in it, and beside it what the network saw and answered.
+    """Draw each photo with the digits found in it, and beside it the network's input and answers.
 
-    Raises InputError when there was no photo among the files.
+    Raises InputError if there is no photo among the files.
     """
     if not prediction.photos:
-        raise InputError("--show draws what is seen in pictures, and no picture was named.")
-    answers = dict(zip(prediction.ids.tolist(), _captions(prediction), strict=True))
+        raise InputError("--show draws photos, but there is none among the inputs.")
+    likeliest = prediction.probabilities.argmax(axis=1)
+    answers = {
+        str(id): (f"{prediction.classes[best]}  {row[best]:.2f}", str(label) != NOT_SURE)
+        for id, best, row, label in zip(
+            prediction.ids, likeliest, prediction.probabilities, prediction.labels, strict=True
+        )
+    }
     drawn = [
         DrawnPhoto(photo.path.name, photo.picture, photo.boxes, photo.images, [answers[id] for id in photo.ids])
         for photo in prediction.photos
@@ -122,14 +129,5 @@ def _read(path: Path, image_shape: ImageShape, label: str | None, shape: Shape |
         return read_images(path, image_shape=image_shape, label=label, shape=shape)
     channels, height, width = image_shape
     if channels != 1:
-        raise InputError(f"{path}: pictures become grey images, and this run takes images of {channels} channels.")
+        raise InputError(f"{path}: photos become grey images, but this run takes images of {channels} channels.")
     return read_photo(path, (height, width))
-
-
-def _captions(prediction: FilePredictions) -> list[tuple[str, bool]]:
-    """Of each image the likeliest class with its probability, and whether that is the answer."""
-    likeliest = prediction.probabilities.argmax(axis=1)
-    return [
-        (f"{prediction.classes[best]}  {row[best]:.2f}", str(label) != NOT_SURE)
-        for best, row, label in zip(likeliest, prediction.probabilities, prediction.labels, strict=True)
-    ]

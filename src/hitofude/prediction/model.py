@@ -73,7 +73,7 @@ class Model:
             return np.stack([predict(images) for predict in self._predictors])
 
     def join(self, members: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(members, N, classes) → (N, classes): the mean, calibrated block by block so that streaming changes no bit."""
+        """(members, N, classes) → (N, classes): the mean, calibrated in blocks so that streaming changes no bit."""
         mean, block = mean_of_members(members), images_at_once(self.image_shape)
         if self.temperature is None:
             return mean

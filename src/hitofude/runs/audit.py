@@ -1,4 +1,4 @@
-"""Auditing without training: of a run's out-of-fold probabilities, of anybody's, or of images alone."""
+"""Audits without training: of a run's out-of-fold probabilities, of another program's, or of images alone."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,16 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError, RunFolderError
+from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.duplicates import find_duplicates
 from hitofude.inputs.formats.text_table import read_text_table
 from hitofude.inputs.image_set import classes_of, encode_labels
-from hitofude.inputs.sources import Dataset
 from hitofude.metrics.calibration import fit_temperature, with_temperature
 from hitofude.metrics.label_issues import LabelIssues, find_label_issues
 from hitofude.metrics.metrics import answered
 from hitofude.outputs.audit import (
     Hardness,
-    Labelled,
+    LabelledRows,
     rank_hardness,
     write_duplicates,
     write_hardest,
@@ -31,85 +31,84 @@ PREFIX = "probability_"
 
 @dataclass(frozen=True, eq=False)
 class LabelledPredictions:
-    """Labelled rows, and probabilities by models that never saw them."""
+    """Labelled rows, and probabilities by models that were not trained on them."""
 
-    train: Labelled
-    probabilities: NDArray[np.float32]  # (N, classes), NaN where unknown
-    disagreement: NDArray[np.float32]  # (N,); 0 where one model alone judged
+    rows: LabelledRows
+    probabilities: NDArray[np.float32]  # (N, classes), NaN if unknown
+    disagreement: NDArray[np.float32]  # (N,); 0 for a single model
 
 
 def predictions_of_run(run: Path) -> LabelledPredictions:
-    """Raises RunFolderError when the run is not finished or damaged."""
+    """Read a run's out-of-fold predictions. Raises RunFolderError if the run is not finished, or is damaged."""
     result = load_result(run)
-    train = Labelled(result.ids, result.labels, result.classes)
-    return LabelledPredictions(train, result.out_of_fold_probabilities, result.disagreement)
+    rows = LabelledRows(result.ids, result.labels, result.classes)
+    return LabelledPredictions(rows, result.out_of_fold_probabilities, result.disagreement)
 
 
 def predictions_of_files(labels: Path, probabilities: Path) -> LabelledPredictions:
-    """Labels and probabilities of the same ids, in any order.
+    """Read labels and probabilities of the same ids, in any order.
 
     labels: a CSV with columns `id` and `label`. probabilities: a CSV with `id` and a column `probability_CLASS` for
-    each class, as `hitofude predict` writes, or an .npz with ids, probabilities and classes. Raises InputError with the
-    line for what cannot be read or does not fit.
+    each class, as `hitofude predict` writes, or an .npz with ids, probabilities and classes. Raises InputError, with
+    the line, if a file cannot be read or the two do not match.
     """
     ids, classes, values = _read_probabilities(probabilities)
-    place_of = {id: place for place, id in enumerate(ids)}
+    row_of = {id: row for row, id in enumerate(ids)}
     lines = read_text_table(labels).columns(["id", "label"])
     for number, (id, label) in lines:
-        if id not in place_of:
+        if id not in row_of:
             raise InputError(f"{labels}, line {number}: {probabilities} has no probabilities for the id '{id}'.")
         if label not in classes:
             raise InputError(f"{labels}, line {number}: {probabilities} has no probability of the label '{label}'.")
     if not lines:
         raise InputError(f"{labels}: expected a row below the header.")
-    order = [place_of[id] for _, (id, _) in lines]
+    order = [row_of[id] for _, (id, _) in lines]
     encoded = encode_labels(np.asarray([label for _, (_, label) in lines]), classes)
-    train = Labelled(np.asarray([id for _, (id, _) in lines]), encoded, classes)
-    return LabelledPredictions(train, values[order], np.zeros(len(order), dtype=np.float32))
+    rows = LabelledRows(np.asarray([id for _, (id, _) in lines]), encoded, classes)
+    return LabelledPredictions(rows, values[order], np.zeros(len(order), dtype=np.float32))
 
 
-def list_rows(
-    judged: LabelledPredictions, temperature: float, hardest: Path, listed: Path
+def write_lists(
+    predictions: LabelledPredictions, temperature: float, hardest: Path, label_issues: Path
 ) -> tuple[Hardness, LabelIssues]:
-    """Write the hard images and, of the probabilities at this temperature, the label issues; both are given back."""
-    calibrated = with_temperature(judged.probabilities, temperature)
-    hardness = rank_hardness(judged.train.labels, judged.probabilities)
-    issues = find_label_issues(judged.train.labels, calibrated)
-    write_hardest(hardest, judged.train, hardness, judged.disagreement)
-    write_label_issues(listed, judged.train, issues, calibrated)
+    """Rank the hard images, find label issues by the probabilities at a temperature; write and return both."""
+    rows, probabilities = predictions.rows, predictions.probabilities
+    calibrated = with_temperature(probabilities, temperature)
+    hardness, issues = rank_hardness(rows.labels, probabilities), find_label_issues(rows.labels, calibrated)
+    write_hardest(hardest, rows, hardness, predictions.disagreement)
+    write_label_issues(label_issues, rows, issues, calibrated)
     return hardness, issues
 
 
-def audit_labels(judged: LabelledPredictions, folder: Path) -> str:
-    """Write hardest.csv and label_issues.csv; what was found, for people."""
-    known = answered(judged.probabilities)
+def audit_labels(predictions: LabelledPredictions, folder: Path) -> str:
+    """Write hardest.csv and label_issues.csv, and describe the label issues."""
+    rows, known = predictions.rows, answered(predictions.probabilities)
     if not known.any():
         raise InputError("No row has probabilities by a model that never saw it.")
-    temperature = fit_temperature(judged.train.labels[known], judged.probabilities[known])
-    hardest, listed = folder / "hardest.csv", folder / "label_issues.csv"
-    _, issues = list_rows(judged, temperature, hardest, listed)
+    temperature = fit_temperature(rows.labels[known], predictions.probabilities[known])
+    hardest, label_issues = folder / "hardest.csv", folder / "label_issues.csv"
+    _, issues = write_lists(predictions, temperature, hardest, label_issues)
     shown = [
-        f"  {judged.train.ids[row]}: {judged.train.label(row)} → {judged.train.classes[suggested]}"
-        f"  (probability of the label {score:.3f})"
+        f"  {rows.ids[row]}: {rows.label(row)} → {rows.classes[suggested]}  (probability of the label {score:.3f})"
         for row, suggested, score in zip(issues.rows[:SHOWN], issues.suggested, issues.scores, strict=False)
     ]
     found = f"{len(issues)} of {int(known.sum()):,} labels are probably wrong"
-    return "\n".join([f"{found}{', such as' if shown else ''}", *shown, f"written: {listed}, {hardest}"])
+    return "\n".join([f"{found}{', such as' if shown else ''}", *shown, f"written: {label_issues}, {hardest}"])
 
 
 def audit_images(dataset: Dataset, folder: Path) -> str:
-    """Write duplicates.csv; what was found, for people."""
-    duplicates = find_duplicates(dataset.train, dataset.test)
-    path = folder / "duplicates.csv"
-    write_duplicates(path, Labelled.of(dataset.train), None if dataset.test is None else dataset.test.ids, duplicates)
+    """Write duplicates.csv, and describe the duplicates."""
+    train, test, path = dataset.train, dataset.test, folder / "duplicates.csv"
+    duplicates = find_duplicates(train, test)
+    write_duplicates(path, LabelledRows.of(train), None if test is None else test.ids, duplicates)
     same = sum(item.difference == 0 for item in duplicates)
     leaks = sum(item.is_leak for item in duplicates)
-    leak = f"; {leaks} to predict are like a training image: a score on them flatters" if leaks else ""
-    return f"{same} images repeat an earlier one, {len(duplicates) - same} are nearly like one{leak}\nwritten: {path}"
+    leak = f"; {leaks} to predict resemble a training image: a score on them is too high" if leaks else ""
+    return f"{same} images repeat an earlier one, {len(duplicates) - same} nearly do{leak}\nwritten: {path}"
 
 
 def _read_probabilities(path: Path) -> tuple[list[str], tuple[str, ...], NDArray[np.float32]]:
-    """Ids, classes, and (N, classes)."""
+    """Return ids, classes, and (N, classes) probabilities."""
     if path.suffix == ".npz":
         return _read_arrays(path)
     table = read_text_table(path)
@@ -118,7 +117,7 @@ def _read_probabilities(path: Path) -> tuple[list[str], tuple[str, ...], NDArray
         raise InputError(f"{path}, line 1: expected a column {PREFIX}CLASS for each class, found {len(columns)}.")
     classes = classes_of(np.asarray([name.removeprefix(PREFIX) for name in columns]))
     lines = table.columns(["id", *(PREFIX + name for name in classes)])
-    values = [_probabilities(fields[1:], f"{path}, line {number}") for number, fields in lines]
+    values = [_parse_probabilities(fields[1:], f"{path}, line {number}") for number, fields in lines]
     return [fields[0] for _, fields in lines], classes, np.asarray(values, dtype=np.float32).reshape(-1, len(classes))
 
 
@@ -126,7 +125,7 @@ def _read_arrays(path: Path) -> tuple[list[str], tuple[str, ...], NDArray[np.flo
     try:
         arrays = read_npz(path)
     except RunFolderError:
-        raise InputError(f"{path} is missing, damaged, or no .npz of plain arrays. Write it by numpy.savez.") from None
+        raise InputError(f"{path} is missing, damaged, or not an .npz of plain arrays. Use numpy.savez.") from None
     missing = {"ids", "probabilities", "classes"} - arrays.keys()
     if missing:
         raise InputError(f"{path}: there is no array '{min(missing)}' in it; expected ids, probabilities, classes.")
@@ -140,11 +139,11 @@ def _read_arrays(path: Path) -> tuple[list[str], tuple[str, ...], NDArray[np.flo
     return ids.tolist(), tuple(classes.tolist()), values.astype(np.float32)
 
 
-def _probabilities(fields: tuple[str, ...], place: str) -> list[float]:
+def _parse_probabilities(fields: tuple[str, ...], location: str) -> list[float]:
     try:
         values = [float(field) for field in fields]
     except ValueError:
         values = []
     if not values or not all(0 <= value <= 1 for value in values):
-        raise InputError(f"{place}: expected probabilities from 0 to 1, found {', '.join(fields[:5])}.")
+        raise InputError(f"{location}: expected probabilities from 0 to 1, found {', '.join(fields[:5])}.")
     return values

@@ -1,4 +1,4 @@
-"""Networks that were trained elsewhere become a run folder to predict with."""
+"""Import of networks that were trained elsewhere: a run folder to predict with."""
 
 import shlex
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from hitofude.learning.networks import build_network
 from hitofude.learning.training import describe_task
 from hitofude.outputs.report import ImportedMember, ImportSummary, write_import
 from hitofude.runs.chainer_weights import ChainerModel, read_chainer, to_state
-from hitofude.runs.folder import DataDescription, RunFolder, describe_unknown_data
+from hitofude.runs.folder import FORMAT_VERSION, DataDescription, RunFolder
 from hitofude.storage import making_folder, write_json, write_text
 
 NETWORK = "cnn-medium"
@@ -40,13 +40,13 @@ def import_chainer(
     shape: tuple[int, ...] | None = None,
     command: str = "hitofude import-chainer",
 ) -> ImportSummary:
-    """Make a run folder from files of the tutorial's network: models of save_npz or snapshots, a member each.
+    """Make a run folder from files of the tutorial's network: models of save_npz or snapshots, one for each member.
 
-    run: a new or empty folder. shape: (H, W) of the grey images that the networks take, 28×28 where left out. The
-    classes are called 0, 1, 2 … as Chainer numbers them. command: what makes this folder again.
+    run: a new or empty folder. shape: (H, W) of the networks' grey images, by default 28×28. The classes are called
+    0, 1, 2 … as Chainer numbers them. command: the command that makes this folder again.
 
-    Raises InputError when a file is not there, WeightsError when it is damaged, incomplete, of another network or of
-    other classes than the first, RunFolderError when the folder holds something.
+    Raises InputError if a file is missing, WeightsError if it is damaged, incomplete, from another network or for other
+    classes than the first, RunFolderError if the folder is not empty.
     """
     if shape is not None and len(shape) != 2:
         raise InputError(f"shape {shape}: the tutorial's network takes grey images, (height, width).")
@@ -55,25 +55,34 @@ def import_chainer(
     models = [read_chainer(path) for path in files]
     classes = _common_classes(models)
     height, width = shape or SHAPE
-    image_shape = (1, height, width)
-    networks = [_network_of(model, image_shape, classes) for model in models]
+    networks = [_to_network(model, (1, height, width), classes) for model in models]
     finished = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
     members = tuple(ImportedMember(NETWORK, model.path.name, model.sha256, model.iterations) for model in models)
     summary = ImportSummary(PROGRAM, command, finished, members)
+    data: DataDescription = {
+        "format_version": FORMAT_VERSION,
+        "source": PROGRAM,
+        "image_shape": (1, height, width),
+        "classes": [str(number) for number in range(classes)],
+        "train_images": None,
+        "test_images": 0,
+        "train_fingerprint": None,
+        "test_fingerprint": None,
+    }
     with making_folder(run) as partial:
-        _write(RunFolder(partial), networks, summary, describe_unknown_data(PROGRAM, image_shape, classes))
+        _write(RunFolder(partial), networks, summary, data)
     return summary
 
 
 def describe_import(summary: ImportSummary, run: Path) -> str:
-    """What was imported, for people."""
+    """Describe the imported networks, and how to predict with them."""
     count = len(summary.members)
     lines = [f"{count} {NETWORK} network{'' if count == 1 else 's'} from {summary.program}"]
     for member in summary.members:
         kind = "model" if member.iterations is None else f"snapshot after {member.iterations:,} iterations"
         lines.append(f"  {member.file}: {kind}")
     lines += [
-        "How good they are is not known: which images they have never seen does not stand in the files.",
+        "Their accuracy is not known: the files do not say which images the networks were not trained on.",
         f"Predict with them: hitofude predict {shlex.quote(str(run))} FILE",
     ]
     return "\n".join(lines)
@@ -84,13 +93,13 @@ def _common_classes(models: Sequence[ChainerModel]) -> int:
     for model in models[1:]:
         if model.classes != first.classes:
             raise WeightsError(
-                f"{model.path} tells {model.classes} classes apart, {first.path} {first.classes}. "
-                "Import networks of the same classes."
+                f"{model.path} has {model.classes} classes, {first.path} has {first.classes}. "
+                "Import networks for the same classes."
             )
     return first.classes
 
 
-def _network_of(model: ChainerModel, image_shape: ImageShape, classes: int) -> nn.Module:
+def _to_network(model: ChainerModel, image_shape: ImageShape, classes: int) -> nn.Module:
     network = build_network(NETWORK, image_shape, classes, torch.Generator())
     state = to_state(model, {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()})
     network.load_state_dict({name: torch.from_numpy(weights) for name, weights in state.items()})

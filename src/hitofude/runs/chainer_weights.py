@@ -1,13 +1,13 @@
-"""Chainer's weights: the tutorial's own files, as arrays for our network of the same layers.
+"""Chainer's weights: the tutorial's own files, read into arrays for the same network here.
 
-`chainer.serializers.save_npz` writes a zip of one .npy an array, by the array's path within what is saved:
+`chainer.serializers.save_npz` writes a zip with one .npy for each array, named by its path in the saved object:
 
     conv1/W                                  the network by itself
     predictor/conv1/W                        the network in an L.Classifier
     updater/model:main/predictor/conv1/W     in a trainer's snapshot, beside the state of optimizer and iterator
 
-Only the network's arrays are read, whatever stands before their names, and nothing is ever unpickled. Both programs
-keep a convolution as (out, in, height, width), a linear layer as (out, in), and flatten in the order (C, H, W).
+Only the network's arrays are read, after any prefix, and nothing is ever unpickled. Both programs keep a convolution
+as (out, in, height, width), a linear layer as (out, in), and flatten in the order (C, H, W).
 Source: chainer/serializers/npz.py of Chainer 7.
 """
 
@@ -30,40 +30,40 @@ from hitofude.inputs.formats.archive import reading
 from hitofude.inputs.formats.npz import read_header
 
 ARRAYS = tuple(f"{layer}/{kind}" for layer in (*(f"conv{i}" for i in range(1, 7)), "fc7", "fc8") for kind in "Wb")
-"""Of the tutorial's network, by Chainer's names."""
+"""Chainer's names of the tutorial network's arrays."""
 ITERATIONS = "updater/iteration"
-"""Of a snapshot."""
-LARGEST_FILE, LARGEST_ARRAY = 64 << 20, 16 << 20
-"""Bytes; the tutorial's files have about a million, their largest array 140,000."""
-MOST_CLASSES = 1000
+"""The name in a snapshot."""
+MAX_FILE_BYTES, MAX_ARRAY_BYTES = 64 << 20, 16 << 20
+"""In bytes; the tutorial's files have about a million, their largest array 140,000."""
+MAX_CLASSES = 1000
 SHOWN = 5
 
 
 @dataclass(frozen=True, eq=False)
 class ChainerModel:
-    """The tutorial's network as it stands in a file."""
+    """The tutorial's network, read from a file."""
 
     path: Path
     sha256: str
     arrays: dict[str, NDArray[np.float32]]
-    """By the names of ARRAYS, in the file's shapes."""
+    """By the names in ARRAYS, in the file's shapes."""
     iterations: int | None
-    """After how many the snapshot was taken; None where the file is a saved model."""
+    """The number of iterations before a snapshot; None for a saved model."""
 
     @property
     def classes(self) -> int:
-        """How many it tells apart. Raises WeightsError where that cannot be."""
+        """The number of classes. Raises WeightsError if it is not plausible."""
         found = self.arrays["fc8/b"].size
-        if not 2 <= found <= MOST_CLASSES:
-            raise WeightsError(f"{self.path}: fc8/b is for {found:,} classes, expected 2 to {MOST_CLASSES:,}.")
+        if not 2 <= found <= MAX_CLASSES:
+            raise WeightsError(f"{self.path}: fc8/b is for {found:,} classes, expected 2 to {MAX_CLASSES:,}.")
         return found
 
 
 def read_chainer(path: Path) -> ChainerModel:
     """Read a model saved with save_npz, or the model in a trainer's snapshot.
 
-    Raises InputError when the file is not there, WeightsError when it is of another kind, damaged, incomplete, or
-    of another network; all missing arrays are named.
+    Raises InputError if the file is missing, WeightsError if it has another format, is damaged or incomplete, or holds
+    another network; all missing arrays are named.
     """
     content = _read_file(path)
     with _explaining_damage(path), zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -72,57 +72,57 @@ def read_chainer(path: Path) -> ChainerModel:
         _check_names(names, prefix, path)
         arrays = {name: _read_array(archive, prefix + name, path) for name in ARRAYS}
         iterations = _read_iterations(archive, path) if ITERATIONS in names else None
-    weights = {name: _as_weights(array, f"{path}: {prefix}{name}") for name, array in arrays.items()}
+    weights = {name: _to_weights(array, f"{path}: {prefix}{name}") for name, array in arrays.items()}
     return ChainerModel(path, sha256(content).hexdigest(), weights, iterations)
 
 
 def to_state(model: ChainerModel, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDArray[np.float32]]:
-    """The arrays by our network's names, such as `conv1.weight`.
+    """Return the arrays by PyTorch's names, such as `conv1.weight`.
 
-    shapes: of our network's state. Raises WeightsError naming every array that has another shape.
+    shapes: expected, by PyTorch's names. Raises WeightsError naming every array that has another shape.
     """
-    state = {name: model.arrays[_chainers_name(name)] for name in shapes}
-    wrong = {_chainers_name(name): shape for name, shape in shapes.items() if state[name].shape != shape}
+    state = {name: model.arrays[_chainer_name(name)] for name in shapes}
+    wrong = {_chainer_name(name): shape for name, shape in shapes.items() if state[name].shape != shape}
     if wrong:
         listed = "\n  ".join(f"{name}: {model.arrays[name].shape}, expected {shape}" for name, shape in wrong.items())
-        remedy = "\nFor images of another size give --shape HEIGHTxWIDTH." if "fc7/W" in wrong else ""
+        remedy = "\nFor images of another size, add --shape HEIGHTxWIDTH." if "fc7/W" in wrong else ""
         raise WeightsError(f"{model.path} holds other shapes than the tutorial's network:\n  {listed}{remedy}")
     return state
 
 
-def _chainers_name(name: str) -> str:
+def _chainer_name(name: str) -> str:
     return name.replace(".weight", "/W").replace(".bias", "/b")
 
 
 def _read_file(path: Path) -> bytes:
     with reading(str(path)), path.open("rb") as stream:
-        content = stream.read(LARGEST_FILE + 1)
-    if len(content) > LARGEST_FILE:
+        content = stream.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
         raise WeightsError(
-            f"{path} has more than {LARGEST_FILE:,} bytes; files of the tutorial's network have about a million."
+            f"{path} has more than {MAX_FILE_BYTES:,} bytes; files of the tutorial's network have about a million."
         )
     if not content.startswith(b"PK"):
         raise WeightsError(
-            f"{path} is not a file of save_npz: it does not begin as a zip of arrays does. Nothing in it was opened, "
-            "for a pickle can run any program. Save the model with chainer.serializers.save_npz(FILE, model)."
+            f"{path} is not a file of save_npz: it does not begin like a zip of arrays. Nothing in it was opened, "
+            "since a pickle can run any program. Save the model with chainer.serializers.save_npz(FILE, model)."
         )
     return content
 
 
 @contextmanager
 def _explaining_damage(path: Path) -> Iterator[None]:
-    """Turn what a damaged zip or array raises into ours; of zipfile, RuntimeError is for a password."""
+    """Turn the errors of a damaged zip or array into WeightsError; zipfile raises RuntimeError for a password."""
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
-        found = str(error) or "it ends too early"
+        found = str(error) or "the file is cut short"
         raise WeightsError(
-            f"{path} is damaged, or not as save_npz writes it: {found}. Copy it again, or save the model again."
+            f"{path} is damaged, or was not written by save_npz: {found}. Copy it again, or save the model again."
         ) from None
 
 
 def _find_prefix(names: set[str], path: Path) -> str:
-    """What stands before most of the network's names. Raises WeightsError where several models are there."""
+    """Return the prefix of most of the network's names. Raises WeightsError if there are several models."""
     prefixes = {found.removesuffix(name) for name in ARRAYS for found in names if f"/{found}".endswith(f"/{name}")}
     present = {prefix: sum(prefix + name in names for name in ARRAYS) for prefix in prefixes}
     most = max(present.values(), default=0)
@@ -133,15 +133,15 @@ def _find_prefix(names: set[str], path: Path) -> str:
 
 
 def _check_names(names: set[str], prefix: str, path: Path) -> None:
-    """Raises WeightsError unless the network is there whole, and nothing else of it."""
+    """Raise WeightsError unless exactly the network's arrays have the prefix."""
     expected = {prefix + name for name in ARRAYS}
     if not expected <= names:
         missing = ", ".join(prefix + name for name in ARRAYS if prefix + name not in names)
         held = "" if expected & names else f" It holds {_some(names)}."
-        raise WeightsError(f"{path} is not whole, or of another network. Missing: {missing}.{held}")
+        raise WeightsError(f"{path} is incomplete, or holds another network. Missing: {missing}.{held}")
     others = {name for name in names if name.startswith(prefix)} - expected
     if others:
-        raise WeightsError(f"{path} is of another network than the tutorial's: it also holds {_some(others)}.")
+        raise WeightsError(f"{path} holds another network than the tutorial's, with {_some(others)}.")
 
 
 def _some(names: set[str]) -> str:
@@ -149,24 +149,24 @@ def _some(names: set[str]) -> str:
 
 
 def _read_array(archive: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any]:
-    """An array of LARGEST_ARRAY bytes at most."""
+    """Read an array of at most MAX_ARRAY_BYTES."""
     member = archive.getinfo(f"{name}.npy")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError(f"{name} is compressed by another method than NumPy's")
+        raise ValueError(f"{name} is compressed by a method that NumPy does not use")
     with archive.open(member) as stream:
-        content = stream.read(LARGEST_ARRAY + 1)  # at the end zipfile compares the checksum
-    if len(content) > LARGEST_ARRAY:
-        raise ValueError(f"{name} has more than {LARGEST_ARRAY:,} bytes")
+        content = stream.read(MAX_ARRAY_BYTES + 1)  # at its end zipfile checks the checksum
+    if len(content) > MAX_ARRAY_BYTES:
+        raise ValueError(f"{name} has more than {MAX_ARRAY_BYTES:,} bytes")
     values = io.BytesIO(content)
     try:
         header = read_header(values)
     except ValueError:
-        raise ValueError(f"{name} does not begin as an array of NumPy's does") from None
+        raise ValueError(f"{name} has no valid header of a NumPy array") from None
     shape, dtype, start = header.shape, header.dtype, values.tell()
     if dtype.hasobject:
         raise WeightsError(
-            f"{path}: {name} is a pickled object, which is never opened. Chainer saves so what is not set yet: was the "
-            "model saved before its first batch?"
+            f"{path}: {name} is a pickled object, which is never opened. Chainer saves parameters in this way before "
+            "they are initialised. Save the model after its first batch."
         )
     if len(content) - start != math.prod(shape) * dtype.itemsize:
         raise ValueError(f"{name} has {len(content) - start:,} bytes for the shape {shape} of {dtype}")
@@ -176,17 +176,17 @@ def _read_array(archive: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any]
 def _read_iterations(archive: zipfile.ZipFile, path: Path) -> int:
     found = _read_array(archive, ITERATIONS, path)
     if found.dtype.kind not in "iu" or found.size != 1:
-        raise ValueError(f"{ITERATIONS} is no whole number")
+        raise ValueError(f"{ITERATIONS} is not a whole number")
     return int(found.item())
 
 
-def _as_weights(array: NDArray[Any], place: str) -> NDArray[np.float32]:
+def _to_weights(array: NDArray[Any], location: str) -> NDArray[np.float32]:
     if array.dtype.kind != "f":
-        raise WeightsError(f"{place} holds {array.dtype}, expected float32.")
+        raise WeightsError(f"{location} holds {array.dtype}, expected float32.")
     with np.errstate(over="ignore"):
         weights = array.astype(np.float32, order="C")
     if not np.isfinite(weights).all():
         raise WeightsError(
-            f"{place} holds NaN or infinite values. Did the training diverge? Import an earlier snapshot."
+            f"{location} holds NaN or infinite values. Did the training diverge? Import an earlier snapshot."
         )
     return weights

@@ -40,7 +40,7 @@ class ClaimedFolder:
 
     @contextmanager
     def claimed(self, begin: Callable[[], object], compare: Callable[[], Sequence[str]]) -> Iterator[None]:
-        """Own the folder inside the block. begin: new work; compare: return how this work differs from the one begun here.
+        """Own the folder inside the block. begin: new work; compare: how this work differs from the one begun here.
 
         Raises RunFolderError if other work was begun here, the folder is in use, or it holds other things.
         """

@@ -1,4 +1,4 @@
-"""Runs beside each other: which is better, whether that is chance, where they differ."""
+"""Comparison of runs: which is better, whether that is chance, where they differ."""
 
 import csv
 import io
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError, UserError
 from hitofude.metrics.metrics import Accuracy, accuracy, answered, mcnemar
-from hitofude.outputs.report import ImportSummary
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.result import RunResult, load_result
 from hitofude.storage import write_text
@@ -22,27 +21,27 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class RunPair:
-    """Two runs on the rows that both answered out of fold."""
+    """Two runs on the rows that both predicted out of fold."""
 
     first: str
     second: str
     only_first: tuple[str, ...]
-    """Ids of the images that the first alone has right."""
+    """The ids of the images that only the first predicts correctly."""
     only_second: tuple[str, ...]
     differences: tuple[str, ...]
-    """`setting: of the first → of the second`"""
+    """The settings that differ: `name: first → second`."""
 
     @property
     def probability(self) -> float:
-        """Of so uneven a split, were both equally good: McNemar's exact test."""
+        """The p-value of McNemar's exact test: of a split this uneven if both are equally good."""
         return mcnemar(len(self.only_first), len(self.only_second))
 
     def describe(self) -> str:
         first, second = len(self.only_first), len(self.only_second)
         lines = [
             f"{self.first} | {self.second}",
-            f"  only the first right   {first:>5}  {_some(self.only_first)}",
-            f"  only the second right  {second:>5}  {_some(self.only_second)}",
+            f"  only the first right   {first:>5}  {_first_few(self.only_first)}",
+            f"  only the second right  {second:>5}  {_first_few(self.only_second)}",
             f"  {self._verdict()} (McNemar's exact test: p = {self.probability:.3g})",
             "  settings, first → second" if self.differences else "  the same settings",
             *(f"    {difference}" for difference in self.differences),
@@ -52,21 +51,22 @@ class RunPair:
     def _verdict(self) -> str:
         if self.probability >= 0.05:
             return "no difference beyond chance"
-        return f"{self.first if len(self.only_first) > len(self.only_second) else self.second} is better"
+        better = self.first if len(self.only_first) > len(self.only_second) else self.second
+        return f"{better} is better"
 
 
 @dataclass(frozen=True, eq=False)
 class RunComparison:
-    """Several runs on the same training images."""
+    """Runs on the same training images, and their predictions."""
 
     names: tuple[str, ...]
     results: tuple[RunResult, ...]
-    ids: NDArray[np.str_]  # (N,) the rows that every run answered out of fold
+    ids: NDArray[np.str_]  # (N,) the rows that every run predicted out of fold
     labels: NDArray[np.int64]  # (N,)
     answers: NDArray[np.int64]  # (runs, N)
 
     def accuracies(self) -> list[Accuracy]:
-        """On the common rows."""
+        """Return each run's accuracy on the common rows."""
         return [accuracy(self.labels, answers) for answers in self.answers]
 
     def pairs(self) -> list[RunPair]:
@@ -91,38 +91,38 @@ class RunComparison:
             wrong = found.total - found.right
             seconds, interval = f"{result.summary.training_seconds:,.0f} s", f"{low:.4f} to {high:.4f}"
             table.append(f"{name:<{width}}  {found.value:.4f}    {interval}  {wrong:>5}  {expected:>14}  {seconds:>8}")
-        rows = f"On the {len(self.ids):,} training images that all of them answered out of fold:"
+        rows = f"On the {len(self.ids):,} training images that all of them predicted out of fold:"
         return "\n\n".join([f"{rows}\n" + "\n".join(table), *(pair.describe() for pair in self.pairs())])
 
 
 def compare_runs(runs: Sequence[str | Path]) -> RunComparison:
-    """Raises InputError for fewer than two runs, or runs of different training images."""
+    """Compare finished runs. Raises InputError for fewer than two runs, or runs on different training images."""
     if len(runs) < 2:
-        raise InputError("Comparing needs two runs or more: hitofude compare_runs RUN RUN.")
+        raise InputError("Comparing needs two runs or more: hitofude compare RUN RUN.")
     results = [load_result(run) for run in runs]
     data = [result.folder.load_data() for result in results]
     for run, other in zip(runs, data, strict=True):
         if other["train_fingerprint"] != data[0]["train_fingerprint"]:
             raise InputError(
-                f"{run} learned from other images or labels than {runs[0]}; only runs of the same training data "
+                f"{run} learned from other images or labels than {runs[0]}; only runs on the same training data "
                 "can be compared row by row."
             )
-    answered = [_answers_by_id(result) for result in results]
-    common = [id for id in answered[0] if all(id in answers for answers in answered)]
+    by_run = [_answers_by_id(result) for result in results]
+    common = [id for id in by_run[0] if all(id in answers for answers in by_run)]
     if not common:
-        raise InputError("There is no training image that all of these runs answered out of fold.")
-    labels = dict(zip(_ids(results[0]), results[0].labels.tolist(), strict=True))
+        raise InputError("There is no training image that all of these runs predicted out of fold.")
+    labels = dict(zip(results[0].ids.tolist(), results[0].labels.tolist(), strict=True))
     return RunComparison(
         tuple(map(str, runs)),
         tuple(results),
         np.asarray(common),
         np.asarray([labels[id] for id in common]),
-        np.asarray([[answers[id] for id in common] for answers in answered]),
+        np.asarray([[answers[id] for id in common] for answers in by_run]),
     )
 
 
 def write_differences(path: Path, comparison: RunComparison) -> int:
-    """A CSV line for each image that some run has right and another has not; how many there are."""
+    """Write a CSV line for each image that only some runs predict correctly; return the number of lines."""
     right = comparison.answers == comparison.labels
     differing = np.flatnonzero(right.any(axis=0) & ~right.all(axis=0))
     classes = comparison.results[0].classes
@@ -137,10 +137,10 @@ def write_differences(path: Path, comparison: RunComparison) -> int:
 
 
 def list_runs(folder: Path) -> str:
-    """A line for each run folder in this one or below: its state and how good it is. Raises InputError for none."""
+    """List the run folders in or below a folder, with state and accuracy. Raises InputError if there are none."""
     found = sorted(path.parent for path in folder.rglob("recipe.toml") if RunFolder(path.parent).data.exists())
     if not found:
-        raise InputError(f"{folder} holds no run. Make one with hitofude run, or name another folder.")
+        raise InputError(f"{folder} holds no run. Start one with hitofude run, or name another folder.")
     width = max(len(str(path)) for path in found)
     return "\n".join(f"{path!s:<{width}}  {_state(RunFolder(path))}" for path in found)
 
@@ -148,7 +148,9 @@ def list_runs(folder: Path) -> str:
 def _state(folder: RunFolder) -> str:
     try:
         if folder.is_imported:
-            return _describe_import(folder.load_import())
+            imported = folder.load_import()
+            members = _describe_members(imported.networks)
+            return f"{imported.finished[:16]}  {imported.program}  {members}  imported, accuracy not known"
         if not folder.is_finished:
             epochs = len(folder.log.read_text(encoding="utf-8").splitlines()) if folder.log.exists() else 0
             return f"not finished, {epochs} epochs done; run its command again to continue"
@@ -156,33 +158,20 @@ def _state(folder: RunFolder) -> str:
     except UserError as error:
         return str(error)
     expected = "" if summary.estimate is None else f", expected {summary.estimate.value:.4f}"
-    members = _members(summary.networks)
-    return (
-        f"{summary.finished[:16]}  {summary.source}  {members}  out of fold {summary.out_of_fold.value:.4f}{expected}"
-    )
+    members, value = _describe_members(summary.networks), summary.out_of_fold.value
+    return f"{summary.finished[:16]}  {summary.source}  {members}  out of fold {value:.4f}{expected}"
 
 
-def _describe_import(summary: ImportSummary) -> str:
-    return f"{summary.finished[:16]}  {summary.program}  {_members(summary.networks)}  imported, accuracy not known"
-
-
-def _members(networks: Sequence[str]) -> str:
+def _describe_members(networks: Sequence[str]) -> str:
     """`5 x cnn-medium`"""
     return f"{len(networks)} x {' '.join(dict.fromkeys(networks))}"
 
 
-def _ids(result: RunResult) -> list[str]:
-    ids: list[str] = result.ids.tolist()
-    return ids
-
-
 def _answers_by_id(result: RunResult) -> dict[str, int]:
-    probabilities = result.out_of_fold_probabilities
-    known = answered(probabilities)
-    answers = probabilities[known].argmax(axis=1).tolist()
+    known = answered(result.out_of_fold_probabilities)
+    answers = result.out_of_fold_probabilities[known].argmax(axis=1).tolist()
     return dict(zip(result.ids[known].tolist(), answers, strict=True))
 
 
-def _some(ids: Sequence[str]) -> str:
-    more = " …" if len(ids) > SHOWN else ""
-    return f"{', '.join(ids[:SHOWN])}{more}"
+def _first_few(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:SHOWN]) + (" …" if len(ids) > SHOWN else "")

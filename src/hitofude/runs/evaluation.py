@@ -1,4 +1,4 @@
-"""What the out-of-fold probabilities of a run say: figures, lists of images to look at, the report."""
+"""The evaluation of a trained ensemble: figures, lists of images to review, and the report."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,13 +14,21 @@ from hitofude.learning.epoch_log import EpochLog
 from hitofude.metrics.calibration import fit_temperature, with_temperature
 from hitofude.metrics.estimate import Estimate, estimate_ensemble
 from hitofude.metrics.label_issues import LabelIssues
-from hitofude.metrics.metrics import Accuracy, accuracy, agreement, answered, class_scores, confusion_matrix, reliability
-from hitofude.outputs.audit import Hardness, Labelled, write_duplicates
+from hitofude.metrics.metrics import (
+    Accuracy,
+    accuracy,
+    agreement,
+    answered,
+    class_scores,
+    confusion_matrix,
+    reliability,
+)
+from hitofude.outputs.audit import Hardness, LabelledRows, write_duplicates
 from hitofude.outputs.html_report import Page, write_page
 from hitofude.outputs.network_graph import operations
 from hitofude.outputs.plots import plot_images
 from hitofude.outputs.report import AuditSummary, Calibration, MemberSummary, RunSummary
-from hitofude.runs.audit import LabelledPredictions, list_rows
+from hitofude.runs.audit import LabelledPredictions, write_lists
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.plan import RunPlan
 
@@ -29,22 +37,23 @@ ORIGINALS, VERSIONS = 6, 12
 
 
 def evaluate(
-    job: RunPlan,
+    plan: RunPlan,
     folder: RunFolder,
     probabilities: EnsembleProbabilities,
     logs: Sequence[EpochLog],
     test: Accuracy | None,
 ) -> RunSummary:
-    """Write the lists, pictures and the page; the figures, with the test accuracy where it is known, are given back."""
-    train, test_images, duplicates = job.train, job.dataset.test, job.duplicates()
-    judged = LabelledPredictions(Labelled.of(train), probabilities.out_of_fold, probabilities.disagreement)
-    calibration = _calibrate(train.known_labels(), probabilities.out_of_fold)
-    hardness, issues = list_rows(judged, calibration.temperature, folder.hardest, folder.label_issues)
-    write_duplicates(folder.duplicates, judged.train, None if test_images is None else test_images.ids, duplicates)
-    _draw_hardest(folder, train, judged.train, hardness)
-    audit = _count(issues, duplicates, train.known_labels())
-    summary = _summarise(job, folder, probabilities, logs, test, calibration, audit)
-    originals, augmented = transformed_versions(train, job.recipe.augment, ORIGINALS, VERSIONS, job.recipe.seed)
+    """Write the lists, pictures and report.html; return the figures. test: the test accuracy, if it is known."""
+    train, test_images, duplicates = plan.train, plan.dataset.test, plan.duplicates()
+    labels, rows = train.known_labels(), LabelledRows.of(train)
+    calibration = _calibrate(labels, probabilities.out_of_fold)
+    predictions = LabelledPredictions(rows, probabilities.out_of_fold, probabilities.disagreement)
+    hardness, issues = write_lists(predictions, calibration.temperature, folder.hardest, folder.label_issues)
+    write_duplicates(folder.duplicates, rows, None if test_images is None else test_images.ids, duplicates)
+    _draw_hardest(folder, train, rows, hardness)
+    audit = _count_findings(issues, duplicates, labels)
+    summary = _summarise(plan, folder, probabilities, logs, test, calibration, audit)
+    originals, augmented = transformed_versions(train, plan.recipe.augment, ORIGINALS, VERSIONS, plan.recipe.seed)
     page = Page(
         summary=summary,
         train=train,
@@ -54,29 +63,17 @@ def evaluate(
         hardness=hardness,
         issues=issues,
         duplicates=duplicates,
-        recipe=job.recipe.to_toml(),
+        recipe=plan.recipe.to_toml(),
         originals=originals,
         augmented=augmented.round().astype(np.uint8),
-        operations={name: operations(network, train.image_shape) for name, network in job.networks.items()},
+        operations={name: operations(network, train.image_shape) for name, network in plan.networks.items()},
     )
     write_page(folder.page, page)
     return summary
 
 
-def _count(issues: LabelIssues, duplicates: Sequence[Duplicate], labels: NDArray[np.int64]) -> AuditSummary:
-    """labels: (N,) of the training rows."""
-    within = [item for item in duplicates if item.part == item.earlier_part == "train"]
-    return AuditSummary(
-        label_issues=len(issues),
-        same_images=sum(item.difference == 0 for item in duplicates),
-        near_images=sum(item.difference > 0 for item in duplicates),
-        differing_labels=sum(bool(labels[item.row] != labels[item.earlier_row]) for item in within),
-        leaks=sum(item.is_leak for item in duplicates),
-    )
-
-
 def _summarise(
-    job: RunPlan,
+    plan: RunPlan,
     folder: RunFolder,
     probabilities: EnsembleProbabilities,
     logs: Sequence[EpochLog],
@@ -84,59 +81,64 @@ def _summarise(
     calibration: Calibration,
     audit: AuditSummary,
 ) -> RunSummary:
-    labels, out_of_fold = _held_out(job.train.known_labels(), probabilities.out_of_fold)
-    predicted = out_of_fold.argmax(axis=1)
-    confusion = confusion_matrix(labels, predicted, len(job.train.classes))
-    members = _members(job, probabilities)
+    train, known = plan.train, answered(probabilities.out_of_fold)
+    labels, predicted = train.known_labels()[known], probabilities.out_of_fold[known].argmax(axis=1)
+    confusion = confusion_matrix(labels, predicted, len(train.classes))
+    members = _summarise_members(plan, probabilities)
     return RunSummary(
-        source=job.dataset.name,
-        command=job.command,
+        source=plan.dataset.name,
+        command=plan.command,
         finished=datetime.now().astimezone().isoformat(sep=" ", timespec="seconds"),
         environment=folder.load_environment(),
-        images_to_train=len(job.train),
-        images_to_predict=0 if job.dataset.test is None else len(job.dataset.test),
-        classes=job.train.classes,
-        parameters=job.parameters(),
+        images_to_train=len(train),
+        images_to_predict=0 if plan.dataset.test is None else len(plan.dataset.test),
+        classes=train.classes,
+        parameters=plan.parameters(),
         members=members,
         agreement=_agreement(probabilities.test),
-        single=_by_network(members),
+        single=_accuracy_by_network(members),
         out_of_fold=accuracy(labels, predicted),
         confusion=tuple(map(tuple, confusion.tolist())),
         class_scores=tuple(class_scores(confusion)),
         calibration=calibration,
-        estimate=_estimate(job, probabilities),
+        estimate=_estimate(plan, probabilities),
         test=test,
         audit=audit,
         training_seconds=sum(log.seconds for log in logs),
     )
 
 
-def _held_out(
-    labels: NDArray[np.int64], out_of_fold: NDArray[np.float32]
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Labels and probabilities of the rows that some member held out."""
-    known = answered(out_of_fold)
-    return labels[known], out_of_fold[known]
-
-
 def _calibrate(labels: NDArray[np.int64], out_of_fold: NDArray[np.float32]) -> Calibration:
-    labels, out_of_fold = _held_out(labels, out_of_fold)
+    """labels: (N,); out_of_fold: (N, classes)."""
+    known = answered(out_of_fold)
+    labels, out_of_fold = labels[known], out_of_fold[known]
     temperature = fit_temperature(labels, out_of_fold)
     calibrated = with_temperature(out_of_fold, temperature)
     return Calibration(temperature, reliability(labels, out_of_fold), reliability(labels, calibrated))
 
 
-def _members(job: RunPlan, probabilities: EnsembleProbabilities) -> tuple[MemberSummary, ...]:
-    labels, found = job.train.known_labels(), []
-    for plan, held_out in zip(job.plans, probabilities.held_out, strict=True):
-        of_rows = labels[plan.validation_rows]
-        judged = accuracy(of_rows, held_out.argmax(axis=1)) if len(held_out) else None
-        found.append(MemberSummary(plan.network, len(plan.train_rows), judged))
+def _count_findings(issues: LabelIssues, duplicates: Sequence[Duplicate], labels: NDArray[np.int64]) -> AuditSummary:
+    """labels: (N,) of the training rows."""
+    in_train = [item for item in duplicates if item.split == item.earlier_split == "train"]
+    return AuditSummary(
+        label_issues=len(issues),
+        same_images=sum(item.difference == 0 for item in duplicates),
+        near_images=sum(item.difference > 0 for item in duplicates),
+        differing_labels=sum(bool(labels[item.row] != labels[item.earlier_row]) for item in in_train),
+        leaks=sum(item.is_leak for item in duplicates),
+    )
+
+
+def _summarise_members(plan: RunPlan, probabilities: EnsembleProbabilities) -> tuple[MemberSummary, ...]:
+    labels, found = plan.train.known_labels(), []
+    for member, held_out in zip(plan.members, probabilities.held_out, strict=True):
+        score = accuracy(labels[member.validation_rows], held_out.argmax(axis=1)) if len(held_out) else None
+        found.append(MemberSummary(member.network, len(member.train_rows), score))
     return tuple(found)
 
 
-def _by_network(members: Sequence[MemberSummary]) -> dict[str, Accuracy]:
-    """Of each network's members on the rows that they held out, all their answers together."""
+def _accuracy_by_network(members: Sequence[MemberSummary]) -> dict[str, Accuracy]:
+    """Return the accuracy of each network's members on the rows that they held out, all answers together."""
     found: dict[str, Accuracy] = {}
     for member in members:
         if member.held_out is not None:
@@ -147,17 +149,18 @@ def _by_network(members: Sequence[MemberSummary]) -> dict[str, Accuracy]:
 
 
 def _agreement(members: NDArray[np.float32] | None) -> tuple[tuple[float, ...], ...] | None:
+    """members: (members, N, classes) probabilities of the test images."""
     return None if members is None else tuple(map(tuple, agreement(members.argmax(axis=2)).tolist()))
 
 
-def _estimate(job: RunPlan, probabilities: EnsembleProbabilities) -> Estimate | None:
+def _estimate(plan: RunPlan, probabilities: EnsembleProbabilities) -> Estimate | None:
     if probabilities.test is None:
         return None
-    held_out = [plan.validation_rows for plan in job.plans]
-    return estimate_ensemble(job.train.known_labels(), probabilities.out_of_fold, held_out, probabilities.test)
+    held_out = [member.validation_rows for member in plan.members]
+    return estimate_ensemble(plan.train.known_labels(), probabilities.out_of_fold, held_out, probabilities.test)
 
 
-def _draw_hardest(folder: RunFolder, images: ImageSet, train: Labelled, hardness: Hardness) -> None:
+def _draw_hardest(folder: RunFolder, images: ImageSet, train: LabelledRows, hardness: Hardness) -> None:
     shown = hardness.rows[:HARDEST_DRAWN]
     captions = [
         f"{train.label(row)} → {train.classes[predicted]}"

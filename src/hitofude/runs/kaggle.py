@@ -11,13 +11,13 @@ from hitofude.runs.folder import RunFolder
 
 
 def submit_run(run: Path, message: str | None = None, competition: str | None = None) -> str:
-    """Submit the run's submission.csv; what Kaggle says, and where to see the score.
+    """Submit the run's submission.csv; return Kaggle's answer, and the page that shows the score.
 
-    message: left out, what the run expects. competition: left out, the run's source, which has the competition's name
-    when it is the zip that Kaggle hands out.
+    message: None for the expected score. competition: None for the run's source, which is named after the competition
+    if it is the zip from Kaggle.
 
-    Raises RunFolderError when the run is not finished or has no submission, InputError when its source is no
-    competition's, and as submit_file does.
+    Raises RunFolderError if the run is not finished or has no submission, InputError if its source does not belong to a
+    competition, and everything that submit_file raises.
     """
     folder = RunFolder(run)
     folder.load_recipe()
@@ -26,11 +26,11 @@ def submit_run(run: Path, message: str | None = None, competition: str | None = 
         raise RunFolderError(f"{run} has no {folder.submission.name}: its source has no images to predict.")
     if source in (SAMPLE, *PUBLIC_DATA):
         raise InputError(
-            f"{run} learned from '{source}', and predicted its test images: these are no competition's. "
+            f"{run} learned from '{source}', and predicted its test images, which do not belong to a competition. "
             f"{WHY_NOT_MNIST if source in (SAMPLE, 'mnist') else 'Train on the files of the competition.'} "
-            "They are fetched by: hitofude data kaggle"
+            "Fetch them with: hitofude data kaggle"
         )
     name = competition or source
     expected = summary.out_of_fold if summary.estimate is None else summary.estimate
-    said = submit_file(folder.submission, message or f"hitofude, {folder.path.name}: {expected}", name)
-    return f"{said}\nThe score appears on {SITE}/competitions/{name}/submissions; expected: {expected}"
+    answer = submit_file(folder.submission, message or f"hitofude, {folder.path.name}: {expected}", name)
+    return f"{answer}\nThe score appears on {SITE}/competitions/{name}/submissions; expected: {expected}"

@@ -17,7 +17,7 @@ from hitofude.runs.folder import RunFolder
 from hitofude.storage import read_npz
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RunResult:
     """A finished run."""
 
@@ -27,19 +27,19 @@ class RunResult:
     classes: tuple[str, ...]
     ids: NDArray[np.str_]  # (N,) of the training rows
     labels: NDArray[np.int64]  # (N,) of the training rows, each an index into classes
-    out_of_fold_probabilities: NDArray[np.float32]  # (N, classes), NaN in rows that every member saw
-    disagreement: NDArray[np.float32]  # (N,) share of those members that answers otherwise than their mean
+    out_of_fold_probabilities: NDArray[np.float32]  # (N, classes), NaN in rows that every member trained on
+    disagreement: NDArray[np.float32]  # (N,) the share of the members that held a row out and differ from their mean
     test_ids: NDArray[np.str_] | None  # (M,)
     member_probabilities: NDArray[np.float32] | None  # (members, M, classes)
 
     @property
     def accuracy(self) -> Accuracy:
-        """Of the training rows, each predicted only by members that never saw it."""
+        """The out-of-fold accuracy: each training row is predicted only by members that never saw it."""
         return self.summary.out_of_fold
 
     @property
     def estimate(self) -> Estimate | None:
-        """The expected score of the submission; None where there are no images to predict."""
+        """The expected score of the submission; None without images to predict."""
         return self.summary.estimate
 
     @property
@@ -53,14 +53,22 @@ class RunResult:
         probabilities = self.test_probabilities
         return None if probabilities is None else np.asarray(self.classes)[probabilities.argmax(axis=1)]
 
+    @property
+    def submission(self) -> Path | None:
+        return self.folder.submission if self.folder.submission.exists() else None
+
+    def __repr__(self) -> str:
+        expected = "" if self.estimate is None else f", expected test score {self.estimate.value:.4f}"
+        return f"RunResult('{self.folder.path}', out-of-fold accuracy {self.accuracy.value:.4f}{expected})"
+
     def describe(self) -> str:
-        """The outcome in a few lines: how good it is, how that is known, where everything lies."""
+        """Describe the outcome in a few lines: how good it is, how that is known, where the files are."""
         facts = self._facts()
         width = max(len(name) for name, _ in facts)
         return "\n".join(f"{name:<{width}}  {value}" for name, value in facts)
 
     def _repr_html_(self) -> str:
-        """The same lines as a notebook shows them, the files as links."""
+        """Show the same lines in a notebook, with links to the files."""
         rows = "".join(
             f'<tr><th scope="row" style="text-align: left; white-space: nowrap">{name}</th>'
             f'<td style="text-align: left">{_link(value) if isinstance(value, Path) else escape(value)}</td></tr>'
@@ -69,47 +77,35 @@ class RunResult:
         return f"<table><tbody>{rows}</tbody></table>"
 
     def _facts(self) -> list[tuple[str, str | Path]]:
-        summary = self.summary
-        facts: list[tuple[str, str | Path]] = [
-            (f"single {name}", str(accuracy)) for name, accuracy in summary.single.items()
-        ]
-        facts.append(("out-of-fold accuracy", f"{summary.out_of_fold}, each row by members that never saw it"))
-        if summary.estimate is not None:
-            facts.append(("expected test score", f"{summary.estimate}: {_explain(summary.estimate)}"))
-        if summary.test is not None:
-            facts.append(
-                ("test accuracy", f"{summary.test}; the source knows these labels, nothing was chosen by them")
-            )
+        summary, audit = self.summary, self.summary.audit
         minutes, seconds = divmod(round(summary.training_seconds), 60)
-        facts.append(("training time", f"{minutes} min {seconds} s, all members together"))
-        if self.submission is not None:
-            facts.append(("submission", self.submission))
-        facts.append(("audit", self._describe_audit()))
-        facts.append(("report", self.folder.page))
-        facts.append(("everything", self.folder.path))
-        return facts
-
-    def _describe_audit(self) -> str:
-        audit = self.summary.audit
-        twice = audit.same_images + audit.near_images
         leaks = f", {audit.leaks} of them across training and test images" if audit.leaks else ""
-        return f"{audit.label_issues} labels probably wrong, {twice} images there twice{leaks}; see the report"
-
-    @property
-    def submission(self) -> Path | None:
-        return self.folder.submission if self.folder.submission.exists() else None
+        duplicates = f"{audit.same_images + audit.near_images} duplicate images{leaks}"
+        expected, test = summary.estimate, summary.test
+        facts: list[tuple[str, str | Path | None]] = [
+            *((f"single {name}", str(accuracy)) for name, accuracy in summary.single.items()),
+            ("out-of-fold accuracy", f"{summary.out_of_fold}, each row by members that never saw it"),
+            ("expected test score", None if expected is None else f"{expected}: {_explain(expected)}"),
+            ("test accuracy", None if test is None else f"{test}; by the source's labels, which chose nothing"),
+            ("training time", f"{minutes} min {seconds} s, all members together"),
+            ("submission", self.submission),
+            ("audit", f"{audit.label_issues} labels probably wrong, {duplicates}; see the report"),
+            ("report", self.folder.page),
+            ("everything", self.folder.path),
+        ]
+        return [(name, value) for name, value in facts if value is not None]
 
 
 def _explain(estimate: Estimate) -> str:
     harder = "easier" if estimate.ease > 0 else "harder"
     return (
-        f"{estimate.gain:+.4f}, what all members together gain where they disagree on the images to predict; "
-        f"{estimate.ease:+.4f}, for these look {harder} than the training images"
+        f"{estimate.gain:+.4f}, the gain of all members together where they disagree on the images to predict; "
+        f"{estimate.ease:+.4f}, because these look {harder} than the training images"
     )
 
 
 def _link(path: Path) -> str:
-    """A link that works beside the notebook, also when both are moved together."""
+    """Return a link that works beside the notebook, even if both are moved together."""
     try:
         target = quote(Path(os.path.relpath(path)).as_posix())
     except ValueError:  # on another drive
@@ -118,12 +114,12 @@ def _link(path: Path) -> str:
 
 
 def load_result(path: RunFolder | str | Path) -> RunResult:
-    """Read a finished run. Raises RunFolderError when it is not finished or not a run."""
+    """Read a finished run. Raises RunFolderError if it is not finished or not a run."""
     folder = path if isinstance(path, RunFolder) else RunFolder(Path(path))
     recipe, data = folder.load_recipe(), folder.load_data()
     summary = folder.load_summary()
     out_of_fold = read_npz(folder.out_of_fold, "ids", "labels", "probabilities", "disagreement")
-    test = read_npz(folder.test_probabilities, "ids", "probabilities") if data["test_images"] else None
+    test = read_npz(folder.test_probabilities, "ids", "probabilities") if data["test_images"] else {}
     return RunResult(
         folder=folder,
         recipe=recipe,
@@ -133,6 +129,6 @@ def load_result(path: RunFolder | str | Path) -> RunResult:
         labels=out_of_fold["labels"],
         out_of_fold_probabilities=out_of_fold["probabilities"],
         disagreement=out_of_fold["disagreement"],
-        test_ids=None if test is None else test["ids"],
-        member_probabilities=None if test is None else test["probabilities"],
+        test_ids=test.get("ids"),
+        member_probabilities=test.get("probabilities"),
     )

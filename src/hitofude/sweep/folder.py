@@ -22,13 +22,11 @@ from hitofude.runs.claim import ClaimedFolder
 from hitofude.storage import PARTIAL_FILES, read_json, validated, write_json, write_text
 from hitofude.sweep.spec import Settings, SweepSpec
 
-FORMAT_VERSION = 1
-
 
 class State(BaseModel):
     """Everything needed to continue a sweep, beside its runs."""
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[1] = 1
     recipes: list[Settings] = []
     """What differs from the base in each recipe, in the order in which they are tried."""
     failed: dict[str, str] = {}

@@ -1,12 +1,13 @@
 """Bulk prediction: share the shards among worker processes, here or on a cluster, and keep account of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from hitofude.errors import first_line
 from hitofude.inputs.layout import Shape, check_shape
 from hitofude.learning.dispatch import open_worker_pool
-from hitofude.outputs.display.bulk import BulkDisplay, Pace, choose_bulk_display, first_line
+from hitofude.outputs.display.bulk import BulkDisplay, Pace, choose_bulk_display
 from hitofude.prediction.bulk.folder import BulkFolder
 from hitofude.prediction.bulk.shards import Shard, find_shards
 from hitofude.prediction.model import model_identity
@@ -83,7 +84,6 @@ def predict_in_bulk(
     run_folder, folder = RunFolder(Path(run).absolute()), BulkFolder(Path(out).absolute())
     how_read = {"label": label, "shape": None if shape is None else list(shape)}
     request: Message = {
-        "ask": "model",
         "run": str(run_folder.path),
         "model": model_identity(run_folder, calibrated=calibrated),
         "folder": str(folder.path),
@@ -124,7 +124,7 @@ class _ShardTask:
     def send(self, worker: Worker) -> None:
         if worker.first_time("model"):
             worker.send(self.model)
-        worker.send({"ask": "shard", "shard": self.shard.to_json()})
+        worker.send(asdict(self.shard))
 
 
 def _predict(request: Message, shards: Sequence[Shard], pool: WorkerPool, display: BulkDisplay) -> dict[str, str]:

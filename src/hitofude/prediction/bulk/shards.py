@@ -3,9 +3,8 @@
 import glob
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hitofude.errors import InputError, RecipeError
 from hitofude.inputs.blocks import ENDINGS, check_streams
@@ -38,9 +37,6 @@ class Shard:
     def is_unchanged(self, other: "Shard") -> bool:
         """Whether size and time say that these are the same bytes; the file may have moved."""
         return (self.bytes, self.modified) == (other.bytes, other.modified)
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def find_shards(inputs: Sequence[Path], out: Path, format: str | None = None) -> list[Shard]:

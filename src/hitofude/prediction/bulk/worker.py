@@ -1,4 +1,4 @@
-"""The worker process of bulk prediction: it receives the model once, then one shard after the other.
+"""The worker process of bulk prediction: its first request names the model, each further one a shard.
 
 It reads shards and writes predictions itself, by their absolute paths, so all machines must see the same folders. An
 error in a shard's content is a result, not a failure. A worker that was replaced but works on writes the same bytes
@@ -59,59 +59,43 @@ class BulkModel:
         options = ReadOptions(message["label"], shape, like=model.image_shape)
         return cls(model, folder, options, message["is_remote"])
 
-
-class BulkWorker:
-    """The requests of a bulk prediction, answered in a worker process."""
-
-    def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
-        self._bulk: BulkModel | None = None
-
-    def answer(self, message: Message) -> None:
-        """Answer a request. Raises ClusterError if this machine does not see a file that it needs."""
-        if message["ask"] == "model":
-            self._bulk = BulkModel.open(message)
-        elif self._bulk is not None:
-            self._predict(self._bulk, Shard(**message["shard"]))
-
-    def _predict(self, bulk: BulkModel, shard: Shard) -> None:
+    def finish(self, shard: Shard, reporter: Reporter) -> None:
+        """Predict a shard and report the outcome. Raises ClusterError if this machine does not see it."""
         started = time.monotonic()
-        if bulk.is_remote and not Path(shard.path).exists():
+        if self.is_remote and not Path(shard.path).exists():
             raise ClusterError(f"{platform.node()} does not see {shard.path}. {SHARED}")
         try:
             with explaining_memory_errors():
-                images = predict_shard(bulk, shard, self._reporter)
+                images = self.predict(shard, reporter)
         except InputError as error:
-            self._reporter.finished(error=str(error))
+            reporter.finished(error=str(error))
             return
         seconds = time.monotonic() - started
-        record = bulk.folder.finish(shard, images, seconds, f"{platform.node()}: {bulk.model.compute}")
-        self._reporter.finished(images=record.images, seconds=record.seconds)
+        self.folder.finish(shard, images, seconds, f"{platform.node()}: {self.model.compute}")
+        reporter.finished(images=images, seconds=seconds)
 
+    def predict(self, shard: Shard, reporter: Reporter) -> int:
+        """Predict a file block by block into its file of predictions; return its number of images.
 
-def predict_shard(bulk: BulkModel, shard: Shard, reporter: Reporter) -> int:
-    """Predict a file block by block into its file of predictions; return its number of images.
-
-    Raises InputError for wrong content, and if the file changed since the work was planned; then nothing is written.
-    """
-    model, path, count = bulk.model, Path(shard.path), 0
-    before = Shard.of(path, shard.output)
-    with writing_predictions(bulk.folder.output(shard), model.classes) as write_block:
-        for block in open_blocks(path, bulk.options, images_at_once(model.image_shape)):
-            write_block(block.ids, model.predict(torch.from_numpy(block.images)))
-            count += len(block.images)
-            reporter.batch_finished(len(block.images))
-        if not Shard.of(path, shard.output).is_unchanged(before) or not before.is_unchanged(shard):
-            raise InputError(f"{path}: the file changed before it was read to its end. Run the same command again.")
-    return count
+        Raises InputError, and writes nothing, for wrong content or if the file changed since the work was planned.
+        """
+        model, path, count = self.model, Path(shard.path), 0
+        before = Shard.of(path, shard.output)
+        with writing_predictions(self.folder.output(shard), model.classes) as write_block:
+            for block in open_blocks(path, self.options, images_at_once(model.image_shape)):
+                write_block(block.ids, model.predict(torch.from_numpy(block.images)))
+                count += len(block.images)
+                reporter.batch_finished(len(block.images))
+            if not Shard.of(path, shard.output).is_unchanged(before) or not before.is_unchanged(shard):
+                raise InputError(f"{path}: the file changed before it was read to its end. Run the same command again.")
+        return count
 
 
 def main() -> None:
     with answering(Reporter) as (requests, reporter):
-        worker = BulkWorker(reporter)
+        bulk = BulkModel.open(requests.get()[0])
         while True:
-            message, _ = requests.get()
-            worker.answer(message)
+            bulk.finish(Shard(**requests.get()[0]), reporter)
 
 
 if __name__ == "__main__":
