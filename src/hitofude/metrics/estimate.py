@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.metrics.calibration import fit_temperature, with_temperature
-from hitofude.metrics.metrics import Z_95, Accuracy, accuracy, wilson_interval
+from hitofude.metrics.metrics import Z_95, Accuracy, accuracy, answered, wilson_interval
 
 MOST_GROUPS = 200
 
@@ -69,7 +69,7 @@ def estimate_ensemble(
     labels: (N,); out_of_fold: (N, classes), NaN in rows that every member trained on; held_out: for each member, the
     rows it held out; members: (M, test images, classes).
     """
-    known = ~np.isnan(out_of_fold[:, 0])
+    known = answered(out_of_fold)
     labels, out_of_fold = labels[known], out_of_fold[known]
     temperature = fit_temperature(labels, out_of_fold)
     whole = with_temperature(members.mean(axis=0), temperature)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hitofude.metrics.metrics import answered
+
 
 @dataclass(frozen=True, eq=False)
 class LabelIssues:
@@ -29,7 +31,7 @@ def find_label_issues(labels: NDArray[np.int64], probabilities: NDArray[np.float
     among those whose threshold it reaches (the off-diagonals of the paper's confident joint), so classes that are
     predicted less confidently have a lower threshold.
     """
-    known = np.flatnonzero(~np.isnan(probabilities[:, 0]))
+    known = np.flatnonzero(answered(probabilities))
     given, of_rows = labels[known], probabilities[known]
     reached = of_rows >= confidence_thresholds(given, of_rows)
     confident = np.where(reached, of_rows, -1).argmax(axis=1)
