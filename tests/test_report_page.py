@@ -56,7 +56,7 @@ def test_the_page_asks_for_nothing_outside_itself(page_text: str) -> None:
 
 def test_the_page_warns_of_the_leak(page_text: str, result: RunResult) -> None:
     assert result.summary.audit.leaks == 1
-    assert "<b>Leak:</b> 1 of the images to predict" in page_text
+    assert "<b>Leak:</b> 1 of the images to predict resembles a training image" in page_text
     listed = pd.read_csv(result.folder.duplicates)
     assert listed.loc[listed["part"] == "test", ["id", "earlier_id"]].to_numpy().tolist() == [[1, 21]]
 
@@ -105,7 +105,7 @@ def browser() -> Iterator[Browser]:
 
 
 def opened(browser: Browser, result: RunResult, width: int = 1200, scheme: str = "light") -> tuple[Page, list[str]]:
-    """The page, and what it complained of or asked for."""
+    """Return the page, and its console messages, errors and requests."""
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)  # type: ignore[arg-type]
     page, complaints = context.new_page(), list[str]()
     page.on("console", lambda message: complaints.append(message.text))

@@ -12,6 +12,7 @@ UserError                 the base: a message for people, without a traceback
 Any other exception is a bug (exit code 70), including WorkerError.
 """
 
+import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -96,8 +97,8 @@ def _shorten(filename: str) -> str:
 
 
 def first_line(error: BaseException | str) -> str:
-    """Return the first line of a message that another package may have made long."""
-    return str(error).partition("\n")[0]
+    """Return the first line of a long message, without the words that announce a list below it."""
+    return re.sub("; [^;]*:$", "", str(error).partition("\n")[0])
 
 
 def suggest(wrong: str, known: list[str]) -> str:

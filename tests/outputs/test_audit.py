@@ -6,11 +6,11 @@ import pytest
 
 from hitofude.inputs.duplicates import Duplicate
 from hitofude.metrics.label_issues import find_label_issues
-from hitofude.outputs.audit import Labelled, rank_hardness, write_duplicates, write_hardest, write_label_issues
+from hitofude.outputs.audit import LabelledRows, rank_hardness, write_duplicates, write_hardest, write_label_issues
 
 LABELS = np.array([0, 1, 1, 0])
 OUT_OF_FOLD = np.array([[0.9, 0.1], [0.8, 0.2], [np.nan, np.nan], [0.6, 0.4]], dtype=np.float32)
-TRAIN = Labelled(np.array(["a", "b", "c", "d"]), LABELS, ("no", "yes"))
+TRAIN = LabelledRows(np.array(["a", "b", "c", "d"]), LABELS, ("no", "yes"))
 
 
 def test_the_hardest_come_first_and_rows_without_prediction_not_at_all() -> None:

@@ -1,16 +1,31 @@
-"""What the report is made of: the sheet of images, the charts."""
+"""The elements of the report: the sheet of images, the charts."""
 
 import base64
 import io
 import re
+from functools import partial
+from xml.etree import ElementTree
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from PIL import Image
 
 from hitofude.inputs.image_set import ImageSet
-from hitofude.outputs.html_report.charts import Series, line_chart
+from hitofude.metrics.metrics import Reliability
+from hitofude.outputs.html_report.charts import VARIABLES, chart, network_chart
 from hitofude.outputs.html_report.sheet import COLUMNS, ImageSheet
+from hitofude.outputs.network_graph import Operation
+from hitofude.outputs.plots import draw_accuracy, draw_loss, draw_reliability
+from tests.outputs.test_plots import LOGS
+
+RELIABILITY = Reliability((0, 100, 900), (0, 0.5, 0.95), (0, 0.55, 0.96))
+CHARTS = {
+    "loss": partial(draw_loss, logs=LOGS),
+    "accuracy": partial(draw_accuracy, logs=LOGS),
+    "one epoch": partial(draw_loss, logs=LOGS[:1]),
+    "reliability": partial(draw_reliability, found=RELIABILITY),
+}
 
 
 def test_a_sheet_holds_each_image_once_at_its_place(digits: ImageSet) -> None:
@@ -32,15 +47,36 @@ def test_a_sheet_of_colour_images_keeps_their_colours() -> None:
     assert np.array_equal(found[:5, :4], image.transpose(1, 2, 0))
 
 
-@pytest.mark.parametrize("logarithmic", [False, True])
-def test_a_chart_says_what_it_shows_and_labels_its_axes(logarithmic: bool) -> None:
-    series = [Series("validation", [(1, 0.9), (2, 0.5), (3, 0.2)])]
-    drawn = line_chart(series, "Loss <1>", "Falls & falls.", ("epoch", "nats"), logarithmic=logarithmic)
-    assert "<title>Loss &lt;1&gt;</title><desc>Falls &amp; falls.</desc>" in drawn
-    assert drawn.count("<polyline") == 1
-    assert ">epoch</text>" in drawn
-    assert len(re.findall('class="end"', drawn)) >= 2
+def test_a_chart_has_a_title_a_description_and_its_axes_as_text() -> None:
+    drawn = ElementTree.fromstring(chart(CHARTS["loss"], "Loss <1>", "Falls & falls."))  # noqa: S314, it is our own
+    assert drawn.get("aria-label") == "Loss <1>: Falls & falls."
+    assert (drawn.findtext("title"), drawn.findtext("desc")) == ("Loss <1>", "Falls & falls.")
+    assert {"epoch", "cross-entropy (nats, logarithmic)", "0.5"} <= {text.text for text in drawn.iter("text")}
 
 
-def test_a_chart_of_one_epoch_is_a_point_not_an_error() -> None:
-    assert "<polyline" in line_chart([Series("training", [(1, 0.5)])], "Loss", "", ("epoch", "nats"), logarithmic=True)
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_chart_takes_its_colours_and_fonts_from_the_page(name: str) -> None:
+    drawn = str(chart(CHARTS[name], name, ""))
+    assert not re.search("#[0-9a-f]{6};|font-family|://", drawn)
+    assert set(re.findall(r"var\((.+?)\)", drawn)) <= set(VARIABLES.values())
+    assert "var(--blue)" in drawn
+    ids = re.findall(r' id="([^"]+)"', drawn)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'(?:url\(|href=")#(\w+)', drawn)) == set(ids)
+
+
+def test_a_chart_has_the_same_bytes_every_time_whatever_style_the_caller_has_set() -> None:
+    first = chart(CHARTS["reliability"], "Reliability", "")
+    with mpl.rc_context({"axes.facecolor": "red", "font.size": 30, "svg.fonttype": "path"}):
+        assert chart(CHARTS["reliability"], "Reliability", "") == first
+
+
+def test_an_output_that_is_used_further_down_has_an_arc() -> None:
+    shapes = ["N×4", "N×4", "N×4"]
+    operations = [
+        Operation(name, f"{name}<>", shape, 10, sources)
+        for name, shape, sources in zip("abc", shapes, [(), ("a",), ("a", "b")], strict=True)
+    ]
+    drawn = network_chart(operations, "resnet")
+    assert "a&lt;&gt;  N×4, 10 parameters</text>" in drawn
+    assert (drawn.count('class="arrow"'), drawn.count(" C")) == (3, 1)

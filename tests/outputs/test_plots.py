@@ -1,4 +1,4 @@
-"""Pictures are drawn: their size is right, and the ink is where the data is."""
+"""The size of the pictures is right, and the ink is where the data is."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.outputs.plots import DrawnPhoto, plot_accuracy, plot_augmentation, plot_images, plot_loss, plot_photos
+from hitofude.recipe import AugmentRecipe
 
 LOGS = [
     EpochLog(member, epoch, 1 / epoch, 1 - 0.2 / epoch, 0.8 / epoch, 1 - 0.1 / epoch, 1e-3, 1.0, 100.0)
@@ -68,23 +70,24 @@ def test_colour_images_are_shown_in_colour(tmp_path: Path) -> None:
 
 
 def test_augmentation_shows_each_original_and_its_versions(tmp_path: Path) -> None:
-    originals = np.full((2, 1, 8, 8), 255, dtype=np.uint8)
-    plot_augmentation(tmp_path / "a.png", originals, np.zeros((2, 3, 1, 8, 8), dtype=np.float32), "title")
-    pixels = drawn(tmp_path / "a.png")
-    left, right = pixels[:, : pixels.shape[1] // 4], pixels[:, pixels.shape[1] // 3 :]
-    assert (left.sum(axis=2) == 0).mean() > 5 * (right.sum(axis=2) == 0).mean()
+    images = ImageSet(np.full((2, 1, 8, 8), 255, dtype=np.uint8), np.array([0, 1]), np.array(["a", "b"]), ("0", "1"))
+    shrink = AugmentRecipe(min_scale=4, max_scale=4)
+    plot_augmentation(tmp_path / "a.png", images, shrink, count=2, versions=3, seed=0)
+    left, right = np.split(drawn(tmp_path / "a.png"), [108], axis=1)
+    assert right.shape[1] == 3 * 108
+    assert (left.sum(axis=2) == 0).mean() > 5 * (right.sum(axis=2) == 0).mean() > 0
 
 
-def test_a_photo_is_drawn_with_its_boxes_and_what_was_seen(tmp_path: Path) -> None:
+def test_a_photo_is_drawn_with_its_boxes_and_the_small_images(tmp_path: Path) -> None:
     picture = np.full((100, 200, 3), (0, 200, 0), dtype=np.uint8)
     boxes, images = [(20, 20, 80, 60), (20, 120, 80, 160)], np.full((2, 1, 28, 28), 255, dtype=np.uint8)
     photo = DrawnPhoto("a.png", picture, boxes, images, [("3  0.99", True), ("8  0.51", False)])
     plot_photos(tmp_path / "seen.png", [photo])
     left, right = np.split(drawn(tmp_path / "seen.png"), [500], axis=1)
     assert ((left == (0, 200, 0)).all(axis=2)).mean() > 0.4, "the picture"
-    assert (left[..., 2] - left[..., 0] > 100).sum() > 100, "the box of a digit that is answered, blue"
-    assert (left[..., 0] - left[..., 2] > 100).sum() > 100, "of one that is not, orange"
-    assert (right.sum(axis=2) == 0).sum() == pytest.approx(2 * (0.84 * 120) ** 2, rel=0.1), "the small images"
+    assert (left[..., 2] - left[..., 0] > 100).sum() > 100, "the box of an answered digit, blue"
+    assert (left[..., 0] - left[..., 2] > 100).sum() > 100, "the box of one that is not, orange"
+    assert (right.sum(axis=2) == 0).sum() == pytest.approx(2 * (0.82 * 120) ** 2, rel=0.1), "the small images"
 
 
 def test_a_photo_full_of_digits_is_drawn_in_part(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_the_samples_header_is_used(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("found", "expected", "message"),
     [
-        (("1", "1"), None, "'1' stands there twice"),
+        (("1", "1"), None, "Duplicate id '1'"),
         (("1", "2"), ["1", "2", "3"], "1 ids are missing, such as '3'"),
         (("1", "2"), ["1"], "1 ids are not expected, such as '2'"),
     ],
@@ -54,7 +54,7 @@ def test_a_score_is_the_share_of_right_labels_whatever_the_order(tmp_path: Path)
     ("submission", "message"),
     [
         ("ImageId,Label\n1,7\n", "1 ids are missing, such as '2'"),
-        ("ImageId,Label\n1,7\n1,8\n", "line 3: the id '1' stands there a second time"),
+        ("ImageId,Label\n1,7\n1,8\n", "line 3: duplicate id '1'"),
         ("ImageId,Label\n1\n", "line 2: expected 2 fields, found 1 field"),
         ("", "expected a header, and the file is empty"),
         ("ImageId,Label\n", "expected a header and at least one row below it"),

@@ -1,4 +1,4 @@
-"""Looking at a source before training on it."""
+"""`hitofude augment`, `hitofude data show` and `hitofude data check`."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def augment(
     seed: Seed = 0,
     options: SourceOptions = DEFAULT_SOURCE_OPTIONS,
 ) -> None:
-    """Draw originals beside their transformed versions.
+    """Draw training images beside their augmented versions.
 
     For example:
       hitofude augment
@@ -32,21 +32,21 @@ def augment(
     out
         The PNG to write.
     preset
-        Whose augmentation to draw.
+        The recipe with the augmentation to draw.
     settings
         NAME=VALUE, such as augment.max_rotation=30; may be repeated.
     images
-        How many originals.
+        The number of originals.
     versions
-        How many versions of each.
+        The number of versions of each.
     seed
-        Chooses the originals and the transformations.
+        For the choice of originals and transformations.
     """
-    from hitofude.outputs.plots import draw_augmentation
+    from hitofude.outputs.plots import plot_augmentation
     from hitofude.recipe import choose_recipe, parse_settings
 
     recipe = choose_recipe(preset, parse_settings(settings))
-    draw_augmentation(out, options.open(source).train, recipe.augment, images, versions, seed)
+    plot_augmentation(out, options.open(source).train, recipe.augment, images, versions, seed)
     print(f"{images} originals and {versions} versions of each drawn in {out}")
 
 
@@ -73,19 +73,19 @@ def show(
     out
         The PNG to write.
     images
-        How many, with the classes as even as they allow.
+        The number of images, with the classes as even as possible.
     seed
-        Chooses the images.
+        For the choice of images.
     """
-    from hitofude.outputs.plots import draw_sheet
+    from hitofude.outputs.plots import plot_sheet
 
-    shown = draw_sheet(out, options.open(source).train, images, seed)
+    shown = plot_sheet(out, options.open(source).train, images, seed)
     print(f"{shown} images drawn in {out}")
 
 
 @data.command
 def check(source: str | None = None, /, *, options: SourceOptions = DEFAULT_SOURCE_OPTIONS) -> None:
-    """Say what is in a source, or what is wrong with it.
+    """Describe a source, or report what is wrong with it.
 
     For example:
       hitofude data check digit-recognizer.zip

@@ -1,1 +1,1 @@
-"""The third wing: probabilities become files that people read."""
+"""The files and displays that show the results of a run."""

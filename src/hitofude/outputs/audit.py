@@ -1,4 +1,4 @@
-"""What to look at in the training data, as CSV: hard images, suspected labels, images that are there twice."""
+"""Lists of training images to review, as CSV: hard images, probable label errors, duplicates."""
 
 import csv
 import io
@@ -17,15 +17,15 @@ from hitofude.storage import write_text
 
 
 @dataclass(frozen=True, eq=False)
-class Labelled:
-    """Training rows by name."""
+class LabelledRows:
+    """The ids and labels of the training rows, without the images."""
 
     ids: NDArray[np.str_]  # (N,)
     labels: NDArray[np.int64]  # (N,) each an index into classes
     classes: tuple[str, ...]
 
     @classmethod
-    def of(cls, images: ImageSet) -> "Labelled":
+    def of(cls, images: ImageSet) -> "LabelledRows":
         return cls(images.ids, images.known_labels(), images.classes)
 
     def label(self, row: int) -> str:
@@ -34,7 +34,7 @@ class Labelled:
 
 @dataclass(frozen=True, eq=False)
 class Hardness:
-    """The training rows from the hardest to the easiest; rows that every member saw are left out."""
+    """The training rows from the hardest to the easiest, without the rows that every member trained on."""
 
     rows: NDArray[np.int64]  # (M,) row numbers, from 0
     predicted: NDArray[np.int64]  # (M,) class index
@@ -43,7 +43,7 @@ class Hardness:
 
 
 def rank_hardness(labels: NDArray[np.int64], out_of_fold: NDArray[np.float32]) -> Hardness:
-    """Rank by out-of-fold cross-entropy. labels: (N,); out_of_fold: (N, classes), NaN where unknown."""
+    """Rank by out-of-fold cross-entropy. labels: (N,); out_of_fold: (N, classes), NaN if unknown."""
     known = np.flatnonzero(answered(out_of_fold))
     losses = cross_entropy(labels[known], out_of_fold[known])
     order = np.argsort(-losses, kind="stable")
@@ -51,26 +51,27 @@ def rank_hardness(labels: NDArray[np.int64], out_of_fold: NDArray[np.float32]) -
     return Hardness(rows, out_of_fold[rows].argmax(axis=1), losses[order], out_of_fold[rows])
 
 
-def write_hardest(path: Path, train: Labelled, hardness: Hardness, disagreement: NDArray[np.float32]) -> None:
-    """A CSV line for each ranked image, the hardest first.
+def write_hardest(path: Path, train: LabelledRows, hardness: Hardness, disagreement: NDArray[np.float32]) -> None:
+    """Write a CSV line for each ranked image, the hardest first.
 
-    disagreement: (N,) of all rows; see hitofude.learning.ensemble.disagreement.
+    disagreement: (N,) for all rows; see hitofude.learning.ensemble.disagreement.
     """
-    of_classes = [f"probability_{name}" for name in train.classes]
+    ranked = zip(hardness.rows, hardness.predicted, hardness.losses, hardness.probabilities.tolist(), strict=True)
     lines = (
         [train.ids[row], train.label(row), train.classes[predicted], f"{loss:.4f}", f"{disagreement[row]:.3f}"]
         + [f"{probability:.6f}" for probability in probabilities]
-        for row, predicted, loss, probabilities in zip(
-            hardness.rows, hardness.predicted, hardness.losses, hardness.probabilities.tolist(), strict=True
-        )
+        for row, predicted, loss, probabilities in ranked
     )
-    _write(path, ["id", "label", "predicted", "loss", "disagreement", *of_classes], lines)
+    names = [f"probability_{name}" for name in train.classes]
+    _write(path, ["id", "label", "predicted", "loss", "disagreement", *names], lines)
 
 
-def write_label_issues(path: Path, train: Labelled, issues: LabelIssues, probabilities: NDArray[np.float32]) -> None:
-    """A CSV line for each suspected label, the most suspect first: what `--drop-issues` and `--relabel-issues` take.
+def write_label_issues(
+    path: Path, train: LabelledRows, issues: LabelIssues, probabilities: NDArray[np.float32]
+) -> None:
+    """Write a CSV line for each suspected label, the most suspect first: the input of `--drop-issues`.
 
-    probabilities: (N, classes) of all rows.
+    probabilities: (N, classes) for all rows.
     """
     lines = (
         [train.ids[row], train.label(row), train.classes[suggested], f"{score:.6f}", f"{probability:.6f}"]
@@ -82,17 +83,17 @@ def write_label_issues(path: Path, train: Labelled, issues: LabelIssues, probabi
 
 
 def write_duplicates(
-    path: Path, train: Labelled, test_ids: NDArray[np.str_] | None, duplicates: Sequence[Duplicate]
+    path: Path, train: LabelledRows, test_ids: NDArray[np.str_] | None, duplicates: Sequence[Duplicate]
 ) -> None:
-    """A CSV line for each image that an earlier one is like. A test image has no label."""
+    """Write a CSV line for each image that duplicates an earlier one. A test image has no label."""
 
-    def name(part: str, row: int) -> list[str]:
-        if part == "train" or test_ids is None:
-            return [part, train.ids[row], train.label(row)]
-        return [part, test_ids[row], ""]
+    def describe(split: str, row: int) -> list[str]:
+        if split == "train" or test_ids is None:
+            return [split, train.ids[row], train.label(row)]
+        return [split, test_ids[row], ""]
 
     lines = (
-        [*name(item.part, item.row), *name(item.earlier_part, item.earlier_row), f"{item.difference:.2f}"]
+        [*describe(item.split, item.row), *describe(item.earlier_split, item.earlier_row), f"{item.difference:.2f}"]
         for item in duplicates
     )
     header = ["part", "id", "label", "earlier_part", "earlier_id", "earlier_label", "difference"]

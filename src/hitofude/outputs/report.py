@@ -1,18 +1,16 @@
-"""A run in figures: one object, written for machines, and what the HTML report is made from.
+"""The figures of a run as one object: report.json, from which the HTML report is made too.
 
-Networks that were trained elsewhere have no figures; what is known of them is an object of its own.
+Imported networks have no figures; import.json states their origin.
 """
 
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
-
 from hitofude.errors import RunFolderError
 from hitofude.metrics.estimate import Estimate
 from hitofude.metrics.metrics import Accuracy, ClassScore, Reliability
-from hitofude.storage import read_json, write_json
+from hitofude.storage import read_json, validated, write_json
 
 FORMAT_VERSION = 4
 FORMAT_VERSION_OF_IMPORTS = 1
@@ -22,10 +20,10 @@ Content = TypeVar("Content")
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far the out-of-fold probabilities mean what they say."""
+    """How well the out-of-fold probabilities agree with the share of right answers."""
 
     temperature: float
-    """At which they mean it best; see hitofude.metrics.calibration."""
+    """The temperature at which they agree best; see hitofude.metrics.calibration."""
     as_predicted: Reliability
     at_temperature: Reliability
 
@@ -38,61 +36,61 @@ class MemberSummary:
     trained_on: int
     """Rows."""
     held_out: Accuracy | None
-    """On the rows that it never saw; None where it saw all."""
+    """On the rows it never saw; None if it trained on all rows."""
 
 
 @dataclass(frozen=True)
 class AuditSummary:
-    """What the audit of the training data found; the files beside the report list it."""
+    """The counts found by the audit of the training data; the files beside the report list the images."""
 
     label_issues: int
     """Labels that are probably wrong."""
     same_images: int
-    """Images that repeat an earlier one."""
+    """Images identical to an earlier one."""
     near_images: int
-    """Images that an earlier one is nearly like."""
+    """Images nearly identical to an earlier one."""
     differing_labels: int
-    """Of both, training images with another label than the earlier one's."""
+    """Of both, training images whose label differs from that of the earlier one."""
     leaks: int
-    """Of both, images to predict that are like a training image."""
+    """Of both, images to predict that resemble a training image."""
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a finished run knows of itself."""
+    """The figures of a finished run."""
 
     source: str
     command: str
-    """It makes this run again."""
+    """The command that repeats this run."""
     finished: str
-    """When, by ISO 8601."""
+    """ISO 8601."""
     environment: dict[str, str | int | None]
     """Versions, processor, device, threads, precision."""
     images_to_train: int
     images_to_predict: int
     classes: tuple[str, ...]
     parameters: dict[str, int]
-    """Of each network."""
+    """By network."""
     members: tuple[MemberSummary, ...]
     agreement: tuple[tuple[float, ...], ...] | None
-    """The share of the images to predict on which two members agree, of each pair."""
+    """The share of the images to predict on which each pair of members agrees."""
     single: dict[str, Accuracy]
-    """Of each network's single members, together, on the rows that they never saw."""
+    """By network: the accuracy of its single members, pooled, on the rows they never saw."""
     out_of_fold: Accuracy
     confusion: tuple[tuple[int, ...], ...]
-    """Out of fold: rows of each label, down, by their answer, across."""
+    """Out-of-fold counts: labels down, answers across."""
     class_scores: tuple[ClassScore, ...]
     calibration: Calibration
     estimate: Estimate | None
-    """Of the whole ensemble on the images to predict, where there are some."""
+    """The expected accuracy of the whole ensemble on the images to predict, if there are any."""
     test: Accuracy | None
-    """Only where the source holds the labels of its test images; nothing was chosen by it."""
+    """The test accuracy, if the source holds the labels; nothing was chosen by it."""
     audit: AuditSummary
     training_seconds: float
 
     @property
     def networks(self) -> tuple[str, ...]:
-        """Each member's."""
+        """The network of each member."""
         return tuple(member.network for member in self.members)
 
 
@@ -102,27 +100,27 @@ class ImportedMember:
 
     network: str
     file: str
-    """Its name."""
+    """The file's name."""
     sha256: str
-    """Of the file."""
+    """The file's digest."""
     iterations: int | None
-    """After how many a snapshot was taken; None where the file does not say."""
+    """The iterations before the snapshot; None if the file does not say."""
 
 
 @dataclass(frozen=True)
 class ImportSummary:
-    """What is known of networks that were trained elsewhere: nothing of how good they are."""
+    """The origin of networks that were trained elsewhere; their accuracy is unknown."""
 
     program: str
-    """It trained them."""
+    """The program that trained them."""
     command: str
     finished: str
-    """When they were imported, by ISO 8601."""
+    """The time of the import, ISO 8601."""
     members: tuple[ImportedMember, ...]
 
     @property
     def networks(self) -> tuple[str, ...]:
-        """Each member's."""
+        """The network of each member."""
         return tuple(member.network for member in self.members)
 
 
@@ -131,7 +129,7 @@ def write_report(path: Path, summary: RunSummary) -> None:
 
 
 def read_report(path: Path) -> RunSummary:
-    """Raises RunFolderError when the file is missing or damaged, or of another version."""
+    """Raises RunFolderError if the file is missing, damaged or of another version."""
     return _read(path, RunSummary, FORMAT_VERSION)
 
 
@@ -140,7 +138,7 @@ def write_import(path: Path, summary: ImportSummary) -> None:
 
 
 def read_import(path: Path) -> ImportSummary:
-    """Raises RunFolderError when the file is missing or damaged, or of another version."""
+    """Raises RunFolderError if the file is missing, damaged or of another version."""
     return _read(path, ImportSummary, FORMAT_VERSION_OF_IMPORTS)
 
 
@@ -148,23 +146,16 @@ def _read(path: Path, kind: type[Content], version: int) -> Content:
     content = read_json(path)
     if not isinstance(content, dict) or content.pop("format_version", None) != version:
         raise RunFolderError(f"{path} was written by another version of hitofude. Run again into a new folder.")
-    try:
-        return TypeAdapter(kind).validate_python(content)
-    except ValidationError as error:
-        place = ".".join(map(str, error.errors()[0]["loc"]))
-        raise RunFolderError(f"{path} is damaged at {place}. Restore it, or run again into a new folder.") from None
+    return validated(kind, content, path)
 
 
 def _to_json(value: Any) -> Any:
-    """The fields, and beside them the figures that follow from them, which reading leaves aside."""
+    """Return the fields, preceded by the figures derived from them, which `_read` ignores."""
     if is_dataclass(value):
-        content = {field.name: _to_json(getattr(value, field.name)) for field in fields(value)}
-        return _derived(value) | content
+        return _derived(value) | {field.name: _to_json(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, dict):
         return {key: _to_json(inner) for key, inner in value.items()}
-    if isinstance(value, tuple):
-        return [_to_json(inner) for inner in value]
-    return value
+    return [_to_json(inner) for inner in value] if isinstance(value, tuple) else value
 
 
 def _derived(value: Any) -> dict[str, float]:
@@ -176,5 +167,4 @@ def _derived(value: Any) -> dict[str, float]:
             return {"f1": value.f1}
         case Reliability():
             return {"expected_calibration_error": value.expected_calibration_error}
-        case _:
-            return {}
+    return {}

@@ -1,4 +1,4 @@
-"""Submissions: ids and labels as CSV, checked against the sample, scored against a solution."""
+"""Submissions: ids and labels as CSV, checked against the sample submission, scored against a solution."""
 
 import csv
 import io
@@ -24,10 +24,10 @@ def write_submission(
     header: tuple[str, str] = KAGGLE_HEADER,
     expected_ids: Sequence[str] | None = None,
 ) -> None:
-    """Write one line an image, in the order of ids.
+    """Write one line for each image, in the order of ids.
 
-    ids: (N,); labels: N predicted labels as text; expected_ids: those of the sample submission, in any order.
-    Raises InputError when ids are repeated or are not the expected ones; then nothing is written.
+    ids: (N,); labels: N predicted labels as text; expected_ids: the ids of the sample submission, in any order.
+    Raises InputError, and writes nothing, if an id is a duplicate or the ids are not the expected ones.
     """
     check_ids(ids.tolist(), expected_ids)
     text = io.StringIO()
@@ -36,23 +36,24 @@ def write_submission(
 
 
 def check_ids(ids: Sequence[str], expected: Sequence[str] | None) -> None:
-    """Raises InputError naming the first id that is repeated, missing or too many."""
+    """Raise InputError naming the first id that is a duplicate, missing or unexpected."""
     if len(set(ids)) != len(ids):
-        repeated = Counter(ids).most_common(1)[0][0]
-        raise InputError(f"The id '{repeated}' stands there twice; each image needs its own.")
+        raise InputError(f"Duplicate id '{Counter(ids).most_common(1)[0][0]}'; each image needs its own.")
     if expected is None:
         return
-    missing, surplus = sorted(set(expected) - set(ids)), sorted(set(ids) - set(expected))
+    missing, unexpected = sorted(set(expected) - set(ids)), sorted(set(ids) - set(expected))
     if missing:
         raise InputError(f"{len(missing)} ids are missing, such as '{missing[0]}'. Is it of the same competition?")
-    if surplus:
-        raise InputError(f"{len(surplus)} ids are not expected, such as '{surplus[0]}'. Is it of the same competition?")
+    if unexpected:
+        raise InputError(
+            f"{len(unexpected)} ids are not expected, such as '{unexpected[0]}'. Is it of the same competition?"
+        )
 
 
 def score(submission: Path, solution: Path) -> Accuracy:
-    """The accuracy of a submission: both files have a header, ids in the first column, labels in the second.
+    """Return the accuracy of a submission. Both files have a header, ids in column 1 and labels in column 2.
 
-    Raises InputError when a file cannot be read or their ids differ.
+    Raises InputError if a file cannot be read or the ids differ.
     """
     predicted, true = _read_labels(submission), _read_labels(solution)
     try:
@@ -69,6 +70,6 @@ def _read_labels(path: Path) -> dict[str, str]:
     labels: dict[str, str] = {}
     for number, fields in lines:
         if fields[0] in labels:
-            raise InputError(f"{path}, line {number}: the id '{fields[0]}' stands there a second time. Remove one.")
+            raise InputError(f"{path}, line {number}: duplicate id '{fields[0]}'. Remove one.")
         labels[fields[0]] = fields[1]
     return labels

@@ -7,9 +7,7 @@ import pytest
 from rich.console import Console
 
 from hitofude.outputs.display import bulk
-from hitofude.outputs.display.bulk import LiveBulkDisplay, Pace, choose_bulk_display, first_line
-
-ERROR = "shards/b.csv, line 2: found 'x'. 2 values are wrong; mend them:\n  line 2\n  line 3"
+from hitofude.outputs.display.bulk import LiveBulkDisplay, Pace, choose_bulk_display
 
 
 @pytest.fixture
@@ -21,7 +19,7 @@ def pace(monkeypatch: pytest.MonkeyPatch) -> Pace:
     return pace
 
 
-def test_the_time_left_is_told_when_a_first_shard_tells_how_many_images_there_are(pace: Pace) -> None:
+def test_the_time_left_is_estimated_from_the_first_finished_shard(pace: Pace) -> None:
     pace.add_images("a", 50)
     assert str(pace) == "1 of 5 shards, 5 images/s"
     pace.finish("a", 100, 100)
@@ -29,7 +27,7 @@ def test_the_time_left_is_told_when_a_first_shard_tells_how_many_images_there_ar
     assert str(pace) == "2 of 5 shards, 10 images/s, about 0:30 left"
 
 
-def test_images_of_shards_under_way_count(pace: Pace) -> None:
+def test_images_of_unfinished_shards_count(pace: Pace) -> None:
     pace.finish("a", 100, 100)
     pace.add_images("b", 100)
     assert pace.share() == pytest.approx(2 / 4)
@@ -50,32 +48,23 @@ def test_at_the_end_nothing_is_left(pace: Pace) -> None:
     assert (pace.share(), str(pace)) == (1, "5 of 5 shards, 40 images/s")
 
 
-def test_on_a_terminal_the_lines_stand_above_a_bar_that_goes(pace: Pace) -> None:
+def test_a_terminal_shows_the_lines_above_a_bar(pace: Pace) -> None:
     stream = io.StringIO()
     with LiveBulkDisplay(pace, Console(file=stream, force_terminal=True, width=100)) as display:
         display.begin(4, "2 workers of 1 thread on this machine")
         display.images_predicted("shards/[a].csv", 40)
         display.shard_finished("shards/[a].csv", 100, 100, 2.5)
-        display.shard_refused(
-            "shards/b.csv", 100, "shards/b.csv, line 2: found 'x'. 2 values are wrong; mend them:\n  line 2"
-        )
+        display.shard_refused("shards/b.csv", 100, "shards/b.csv: 2 values are wrong; fix them:\n  line 2\n  line 3")
         display.warned("shards/c.csv failed on a worker, and is tried elsewhere")
     text = stream.getvalue()
     assert "4 shards to predict, by 2 workers of 1 thread on this machine; 1 more are finished" in text
     assert "[a].csv: 100 images in 2.5 s; 2 of 5 shards" in text
-    assert "left out: shards/b.csv, line 2: found 'x'. 2 values are wrong\n" in text.replace("\r", "")
+    assert "left out: shards/b.csv: 2 values are wrong\n" in text.replace("\r", "")
     assert "warning: shards/c.csv failed" in text
 
 
-def test_who_asks_for_quiet_is_told_nothing(pace: Pace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_prints_nothing(pace: Pace, capsys: pytest.CaptureFixture[str]) -> None:
     for quiet in (True, False):
         with choose_bulk_display(pace, quiet=quiet) as display:
             display.warned("quiet" if quiet else "loud")
     assert capsys.readouterr().out == "warning: loud\n"
-
-
-def test_of_an_error_the_first_line_is_shown() -> None:
-    assert (
-        first_line("a.csv: found 'x'. 2 values are wrong; mend them:\n  line 2")
-        == "a.csv: found 'x'. 2 values are wrong"
-    )

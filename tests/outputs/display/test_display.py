@@ -1,4 +1,4 @@
-"""What a run says: plain lines without control codes, or a live bar on a terminal."""
+"""The progress of a run: plain lines without control codes, or a live bar on a terminal."""
 
 import io
 from dataclasses import replace
@@ -12,7 +12,7 @@ from hitofude.outputs.display import PlainDisplay, TerminalDisplay
 LOG = EpochLog(0, 2, 0.51234, 0.8123, 0.4123, 0.9012, 0.00123, 3.0, 12345.6)
 
 
-def tell(display: PlainDisplay) -> None:
+def train(display: PlainDisplay) -> None:
     with display.training(members=3, images=1000):
         display.member_started(0, epochs=5, epochs_done=1)
         display.batch_finished(500)
@@ -20,7 +20,7 @@ def tell(display: PlainDisplay) -> None:
 
 
 def test_plain_lines_have_the_figures_and_no_control_codes(capsys: pytest.CaptureFixture[str]) -> None:
-    tell(PlainDisplay())
+    train(PlainDisplay())
     text = capsys.readouterr().out
     assert "\x1b" not in text
     assert "\r" not in text
@@ -30,15 +30,15 @@ def test_plain_lines_have_the_figures_and_no_control_codes(capsys: pytest.Captur
     ]  # fmt: skip
 
 
-def test_the_header_stands_above_its_columns(capsys: pytest.CaptureFixture[str]) -> None:
-    tell(PlainDisplay())
+def test_the_columns_are_aligned_and_fit_a_terminal_of_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    train(PlainDisplay())
     header, *_, row = capsys.readouterr().out.splitlines()
-    assert len(header) == len(row)
+    assert len(header) == len(row) <= 80
 
 
 def test_a_terminal_shows_the_same_rows_above_a_bar_with_speed_and_time_left() -> None:
     screen = io.StringIO()
-    tell(TerminalDisplay(Console(file=screen, force_terminal=True, width=120)))
+    train(TerminalDisplay(Console(file=screen, force_terminal=True, width=120)))
     text = screen.getvalue()
     assert "0.5123" in text
     assert "50 %" in text
@@ -62,5 +62,5 @@ def test_members_side_by_side_share_one_bar_and_each_has_its_own_epochs() -> Non
         display.warned("a state was damaged")
         display.epoch_finished(replace(LOG, member=2))
     assert "members 1, 3 of 3" in screen.getvalue()
-    assert "3/3      2/7" in screen.getvalue()
+    assert "3/3     2/7" in screen.getvalue()
     assert "warning: a state was damaged" in screen.getvalue()

@@ -1,4 +1,4 @@
-"""The display of a notebook: one output, replaced now and then; tests/test_notebooks.py has it in a real kernel."""
+"""The display in a notebook: one output, updated in place; tests/test_notebooks.py runs it in a real kernel."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from tests.outputs.display.test_training_table import LOG
 
 
 class Page:
-    """Keeps what is shown: a list for each output, of all that it ever was."""
+    """Records the outputs: for each a list of its versions."""
 
     def __init__(self) -> None:
         self.outputs: list[list[Bundle]] = []
@@ -51,7 +51,7 @@ def test_many_batches_are_few_updates(page: Page) -> None:
     assert len(output) < 10
 
 
-def test_what_is_trained_already_shows_nothing(page: Page) -> None:
+def test_a_finished_training_shows_nothing(page: Page) -> None:
     with NotebookDisplay(page.publish).training(members=2, images=0):
         pass
     assert page.outputs == []

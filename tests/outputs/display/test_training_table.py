@@ -1,4 +1,4 @@
-"""The table of a training: what it says in HTML and in plain text."""
+"""The table of the members in training, in HTML and in plain text."""
 
 from xml.etree import ElementTree
 

@@ -1,19 +1,15 @@
-"""What a run says while it works: live on a terminal and in a notebook, plain lines anywhere else."""
-
-import sys
-
-from rich.console import Console
+"""Progress of a run: live on a terminal and in a notebook, plain lines elsewhere."""
 
 from hitofude.outputs.display.notebook import NotebookDisplay, in_notebook
 from hitofude.outputs.display.plain import Display, PlainDisplay, SilentDisplay
-from hitofude.outputs.display.terminal import TerminalDisplay
+from hitofude.outputs.display.terminal import TerminalDisplay, live_console
 
 __all__ = ["Display", "NotebookDisplay", "PlainDisplay", "SilentDisplay", "TerminalDisplay", "choose_display"]
 
 
 def choose_display() -> Display:
-    """The live one of a notebook or a terminal, plain lines elsewhere."""
+    """Return the live display of a notebook or a terminal, else plain lines."""
     if in_notebook():
         return NotebookDisplay()
-    console = Console(file=sys.stdout)
-    return TerminalDisplay(console) if console.is_terminal and not console.is_dumb_terminal else PlainDisplay()
+    console = live_console()
+    return TerminalDisplay(console) if console else PlainDisplay()

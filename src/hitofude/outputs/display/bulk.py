@@ -1,15 +1,17 @@
 """The progress of bulk prediction: a line a shard, and on a terminal a bar below them."""
 
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, TextColumn
 
-from hitofude.outputs.display.plain import clock
+from hitofude.errors import first_line
+from hitofude.outputs.display.plain import Lines, NoLines, clock
+from hitofude.outputs.display.terminal import LinesAboveBar, live_console
 
 
 @dataclass
@@ -39,11 +41,11 @@ class Pace:
         self._bytes_finished += bytes if images else 0
 
     def seconds(self) -> float:
-        """Since the beginning."""
+        """Return the seconds since the start."""
         return time.monotonic() - self._started
 
     def share(self) -> float | None:
-        """The share done, 0 to 1; None until a first shard is finished, from which the total is estimated."""
+        """Return the share done, 0 to 1; None until a first shard is finished, from which the total is estimated."""
         if not self._bytes_finished:
             return None
         left = self.bytes_left * self.images_finished / self._bytes_finished
@@ -58,20 +60,16 @@ class Pace:
         return text if not share or share == 1 else f"{text}, about {clock(seconds / share - seconds)} left"
 
 
-class BulkDisplay:
-    """Lines, without control codes."""
+class BulkDisplay(Lines):
+    """A line for each shard."""
 
     def __init__(self, pace: Pace) -> None:
         self.pace = pace
 
-    def __enter__(self) -> "BulkDisplay":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """There is nothing to end."""
-
-    def message(self, text: str) -> None:
-        print(text, flush=True)
+    def __exit__(self, *_: object) -> None: ...
 
     def begin(self, shards: int, workers: str) -> None:
         """Announce the number of shards to predict and the workers."""
@@ -80,70 +78,49 @@ class BulkDisplay:
 
     def images_predicted(self, shard: str, images: int) -> None:
         self.pace.add_images(shard, images)
+        self._update()
 
     def shard_finished(self, shard: str, bytes: int, images: int, seconds: float) -> None:
         self.pace.finish(shard, bytes, images)
         self.message(f"{Path(shard).name}: {images:,} images in {seconds:,.1f} s; {self.pace}")
+        self._update()
 
     def shard_refused(self, shard: str, bytes: int, error: str) -> None:
         self.pace.finish(shard, bytes, 0)
         self.message(f"left out: {first_line(error)}")
+        self._update()
 
-    def warned(self, text: str) -> None:
-        self.message(f"warning: {text}")
-
-
-class SilentBulkDisplay(BulkDisplay):
-    """Says nothing."""
-
-    def message(self, text: str) -> None:
-        pass
+    def _update(self) -> None:
+        """Redraw the bar, if there is one."""
 
 
-class LiveBulkDisplay(BulkDisplay):
+class SilentBulkDisplay(NoLines, BulkDisplay):
+    """No output."""
+
+
+class LiveBulkDisplay(LinesAboveBar, BulkDisplay):
     """The lines above a bar."""
 
     def __init__(self, pace: Pace, console: Console) -> None:
-        super().__init__(pace)
-        self._console = console
-        columns = (TextColumn("predicting"), BarColumn(bar_width=None), TextColumn("{task.description}"))
-        self._progress = Progress(*columns, console=console, refresh_per_second=4, transient=True, expand=True)
-        self._task = self._progress.add_task("", total=None)
+        BulkDisplay.__init__(self, pace)
+        super().__init__(console, TextColumn("predicting"), BarColumn(None), TextColumn("{task.description}"))
 
-    def __enter__(self) -> "LiveBulkDisplay":
-        self._progress.start()
+    def __enter__(self) -> Self:
+        self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        self._bar.stop()
 
-    def message(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-    def images_predicted(self, shard: str, images: int) -> None:
-        super().images_predicted(shard, images)
-        self._show()
-
-    def shard_finished(self, shard: str, bytes: int, images: int, seconds: float) -> None:
-        super().shard_finished(shard, bytes, images, seconds)
-        self._show()
-
-    def _show(self) -> None:
+    def _update(self) -> None:
         share = self.pace.share()
-        self._progress.update(
-            self._task, description=str(self.pace), completed=share or 0, total=None if share is None else 1
-        )
-
-
-def first_line(error: str) -> str:
-    """Without the list that may follow."""
-    return error.partition("\n")[0].removesuffix("; mend them:")
+        total = None if share is None else 1
+        self._bar.update(self._task, description=str(self.pace), completed=share or 0, total=total)
 
 
 def choose_bulk_display(pace: Pace, *, quiet: bool) -> BulkDisplay:
-    """A live one on a terminal, plain lines elsewhere, nothing where that is asked for."""
-    if quiet:
-        return SilentBulkDisplay(pace)
-    console = Console(file=sys.stdout)
-    is_live = console.is_terminal and not console.is_dumb_terminal
-    return LiveBulkDisplay(pace, console) if is_live else BulkDisplay(pace)
+    """Return a live display on a terminal, plain lines elsewhere, a silent one on request."""
+    console = None if quiet else live_console()
+    if console:
+        return LiveBulkDisplay(pace, console)
+    return SilentBulkDisplay(pace) if quiet else BulkDisplay(pace)

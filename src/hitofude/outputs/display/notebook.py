@@ -1,7 +1,7 @@
-"""In a Jupyter notebook: one output with a table of the members that changes while they are trained.
+"""In a Jupyter notebook: one output with a table of the members, updated during training.
 
-It is HTML that IPython replaces by its display_id, so ipywidgets are not needed, and what is saved with the notebook
-is the finished table.
+IPython replaces the HTML by its display_id, so ipywidgets are not needed, and the notebook is saved with the finished
+table.
 """
 
 import sys
@@ -18,11 +18,11 @@ SECONDS_BETWEEN_UPDATES = 0.5
 Bundle = dict[str, str]
 """The same content by media type."""
 Publish = Callable[[Bundle], Callable[[Bundle], None]]
-"""Shows a bundle, and gives what replaces it by another."""
+"""Shows a bundle, and returns a function that replaces it."""
 
 
 def in_notebook() -> bool:
-    """Whether this process is the kernel of a notebook. IPython is not imported to find out."""
+    """Return whether this process is the kernel of a notebook, without importing IPython."""
     ipython = sys.modules.get("IPython")
     shell = None if ipython is None else ipython.get_ipython()
     return getattr(shell, "kernel", None) is not None
@@ -37,7 +37,7 @@ def publish(bundle: Bundle) -> Callable[[Bundle], None]:
 
 
 class NotebookDisplay(PlainDisplay):
-    """Messages as plain lines; the training as a table that changes in its place."""
+    """Messages as plain lines; the training as a table updated in place."""
 
     def __init__(self, publish: Publish = publish) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class NotebookDisplay(PlainDisplay):
         self._update()
 
     def _update(self) -> None:
-        """Show how it is now, unless something was shown a moment ago."""
+        """Show the current state, at most every SECONDS_BETWEEN_UPDATES."""
         if time.monotonic() - self._replaced >= SECONDS_BETWEEN_UPDATES:
             self._replace(self._bundle())
             self._replaced = time.monotonic()

@@ -1,4 +1,4 @@
-"""A line an event, without control codes; what every display of a run has to offer."""
+"""A line for each event, without control codes; and the interface of every display of a run."""
 
 import time
 from collections.abc import Iterator
@@ -8,9 +8,10 @@ from typing import Protocol
 from hitofude.learning.epoch_log import EpochLog
 
 HEADER = (
-    f"{'member':>8} {'epoch':>8} {'train loss':>11} {'accuracy':>9} {'valid. loss':>12} {'accuracy':>9}"
-    f" {'learning rate':>14} {'images/s':>9} {'elapsed':>8}"
+    f"{'member':>6} {'epoch':>7} {'train loss':>10} {'accuracy':>8} {'val. loss':>9} {'accuracy':>8}"
+    f" {'lr':>8} {'images/s':>8} {'elapsed':>7}"
 )
+"""79 columns; see plain_row."""
 
 
 class Display(Protocol):
@@ -20,7 +21,7 @@ class Display(Protocol):
 
     @contextmanager
     def training(self, members: int, images: int) -> Iterator[None]:
-        """Around the training of so many members, with so many images still to be trained on in all."""
+        """Show the training within the block. images: left to train on, summed over members and epochs."""
         ...
 
     def member_started(self, member: int, epochs: int, epochs_done: int) -> None: ...
@@ -32,16 +33,30 @@ class Display(Protocol):
     def warned(self, message: str) -> None: ...
 
 
-class PlainDisplay:
-    """A line an event, without control codes."""
+class Lines:
+    """Messages as lines of stdout, without control codes."""
+
+    def message(self, text: str) -> None:
+        print(text, flush=True)
+
+    def warned(self, message: str) -> None:
+        self.message(f"warning: {message}")
+
+
+class NoLines(Lines):
+    """Messages are dropped."""
+
+    def message(self, text: str) -> None:
+        pass
+
+
+class PlainDisplay(Lines):
+    """A line for each epoch."""
 
     def __init__(self) -> None:
         self._members = 0
         self._epochs: dict[int, int] = {}
         self._started = time.monotonic()
-
-    def message(self, text: str) -> None:
-        print(text, flush=True)
 
     @contextmanager
     def training(self, members: int, images: int) -> Iterator[None]:
@@ -62,32 +77,26 @@ class PlainDisplay:
         elapsed = time.monotonic() - self._started
         self.message(plain_row(log, self._members, self._epochs[log.member], elapsed))
 
-    def warned(self, message: str) -> None:
-        self.message(f"warning: {message}")
 
-
-class SilentDisplay(PlainDisplay):
-    """Says nothing."""
-
-    def message(self, text: str) -> None:
-        pass
+class SilentDisplay(NoLines, PlainDisplay):
+    """No output."""
 
 
 def plain_row(log: EpochLog, members: int, epochs: int, seconds: float) -> str:
-    """An epoch as a line that stands under HEADER; seconds: since the training began."""
+    """Return an epoch as a line below HEADER. seconds: since the start of the training."""
     member, epoch = f"{log.member + 1}/{members}", f"{log.epoch}/{epochs}"
     return (
-        f"{member:>8} {epoch:>8} {log.train_loss:>11.4f} {log.train_accuracy:>9.4f}"
-        f" {figure(log.validation_loss):>12} {figure(log.validation_accuracy):>9}"
-        f" {log.learning_rate:>14.3g} {log.images_per_second:>9,.0f} {clock(seconds):>8}"
+        f"{member:>6} {epoch:>7} {log.train_loss:>10.4f} {log.train_accuracy:>8.4f}"
+        f" {figure(log.validation_loss):>9} {figure(log.validation_accuracy):>8}"
+        f" {log.learning_rate:>8.3g} {log.images_per_second:>8,.0f} {clock(seconds):>7}"
     )
 
 
 def figure(value: float | None) -> str:
-    """Four decimals, or a dash for a member that has no rows to be validated on."""
+    """Return four decimals, or a dash for a member without validation rows."""
     return "-" if value is None else f"{value:.4f}"
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds: `0:09`."""
+    """Return minutes and seconds: `0:09`."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

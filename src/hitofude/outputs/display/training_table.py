@@ -1,4 +1,4 @@
-"""A training as a table of its members, in HTML and in plain text."""
+"""The members in training as a table, in HTML and in plain text."""
 
 import time
 from dataclasses import dataclass, field
@@ -16,28 +16,28 @@ FIGURES = len(COLUMNS) - 3
 
 @dataclass
 class MemberRow:
-    """How far a member is."""
+    """The progress of a member."""
 
     epochs: int = 0
-    """0: it has not been started."""
+    """0 before it starts."""
     epochs_done: int = 0
     log: EpochLog | None = None
     """The newest."""
     seconds: float = 0.0
-    """From the beginning of the training to that epoch's end."""
+    """From the start of the training to the end of that epoch."""
 
 
 @dataclass
 class TrainingTable:
-    """A row a member, and how far all of them are together.
+    """A row for each member, and the progress of all.
 
-    The HTML has no colour of its own and no script, so that it is read on a dark ground as on a light one, and lives
-    through what cleans HTML; a progress bar that is taken out of it leaves its percentage.
+    The HTML has no colours and no script, so it suits light and dark themes and survives HTML sanitizers; a progress
+    bar that they remove leaves its percentage.
     """
 
     members: int
     images: int
-    """Still to be trained on in all, counted once an epoch."""
+    """Left to train on, summed over members and epochs."""
     state: Literal["training", "trained", "stopped"] = "training"
     images_done: int = 0
     rows: dict[int, MemberRow] = field(init=False)
@@ -55,11 +55,11 @@ class TrainingTable:
         row.epochs_done, row.log, row.seconds = log.epoch, log, self.seconds()
 
     def seconds(self) -> float:
-        """Since the training began."""
+        """Return the seconds since the start of the training."""
         return time.monotonic() - self._started
 
     def status(self) -> str:
-        """What is being done, how fast, and for how long yet: `42 %, 1,234 images/s, 0:12, about 0:16 left`."""
+        """Return progress, speed, elapsed and remaining time: `42 %, 1,234 images/s, 0:12, about 0:16 left`."""
         seconds = self.seconds()
         if self.state == "trained":
             return f"trained in {clock(seconds)}"
@@ -75,16 +75,13 @@ class TrainingTable:
         return f"{share} %, {speed:,.0f} images/s, {clock(seconds)}, about {clock(left)} left"
 
     def text(self) -> str:
-        """The status, and the newest epoch of each member, as the plain lines are."""
-        lines = [
-            plain_row(row.log, self.members, row.epochs, row.seconds)
-            for row in self.rows.values()
-            if row.log is not None
-        ]
+        """Return the status and the newest epoch of each member as plain lines."""
+        started = [(row, row.log) for row in self.rows.values() if row.log]
+        lines = [plain_row(log, self.members, row.epochs, row.seconds) for row, log in started]
         return "\n".join([self.status(), HEADER, *lines])
 
     def html(self) -> str:
-        """The same, with a bar for each member and one for all of them."""
+        """Return the status and the rows, with a bar for each member and one for all."""
         head = "".join(f'<th scope="col">{name}</th>' for name in COLUMNS)
         body = "".join(self._row(member, row) for member, row in self.rows.items())
         overall = _bar("all members", self.images_done, self.images, "16em")
@@ -107,10 +104,10 @@ def _figures(log: EpochLog | None) -> list[str]:
     return [*map(figure, shares), f"{log.learning_rate:.3g}", f"{log.images_per_second:,.0f}"]
 
 
-def _bar(of: str, done: int, total: int, width: str) -> str:
-    """A bar that a screen reader names; its percentage where bars are not shown."""
+def _bar(name: str, done: int, total: int, width: str) -> str:
+    """Return a bar with a name for screen readers, and its percentage as a fallback."""
     share = min(1.0, done / total) if total else 0.0
     return (
-        f'<progress aria-label="{of}" max="1" value="{share:.3f}" style="width: {width}; vertical-align: middle">'
+        f'<progress aria-label="{name}" max="1" value="{share:.3f}" style="width: {width}; vertical-align: middle">'
         f"{share:.0%}</progress>"
     )

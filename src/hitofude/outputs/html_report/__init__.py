@@ -1,4 +1,4 @@
-"""The report that people read: one HTML file that needs nothing beside it."""
+"""The report for people: one self-contained HTML file."""
 
 from hitofude.outputs.html_report.page import Page, render, write_page
 

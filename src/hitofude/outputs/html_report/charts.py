@@ -1,131 +1,63 @@
-"""Drawings as SVG that take the page's colours; what they show also stands in their description."""
+"""Drawings of the report as SVG in the page's own colours, each with a title and a description."""
 
-import math
+import io
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from markupsafe import Markup, escape
-from matplotlib.ticker import LogLocator, MaxNLocator
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from hitofude.metrics.metrics import Reliability
 from hitofude.outputs.network_graph import Operation
+from hitofude.outputs.plots import BLACK, BLUE, LINE, ORANGE
 
-WIDTH, HEIGHT = 640, 320
-LEFT, RIGHT, TOP, BOTTOM = 84, 16, 16, 56
-LINE = 34
-"""Pixels from one operation of a network to the next."""
-
-
-@dataclass(frozen=True)
-class Series:
-    """A line of a chart."""
-
-    kind: str
-    """Its class in the style sheet."""
-    points: Sequence[tuple[float, float]]
+INCHES = 5.0, 3.4
+"""Small, so that the texts can be read on a phone."""
+VARIABLES = {BLACK: "--text", BLUE: "--blue", ORANGE: "--orange", LINE: "--line"}
+"""The colours of Matplotlib's drawing, and the custom properties of style.css that take their place."""
+NETWORK_WIDTH, OPERATION_HEIGHT = 640, 34
 
 
-@dataclass(frozen=True)
-class Axis:
-    """From values to pixels."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-    logarithmic: bool = False
-
-    def __call__(self, value: float) -> float:
-        scale: Callable[[float], float] = math.log if self.logarithmic else float
-        share = (scale(value) - scale(self.low)) / (scale(self.high) - scale(self.low) or 1)
-        return round(self.start + share * (self.end - self.start), 1)
-
-    def ticks(self, count: int, *, whole: bool = False) -> list[float]:
-        """Round values within the axis."""
-        steps = (1, 2, 3, 5) if self.high < 10 * self.low else (1, 3)
-        locator = LogLocator(subs=steps) if self.logarithmic else MaxNLocator(count, integer=whole)
-        return [float(tick) for tick in locator.tick_values(self.low, self.high) if self.low <= tick <= self.high]
-
-
-def line_chart(
-    series: Sequence[Series], title: str, description: str, labels: tuple[str, str], *, logarithmic: bool = False
-) -> Markup:
-    """Lines over whole numbers. labels: of the horizontal and of the vertical axis."""
-    xs = [x for line in series for x, _ in line.points]
-    ys = [y for line in series for _, y in line.points]
-    margin = 0 if logarithmic else 0.05 * (max(ys) - min(ys))
-    x = Axis(min(xs), max(xs), LEFT, WIDTH - RIGHT)
-    y = Axis(min(ys) - margin, max(ys) + margin, HEIGHT - BOTTOM, TOP, logarithmic)
-    lines = [
-        f'<polyline class="{line.kind}" points="{" ".join(f"{x(a)},{y(b)}" for a, b in line.points)}"/>'
-        for line in series
-    ]
-    return _drawing(title, description, _axes(x, y, labels, whole=True) + lines)
-
-
-def reliability_chart(found: Reliability, title: str, description: str) -> Markup:
-    """A bar a group, as high as its accuracy, beside the diagonal on which calibrated groups end."""
-    x, y = Axis(0, 1, LEFT, WIDTH - RIGHT), Axis(0, 1, HEIGHT - BOTTOM, TOP)
-    groups = len(found.rows)
-    bars = []
-    for group, (rows, confidence, accuracy) in enumerate(
-        zip(found.rows, found.confidence, found.accuracy, strict=True)
-    ):
-        if not rows:
-            continue
-        left, right = x(group / groups), x((group + 1) / groups)
-        bars.append(
-            f'<rect class="bar" x="{left + 2}" width="{right - left - 4:.1f}" y="{y(accuracy)}" '
-            f'height="{y(0) - y(accuracy):.1f}"><title>{rows:,} rows: mean probability {confidence:.3f}, '
-            f"right {accuracy:.3f}</title></rect>"
-            f'<circle class="dot" cx="{x(confidence)}" cy="{y(accuracy)}" r="4"/>'
-        )
-    diagonal = f'<line class="diagonal" x1="{x(0)}" y1="{y(0)}" x2="{x(1)}" y2="{y(1)}"/>'
-    labels = "probability of the answer", "share of right answers"
-    return _drawing(title, description, [*_axes(x, y, labels), *bars, diagonal])
+def chart(draw: Callable[[Axes], None], title: str, description: str) -> Markup:
+    """Draw a chart with Matplotlib, in its default style whatever the caller's, the same bytes every time."""
+    with style.context(["default", {"svg.fonttype": "none", "svg.hashsalt": title}]):
+        figure = Figure(figsize=INCHES, layout="constrained")
+        draw(figure.subplots())
+        stream = io.StringIO()
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(stream, format="svg", transparent=True, metadata=nothing)
+    shapes = stream.getvalue().partition("</defs>")[2].removesuffix("</svg>\n")  # without Matplotlib's style sheet
+    shapes = re.sub(r'(<g) id="[^"]*"|( )xlink:(?=href)|font-family: (?:&apos;|[^;"])*;? ?', r"\1\2", shapes)
+    shapes = re.sub("#[0-9a-f]{6}", lambda colour: f"var({VARIABLES[colour[0]]})", shapes)
+    return _drawing(title, description, shapes, *(72 * side for side in INCHES))
 
 
 def network_chart(operations: Sequence[Operation], title: str) -> Markup:
-    """Operations from top to bottom, with an arc at the side for an output that is used further down."""
-    number = {operation.name: place for place, operation in enumerate(operations)}
+    """Draw the operations from top to bottom, with an arc at the side for an output that is used further down."""
+    number = {operation.name: index for index, operation in enumerate(operations)}
     shapes = []
-    for place, operation in enumerate(operations):
-        top = place * LINE
+    for index, operation in enumerate(operations):
+        top = index * OPERATION_HEIGHT
         count = f", {operation.parameters:,} parameters" if operation.parameters else ""
-        text = escape(f"{operation.what}  {operation.shape}{count}")
-        shapes.append(f'<rect class="box" x="1" y="{top + 1}" width="470" height="{LINE - 10}" rx="6"/>')
+        text = escape(f"{operation.label}  {operation.shape}{count}")
+        shapes.append(f'<rect class="box" x="1" y="{top + 1}" width="470" height="24" rx="6"/>')
         shapes.append(f'<text x="12" y="{top + 17}">{text}</text>')
         for source in operation.sources:
-            distance = place - number[source]
-            start = number[source] * LINE
-            if distance == 1:
-                shapes.append(f'<path class="arrow" d="M236 {start + LINE - 9} V{top - 5}"/>')
-                shapes.append(f'<path class="tip" d="M236 {top} l-4 -7 h8z"/>')
-            else:
-                bend = 490 + min(120, 14 * distance)
-                ends = f"M471 {start + 13} C{bend} {start + 13} {bend} {top + 13} 479 {top + 13}"
-                shapes.append(f'<path class="arrow" d="{ends}"/><path class="tip" d="M472 {top + 13} l7 -4 v8z"/>')
+            distance, start = index - number[source], number[source] * OPERATION_HEIGHT
+            bend = 490 + min(120, 14 * distance)
+            line, tip = f"M236 {start + 25} V{top - 5}", f"M236 {top} l-4 -7 h8z"
+            if distance > 1:
+                line = f"M471 {start + 13} C{bend} {start + 13} {bend} {top + 13} 479 {top + 13}"
+                tip = f"M472 {top + 13} l7 -4 v8z"
+            shapes.append(f'<path class="arrow" d="{line}"/><path class="tip" d="{tip}"/>')
     description = f"{len(operations)} operations, one under the other."
-    return _drawing(title, description, shapes, len(operations) * LINE)
+    return _drawing(title, description, "".join(shapes), NETWORK_WIDTH, len(operations) * OPERATION_HEIGHT)
 
 
-def _axes(x: Axis, y: Axis, labels: tuple[str, str], *, whole: bool = False) -> list[str]:
-    lines = []
-    for tick in y.ticks(6):
-        lines.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick)}" y2="{y(tick)}"/>')
-        lines.append(f'<text class="end" x="{LEFT - 8}" y="{y(tick) + 4}">{tick:.4g}</text>')
-    below = HEIGHT - BOTTOM + 20
-    lines += [f'<text class="middle" x="{x(tick)}" y="{below}">{tick:.4g}</text>' for tick in x.ticks(10, whole=whole)]
-    lines.append(f'<text class="middle" x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}">{escape(labels[0])}</text>')
-    middle = (TOP + HEIGHT - BOTTOM) / 2
-    lines.append(
-        f'<text class="middle" x="14" y="{middle}" transform="rotate(-90 14 {middle})">{escape(labels[1])}</text>'
-    )
-    return lines
-
-
-def _drawing(title: str, description: str, shapes: Sequence[str], height: int = HEIGHT) -> Markup:
+def _drawing(title: str, description: str, shapes: str, width: float, height: float) -> Markup:
+    title, description = escape(title), escape(description)
     return Markup(
-        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}: {escape(description)}">'
-        f"<title>{escape(title)}</title><desc>{escape(description)}</desc>{''.join(shapes)}</svg>"
+        f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{title}: {description}">'
+        f"<title>{title}</title><desc>{description}</desc>{shapes}</svg>"
     )

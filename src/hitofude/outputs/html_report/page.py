@@ -1,8 +1,9 @@
-"""What the report shows, and how it becomes HTML."""
+"""The content of the report, and its rendering as HTML."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,28 +16,29 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.metrics.label_issues import LabelIssues
 from hitofude.outputs.audit import Hardness
-from hitofude.outputs.html_report.charts import Series, line_chart, network_chart, reliability_chart
+from hitofude.outputs.html_report.charts import chart, network_chart
 from hitofude.outputs.html_report.sheet import ImageSheet
 from hitofude.outputs.network_graph import Operation
+from hitofude.outputs.plots import draw_accuracy, draw_loss, draw_reliability
 from hitofude.outputs.report import RunSummary
 from hitofude.storage import write_text
 
 SHOWN = 60
-SHOWN_RIGHT = 12
+SHOWN_IF_RIGHT = 12
 SHOWN_OF_CLASS = 4
 BARS = 3
-MOST_CLASSES_IN_A_MATRIX = 40
-MOST_CONFUSED = 40
+MAX_CLASSES_IN_MATRIX = 40
+MAX_CONFUSIONS_LISTED = 40
 
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """All that the report is made from."""
+    """The content of the report."""
 
     summary: RunSummary
     train: ImageSet
     test: ImageSet | None
-    out_of_fold: NDArray[np.float32]  # (N, classes), NaN in rows that every member saw
+    out_of_fold: NDArray[np.float32]  # (N, classes), NaN in rows that every member trained on
     logs: Sequence[EpochLog]
     hardness: Hardness
     issues: LabelIssues
@@ -46,15 +48,15 @@ class Page:
     originals: NDArray[np.uint8]  # (K, C, H, W)
     augmented: NDArray[np.uint8]  # (K, V, C, H, W)
     operations: Mapping[str, Sequence[Operation]]
-    """Of each network."""
+    """By network."""
 
 
 @dataclass(frozen=True)
-class Figure:
-    """An image with what is said of it."""
+class Thumbnail:
+    """An image with its caption."""
 
     style: Markup
-    """Shows the image."""
+    """CSS that shows the image."""
     caption: str
     note: str
     bars: tuple[tuple[str, float], ...] = ()
@@ -63,14 +65,14 @@ class Figure:
 
 @dataclass(frozen=True)
 class Cell:
-    """Rows of one label given one answer."""
+    """A cell of the confusion matrix."""
 
     label: int
     predicted: int
     count: int
     share: float
     """Of the rows with this label."""
-    figures: tuple[Figure, ...]
+    thumbnails: tuple[Thumbnail, ...]
 
     @property
     def anchor(self) -> str:
@@ -82,7 +84,7 @@ def write_page(path: Path, page: Page) -> None:
 
 
 def render(page: Page) -> str:
-    """HTML that asks for nothing outside itself."""
+    """Return HTML that loads nothing from outside."""
     environment = Environment(
         loader=PackageLoader("hitofude.outputs.html_report", "."),
         autoescape=True,
@@ -90,155 +92,129 @@ def render(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style = Markup(environment.loader.get_source(environment, "style.css")[0])  # type: ignore[union-attr]
-    return environment.get_template("report.html").render(view=_View(page), summary=page.summary, style=style)
+    thumbnails = _Thumbnails(page)
+    cells = thumbnails.cells()
+    confusions = [cell for cell in cells.values() if cell.label != cell.predicted]
+    return environment.get_template("report.html").render(
+        summary=page.summary,
+        recipe=page.recipe,
+        charts=_charts(page),
+        networks=[(name, network_chart(operations, name)) for name, operations in page.operations.items()],
+        cells=cells if thumbnails.is_matrix_shown else None,
+        confusions=sorted(confusions, key=lambda cell: -cell.count)[:MAX_CONFUSIONS_LISTED],
+        hardest=thumbnails.ranked(range(len(page.hardness.rows[:SHOWN]))),
+        issues=thumbnails.issues(SHOWN),
+        duplicates=thumbnails.duplicates(SHOWN // 2),
+        gallery=thumbnails.by_class(),
+        augmentation=thumbnails.augmentation(),
+        sheet=thumbnails.sheet,  # complete only after the thumbnails above have been made
+        style=Markup(environment.loader.get_source(environment, "style.css")[0]),  # type: ignore[union-attr]
+    )
 
 
-class _View:
-    """The page's parts, as the template asks for them."""
+def _charts(page: Page) -> dict[str, Markup]:
+    found = page.summary.calibration.as_predicted
+    error = f"The groups lie {found.expected_calibration_error:.4f} from the diagonal on average."
+    return {
+        "loss": chart(partial(draw_loss, logs=page.logs), "Loss", _describe_last(page.logs, "loss")),
+        "accuracy": chart(partial(draw_accuracy, logs=page.logs), "Accuracy", _describe_last(page.logs, "accuracy")),
+        "reliability": chart(partial(draw_reliability, found=found), "Reliability", error),
+    }
+
+
+def _describe_last(logs: Sequence[EpochLog], quantity: str) -> str:
+    """Describe a chart by the mean of the members at their last epochs."""
+    last = {log.member: log for log in sorted(logs, key=lambda log: log.epoch)}.values()
+
+    def mean(split: str) -> str:
+        values = [getattr(log, f"{split}_{quantity}") for log in last]
+        known = [value for value in values if value is not None]
+        return f"{np.mean(known):.4f} in {split}" if known else f"unknown in {split}"
+
+    return f"After the last epoch, the mean {quantity} is {mean('train')}ing, {mean('validation')}."
+
+
+class _Thumbnails:
+    """The images that the report shows, with their captions; all are put on one sheet.
+
+    A rank is an index into the arrays of Hardness: 0 is the hardest image.
+    """
 
     def __init__(self, page: Page) -> None:
-        self.page = page
+        self.page, self.classes = page, page.summary.classes
         self.sheet = ImageSheet(page.train.image_shape)
-        self.classes = page.summary.classes
         self.labels = page.train.known_labels()
-        self._place = {int(row): place for place, row in enumerate(page.hardness.rows)}
+        self.ranked_labels = self.labels[page.hardness.rows]
+        self.is_matrix_shown = len(self.classes) <= MAX_CLASSES_IN_MATRIX
 
-    @property
-    def is_grey(self) -> bool:
-        return self.sheet.channels == 1
-
-    @property
-    def is_matrix_shown(self) -> bool:
-        return len(self.classes) <= MOST_CLASSES_IN_A_MATRIX
-
-    @cached_property
     def cells(self) -> dict[tuple[int, int], Cell]:
-        """The cells of the confusion matrix that are not empty."""
-        rows, predicted = self.page.hardness.rows, self.page.hardness.predicted
-        found: dict[tuple[int, int], list[int]] = {}
-        for row, answer in zip(rows.tolist(), predicted.tolist(), strict=True):
-            found.setdefault((int(self.labels[row]), answer), []).append(row)
-        return {place: self._cell(place, of_cell) for place, of_cell in sorted(found.items())}
+        """Return the cells of the confusion matrix that are not empty, by label and answer."""
+        ranks = defaultdict[tuple[int, int], list[int]](list)
+        pairs = zip(self.ranked_labels.tolist(), self.page.hardness.predicted.tolist(), strict=True)
+        for rank, pair in enumerate(pairs):
+            ranks[pair].append(rank)
+        return {pair: self._cell(*pair, ranks[pair]) for pair in sorted(ranks)}
 
-    def _cell(self, place: tuple[int, int], rows: list[int]) -> Cell:
-        label, predicted = place
-        of_label = self.page.summary.class_scores[label].rows
-        shown = rows[: SHOWN_RIGHT if label == predicted else SHOWN] if self.is_matrix_shown else []
-        return Cell(label, predicted, len(rows), len(rows) / of_label, tuple(self._figures(shown)))
+    def _cell(self, label: int, predicted: int, ranks: list[int]) -> Cell:
+        share = len(ranks) / self.page.summary.class_scores[label].rows
+        shown = (SHOWN_IF_RIGHT if label == predicted else SHOWN) if self.is_matrix_shown else 0
+        return Cell(label, predicted, len(ranks), share, tuple(self.ranked(ranks[:shown])))
 
-    def most_confused(self) -> list[Cell]:
-        wrong = [cell for cell in self.cells.values() if cell.label != cell.predicted]
-        return sorted(wrong, key=lambda cell: -cell.count)[:MOST_CONFUSED]
+    def ranked(self, ranks: Iterable[int]) -> list[Thumbnail]:
+        rows, predicted, losses = self.page.hardness.rows, self.page.hardness.predicted, self.page.hardness.losses
+        return [self._train(int(rows[rank]), int(predicted[rank]), f"loss {losses[rank]:.2f}") for rank in ranks]
 
-    def hardest(self) -> list[Figure]:
-        return self._figures(self.page.hardness.rows[:SHOWN].tolist())
-
-    def by_class(self) -> list[tuple[str, list[tuple[str, list[Figure]]]]]:
-        """Each class with its easiest, its hardest and its suspected images."""
-        rows, suspected = self.page.hardness.rows, self.page.issues.rows
-        found = []
-        for label, name in enumerate(self.classes):
-            of_class = rows[self.labels[rows] == label].tolist()
-            suspects = suspected[self.labels[suspected] == label].tolist()
-            groups = {
-                "easiest": of_class[::-1][:SHOWN_OF_CLASS],
-                "hardest": of_class[:SHOWN_OF_CLASS],
-                "probably mislabelled": suspects[:SHOWN_OF_CLASS],
-            }
-            found.append((name, [(title, self._figures(shown)) for title, shown in groups.items() if shown]))
-        return found
-
-    def issues(self) -> list[Figure]:
+    def issues(self, count: int, label: int | None = None) -> list[Thumbnail]:
+        """Return the most suspect labels, of all classes or of one."""
         issues = self.page.issues
+        found = np.arange(len(issues)) if label is None else np.flatnonzero(self.labels[issues.rows] == label)
         return [
-            self._figure(int(row), self.classes[suggested], f"label {score:.3f}")
-            for row, suggested, score in zip(
-                issues.rows[:SHOWN], issues.suggested[:SHOWN], issues.scores[:SHOWN], strict=True
-            )
+            self._train(int(issues.rows[i]), int(issues.suggested[i]), f"label {issues.scores[i]:.3f}")
+            for i in found[:count]
         ]
 
-    def duplicates(self) -> list[tuple[Figure, Figure]]:
-        """The first pairs; those across the parts before the others."""
-        pairs = sorted(self.page.duplicates, key=lambda item: not item.is_leak)[: SHOWN // 2]
+    def by_class(self) -> list[tuple[str, list[tuple[str, list[Thumbnail]]]]]:
+        """Return for each class its easiest, its hardest and its suspected images."""
+        found = []
+        for label, name in enumerate(self.classes):
+            ranks = np.flatnonzero(self.ranked_labels == label).tolist()
+            groups = {
+                "easiest": self.ranked(ranks[::-1][:SHOWN_OF_CLASS]),
+                "hardest": self.ranked(ranks[:SHOWN_OF_CLASS]),
+                "probably mislabelled": self.issues(SHOWN_OF_CLASS, label),
+            }
+            found.append((name, [(title, shown) for title, shown in groups.items() if shown]))
+        return found
+
+    def duplicates(self, count: int) -> list[tuple[Thumbnail, Thumbnail]]:
+        """Return the first pairs, those across training and test images before the others."""
+        pairs = sorted(self.page.duplicates, key=lambda item: not item.is_leak)[:count]
         return [
             (
-                self._named(item.part, item.row, f"differs by {item.difference:.1f}"),
-                self._named(item.earlier_part, item.earlier_row, ""),
+                self._of_split(item.split, item.row, f"differs by {item.difference:.1f}"),
+                self._of_split(item.earlier_split, item.earlier_row, ""),
             )
             for item in pairs
         ]
 
-    def augmentation(self) -> list[tuple[Figure, list[Figure]]]:
-        """Originals, each with its transformed versions."""
-
-        def bare(image: NDArray[np.uint8], caption: str) -> Figure:
-            return Figure(self.sheet.place(image), caption, "")
-
+    def augmentation(self) -> list[list[Thumbnail]]:
+        """Return originals, each followed by its transformed versions."""
         return [
-            (bare(original, "original"), [bare(version, "transformed") for version in versions])
+            [self._show(original, "original"), *(self._show(version, "transformed") for version in versions)]
             for original, versions in zip(self.page.originals, self.page.augmented, strict=True)
         ]
 
-    def loss_chart(self) -> Markup:
-        series = _curves(self.page.logs, "train_loss", "validation_loss")
-        description = _last("Loss", self.page.logs, "train_loss", "validation_loss")
-        return line_chart(series, "Loss", description, ("epoch", "cross-entropy (nats)"), logarithmic=True)
+    def _show(self, image: NDArray[np.uint8], caption: str) -> Thumbnail:
+        return Thumbnail(self.sheet.place(image), caption, "")
 
-    def accuracy_chart(self) -> Markup:
-        logs = [log for log in self.page.logs if log.epoch > 1] or self.page.logs
-        series = _curves(logs, "train_accuracy", "validation_accuracy")
-        description = _last("Accuracy", logs, "train_accuracy", "validation_accuracy")
-        return line_chart(series, "Accuracy", description, ("epoch", "accuracy"))
-
-    def reliability_chart(self) -> Markup:
-        found = self.page.summary.calibration.as_predicted
-        description = f"The groups lie {found.expected_calibration_error:.4f} from the diagonal on average."
-        return reliability_chart(found, "Reliability", description)
-
-    def networks(self) -> list[tuple[str, Markup]]:
-        return [(name, network_chart(operations, name)) for name, operations in self.page.operations.items()]
-
-    def _figures(self, rows: Iterable[int]) -> list[Figure]:
-        hardness = self.page.hardness
-        return [
-            self._figure(
-                row, self.classes[hardness.predicted[self._place[row]]], f"loss {hardness.losses[self._place[row]]:.2f}"
-            )
-            for row in rows
-        ]
-
-    def _figure(self, row: int, answer: str, note: str) -> Figure:
+    def _train(self, row: int, answer: int, note: str) -> Thumbnail:
         train, probabilities = self.page.train, self.page.out_of_fold[row]
         likeliest = np.argsort(-probabilities, kind="stable")[:BARS]
         bars = tuple((self.classes[index], float(probabilities[index])) for index in likeliest)
-        caption = f"{self.classes[self.labels[row]]} → {answer}"
-        return Figure(self.sheet.place(train.images[row]), caption, f"{train.ids[row]} · {note}", bars)
+        caption = f"{self.classes[self.labels[row]]} → {self.classes[answer]}"
+        return Thumbnail(self.sheet.place(train.images[row]), caption, f"{train.ids[row]} · {note}", bars)
 
-    def _named(self, part: str, row: int, note: str) -> Figure:
-        images = self.page.train if part == "train" or self.page.test is None else self.page.test
-        label = f"label {self.classes[self.labels[row]]}" if part == "train" else "to predict"
-        return Figure(self.sheet.place(images.images[row]), label, f"{part} {images.ids[row]} {note}")
-
-
-def _curves(logs: Sequence[EpochLog], train: str, validation: str) -> list[Series]:
-    """Two lines a member; no validation where it learns from all rows."""
-    series = []
-    for member in sorted({log.member for log in logs}):
-        for kind, name in (("training", train), ("validation", validation)):
-            values = [(log.epoch, getattr(log, name)) for log in logs if log.member == member]
-            points = [(float(epoch), float(value)) for epoch, value in values if value is not None]
-            if points:
-                series.append(Series(kind, points))
-    return series
-
-
-def _last(what: str, logs: Sequence[EpochLog], train: str, validation: str) -> str:
-    """The chart in a sentence: where the members end."""
-    ends = {log.member: log for log in sorted(logs, key=lambda log: log.epoch)}.values()
-
-    def mean(name: str) -> str:
-        values = [getattr(log, name) for log in ends if getattr(log, name) is not None]
-        return f"{np.mean(values):.4f}" if values else "not measured"
-
-    return f"{what} of {len(ends)} members ends at {mean(train)} in training, {mean(validation)} in validation."
+    def _of_split(self, split: str, row: int, note: str) -> Thumbnail:
+        images = self.page.train if split == "train" or self.page.test is None else self.page.test
+        label = f"label {self.classes[self.labels[row]]}" if split == "train" else "to predict"
+        return Thumbnail(self.sheet.place(images.images[row]), label, f"{split} {images.ids[row]} {note}")

@@ -1,4 +1,4 @@
-"""Many small images as one PNG, of which a page shows parts."""
+"""Many small images as one PNG, from which the page cuts each."""
 
 import base64
 import io
@@ -12,7 +12,7 @@ COLUMNS = 32
 
 
 class ImageSheet:
-    """Images of one size, each once, in the order in which they were asked for."""
+    """Distinct images of one size, in the order of their first use."""
 
     def __init__(self, image_shape: tuple[int, int, int]) -> None:
         self.channels, self.height, self.width = image_shape
@@ -20,7 +20,7 @@ class ImageSheet:
         self._places: dict[bytes, int] = {}
 
     def place(self, image: NDArray[np.uint8]) -> Markup:
-        """The style that shows an image, (C, H, W) uint8."""
+        """Put an image, (C, H, W) uint8, on the sheet unless it is there. Return the CSS that shows it."""
         number = self._places.setdefault(image.tobytes(), len(self._images))
         if number == len(self._images):
             self._images.append(image)
@@ -31,12 +31,12 @@ class ImageSheet:
         return max(1, -(-len(self._images) // COLUMNS))
 
     def style(self) -> Markup:
-        """Custom properties: the whole sheet as a data URI, its size and an image's, in pixels."""
+        """Return CSS custom properties: the sheet as a data URI, an image's size in pixels, columns and rows."""
         sizes = f"--w:{self.width};--h:{self.height};--columns:{COLUMNS};--rows:{self.rows}"
         return Markup(f"--sheet:url(data:image/png;base64,{base64.b64encode(self.png()).decode()});{sizes}")
 
     def png(self) -> bytes:
-        """The sheet; places without an image are black."""
+        """Return the sheet; unused cells are black."""
         sheet = np.zeros((self.rows * self.height, COLUMNS * self.width, self.channels), dtype=np.uint8)
         for number, image in enumerate(self._images):
             top, left = number // COLUMNS * self.height, number % COLUMNS * self.width
