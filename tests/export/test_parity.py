@@ -6,39 +6,38 @@ import torch
 from torch import nn
 
 from hitofude.errors import WeightsError
-from hitofude.export.onnx_export import load_exportable
 from hitofude.export.onnx_model import OnnxModel
-from hitofude.export.parity import BORDER, check, compare, images_to_compare, is_on_border
+from hitofude.export.parity import BORDER, images_to_compare, is_on_border, measure_parity, require_parity
 from hitofude.inputs.sources import Dataset
+from hitofude.learning.compute import Compute
 from hitofude.prediction.model import Model
 from hitofude.recipe import TtaRecipe
 from hitofude.runs.result import RunResult
 
 
-@pytest.fixture(scope="module")
-def ensemble(finished: RunResult) -> Model:
-    return load_exportable(finished.folder)[0]
+@pytest.fixture
+def ensemble(finished: RunResult, compute: Compute) -> Model:
+    return Model.of_run(finished.folder, compute, finished.summary.calibration.temperature)
 
 
 def test_the_models_answers_are_the_runs(exported: OnnxModel, ensemble: Model, dataset: Dataset) -> None:
-    parity = compare(exported, ensemble, images_to_compare(dataset, (1, 28, 28), 500))
-    check(parity)
+    parity = measure_parity(exported, ensemble, images_to_compare(dataset, (1, 28, 28), 500))
+    require_parity(parity)
     assert (parity.images, parity.changed, parity.border) == (500, 0, 0)
     assert 0 < parity.largest < 1e-5
     assert min(parity.images_per_second, parity.images_per_second_of_pytorch) > 0
 
 
 def test_a_network_that_is_slightly_another_is_found_out(
-    exported: OnnxModel, finished: RunResult, dataset: Dataset
+    exported: OnnxModel, ensemble: Model, dataset: Dataset
 ) -> None:
-    ensemble = load_exportable(finished.folder)[0]
     last = [module for module in ensemble.networks[1].modules() if isinstance(module, nn.Linear)][-1]
     with torch.no_grad():
         last.bias[3] += 0.01
-    parity = compare(exported, ensemble.with_tta(ensemble.tta), dataset.train.images)
+    parity = measure_parity(exported, ensemble.with_tta(ensemble.tta), dataset.train.images)
     assert 1e-4 < parity.largest < 1e-2
     with pytest.raises(WeightsError, match="No file was written"):
-        check(parity)
+        require_parity(parity)
 
 
 def test_an_image_on_the_border_of_looking_again_is_left_out(

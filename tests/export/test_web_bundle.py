@@ -9,7 +9,7 @@ from hitofude.errors import RunFolderError
 from hitofude.export import npm_package
 from hitofude.export.npm_package import FILES
 from hitofude.export.onnx_model import OnnxModel
-from hitofude.export.web_bundle import export_web, page_files
+from hitofude.export.web_bundle import export_web, static_page_files
 from hitofude.runs.result import RunResult
 from tests.export.test_npm_package import packed, sha512
 
@@ -44,8 +44,8 @@ def test_a_folder_that_holds_something_is_left_alone(finished: RunResult, tmp_pa
 
 
 def test_the_page_computes_in_the_browser_and_loads_nothing_from_elsewhere() -> None:
-    page = page_files()["index.html"].decode()
-    assert 'data-compute="browser"' in page
+    page = static_page_files()["index.html"].decode()
+    assert 'data-runtime="browser"' in page
     assert 'http-equiv="Content-Security-Policy" content="default-src \'none\'' in page
-    assert "docs.html" not in page_files()
-    assert not [name for name, content in page_files().items() if b"https://" in content]
+    assert "docs.html" not in static_page_files()
+    assert not [name for name, content in static_page_files().items() if b"https://" in content]

@@ -1,4 +1,4 @@
-"""Taking a run's model elsewhere."""
+"""hitofude export: a run's model as an ONNX file or a static page."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -25,11 +25,11 @@ def export(
 ) -> None:
     """Write a run's ensemble as one ONNX model, or as a page to draw on that computes in the browser.
 
-    The model takes pixels 0..255 and gives the calibrated mean of all members; scaling, members and shifted views are
-    inside, names and classes in its metadata. It is compared with the run before the file appears.
+    The model takes pixels 0..255 and returns the calibrated mean of all members; scaling, members and test-time
+    augmentation are part of it, names and classes are in its metadata. The file appears only after it was compared with
+    the run.
 
-    The page is a folder of files for any static host: it needs no server of ours, and what is drawn stays in the
-    browser.
+    The page is a folder of files for any static host: it needs no server of its own, and drawings stay in the browser.
 
     For example:
       hitofude export runs/sample-fast --onnx model.onnx
@@ -41,7 +41,8 @@ def export(
     run
         The folder of a finished run.
     source
-        As for run: images to compare by, and of --int8 what the run learned from; the embedded sample by default.
+        As for run: images for the comparison and, with --int8, the data that the run was trained on; by default the
+        embedded sample.
     onnx
         The model's file.
     web
@@ -49,11 +50,11 @@ def export(
     pixels
         The type of the model's input.
     int8
-        Weights and activations in 8 bits: smaller and faster; what it costs in accuracy is measured and printed.
+        Weights and activations in 8 bits: smaller and faster; the cost in accuracy is measured and printed.
     images
-        By how many images the model is compared with the run.
+        The number of images in the comparison with the run.
     onnxruntime_web
-        The package's file as npm packs it, where npm or its registry cannot be reached from here.
+        onnxruntime-web's file as npm packs it, if npm or its registry cannot be reached from here.
     """
     from hitofude.export.onnx_export import describe_export, export_onnx
     from hitofude.export.web_bundle import describe_bundle, export_web

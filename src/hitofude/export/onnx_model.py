@@ -1,4 +1,4 @@
-"""An exported model, as any program would use it: onnxruntime alone, no PyTorch."""
+"""An exported model, used as any program would use it: by onnxruntime alone, without PyTorch."""
 
 import json
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ BATCH_SIZE = 128
 
 @dataclass(frozen=True)
 class OnnxDescription:
-    """What stands in the model's metadata; there every value is text, and all but the version JSON."""
+    """The model's metadata. In the file every value is text: JSON, except the format's version."""
 
     name: str
     """Of the run."""
@@ -27,9 +27,9 @@ class OnnxDescription:
     networks: tuple[str, ...]
     """Of each member."""
     temperature: float
-    """At which the mean of the members was found to be calibrated; 1 where that is not known."""
+    """It calibrates the mean of the members; 1 if it is unknown."""
     weights: str
-    """The SHA-256 of all members' weights, which tells whether it is the model of a run."""
+    """SHA-256 of all members' weights and everything else that decides a prediction: it identifies the run's model."""
 
     def as_metadata(self) -> dict[str, str]:
         values = {name: json.dumps(value, ensure_ascii=False) for name, value in vars(self).items()}
@@ -37,7 +37,7 @@ class OnnxDescription:
 
     @classmethod
     def of_metadata(cls, metadata: dict[str, str]) -> "OnnxDescription":
-        """Raises KeyError, TypeError or ValueError where it is not ours."""
+        """Raises KeyError, TypeError or ValueError if hitofude did not write the metadata."""
         if metadata["hitofude_format"] != FORMAT_VERSION:
             raise ValueError("another format")
         values = {name: json.loads(metadata[name]) for name in cls.__dataclass_fields__}
@@ -57,10 +57,10 @@ class OnnxModel:
 
     @classmethod
     def load(cls, path: Path, threads: int = 1) -> "OnnxModel":
-        """The model in a file that `hitofude export` wrote.
+        """Load a file that `hitofude export` wrote. threads: for one prediction.
 
-        threads: of one prediction. Raises InputError where the file is not there or onnxruntime is not installed,
-        WeightsError where it is damaged or not one of ours.
+        Raises InputError if the file does not exist or onnxruntime is not installed, WeightsError if the file is damaged
+        or hitofude did not write it.
         """
         if not path.is_file():
             raise InputError(f"{path}: there is no such file. Make it with hitofude export RUN --onnx {path}.")
@@ -68,7 +68,7 @@ class OnnxModel:
 
     @classmethod
     def of_bytes(cls, content: bytes, name: str, threads: int = 1) -> "OnnxModel":
-        """The same of a file's content; name: how messages call it."""
+        """Load a file's content. name: the file's name in messages."""
         session = _session(content, name, threads)
         try:
             description = OnnxDescription.of_metadata(session.get_modelmeta().custom_metadata_map)
@@ -79,36 +79,24 @@ class OnnxModel:
         return cls(session, description)
 
     def predict(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(N, classes) probabilities, and (members, N, classes) what each member says.
-
-        images: (N, C, H, W) 0..255.
-        """
-        pixels = images.astype(self._type, copy=False)
+        """(N, C, H, W) 0..255 → probabilities (N, classes), and those of each member (members, N, classes)."""
+        is_uint8 = self._session.get_inputs()[0].type == "tensor(uint8)"
+        pixels = images if is_uint8 else images.astype(np.float32)
         starts = range(0, max(len(pixels), 1), BATCH_SIZE)
         found = [self._session.run(None, {"pixels": pixels[start : start + BATCH_SIZE]}) for start in starts]
         return np.concatenate([mean for mean, _ in found]), np.concatenate([each for _, each in found], axis=1)
 
-    @property
-    def _type(self) -> type[np.generic]:
-        return np.uint8 if self._session.get_inputs()[0].type == "tensor(uint8)" else np.float32
-
 
 def _session(content: bytes, name: str, threads: int) -> Any:
-    onnxruntime = import_onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = 4  # what is wrong is said by us
-    try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors share no class of their own
-        reason = str(error).splitlines()[0]
-        raise WeightsError(f"{name} is no ONNX model, or is damaged ({reason}). Export it again.") from None
-
-
-def import_onnxruntime() -> Any:
-    """The package. Raises InputError naming the extra where it is missing."""
     try:
         import onnxruntime
     except ModuleNotFoundError:
         raise InputError("ONNX models need the package onnxruntime: pip install 'hitofude[onnx]'") from None
-    return onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 4  # errors are raised
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors have no base class of their own
+        reason = str(error).splitlines()[0]
+        raise WeightsError(f"{name} is no ONNX model, or is damaged ({reason}). Export it again.") from None

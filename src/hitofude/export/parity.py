@@ -1,4 +1,4 @@
-"""Whether a model says what the networks say that it was made from, and how fast either is."""
+"""Comparison of an exported model with the networks it was made from, and the speed of both."""
 
 import time
 from collections.abc import Callable
@@ -20,7 +20,8 @@ from hitofude.recipe import AugmentRecipe, TtaRecipe
 TOLERANCE = 1e-4
 """Of a probability."""
 BORDER = 1e-5
-"""Where a member's likeliest class is so near the threshold of unclear images, it may look again here and not there."""
+"""If a member's highest probability is this near the threshold of unclear images, one of the two computations may see
+the image again and the other not."""
 
 Members = NDArray[np.float32]  # (members, N, classes)
 Predict = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], Members]]
@@ -28,7 +29,7 @@ Predict = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], Members]]
 
 @dataclass(frozen=True)
 class Parity:
-    """What comparing has shown."""
+    """The result of a comparison."""
 
     images: int
     changed: int
@@ -36,7 +37,7 @@ class Parity:
     largest: float
     """The largest difference of a probability."""
     border: int
-    """Images left out of both, as they lie on the very threshold of what is looked at again."""
+    """Images at the threshold, left out of both figures."""
     images_per_second: float
     images_per_second_of_pytorch: float
 
@@ -45,7 +46,7 @@ class Parity:
         return self.changed == 0 and self.largest < TOLERANCE
 
 
-def compare(model: OnnxModel, run: Model, images: NDArray[np.uint8]) -> Parity:
+def measure_parity(model: OnnxModel, run: Model, images: NDArray[np.uint8]) -> Parity:
     """Predict images (N, C, H, W) with both."""
 
     def predict_by_run(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Members]:
@@ -61,13 +62,9 @@ def compare(model: OnnxModel, run: Model, images: NDArray[np.uint8]) -> Parity:
     excused = suspects[is_on_border(run, images[suspects])] if len(suspects) else suspects
     changed[excused], apart[excused] = False, 0
     return Parity(
-        len(images),
-        int(changed.sum()),
-        float(apart.max()),
-        len(excused),
-        len(images) / seconds,
-        len(images) / seconds_of_pytorch,
-    )
+        len(images), int(changed.sum()), float(apart.max()), len(excused),
+        len(images) / seconds, len(images) / seconds_of_pytorch,
+    )  # fmt: skip
 
 
 def is_on_border(run: Model, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -76,21 +73,20 @@ def is_on_border(run: Model, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.asarray((np.abs(first - run.tta.threshold) < BORDER).any(axis=0) & (run.tta.shift > 0))
 
 
-def check(parity: Parity) -> None:
-    """Raises WeightsError where the model must not be used."""
+def require_parity(parity: Parity) -> None:
+    """Raise WeightsError if the model differs from its run."""
     if not parity.holds:
         raise WeightsError(
-            f"The ONNX model does not predict as the run does: of {parity.images:,} images {parity.changed:,} have "
-            f"another label, and a probability differs by {parity.largest:.2g} (less than {TOLERANCE:g} is accepted). "
-            "No file was written. Another version of torch or onnxruntime may help; constraints.txt names those that "
-            "were tested."
+            f"The ONNX model does not predict as the run does: {parity.changed:,} of {parity.images:,} images have "
+            f"another label, and a probability differs by {parity.largest:.2g} (the limit is {TOLERANCE:g}). No file "
+            "was written. Another version of torch or onnxruntime may help; constraints.txt lists the tested ones."
         )
 
 
 def images_to_compare(source: Dataset | None, image_shape: ImageShape, count: int) -> NDArray[np.uint8]:
-    """(count, C, H, W) images of the source, and transformed copies of them where there are fewer.
+    """Return (count, C, H, W) training images of the source, and transformed copies of them if there are fewer.
 
-    Without a source the embedded digits, brought to the size: what is compared are two computations of the same.
+    Without a source they are the embedded digits, resized: any images will do to compare two computations.
     """
     known = _digits(image_shape) if source is None else source.train.images
     generator = torch.Generator().manual_seed(0)
@@ -110,7 +106,7 @@ def _digits(image_shape: ImageShape) -> NDArray[np.uint8]:
 
 
 def timed(predict: Predict, images: NDArray[np.uint8]) -> tuple[tuple[NDArray[np.float32], Members], float]:
-    """What predicting gives, and its seconds; what is done only once is done before."""
+    """Return the predictions and their seconds, after a short warm-up."""
     predict(images[:8])
     started = time.perf_counter()
     return predict(images), time.perf_counter() - started

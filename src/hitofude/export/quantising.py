@@ -1,8 +1,7 @@
-"""Eight-bit models: smaller, faster, and how much they cost in accuracy."""
+"""Eight-bit models: smaller, faster, and their cost in accuracy."""
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,7 +29,7 @@ BATCH_SIZE = 128
 
 @dataclass(frozen=True)
 class Cost:
-    """What eight bits cost and bring, on training images that the members that answer never saw."""
+    """The cost and gain of eight bits, on training images predicted by members that never saw them."""
 
     images: int
     accuracy: float
@@ -42,23 +41,23 @@ class Cost:
 
 
 def training_images(folder: RunFolder, source: Dataset | None) -> ImageSet:
-    """The labelled images that a run learned from: those of the source, or of the embedded sample.
+    """Return the labelled images that a run was trained on, from the source or the embedded sample.
 
-    Raises InputError where they are not the run's, RunFolderError where what the run learned from is not known.
+    Raises InputError if they are not the run's, RunFolderError if the run was trained elsewhere.
     """
     folder.check_trained_here()
     dataset = source or sample()
     if dataset.train.fingerprint != folder.load_data()["train_fingerprint"]:
-        named = f"{dataset.name} is not what" if source else "Name the source that"
+        problem = f"{dataset.name} is not the source that" if source else "Name the source that"
         raise InputError(
-            f"{named} the run in {folder.path} learned from, by which the cost of eight bits is measured: "
+            f"{problem} the run in {folder.path} was trained on, to measure the cost of eight bits: "
             f"hitofude export {folder.path} SOURCE --onnx model.onnx --int8"
         )
     return choose_rows(dataset.train, folder.load_recipe())
 
 
 def quantise(networks: "onnx.ModelProto", images: NDArray[np.uint8]) -> "onnx.ModelProto":
-    """The networks in integers of 8 bits, weights and activations; these range as they do on the images (N, C, H, W).
+    """Turn weights and activations into integers of 8 bits; images (N, C, H, W) determine the activations' ranges.
 
     Weights keep 7 bits, so that processors without instructions for 8-bit products do not overflow (onnxruntime's
     documentation, "Quantize ONNX models").
@@ -66,17 +65,21 @@ def quantise(networks: "onnx.ModelProto", images: NDArray[np.uint8]) -> "onnx.Mo
     import onnx
     from onnxruntime import quantization
 
-    with TemporaryDirectory() as folder, _without_advice():
-        path = Path(folder, "networks.onnx")
-        quantization.quantize_static(
-            networks, path, _Batches(images), per_channel=True, reduce_range=True,
-            activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8,
-        )  # fmt: skip
-        return onnx.load(path)
+    logging.disable(logging.WARNING)  # onnxruntime advises a preparation that changes nothing in these networks
+    try:
+        with TemporaryDirectory() as folder:
+            path = Path(folder, "networks.onnx")
+            quantization.quantize_static(
+                networks, path, _Batches(images), per_channel=True, reduce_range=True,
+                activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8,
+            )  # fmt: skip
+            return onnx.load(path)
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def measure_cost(int8: OnnxModel, float32: OnnxModel, recipe: Recipe, train: ImageSet, most: int) -> Cost:
-    """Both on up to `most` training images, evenly of all classes, each answered by members that never saw it."""
+    """Predict up to `most` training images with both, evenly of all classes, each by members that never saw it."""
     held_out_by = _held_out_by(recipe, train)
     rows = shuffled_evenly(train.known_labels(), 0)
     rows = rows[held_out_by[:, rows].any(axis=0)][:most]
@@ -92,7 +95,7 @@ def measure_cost(int8: OnnxModel, float32: OnnxModel, recipe: Recipe, train: Ima
 
 
 def _held_out_by(recipe: Recipe, train: ImageSet) -> NDArray[np.bool_]:
-    """(members, N) which rows a member never saw."""
+    """(members, N) whether a member never saw a row."""
     plans = plan_members(recipe, train)
     held_out = np.zeros((len(plans), len(train)), dtype=np.bool_)
     for plan in plans:
@@ -100,23 +103,13 @@ def _held_out_by(recipe: Recipe, train: ImageSet) -> NDArray[np.bool_]:
     return held_out
 
 
-@contextmanager
-def _without_advice() -> Iterator[None]:
-    """Onnxruntime advises a preparation that changes nothing in these networks."""
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
-
-
 class _Batches:
-    """The images as onnxruntime's calibration asks for them: until there are none."""
+    """The images, for onnxruntime's calibration."""
 
     def __init__(self, images: NDArray[np.uint8]) -> None:
         self._left: Iterator[NDArray[np.uint8]] = iter(np.split(images, range(BATCH_SIZE, len(images), BATCH_SIZE)))
 
     def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
-        """(N, C, H, W) by the input's name."""
+        """Return the next (N, C, H, W) by the input's name, or None at the end."""
         batch = next(self._left, None)
         return None if batch is None else {"pixels": batch}

@@ -1,4 +1,4 @@
-"""The page as files that compute in the browser, for any static host."""
+"""The page as files for any static host, which computes in the browser."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'"
 )
-"""What the page may load: its own files alone. A server says it in a header, a file in its head."""
+"""The page may load its own files only. A server sends its policy as a header; here it is in the page's head."""
 
 
 @dataclass(frozen=True)
@@ -41,43 +41,43 @@ def export_web(
     images: int = IMAGES,
     package: Path | None = None,
 ) -> WebExport:
-    """Write the page to draw on, the run's model, and what computes it, into a new or empty folder.
+    """Write the page, the run's model and onnxruntime-web into a new or empty folder.
 
-    source, int8, images: as for export_onnx. package: onnxruntime-web's file, which npm fetches else. Raises as
-    export_onnx does, InputError where onnxruntime-web is not to be had, RunFolderError where the folder is not empty;
-    then there is no folder.
+    source, int8, images: as for export_onnx. package: onnxruntime-web's file; npm fetches it by default. Raises as
+    export_onnx does, InputError if onnxruntime-web cannot be fetched, RunFolderError if the folder is not empty; then
+    nothing is written.
     """
     runtime = browser_runtime(package)
     folder = Path(folder)
     with making_folder(folder) as partial:
         model = export_onnx(run, partial / "model.onnx", source=source, int8=int8, images=images)
-        write_page(partial, model.description, runtime)
+        write_static_page(partial, model.description, runtime)
     written = [path for path in folder.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in written)
     return WebExport(folder, len(written), size, replace(model, path=folder / "model.onnx"))
 
 
-def write_page(folder: Path, description: OnnxDescription, runtime: Mapping[str, bytes]) -> None:
-    """All but the model itself, which lies beside it as model.onnx. runtime: onnxruntime-web's files by name."""
-    write_text(folder / "model.json", json.dumps(describe_model(description), ensure_ascii=False))
-    for name, content in page_files().items():
+def write_static_page(folder: Path, description: OnnxDescription, runtime: Mapping[str, bytes]) -> None:
+    """Write everything but the model itself, which is beside it as model.onnx. runtime: onnxruntime-web's files."""
+    write_text(folder / "model.json", json.dumps(model_json(description), ensure_ascii=False))
+    for name, content in static_page_files().items():
         write_bytes(folder / name, content)
     for name, content in runtime.items():
         write_bytes(folder / "ort" / name, content)
 
 
-def page_files() -> dict[str, bytes]:
-    """The page's files by name, made to compute in the browser."""
+def static_page_files() -> dict[str, bytes]:
+    """Return the page's files by name, set to compute in the browser."""
     found = {entry.name: entry.read_bytes() for entry in files(PAGE).iterdir() if entry.is_file()}
     kept = {name: content for name, content in found.items() if name not in SERVED_ONLY and not name.endswith(".py")}
     page = kept["index.html"].decode("utf-8")
     head = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-    page = page.replace('data-compute="server"', 'data-compute="browser"', 1).replace("<head>", f"<head>\n{head}", 1)
+    page = page.replace('data-runtime="server"', 'data-runtime="browser"', 1).replace("<head>", f"<head>\n{head}", 1)
     return {**kept, "index.html": page.encode("utf-8")}
 
 
-def describe_model(description: OnnxDescription) -> dict[str, object]:
-    """What the page asks of a model before anything else; the server's GET /api/model says the same."""
+def model_json(description: OnnxDescription) -> dict[str, object]:
+    """Return the page's first question about the model, answered as the server's GET /api/model does."""
     return {
         "name": description.name,
         "version": description.hitofude_version,
@@ -89,9 +89,9 @@ def describe_model(description: OnnxDescription) -> dict[str, object]:
 
 
 def describe_bundle(export: WebExport) -> str:
-    """What was written, for people."""
+    """Describe the folder for people."""
     return (
         f"{describe_export(export.model)}\n"
-        f"{export.folder}: {export.files} files, {export.bytes:,} bytes, for any static host; here and now: "
+        f"{export.folder}: {export.files} files, {export.bytes:,} bytes, for any static host; to try it here: "
         f"python -m http.server --directory {export.folder}"
     )
