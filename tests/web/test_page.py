@@ -270,7 +270,7 @@ def test_it_speaks_two_languages_and_remembers_which(page: Page) -> None:
     visible = re.sub("Ctrl|Delete|hitofude run", "", page.locator("main").inner_text())
     assert not re.search("[A-Za-z]{3,}", visible), visible
     page.reload()
-    expect(page.get_by_role("button", name="消す")).to_be_visible()
+    expect(page.get_by_role("button", name="消去")).to_be_visible()
     page.get_by_role("button", name="English").click()
     assert page.locator("html").get_attribute("lang") == "en"
 

@@ -1,20 +1,20 @@
-/** What the networks say of one image: the answer, the probabilities, how the members agree, what they saw. */
+/** The prediction for one image: the answer, the probabilities, the members' agreement, and the image they saw. */
 
 import { say, sayPercent } from "./language.js";
 
 const MOST_BARS = 10;
-const LEAST = 0.005; // less is not worth a number
-const LONG = 2; // letters; longer labels have their bars one below the other
-const WIDEST = 14; // letters of a label beside its bar
+const SHOWN_FROM = 0.005; // smaller probabilities get no number
+const LONG = 2; // letters; with longer labels there is one bar a row
+const WIDEST = 14; // letters of room for a label beside its bar
 
-/** The two likeliest classes: [{label, probability}, {…}]; of one class only that. */
+/** The two likeliest classes, [{label, probability}, …]; one if there is only one class. */
 export function likeliest({ classes }, { probabilities }) {
   return ranked(probabilities)
     .slice(0, 2)
     .map((place) => ({ label: classes[place], probability: probabilities[place] }));
 }
 
-/** What is said of it, in one sentence. */
+/** The prediction in one sentence. */
 export function sentence(model, prediction) {
   const [first, second] = likeliest(model, prediction);
   const firstPercent = sayPercent(first.probability);
@@ -23,7 +23,7 @@ export function sentence(model, prediction) {
   return say("saidNotSure", { first: first.label, firstPercent, second: second.label, secondPercent });
 }
 
-/** Draw an image, (channels · height · width) values, one pixel a value. */
+/** Draw an image, (channels · height · width) values, one canvas pixel per pixel. */
 export function drawImage(canvas, pixels, [channels, height, width]) {
   Object.assign(canvas, { width, height });
   const image = new ImageData(width, height);
@@ -54,7 +54,7 @@ export class Answer {
     this.bars.replaceChildren(...Array.from({ length: count }, () => bar()));
   }
 
-  /** The image that the networks see; null where there is none. */
+  /** Show the image that the networks see, or none if it is null. */
   showSeen(pixels) {
     const [, height, width] = this.model.image_shape;
     this.seen.hidden = pixels === null;
@@ -66,7 +66,7 @@ export class Answer {
     this.seen.querySelector("figcaption").textContent = words;
   }
 
-  /** prediction: null where there is none. */
+  /** prediction: null if there is none. */
   show(prediction) {
     this.#showWinner(prediction);
     this.#showBars(prediction);
@@ -105,7 +105,7 @@ export class Answer {
       const [name, track, value] = item.children;
       name.textContent = classes[place];
       track.firstElementChild.style.setProperty("--p", probabilities[place]);
-      value.textContent = probabilities[place] >= LEAST ? sayPercent(probabilities[place]) : "";
+      value.textContent = probabilities[place] >= SHOWN_FROM ? sayPercent(probabilities[place]) : "";
       item.classList.toggle("best", place === best);
     });
     this.bars.classList.toggle("idle", !prediction);
@@ -130,7 +130,7 @@ export class Answer {
   }
 }
 
-/** Places in order of probability, the likeliest first. */
+/** Indices in order of probability, the likeliest first. */
 function ranked(probabilities) {
   return [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
 }
@@ -151,7 +151,7 @@ function labelsOf(labels) {
   return line;
 }
 
-/** A new answer arrives with a small jump, where movement is welcome. */
+/** Let a new answer jump a little, unless the user prefers reduced motion. */
 function pop(node) {
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
   const small = { transform: "scale(.72)", opacity: 0.2 };

@@ -1,4 +1,4 @@
-/** What is around the desk: language, theme, and the line that says what stands in the way. */
+/** Everything around the desk: language, theme, and the banner for problems. */
 
 import { onLanguage, say, startLanguage, switchLanguage } from "./language.js";
 import { remember } from "./memory.js";
@@ -7,12 +7,12 @@ const root = document.documentElement;
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const repainters = [];
 
-/** Called whenever the colours change. */
+/** Call the listener whenever the colours change. */
 export function onTheme(listener) {
   repainters.push(listener);
 }
 
-/** {showTrouble}: shows a Trouble until it is called with null. */
+/** Return {showTrouble}, which shows a Trouble until it is called with null. */
 export function startChrome() {
   const find = (id) => document.getElementById(id);
   const banner = find("banner");

@@ -1,10 +1,10 @@
-/** Connected parts of a mask. */
+/** Connected components of a mask. */
 
 /**
- * mask → {labels, boxes}: of each pixel the number of its part, 0 for none, counted from 1 as the parts are met from
- * the top left; and each part's box. Pixels that touch at a corner are connected.
+ * mask → {labels, boxes}: the number of each pixel's component, from 1 in the order of their first pixels, 0 for
+ * none; and each component's box. Pixels that touch at a corner are connected.
  */
-export function partsOf({ width, height, data }) {
+export function componentsOf({ width, height, data }) {
   const labels = new Int32Array(width * height);
   const parents = [0];
   for (let y = 0, place = 0; y < height; y++) {
@@ -15,7 +15,7 @@ export function partsOf({ width, height, data }) {
   return numbered(labels, parents, width);
 }
 
-/** The labels before a pixel: to the left, and in the line above. */
+/** The labels of the neighbours that come before a pixel: to the left, and in the line above. */
 function neighbours(labels, place, x, y, width) {
   const found = [];
   const add = (label) => label && found.push(label);
@@ -27,7 +27,7 @@ function neighbours(labels, place, x, y, width) {
   return found;
 }
 
-/** The least of the labels, which are one part from now on; a new one where there is none. */
+/** Join the labels into one component and return the least; return a new label if there are none. */
 function joined(parents, found) {
   if (!found.length) return parents.push(parents.length) - 1;
   const roots = found.map((label) => rootOf(parents, label));

@@ -1,4 +1,4 @@
-/** "That was wrong": the right label is chosen, and kept with its image. */
+/** "That was wrong": the user chooses the right label, and the image is kept with it. */
 
 import { element } from "./answer.js";
 import { say } from "./language.js";
@@ -6,11 +6,11 @@ import { Trouble } from "./newest.js";
 
 export class Correction {
   /**
-   * root: the section that has #wrong, #choices, #thanks and #kept. subject(): {pixels, prediction, corrected}, what is
-   * shown now. onKept(subject): after it was kept. onTrouble: told what stands in the way.
+   * root: the section that has #wrong, #choices, #thanks and #kept. subject(): the image that is shown,
+   * {pixels, prediction, corrected}. onKept(subject): called after it was kept. onTrouble: called with a Trouble.
    */
-  constructor(root, model, engine, { subject, onKept, onTrouble }) {
-    Object.assign(this, { engine, subject, onKept, onTrouble, total: 0, isAsking: false });
+  constructor(root, model, runtime, { subject, onKept, onTrouble }) {
+    Object.assign(this, { runtime, subject, onKept, onTrouble, total: 0, isAsking: false });
     const find = (selector) => root.querySelector(selector);
     for (const name of ["wrong", "choices", "thanks", "kept", "download", "forget"]) this[name] = find(`#${name}`);
     const buttons = model.classes.map((label) => {
@@ -38,7 +38,7 @@ export class Correction {
     else if (this.choices.contains(document.activeElement)) this.wrong.focus();
   }
 
-  /** After another image, another answer, or in another language. */
+  /** Update the texts, after another image, another answer or another language. */
   describe() {
     const subject = this.subject();
     const corrected = subject?.corrected ?? null;
@@ -50,20 +50,20 @@ export class Correction {
   }
 
   #describeKept() {
-    const { engine, total } = this;
+    const { runtime, total } = this;
     this.kept.hidden = total === 0;
-    const key = engine.kept ? "keptBrowser" : "keptServer";
-    this.kept.firstElementChild.textContent = say(key, { total, command: engine.kept?.command });
-    this.download.hidden = this.forget.hidden = !engine.kept;
+    const key = runtime.kept ? "keptBrowser" : "keptServer";
+    this.kept.firstElementChild.textContent = say(key, { total, command: runtime.kept?.command });
+    this.download.hidden = this.forget.hidden = !runtime.kept;
     this.forget.textContent = this.isAsking ? say("forgetReally", { total }) : say("forget");
   }
 
   async #count() {
     try {
-      this.total = await this.engine.total();
+      this.total = await this.runtime.total();
       this.#describeKept();
     } catch (error) {
-      if (!(error instanceof Trouble)) throw error; // what stands in the way is told of by the predictions
+      if (!(error instanceof Trouble)) throw error; // the predictions show it
     }
   }
 
@@ -72,7 +72,7 @@ export class Correction {
     if (!subject || subject.corrected !== null) return;
     subject.corrected = label;
     try {
-      this.total = await this.engine.keep(subject.pixels, label);
+      this.total = await this.runtime.keep(subject.pixels, label);
       this.onKept(subject);
     } catch (error) {
       subject.corrected = null;
@@ -82,7 +82,7 @@ export class Correction {
     this.describe();
   }
 
-  /** A label's own key chooses it, arrows go from one to the next. */
+  /** A label's own key chooses it; arrows move between the labels. */
   #press(event) {
     const buttons = [...this.choices.querySelectorAll("button")];
     const place = buttons.indexOf(document.activeElement);
@@ -95,7 +95,7 @@ export class Correction {
   }
 
   #download() {
-    const address = URL.createObjectURL(new Blob([this.engine.kept.csv()], { type: "text/csv" }));
+    const address = URL.createObjectURL(new Blob([this.runtime.kept.csv()], { type: "text/csv" }));
     const link = Object.assign(element("a"), { href: address, download: "corrections.csv" });
     link.click();
     setTimeout(() => URL.revokeObjectURL(address), 10_000);
@@ -103,7 +103,7 @@ export class Correction {
 
   #forget() {
     if (!this.isAsking) return this.#ask(true);
-    this.engine.kept.clear();
+    this.runtime.kept.clear();
     this.total = 0;
     this.#ask(false);
   }

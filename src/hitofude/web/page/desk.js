@@ -6,7 +6,7 @@ import { Correction } from "./correction.js";
 import { onLanguage, say } from "./language.js";
 import { drawingToImage } from "./mnist-format.js";
 import { newestOnly, pause, Trouble } from "./newest.js";
-import { openPhoto, readBeside } from "./photo-file.js";
+import { openPhoto, readInWorker } from "./photo-file.js";
 import { PhotoView } from "./photo-view.js";
 import { takePictures } from "./pictures.js";
 import { Sheet } from "./sheet.js";
@@ -16,20 +16,20 @@ const FRAME = 15; // ms
 const [NARROWEST, WIDEST] = [0.6, 1.8];
 
 export class Desk {
-  constructor(model, engine, showTrouble) {
-    Object.assign(this, { model, engine, showTrouble });
+  constructor(model, runtime, showTrouble) {
+    Object.assign(this, { model, runtime, showTrouble });
     const find = (this.find = (id) => document.getElementById(id));
     this.speaker = new Speaker(find("said"));
     let busy = 0;
     const onBusy = (isBusy) => find("answer").setAttribute("aria-busy", (busy += isBusy ? 1 : -1) > 0);
     this.prepare = newestOnly(() => this.#prepareDrawing(), { onTrouble: () => {}, onBusy });
-    this.ask = newestOnly((job) => job(), { onTrouble: showTrouble, onBusy });
+    this.ask = newestOnly((work) => work(), { onTrouble: showTrouble, onBusy });
     this.drawing = null; // {pixels, prediction, corrected}
-    this.pictures = 0; // how many were opened
+    this.pictures = 0; // how many were opened, to tell an outdated one
     this.isPhoto = false;
     this.answer = new Answer(find("answer"), model);
     this.photo = new PhotoView(find("picture"), find("found"), find("summary"), model, () => this.#show());
-    this.correction = new Correction(find("answer"), model, engine, {
+    this.correction = new Correction(find("answer"), model, runtime, {
       subject: () => this.subject,
       onKept: ({ corrected }) => this.#onKept(corrected),
       onTrouble: showTrouble,
@@ -47,7 +47,7 @@ export class Desk {
     this.#showMode();
   }
 
-  /** What is shown now: the drawing, or the chosen digit of the photo. */
+  /** The image that is shown: the drawing, or the chosen digit of the photo. */
   get subject() {
     return this.isPhoto ? this.photo.items[this.photo.chosen] ?? null : this.drawing;
   }
@@ -102,7 +102,7 @@ export class Desk {
 
   async #predictDrawing(pixels) {
     if (this.sheet.strokes.isEmpty || this.isPhoto) return;
-    const [prediction] = await this.engine.predict([pixels]);
+    const [prediction] = await this.runtime.predict([pixels]);
     if (this.sheet.strokes.isEmpty || this.isPhoto) return;
     const isSame = this.drawing?.pixels.every((value, place) => value === pixels[place]);
     this.drawing = { pixels, prediction, corrected: isSame ? this.drawing.corrected : null };
@@ -115,7 +115,7 @@ export class Desk {
     this.find("looking").hidden = false;
     try {
       const { canvas, picture } = await openPhoto(file);
-      const { problem, boxes, images } = await readBeside(picture, this.model);
+      const { problem, boxes, images } = await readInWorker(picture, this.model);
       if (number !== this.pictures) return;
       if (problem) throw new Trouble(problem);
       this.showTrouble(null);
@@ -134,7 +134,7 @@ export class Desk {
 
   async #predictPhoto(number, images) {
     if (number !== this.pictures || !this.isPhoto) return;
-    const predictions = await this.engine.predict(images);
+    const predictions = await this.runtime.predict(images);
     if (number !== this.pictures || !this.isPhoto) return;
     this.photo.answer(predictions);
     this.#show();
@@ -176,7 +176,7 @@ export class Desk {
     find("clear").disabled = strokes.isEmpty;
   }
 
-  /** All words that are not in the page's own text. */
+  /** Set all texts that are not in the page's own markup. */
   #describe() {
     const { classes, name, networks } = this.model;
     const count = networks.length;

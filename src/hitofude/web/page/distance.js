@@ -4,7 +4,7 @@ import { emptyPlane, readLine } from "./raster.js";
 
 const FAR = 1e12;
 
-/** Of each set pixel of a mask the distance to the nearest that is not set, in pixels; 0 elsewhere. */
+/** The distance of each set pixel of a mask to the nearest pixel that is not set, in pixels; 0 elsewhere. */
 export function distanceWithin({ width, height, data }) {
   const squares = new Float64Array(data.length);
   for (let place = 0; place < data.length; place++) squares[place] = data[place] ? FAR : 0;

@@ -1,4 +1,4 @@
-/** Renders openapi.json: each route with what it takes and answers, and an example to paste into a shell. */
+/** Renders openapi.json: each route with its request, its answers, and an example to paste into a shell. */
 
 const SCHEMA = "#/components/schemas/";
 
@@ -44,7 +44,7 @@ function renderAnswer([status, { description, content = {} }]) {
   return [element("dt", {}, status), element("dd", {}, description, ...kinds)];
 }
 
-/** A command that asks the server that this page comes from. */
+/** A shell command for the server that this page comes from. */
 function example(path, name, operation, asked) {
   const token = asked && operation.security?.length !== 0 ? ' -H "Authorization: Bearer $HITOFUDE_TOKEN"' : "";
   const url = new URL(path.slice(1), document.baseURI).href;
@@ -58,7 +58,7 @@ function renderSchema(schema) {
   return element("pre", { tabindex: "0" }, element("code", {}, JSON.stringify(schema, shortened, 2)));
 }
 
-/** References by their names, and no titles, which only repeat the names. */
+/** Replace references by their names; leave out titles, which only repeat the names. */
 function shortened(key, value) {
   if (key === "title" && typeof value === "string") return undefined;
   return typeof value?.$ref === "string" ? value.$ref.replace(SCHEMA, "") : value;

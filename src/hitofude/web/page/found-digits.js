@@ -1,28 +1,28 @@
 /**
- * Strokes become digits: parts joined, specks and frames left out, in reading order; see
- * hitofude/inputs/photos/found_digits.py, where each number is explained.
+ * Connected components become digits: fragments are joined, specks and frames left out, in reading order. See
+ * hitofude/inputs/photos/found_digits.py, which explains each constant.
  */
 
-import { partsOf } from "./components.js";
+import { componentsOf } from "./components.js";
 import { emptyMask } from "./raster.js";
 
 const SMALLEST = 6;
-const PART = 0.4;
+const FRAGMENT = 0.4;
 const SPECK = 0.12;
 const [FLAG_GAP, BREAK_GAP, BREAK_OVERLAP] = [0.25, 0.1, 0.3];
 const OVER = 0.4;
 const OTHER_SIZE = 1.6;
 const ENCLOSED = 0.3;
-const MOST_PARTS = 3000;
+const MOST_COMPONENTS = 3000;
 const SAME_LINE = 0.4;
 
 const heightOf = ([top, , bottom]) => bottom - top;
 const widthOf = ([, left, , right]) => right - left;
 const sizeOf = (box) => Math.max(heightOf(box), widthOf(box));
 
-/** mask → [{box, mask}], the mask within the box. In reading order: lines from the top, each from the left. */
+/** mask → [{box, mask}], the mask cut to the box, in reading order: lines from the top, each from the left. */
 export function findDigits(mask) {
-  const { labels, boxes } = partsOf(mask);
+  const { labels, boxes } = componentsOf(mask);
   const kept = withoutSpecks(boxes, candidates(boxes, mask));
   const groups = joined(kept.map((row) => boxes[row]));
   const digits = groups.map((group) => digitOf(labels, mask.width, group.map((place) => kept[place]), boxes));
@@ -30,7 +30,7 @@ export function findDigits(mask) {
   return readingOrder(high.map(({ box }) => box)).map((number) => high[number]);
 }
 
-/** Rows without frames around something, and without what reaches in from outside the picture. */
+/** Rows without frames around other components, and without large ones that the picture's edge cuts. */
 function candidates(boxes, { width, height }) {
   const largest = [...boxes.keys()].sort((a, b) => areaOf(boxes[b]) - areaOf(boxes[a])).slice(0, 50);
   const frames = new Set(largest.filter((row) => isFrame(boxes[row], boxes)));
@@ -52,12 +52,12 @@ function isFrame([top, left, bottom, right], boxes) {
 }
 
 function withoutSpecks(boxes, rows) {
-  const highest = [...rows].sort((a, b) => heightOf(boxes[b]) - heightOf(boxes[a])).slice(0, MOST_PARTS);
+  const highest = [...rows].sort((a, b) => heightOf(boxes[b]) - heightOf(boxes[a])).slice(0, MOST_COMPONENTS);
   const least = Math.max(SPECK * usualHeight(highest.map((row) => boxes[row])), 2);
   return highest.filter((row) => sizeOf(boxes[row]) >= least).sort((a, b) => a - b);
 }
 
-/** The median, where each has the weight of its height squared: that of a digit, however many specks there are. */
+/** The median height, weighted by the height squared: a digit's, however many specks there are. */
 function usualHeight(boxes) {
   const heights = boxes.map(heightOf).sort((a, b) => a - b);
   const half = heights.reduce((total, height) => total + height ** 2, 0) / 2;
@@ -65,12 +65,12 @@ function usualHeight(boxes) {
   return heights.find((height) => (weight += height ** 2) >= half) ?? 0;
 }
 
-/** Groups of places in `boxes` that make a digit together. A part alone is none, and left out. */
+/** Groups of indices in `boxes`, each of one digit. A fragment without a digit is left out. */
 function joined(boxes) {
   const usual = usualHeight(boxes);
-  const isPart = boxes.map((box) => heightOf(box) < PART * usual);
+  const isFragment = boxes.map((box) => heightOf(box) < FRAGMENT * usual);
   const parent = [...boxes.keys()];
-  const whole = parent.filter((place) => !isPart[place]);
+  const whole = parent.filter((place) => !isFragment[place]);
   for (const first of whole) {
     for (const second of whole) {
       if (second <= first || !areHalves(boxes[first], boxes[second], usual)) continue;
@@ -78,8 +78,8 @@ function joined(boxes) {
       if (from !== to) parent.forEach((root, place) => root === from && (parent[place] = to));
     }
   }
-  for (const part of boxes.keys()) {
-    if (isPart[part]) parent[part] = parent[nearest(boxes, part, whole, FLAG_GAP * usual)] ?? -1;
+  for (const fragment of boxes.keys()) {
+    if (isFragment[fragment]) parent[fragment] = parent[nearest(boxes, fragment, whole, FLAG_GAP * usual)] ?? -1;
   }
   const groups = new Map();
   parent.forEach((root, place) => root >= 0 && groups.set(root, [...(groups.get(root) ?? []), place]));
@@ -91,12 +91,12 @@ function areHalves(first, second, usual) {
   return gap <= BREAK_GAP * usual && gap >= -BREAK_OVERLAP * usual && areOver(first, second);
 }
 
-/** The digit that a part belongs to: of those that it stands over or under, the nearest. */
-function nearest(boxes, part, whole, most) {
+/** The nearest of the digits that are over or under a fragment; −1 if there is none. */
+function nearest(boxes, fragment, whole, most) {
   let [best, least] = [-1, Infinity];
   for (const place of whole) {
-    const gap = gapBetween(boxes[part], boxes[place]);
-    if (gap <= most && gap < least && areOver(boxes[part], boxes[place])) [best, least] = [place, gap];
+    const gap = gapBetween(boxes[fragment], boxes[place]);
+    if (gap <= most && gap < least && areOver(boxes[fragment], boxes[place])) [best, least] = [place, gap];
   }
   return best;
 }
@@ -125,7 +125,7 @@ function digitOf(labels, width, rows, boxes) {
   return { box, mask };
 }
 
-/** Each joins the line whose last digit stands beside it, so that a line may rise or fall. */
+/** Each digit joins the line whose last digit is beside it, so that a line may rise or fall. */
 function readingOrder(boxes) {
   const lines = [];
   for (const row of [...boxes.keys()].sort((a, b) => boxes[a][1] - boxes[b][1])) {

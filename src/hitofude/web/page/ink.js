@@ -1,4 +1,4 @@
-/** Where the ink is in a picture, under uneven light, darker or lighter than its ground; see hitofude/inputs/photos/ink.py. */
+/** Finds ink, darker or lighter than its ground, under uneven light; see hitofude/inputs/photos/ink.py. */
 
 import { quantileOf } from "./order.js";
 import { above, cut, emptyPlane, grown, paddedByEdge, propagated, readLine, roundHalfEven } from "./raster.js";
@@ -12,15 +12,15 @@ const NOISES = 6;
 const FADED = 0.5;
 
 /**
- * picture: {width, height, data}, data being red, green, blue and an opaque alpha of each pixel.
- * {contrast, mask}; null where there is nothing but ground.
+ * picture: {width, height, data}; data: red, green, blue and an opaque alpha of each pixel.
+ * Returns {contrast, mask}, or null if there is nothing but ground.
  */
 export function findInk(picture) {
   const contrast = contrastOf(picture);
   const values = contrast.data;
   const low = quantileOf(values.slice(), 0.05);
   const quarter = quantileOf(values.slice(), 0.25);
-  const noise = quarter - low; // of a normal distribution they lie 0.97 deviations apart, however much ink there is
+  const noise = quarter - low; // in a normal distribution these are 0.97 deviations apart, whatever the amount of ink
   const ground = quarter + 0.67 * noise;
   for (let place = 0; place < values.length; place++) values[place] = Math.max(values[place] - ground, 0);
   const floor = Math.max(NOISES * noise, FAINTEST);
@@ -32,7 +32,7 @@ export function findInk(picture) {
   return { contrast, mask: propagated(above(contrast, threshold), weak) };
 }
 
-/** How far each pixel is from its ground, where the light falls as it does on most of the ground. */
+/** Each pixel's difference from its ground, as if the light were everywhere that of most of the ground. */
 function contrastOf(picture) {
   const { width, height } = picture;
   const channels = isGrey(picture) ? [0] : [0, 1, 2];
@@ -47,7 +47,7 @@ function contrastOf(picture) {
   return contrast;
 }
 
-/** Whether red, green and blue are the same everywhere. */
+/** Whether red, green and blue are equal everywhere. */
 export function isGrey({ data }) {
   for (let i = 0; i < data.length; i += 4) if (data[i] !== data[i + 1] || data[i] !== data[i + 2]) return false;
   return true;
@@ -59,7 +59,7 @@ function channelOf({ width, height, data }, channel) {
   return plane;
 }
 
-/** The light divided out: a typed array of differences from the ground, ink above 0. */
+/** A typed array of differences from the ground, with the light divided out; ink is above 0. */
 function difference(plane) {
   const [ground, sign] = groundOf(plane);
   const usual = quantileOf(ground.data.slice(), 0.5) + DARKEST;
@@ -72,7 +72,7 @@ function energyOf(values) {
   return sum / values.length + 1e-12;
 }
 
-/** The ground, and whether ink is darker (−1) or lighter (1) than it: of both grounds the more even one. */
+/** The more even one of two grounds, and whether ink is darker (−1) or lighter (1) than it. */
 function groundOf(plane) {
   const { width, height } = plane;
   const step = Math.ceil(Math.max(width, height) / SMALL);
@@ -88,7 +88,7 @@ function groundOf(plane) {
   return [cut(whole, [0, 0, height, width]), sign];
 }
 
-/** How much it changes from pixel to pixel: the wrong ground has edges where ink is, shadows are in both. */
+/** The change from pixel to pixel. The wrong ground has edges where ink is; shadows are in both. */
 function unevenness({ width, height, data }) {
   let sum = 0;
   for (let i = 0; i < data.length; i++) {
@@ -98,7 +98,7 @@ function unevenness({ width, height, data }) {
   return sum;
 }
 
-/** Means of squares of step × step; what is missing at the edge goes on as the edge is. */
+/** Means of squares of step × step pixels; squares that reach beyond the edge repeat it. */
 function reduced(plane, step) {
   if (step === 1) return plane;
   const missing = (size) => (step - (size % step)) % step;
@@ -119,7 +119,7 @@ function darkest(plane, window) {
   return { ...result, data: negative(result.data) };
 }
 
-/** The brightest of the square of an odd window around each pixel. */
+/** The maximum in a square around each pixel; window: its side, an odd number. */
 function brightest({ width, height, data }, window) {
   const result = { width, height, data: data.slice() };
   const [row, column] = [new Float32Array(width), new Float32Array(height)];
@@ -128,11 +128,11 @@ function brightest({ width, height, data }, window) {
   return result;
 }
 
-/** Of each place of a line the maximum from `reach` before it to `reach` behind it, in time that grows with length. */
+/** The maximum from `reach` before to `reach` behind each place of a line, in linear time. */
 function brightestOfLine(values, offset, stride, line, reach) {
   readLine(values, offset, stride, line);
   const { length } = line;
-  const queue = new Int32Array(length); // places of falling values, the maximum first
+  const queue = new Int32Array(length); // places of decreasing values, the maximum first
   let [first, last] = [0, 0];
   for (let next = 0; next < length + reach; next++) {
     if (next < length) {
@@ -160,7 +160,7 @@ function blurred(plane, deviation) {
   return result;
 }
 
-/** wide: room for the line and what is mirrored at its ends. */
+/** wide: a buffer for the line and its mirrored ends. */
 function blurLine(values, offset, stride, wide, weights) {
   const reach = weights.length >> 1;
   const length = wide.length - 2 * reach;
@@ -181,7 +181,7 @@ function mirrored(place, length) {
   return within < length ? within : 2 * length - 1 - within;
 }
 
-/** The threshold that parts values into two groups as far apart as can be (N. Otsu 1979). */
+/** The threshold that splits the values into the two groups farthest apart (N. Otsu 1979). */
 function otsu(values) {
   const BINS = 256;
   let [low, high] = [Infinity, -Infinity];

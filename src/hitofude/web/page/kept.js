@@ -1,11 +1,11 @@
-/** Corrections that the browser keeps, for pages without a server. */
+/** Corrections that the browser keeps, if the page has no server. */
 
 import { forget, remember, remembered } from "./memory.js";
 import { Trouble } from "./newest.js";
 
-const MOST_LETTERS = 2_000_000; // browsers give an address about five millions
+const MOST_LETTERS = 2_000_000; // browsers give an origin about five million
 
-/** Of one page and one shape of images. */
+/** The corrections of one page, for one shape of images. */
 export class Kept {
   constructor({ image_shape: shape }) {
     this.shape = shape;
@@ -17,7 +17,7 @@ export class Kept {
     return this.rows.length;
   }
 
-  /** How many there are with this one. Throws Trouble where there is no more room. */
+  /** Add a correction and return the new total. Throws Trouble if there is no more room. */
   add(pixels, label) {
     const rows = [...this.rows, [label, packed(pixels)]];
     const text = JSON.stringify(rows);
@@ -31,7 +31,7 @@ export class Kept {
     this.rows = [];
   }
 
-  /** As Kaggle has it, a row an image; in colour the values of a pixel stand side by side. */
+  /** A table like Kaggle's, one image a row; in colour a pixel's values are next to each other. */
   csv() {
     const [channels, height, width] = this.shape;
     const names = Array.from({ length: channels * height * width }, (_, place) => `pixel${place}`);
@@ -43,7 +43,7 @@ export class Kept {
     return [["label", ...names], ...lines].map((line) => line.join(",") + "\n").join("");
   }
 
-  /** What learns from the file. */
+  /** The command that trains on the file. */
   get command() {
     const [channels, height, width] = this.shape;
     const isPlain = channels === 1 && height === width;
@@ -51,7 +51,7 @@ export class Kept {
   }
 }
 
-/** [[label, pixels in base64], …], without what is damaged. */
+/** [[label, pixels in base64], …], without damaged entries. */
 function readRows(key, pixels) {
   try {
     const rows = JSON.parse(remembered(key) ?? "[]");

@@ -1,4 +1,4 @@
-/** The page's language: the browser's, or what was chosen. */
+/** The page's language: the user's choice, or the browser's. */
 
 import { remember, remembered } from "./memory.js";
 import { WORDS } from "./words.js";
@@ -7,18 +7,18 @@ const KEY = "hitofude.language";
 const listeners = [];
 let language = "en";
 
-/** The words for a key, its {values} filled in. */
+/** The text for a key, with its {values} filled in. */
 export function say(key, values = {}) {
   return WORDS[language][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
-/** A probability as people read it: never a full 100 %, which nobody can promise. */
+/** A probability in percent, never a full 100 %. */
 export function sayPercent(probability) {
   const percent = Math.min(probability * 100, 99.9);
   return say("percent", { value: percent.toFixed(percent > 99 ? 1 : 0) });
 }
 
-/** Called whenever the words change. */
+/** Call the listener whenever the language changes. */
 export function onLanguage(listener) {
   listeners.push(listener);
 }

@@ -1,25 +1,25 @@
-/** The page: starts the engine that computes, then brings sheet, photos, answer and corrections together. */
+/** Starts the runtime that computes predictions, then the desk. */
 
 import { startChrome } from "./chrome.js";
 import { sayPercent, say } from "./language.js";
 import { pause, Trouble } from "./newest.js";
 import { Desk } from "./desk.js";
 
-const SLOWEST = 5000; // ms between attempts to begin
+const LONGEST_WAIT = 5000; // ms between attempts to start
 
 const { showTrouble } = startChrome();
 
-const isServed = document.documentElement.dataset.engine === "server";
-const { openEngine } = await import(isServed ? "./engine-server.js" : "./engine-browser.js");
-const engine = openEngine(showProgress);
-const model = await described();
+const isServed = document.documentElement.dataset.runtime === "server";
+const { openRuntime } = await import(isServed ? "./runtime-server.js" : "./runtime-browser.js");
+const runtime = openRuntime(showProgress);
+const model = await loadedModel();
 if (model) {
-  new Desk(model, engine, showTrouble);
-  await told(engine.ready);
+  new Desk(model, runtime, showTrouble);
+  await showingTrouble(runtime.ready);
 }
 
-/** What stands in the way is shown. */
-async function told(work) {
+/** Do the work; show its Trouble if it fails. */
+async function showingTrouble(work) {
   try {
     await work();
   } catch (trouble) {
@@ -28,24 +28,24 @@ async function told(work) {
   }
 }
 
-/** What the networks are; asked for until it is there. */
-async function described() {
+/** The model's description; null if it cannot be loaded. Tries again while that may help. */
+async function loadedModel() {
   for (let wait = 0; ; ) {
     try {
-      const found = await engine.model();
+      const found = await runtime.model();
       showTrouble(null);
       return found;
     } catch (trouble) {
       if (!(trouble instanceof Trouble)) throw trouble;
       showTrouble(trouble);
       if (trouble.wait === null) return null;
-      wait = Math.min(wait + trouble.wait, SLOWEST);
+      wait = Math.min(wait + trouble.wait, LONGEST_WAIT);
       await pause(wait);
     }
   }
 }
 
-/** share: of what is to be loaded; null where it is unknown. */
+/** share: the loaded share, or null if it is unknown; 1 hides the progress bar. */
 function showProgress(share) {
   const loading = document.getElementById("loading");
   const [words, bar] = loading.children;

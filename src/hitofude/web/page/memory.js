@@ -1,4 +1,4 @@
-/** What the browser remembers. Where it forbids that, or is full, nothing is remembered and nothing breaks. */
+/** The browser's storage. If it is forbidden or full, nothing is stored and nothing breaks. */
 
 export function remembered(key) {
   try {
@@ -8,7 +8,7 @@ export function remembered(key) {
   }
 }
 
-/** Whether it is remembered now. */
+/** Store a text; return whether that succeeded. */
 export function remember(key, text) {
   try {
     localStorage.setItem(key, text);
@@ -22,6 +22,6 @@ export function forget(key) {
   try {
     localStorage.removeItem(key);
   } catch {
-    // What cannot be read was never there.
+    // A browser that forbids storage has nothing to remove.
   }
 }

@@ -1,8 +1,8 @@
 /**
- * One digit becomes a small image, made the way MNIST was made; see hitofude/inputs/photos/mnist_format.py.
+ * Turns one digit into a small image, made as MNIST's images were; see hitofude/inputs/photos/mnist_format.py.
  *
- * It is scaled to fit a box of 20 of the 28 pixels and placed with its centre of mass in the middle; strokes thinner
- * than those of MNIST's pens are made thicker first.
+ * The digit is scaled to fit a box of 20 of the 28 pixels, and its centre of mass is placed in the middle. Strokes
+ * thinner than those of MNIST's pens are made thicker first.
  */
 
 import { distanceWithin } from "./distance.js";
@@ -17,8 +17,8 @@ const FULL = 0.75;
 const EDGE = 0.4;
 
 /**
- * contrast, mask: plane and mask of one digit, with nothing around it. [height, width]: of the image.
- * Uint8Array (height · width) the image, ink 255 on 0.
+ * contrast, mask: plane and mask of one digit, without a margin. [height, width]: the image's.
+ * Returns the image, a Uint8Array (height · width), ink 255 on 0.
  */
 export function toImage(contrast, mask, [height, width]) {
   const strokes = padded(strokesOf(contrast, mask), FINE / 4);
@@ -26,7 +26,7 @@ export function toImage(contrast, mask, [height, width]) {
   const outside = distanceWithin(inverted(strokes)).data;
   let [ink, distances] = [0, 0];
   for (let i = 0; i < outside.length; i++) [ink, distances] = [ink + strokes.data[i], distances + soft.data[i]];
-  const across = 4 * (distances / ink) - 2; // across a stroke the distances from its edges rise and fall evenly
+  const across = 4 * (distances / ink) - 2; // across a stroke the distances from its edges rise and fall linearly
   const thicker = Math.max(STROKE * FINE - across, 0) / (2 * (1 - STROKE));
   for (let i = 0; i < outside.length; i++) soft.data[i] = clipped(soft.data[i] - outside[i] + thicker + 0.5);
   return placed(boxed(cut(soft, boxOf(above(soft, 0.5))), height, width), height, width);
@@ -42,13 +42,13 @@ function strokesOf(contrast, mask) {
   return above(resized(ink, scaled(ink.width, scale), scaled(ink.height, scale), "bicubic"), EDGE);
 }
 
-/** Reduced to fit the box, each pixel the mean of what it covers. */
+/** Reduce the digit to fit the box; each pixel is the mean of the area that it covers. */
 function boxed(soft, height, width) {
   const scale = Math.min((BOX * height) / soft.height, (BOX * width) / soft.width);
   return resized(soft, scaled(soft.width, scale), scaled(soft.height, scale), "box");
 }
 
-/** In the middle by its centre of mass, as far as it stays within the image. */
+/** Place the digit with its centre of mass in the middle, but within the image. */
 function placed(soft, height, width) {
   const [middle, centre] = centreOfMass(soft);
   const top = start(height, middle, soft.height);
@@ -83,14 +83,14 @@ function clipped(value) {
   return Math.min(Math.max(value, 0), 1);
 }
 
-/** Grey values of the shape [channels, height, width], the same in each channel. */
+/** Repeat grey values in each channel: the shape [channels, height, width]. */
 export function inChannels(image, channels) {
   const all = new Uint8Array(channels * image.length);
   for (let channel = 0; channel < channels; channel++) all.set(image, channel * image.length);
   return all;
 }
 
-/** A drawing's ink (plane, 0..1) as an image of the shape [channels, height, width]; null where there is none. */
+/** A drawing's ink (plane, 0..1) as an image of the shape [channels, height, width]; null if there is no ink. */
 export function drawingToImage(ink, [channels, height, width]) {
   const mask = above(ink, 0.5);
   const box = boxOf(mask);

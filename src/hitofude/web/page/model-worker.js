@@ -1,6 +1,6 @@
-/** The networks in a browser: onnxruntime-web beside the page. Messages: {id, task} → {id, result or failure}. */
+/** A worker that runs the model by onnxruntime-web. Messages: {id, task, images} → {id, result} or {id, failure}. */
 
-let model = null; // promises, so that a prediction waits for what is loading
+let model = null; // promises, so that a prediction waits until they are loaded
 let session = null;
 
 const TASKS = {
@@ -13,7 +13,7 @@ self.onmessage = async ({ data: { id, task, images } }) => {
   try {
     model ??= readModel();
     session ??= openSession();
-    session.catch(() => {}); // told of below, to those who ask for it
+    session.catch(() => {}); // reported below, by the task that awaits it
     self.postMessage({ id, result: await TASKS[task](images) });
   } catch (error) {
     self.postMessage({ id, failure: String(error?.message ?? error) });
@@ -26,9 +26,9 @@ async function readModel() {
 
 async function openSession() {
   const ort = await import("./ort/ort.wasm.min.mjs");
-  const [runtime, network] = await loaded(["ort/ort-wasm-simd-threaded.wasm", "model.onnx"]);
-  ort.env.wasm.numThreads = 1; // more need headers that plain hosts do not send
-  ort.env.wasm.wasmBinary = runtime;
+  const [wasm, network] = await loaded(["ort/ort-wasm-simd-threaded.wasm", "model.onnx"]);
+  ort.env.wasm.numThreads = 1; // more threads need headers that plain hosts do not send
+  ort.env.wasm.wasmBinary = wasm;
   ort.env.wasm.wasmPaths = { mjs: address("ort/ort-wasm-simd-threaded.mjs") };
   const opened = await ort.InferenceSession.create(network, { executionProviders: ["wasm"] });
   self.postMessage({ progress: 1 });
@@ -51,15 +51,15 @@ async function predict(images) {
   }));
 }
 
-/** The bytes of files, all fetched at once; the page is told of the share that has come. */
+/** Fetch files at the same time, and report the share that has arrived to the page. Returns their bytes. */
 async function loaded(paths) {
   const responses = await Promise.all(paths.map(fetched));
   const isPacked = responses.some(({ headers }) => headers.get("Content-Encoding") || !headers.get("Content-Length"));
   const whole = responses.reduce((sum, { headers }) => sum + Number(headers.get("Content-Length")), 0);
-  let come = 0;
+  let arrived = 0;
   const onBytes = (count) => {
-    come += count;
-    self.postMessage({ progress: isPacked ? null : Math.min((0.98 * come) / whole, 0.98) });
+    arrived += count;
+    self.postMessage({ progress: isPacked ? null : Math.min((0.98 * arrived) / whole, 0.98) });
   };
   return Promise.all(responses.map((response) => bytesOf(response, onBytes)));
 }

@@ -1,6 +1,6 @@
-/** Predictions of what changes faster than it can be predicted. */
+/** Work on input that changes faster than the work can be done. */
 
-/** What stands in the way of an answer. key: of words.js; wait: ms until it is worth asking again, or null. */
+/** A problem to show to the user. key: in words.js; wait: ms until another attempt may succeed, or null. */
 export class Trouble extends Error {
   constructor(key, values = {}, wait = null) {
     super(key);
@@ -9,10 +9,11 @@ export class Trouble extends Error {
 }
 
 /**
- * ask(argument) calls `work` with it: one call at a time, after it the newest argument, those between are skipped.
+ * Returns ask(argument), which calls `work` with it: one call at a time, then the newest argument; those between are
+ * skipped.
  *
- * What fails for a while is asked again, or what is newer by then. onTrouble: told of each Trouble, and of null when
- * it is over; onBusy: whether there is something to do.
+ * After a temporary Trouble the work is tried again, with a newer argument if there is one. onTrouble: called with each
+ * Trouble, and with null when it is over; onBusy: called with whether there is work to do.
  */
 export function newestOnly(work, { onTrouble, onBusy }) {
   let next = null;

@@ -1,9 +1,9 @@
 /** Quantiles of large arrays, without sorting them. */
 
 /**
- * The value below which a share of the values lies, between the two nearest as NumPy's default has it.
+ * The value below which a share of the values lies, interpolated as by NumPy's default.
  *
- * values: a typed array of at least one number, which is left in another order.
+ * values: a typed array of at least one number; their order changes.
  */
 export function quantileOf(values, share) {
   const place = share * (values.length - 1);
@@ -15,7 +15,7 @@ export function quantileOf(values, share) {
   return first + (second - first) * (place - low);
 }
 
-/** The value that would stand at a place if the array were sorted; lesser ones then stand before it (Hoare 1961). */
+/** The value that would be at a place if the array were sorted; smaller ones are then before it (Hoare 1961). */
 function select(values, place) {
   let low = 0;
   let high = values.length - 1;

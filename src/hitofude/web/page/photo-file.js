@@ -1,10 +1,10 @@
-/** A picture's file opened in the browser: upright, as its camera says, and not too large. */
+/** Opens a picture's file in the browser: upright by its EXIF orientation, and reduced if it is large. */
 
 import { Trouble } from "./newest.js";
 
 const LONGEST = 2000; // pixels
 
-/** blob → {canvas, picture: {width, height, data}}. Throws Trouble for what is no picture. */
+/** blob → {canvas, picture: {width, height, data}}. Throws Trouble if the blob is no picture. */
 export async function openPhoto(blob) {
   let bitmap;
   try {
@@ -24,8 +24,8 @@ export async function openPhoto(blob) {
   return { canvas, picture: { width, height, data } };
 }
 
-/** What is found in a picture, as readPhoto of photo.js says, found beside the page. */
-export function readBeside(picture, model) {
+/** Do readPhoto of photo.js in a worker. */
+export function readInWorker(picture, model) {
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL("photo-worker.js", import.meta.url), { type: "module" });
     worker.onmessage = ({ data }) => {

@@ -1,10 +1,10 @@
-/** A photo with what was found in it: boxes over it, below it what the networks see; one of them is chosen. */
+/** A photo with boxes around its digits, and below it the images that the networks see; one of them is chosen. */
 
 import { drawImage, element } from "./answer.js";
 import { say, sayPercent } from "./language.js";
 
 export class PhotoView {
-  /** onChosen: told of the number of the digit that was chosen. */
+  /** onChosen: called with the index of the chosen digit. */
   constructor(picture, list, summary, model, onChosen) {
     Object.assign(this, { picture, list, summary, model, onChosen });
     this.items = []; // {box, pixels, prediction, corrected}
@@ -34,7 +34,7 @@ export class PhotoView {
 
   hide() {
     this.items = [];
-    for (const part of [this.picture, this.list, this.summary]) part.hidden = true;
+    for (const shown of [this.picture, this.list, this.summary]) shown.hidden = true;
   }
 
   choose(chosen) {
@@ -46,7 +46,7 @@ export class PhotoView {
     this.onChosen(chosen);
   }
 
-  /** The words, after new answers or in another language. */
+  /** Update the texts, after new answers or in another language. */
   describe() {
     const { items } = this;
     const boxes = this.#boxes();
@@ -67,7 +67,7 @@ export class PhotoView {
     this.summary.textContent = this.sentence();
   }
 
-  /** All that was found, in one sentence. */
+  /** All digits in one sentence. */
   sentence() {
     const { items } = this;
     const labels = items.map(({ prediction, corrected }) => {
@@ -87,7 +87,7 @@ export class PhotoView {
 
   #box({ box: [top, left, bottom, right] }, place, { width, height }) {
     const button = Object.assign(element("button", "box"), { type: "button", tabIndex: -1 });
-    const share = (part, whole) => `${(100 * part) / whole}%`;
+    const share = (length, whole) => `${(100 * length) / whole}%`;
     button.style.left = share(left, width);
     button.style.top = share(top, height);
     button.style.width = share(right - left, width);

@@ -1,4 +1,4 @@
-/** Looks for digits beside the page, so that the page stays awake. */
+/** Looks for digits in a worker, so that the page stays responsive. */
 
 import { readPhoto } from "./photo.js";
 

@@ -1,4 +1,4 @@
-/** A photo becomes small images: the digits in it, as a network learned to see them; see hitofude/inputs/photos/photo.py. */
+/** Turns a photo into small images of its digits, as in training data; see hitofude/inputs/photos/photo.py. */
 
 import { findDigits } from "./found-digits.js";
 import { findInk, isGrey } from "./ink.js";
@@ -11,25 +11,25 @@ const MOST = 1000;
 const LONGEST = 100;
 const BLACK = 16;
 
-/** Whether a picture is searched for what is written in it: the model knows single characters, in grey. */
+/** Whether pictures are searched for writing: the model knows single characters, in grey. */
 export function readsWriting({ classes, image_shape: [channels] }) {
   const areCharacters = classes.every((label) => /^[\p{L}\p{N}]$/u.test(label));
   return channels === 1 && areCharacters;
 }
 
 /**
- * picture: {width, height, data}, four bytes a pixel, as a canvas has it. model: {name, classes, image_shape}.
- * {boxes, images}, the images Uint8Arrays of the shape; or {problem}: "strip", "nothing" or "many".
+ * picture: {width, height, data}, four bytes a pixel, as in a canvas. model: {name, classes, image_shape}.
+ * Returns {boxes, images}, the images Uint8Arrays of the shape; or {problem}: "strip", "nothing" or "many".
  *
- * For a model of other things than writing the whole picture is brought to its size.
+ * For a model that does not read writing, the whole picture is resized.
  */
 export function readPhoto(picture, model) {
   const shape = model.image_shape;
   const [, height, width] = shape;
   const opaque = onItsGround(picture);
   const whole = [[0, 0, picture.height, picture.width]];
-  if (!readsWriting(model)) return { boxes: whole, images: [broughtToSize(opaque, shape)] };
-  if (isMadeAlready(opaque, height, width)) return { boxes: whole, images: [channelOf(opaque, 0)] };
+  if (!readsWriting(model)) return { boxes: whole, images: [resizedToShape(opaque, shape)] };
+  if (isTrainingImage(opaque, height, width)) return { boxes: whole, images: [channelOf(opaque, 0)] };
   const [short, long] = [picture.width, picture.height].sort((a, b) => a - b);
   if (long > LONGEST * short) return { problem: "strip" };
   const ink = findInk(opaque);
@@ -41,8 +41,9 @@ export function readPhoto(picture, model) {
 }
 
 /**
- * The picture with an opaque ground behind what is transparent: where most of it is opaque, that is a sheet of paper
- * and its colour goes on; else it is ink, seen on the farther of black and white. See hitofude/inputs/photos/photo_file.py.
+ * The picture with an opaque ground behind its transparent pixels. If most of it is opaque, that is paper, and the
+ * ground has its colour; else it is ink, on the more distant of black and white. See
+ * hitofude/inputs/photos/photo_file.py.
  */
 export function onItsGround({ width, height, data }) {
   const opaque = [];
@@ -67,12 +68,12 @@ function groundFor(data, opaque, pixels) {
   if (!opaque.length) return [255, 255, 255];
   const channels = [0, 1, 2].map((channel) => Uint8Array.from(opaque, (i) => data[i + channel]));
   if (opaque.length > pixels / 2) return channels.map((values) => quantileOf(values, 0.5));
-  const sum = channels.reduce((total, values) => total + values.reduce((part, value) => part + value, 0), 0);
+  const sum = channels.reduce((total, values) => total + values.reduce((channelSum, value) => channelSum + value, 0), 0);
   return new Array(3).fill(sum / (3 * opaque.length) < 128 ? 255 : 0);
 }
 
 /** Uint8Array (channels · height · width) */
-function broughtToSize(picture, [channels, height, width]) {
+function resizedToShape(picture, [channels, height, width]) {
   const image = new Uint8Array(channels * height * width);
   for (let channel = 0; channel < channels; channel++) {
     const values = channels === 1 ? brightnessOf(picture) : Float32Array.from(channelOf(picture, channel));
@@ -83,7 +84,7 @@ function broughtToSize(picture, [channels, height, width]) {
   return image;
 }
 
-/** As television had it (ITU-R BT.601), and as Pillow has it. */
+/** Luma by ITU-R BT.601, as Pillow computes it. */
 function brightnessOf(picture) {
   const [red, green, blue] = [0, 1, 2].map((channel) => channelOf(picture, channel));
   const brightness = (value, place) => Math.round(0.299 * value + 0.587 * green[place] + 0.114 * blue[place]);
@@ -96,8 +97,8 @@ function channelOf({ data }, channel) {
   return values;
 }
 
-/** Whether it looks like an image of the training set: of its size, grey, light on a black edge. */
-function isMadeAlready(picture, height, width) {
+/** Whether the picture looks like an image of the training set: its size, grey, light ink, a black edge. */
+function isTrainingImage(picture, height, width) {
   if (picture.width !== width || picture.height !== height || !isGrey(picture)) return false;
   const values = channelOf(picture, 0);
   const [rows, columns] = [[...Array(height).keys()], [...Array(width).keys()]];

@@ -1,6 +1,6 @@
-/** Pictures are dropped, pasted or chosen. */
+/** Pictures that the user drops, pastes or chooses. */
 
-/** stage: what is marked while a picture hangs over the page; onPicture: told of its file. */
+/** stage: the element that is marked while a picture is dragged over the page; onPicture: called with its file. */
 export function takePictures(stage, drop, button, input, onPicture) {
   button.addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
@@ -23,7 +23,7 @@ export function takePictures(stage, drop, button, input, onPicture) {
   document.addEventListener("dragleave", (event) => event.relatedTarget === null && showDrop(false));
   document.addEventListener("drop", (event) => {
     if (!event.dataTransfer?.types.includes("Files")) return;
-    event.preventDefault(); // or the browser leaves the page for the picture
+    event.preventDefault(); // else the browser would open the picture in place of the page
     showDrop(false);
     if (event.dataTransfer.files.length) onPicture(event.dataTransfer.files[0]);
   });

@@ -1,8 +1,8 @@
 /**
- * Planes and masks: {width, height, data}, row after row; data is a Float32Array, or a Uint8Array of 0 and 1.
+ * Planes and masks: {width, height, data}, row by row; data is a Float32Array, or a Uint8Array of 0 and 1.
  *
- * The preparation of pictures is that of hitofude.inputs in Python, module by module, so that a picture becomes the
- * same images in a browser as on a command line. A box is [top, left, bottom, right], whose end is not part of it.
+ * Pictures are prepared as in Python's hitofude.inputs, module by module, so that a picture becomes the same images in
+ * a browser and on the command line. A box is [top, left, bottom, right]; the end is exclusive.
  */
 
 export function emptyPlane(width, height) {
@@ -13,36 +13,36 @@ export function emptyMask(width, height) {
   return { width, height, data: new Uint8Array(width * height) };
 }
 
-/** A mask of what is above a threshold. */
+/** The mask of the values above a threshold. */
 export function above({ width, height, data }, threshold) {
   const mask = emptyMask(width, height);
   for (let place = 0; place < data.length; place++) mask.data[place] = data[place] > threshold ? 1 : 0;
   return mask;
 }
 
-/** What a mask leaves out. */
+/** The complement of a mask. */
 export function inverted({ width, height, data }) {
   const mask = emptyMask(width, height);
   for (let place = 0; place < data.length; place++) mask.data[place] = 1 - data[place];
   return mask;
 }
 
-/** Read a line of values, which lie a stride apart, into `line`. */
+/** Read a line of values, a stride apart, into `line`. */
 export function readLine(values, offset, stride, line) {
   for (let place = 0, from = offset; place < line.length; place++, from += stride) line[place] = values[from];
 }
 
-/** What lies in a box. */
+/** The content of a box. */
 export function cut({ width, data }, [top, left, bottom, right]) {
   const size = { width: right - left, height: bottom - top };
-  const part = new data.constructor(size.width * size.height);
+  const inner = new data.constructor(size.width * size.height);
   for (let y = top; y < bottom; y++) {
-    part.set(data.subarray(y * width + left, y * width + right), (y - top) * size.width);
+    inner.set(data.subarray(y * width + left, y * width + right), (y - top) * size.width);
   }
-  return { ...size, data: part };
+  return { ...size, data: inner };
 }
 
-/** With zeros around it. */
+/** Add a margin of zeros. */
 export function padded({ width, height, data }, by) {
   const wide = width + 2 * by;
   const whole = new data.constructor(wide * (height + 2 * by));
@@ -50,7 +50,7 @@ export function padded({ width, height, data }, by) {
   return { width: wide, height: height + 2 * by, data: whole };
 }
 
-/** With its edge going on around it. */
+/** Add a margin that repeats the edge. */
 export function paddedByEdge({ width, height, data }, right, bottom, left = right, top = bottom) {
   const wide = left + width + right;
   const high = top + height + bottom;
@@ -65,7 +65,7 @@ export function paddedByEdge({ width, height, data }, right, bottom, left = righ
 const SQUARE = [[-1, -1], [-1, 0], [-1, 1], [0, -1], [0, 1], [1, -1], [1, 0], [1, 1]];
 const CROSS = [[-1, 0], [0, -1], [0, 1], [1, 0]];
 
-/** A mask grown by a pixel in all eight directions, or with `cross` in four. */
+/** Grow a mask by a pixel in all eight directions, or in four with `cross`. */
 export function grown({ width, height, data }, cross = false) {
   const result = emptyMask(width, height);
   for (let y = 0, place = 0; y < height; y++) {
@@ -81,7 +81,7 @@ export function grown({ width, height, data }, cross = false) {
   return result;
 }
 
-/** What of `weak` is reached from `strong`, which lies in it, by steps in all eight directions. */
+/** The pixels of `weak` that are connected, in eight directions, to `strong`, which is part of it. */
 export function propagated(strong, weak) {
   const { width, height } = weak;
   const result = { width, height, data: strong.data.slice() };
@@ -101,7 +101,7 @@ export function propagated(strong, weak) {
   return result;
 }
 
-/** The box around what is set; null where nothing is. */
+/** The box around the set pixels; null if there are none. */
 export function boxOf({ width, height, data }) {
   let [top, left, bottom, right] = [height, width, 0, 0];
   for (let y = 0, place = 0; y < height; y++) {
@@ -116,7 +116,7 @@ export function boxOf({ width, height, data }) {
   return bottom ? [top, left, bottom, right] : null;
 }
 
-/** To the nearest whole number; halves to the even one, as Python and NumPy round. */
+/** Round to the nearest whole number, halves to the even one, as Python and NumPy do. */
 export function roundHalfEven(value) {
   const rounded = Math.round(value);
   return rounded - value === 0.5 && rounded % 2 ? rounded - 1 : rounded;

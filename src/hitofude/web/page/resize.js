@@ -1,4 +1,4 @@
-/** Planes brought to another size: convolution with a filter as wide as the reduction asks for, as Pillow resizes. */
+/** Resizes planes as Pillow does: by convolution with a filter that is as wide as the reduction requires. */
 
 import { emptyPlane } from "./raster.js";
 
@@ -14,13 +14,13 @@ const BICUBIC = {
 };
 export const FILTERS = { box: BOX, bilinear: BILINEAR, bicubic: BICUBIC };
 
-/** plane → the plane of that size; filter: a name in FILTERS. */
+/** Resize a plane. filter: a name in FILTERS. */
 export function resized(plane, width, height, filter) {
   const across = resizedRows(plane, weightsOf(plane.width, width, FILTERS[filter]));
   return resizedColumns(across, weightsOf(plane.height, height, FILTERS[filter]));
 }
 
-/** For each place of the result: where it starts to read, and with which weights. */
+/** For each place of the result, the place where it starts to read, and the weights. */
 function weightsOf(size, wanted, { reach, weight }) {
   const scale = size / wanted;
   const wide = Math.max(scale, 1);

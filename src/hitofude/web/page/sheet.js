@@ -1,4 +1,4 @@
-/** The sheet to draw on: mouse, touch, pen and keys become strokes. */
+/** The sheet to draw on: turns mouse, touch, pen and keys into strokes. */
 
 import { Strokes } from "./strokes.js";
 
@@ -7,8 +7,8 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 
 export class Sheet {
   /**
-   * canvas: the sheet; pen: the mark that shows where the keys' pen is. aspect: the sheet's width to its height.
-   * onChange: called after every change; onPen: told whether the keys' pen is down.
+   * canvas: the sheet; pen: the mark at the keyboard pen's position. aspect: the sheet's width by its height.
+   * onChange: called after every change; onPen: called with whether the keyboard pen is down.
    */
   constructor(canvas, pen, aspect, { onChange, onPen }) {
     Object.assign(this, { canvas, pen, onChange, onPen });
@@ -41,7 +41,7 @@ export class Sheet {
     this.#lift();
   }
 
-  /** Both pens, for what they draw may be gone. */
+  /** Lift both pens, because the stroke that they were drawing may be gone. */
   #lift() {
     this.pointer = null;
     this.keys.isDown = false;
@@ -50,7 +50,7 @@ export class Sheet {
     this.onChange();
   }
 
-  /** Also after a change of colours. */
+  /** Draw all strokes again, also after a change of colours. */
   repaint() {
     const { canvas, context } = this;
     cancelAnimationFrame(this.frame);
@@ -60,7 +60,7 @@ export class Sheet {
     this.strokes.paint(context, canvas.width);
   }
 
-  /** As many pixels as the screen has. */
+  /** Give the canvas as many pixels as the screen has. */
   #fit() {
     const { width, height } = this.canvas.getBoundingClientRect();
     const scale = window.devicePixelRatio || 1;
@@ -81,7 +81,7 @@ export class Sheet {
   #move(event) {
     if (event.pointerId !== this.pointer) return;
     const coalesced = event.getCoalescedEvents?.() ?? [];
-    for (const part of coalesced.length ? coalesced : [event]) this.strokes.extend(this.#point(part));
+    for (const one of coalesced.length ? coalesced : [event]) this.strokes.extend(this.#point(one));
     this.#grow();
   }
 
@@ -90,7 +90,7 @@ export class Sheet {
     this.#lift();
   }
 
-  /** More ink, which is seen with the next frame however many events there are in one. */
+  /** Paint more ink with the next frame, however many events come before it. */
   #grow() {
     this.frame ??= requestAnimationFrame(() => this.repaint());
     this.onChange();
@@ -123,7 +123,7 @@ export class Sheet {
     this.#grow();
   }
 
-  /** Two arrows held together go aslant. */
+  /** Two arrows held together move the pen diagonally. */
   #step() {
     const { keys } = this;
     const highest = 1 / this.strokes.aspect;

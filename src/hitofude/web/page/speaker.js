@@ -1,4 +1,4 @@
-/** What a screen reader says: not each of the answers while a stroke is drawn, but the one that stays. */
+/** Texts for a screen reader: not every answer while a stroke is drawn, but the one that stays. */
 
 const SETTLED = 700; // ms
 

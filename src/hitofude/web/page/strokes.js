@@ -1,19 +1,19 @@
-/** A drawing: strokes as vectors, so that they can be taken back and drawn at any size. */
+/** A drawing: strokes as vectors, so that they can be undone and drawn at any size. */
 
 import { emptyPlane } from "./raster.js";
 
 const BRUSH = 0.06;
-/** The narrowest and the widest a stroke becomes, as shares of the brush; slow and firm is wide. */
+/** The least and greatest width of a stroke, as shares of the brush; slow and firm strokes are wide. */
 const [NARROW, WIDE] = [0.7, 1.2];
-const SPEED = 0.14; // of the brush's width, lost for each sheet's width in a second
+const SPEED = 0.14; // the share of the brush's width lost per sheet width a second
 const INERTIA = 0.85;
-const SEEN = 256; // pixels across, of the drawing that is prepared for a network
+const SEEN = 256; // width in pixels of the drawing that is prepared for a network
 
 export class Strokes {
-  /** aspect: the sheet's width to its height; points have the sheet's width as their unit. */
+  /** aspect: the sheet's width by its height. The unit of points is the sheet's width. */
   constructor(aspect) {
     this.aspect = aspect;
-    this.history = [[]]; // what there was after each change; strokes are shared
+    this.history = [[]]; // the strokes after each change; they are shared
     this.now = 0;
   }
 
@@ -55,7 +55,7 @@ export class Strokes {
     if (this.canRedo) this.now += 1;
   }
 
-  /** Which undo() takes back as well. */
+  /** Remove all strokes; undo() restores them. */
   clear() {
     if (!this.isEmpty) this.#change([]);
   }
@@ -92,7 +92,7 @@ function widthAt({ pressure }, speed = 0) {
   return Math.min(Math.max(WIDE - SPEED * speed, NARROW), WIDE);
 }
 
-/** Curves through the middles between the points, each as wide as the brush was there. */
+/** Draw curves through the midpoints between the points, each as wide as the brush was there. */
 function paintStroke(context, stroke, size, brush) {
   const middle = (i) => ({ x: (stroke[i - 1].x + stroke[i].x) / 2, y: (stroke[i - 1].y + stroke[i].y) / 2 });
   for (let i = 0; i < stroke.length; i++) {

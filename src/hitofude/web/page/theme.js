@@ -1,7 +1,7 @@
-/* Before the page is drawn: the theme that was chosen. Not a module, for those come later. */
+/* Sets the chosen theme before the page is drawn. This is no module, because modules run later. */
 try {
   const chosen = localStorage.getItem("hitofude.theme");
   if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
 } catch {
-  /* Nothing is remembered where the browser forbids it; then the system's theme is shown. */
+  /* If the browser forbids storage, the system's theme is shown. */
 }

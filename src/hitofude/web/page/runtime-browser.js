@@ -1,15 +1,15 @@
-/** Predictions in the browser itself, by a worker, so that drawing stays smooth. */
+/** Predictions in the browser, by a worker, so that drawing stays smooth. */
 
 import { Kept } from "./kept.js";
 import { Trouble } from "./newest.js";
 
-/** The same as of engine-server.js. onProgress: told of the share that is loaded, null for unknown; 1 at the end. */
-export function openEngine(onProgress) {
+/** The interface of runtime-server.js. onProgress: called with the loaded share, null if unknown; 1 at the end. */
+export function openRuntime(onProgress) {
   const worker = new Worker(new URL("model-worker.js", import.meta.url), { type: "module" });
   const waiting = new Map();
   let asked = 0;
   onProgress(null);
-  let described; // what model.json says, once it is there
+  let described; // the content of model.json, once it is loaded
 
   worker.onmessage = ({ data: { id, progress, result, failure } }) => {
     if (progress !== undefined) return onProgress(progress);
@@ -33,25 +33,25 @@ export function openEngine(onProgress) {
     });
   }
 
-  const engine = {
+  const runtime = {
     async model() {
       described = await ask({ task: "model" });
-      engine.kept = new Kept(described);
+      runtime.kept = new Kept(described);
       return described;
     },
     ready: () => ask({ task: "open" }),
     async predict(images) {
       const answers = await ask({ task: "predict", images });
-      return answers.map(({ probabilities, members }) => judged(described, probabilities, members));
+      return answers.map(({ probabilities, members }) => toPrediction(described, probabilities, members));
     },
-    keep: async (pixels, label) => engine.kept.add(pixels, label),
-    total: async () => engine.kept.total,
+    keep: async (pixels, label) => runtime.kept.add(pixels, label),
+    total: async () => runtime.kept.total,
     kept: null,
   };
-  return engine;
+  return runtime;
 }
 
-function judged({ classes, sure }, probabilities, members) {
+function toPrediction({ classes, sure }, probabilities, members) {
   const probability = Math.max(...probabilities);
   const label = classes[probabilities.indexOf(probability)];
   return { label, probability, sure: probability >= sure, probabilities, members };

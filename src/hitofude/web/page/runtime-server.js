@@ -1,4 +1,4 @@
-/** Predictions by the server that the page comes from. */
+/** Predictions by the page's server. */
 
 import { Trouble } from "./newest.js";
 
@@ -6,34 +6,34 @@ const MOST_IMAGES = 64;
 const MOST_BYTES = 900_000;
 const RETRY = 1000; // ms
 
-/** The same as of engine-browser.js: {model, ready, predict, keep, total, kept}. */
-export function openEngine() {
+/** The interface that runtime-browser.js has, too: {model, ready, predict, keep, total, kept}. */
+export function openRuntime() {
   return {
     /** {name, classes, image_shape, networks, sure} */
     model: () => ask("api/model"),
-    /** Resolves when predictions are answered at once; throws Trouble where they never will be. */
+    /** Resolves when predictions are answered without delay; throws Trouble if they never will be. */
     ready: async () => {},
     predict,
-    /** How many corrections there are, with this one: pixels (Uint8Array) and their right label. */
+    /** Keep a correction, pixels (Uint8Array) and their right label; return the new total. */
     keep: async (pixels, label) => (await ask("api/corrections", { pixels: Array.from(pixels), label })).total,
     total: async () => (await ask("api/corrections")).total,
     kept: null,
   };
 }
 
-/** images: Uint8Arrays. [{label, probability, sure, probabilities, members}], in as many requests as they need. */
+/** images: Uint8Arrays. Returns [{label, probability, sure, probabilities, members}], by one request or several. */
 async function predict(images) {
   const fitting = Math.floor(MOST_BYTES / (4 * images[0].length));
   const step = Math.min(Math.max(fitting, 1), MOST_IMAGES);
   const predictions = [];
   for (let start = 0; start < images.length; start += step) {
-    const part = images.slice(start, start + step).map((image) => Array.from(image));
-    predictions.push(...(await ask("api/predict", { images: part })).predictions);
+    const batch = images.slice(start, start + step).map((image) => Array.from(image));
+    predictions.push(...(await ask("api/predict", { images: batch })).predictions);
   }
   return predictions;
 }
 
-/** GET without a body, else POST. */
+/** Ask the server: GET without a body, else POST. */
 async function ask(path, body) {
   const headers = { "Content-Type": "application/json" };
   const request = body && { method: "POST", headers, body: JSON.stringify(body) };
