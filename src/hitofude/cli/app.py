@@ -1,4 +1,4 @@
-"""The command's app, and the options that several commands share."""
+"""The app, and the options that several commands share."""
 
 import re
 import shlex
@@ -26,8 +26,8 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 app.meta.suppress_keyboard_interrupt = False
-app.meta.group_parameters = Group("Of every command", sort_key=0)
-data = App(name="data", help="Fetch a source, or look at one before training on it.")
+app.meta.group_parameters = Group("Options of every command", sort_key=0)
+data = App(name="data", help="Fetch a source, or look at it before training.")
 app.command(data)
 
 
@@ -37,14 +37,14 @@ def launch(
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative=())] = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False,
 ) -> None:
-    """Any command, and how much it says of itself.
+    """Run a command.
 
     Parameters
     ----------
     verbose
-        What is decided, and how long it takes, on the standard error; HITOFUDE_LOG=debug shows more.
+        Log decisions and durations to the standard error; HITOFUDE_LOG=debug shows more.
     quiet
-        The outcome and errors only.
+        Print only results and errors.
     """
     start_logging(verbose=verbose, quiet=quiet)
     app(tokens, print_error=True, exit_on_error=False, result_action="return_value")
@@ -53,18 +53,19 @@ def launch(
 @Parameter(name="*")
 @dataclass(frozen=True)
 class SourceOptions:
-    """How a source is read."""
+    """Options for reading a source."""
 
     train: Path | None = None
-    "A file or a folder of pictures to learn from, instead of SOURCE."
+    "A file or a folder of pictures to train on, instead of SOURCE."
     test: Path | None = None
-    "The same to predict, beside --train."
+    "A file or a folder of pictures to predict, with --train."
     label: str | None = None
-    "The label column's name, where it is not `label`."
+    "The name of the label column, if it is not `label`."
     shape: str | None = None
-    "HEIGHTxWIDTH, where the pixels make no square; HEIGHTxWIDTHx3 of colour images. Pictures are brought to it."
+    "HEIGHTxWIDTH if the images are not square, HEIGHTxWIDTHx3 for colour images; pictures are resized to it."
 
     def open(self, source: str | None) -> "Dataset":
+        from hitofude.inputs.layout import parse_shape
         from hitofude.inputs.sources import open_source
 
         return open_source(source, train=self.train, test=self.test, label=self.label, shape=parse_shape(self.shape))
@@ -76,17 +77,8 @@ Seed = Annotated[int, Parameter(name="--seed")]
 DEFAULT_SOURCE_OPTIONS = SourceOptions()
 
 
-def parse_shape(text: str | None) -> tuple[int, ...] | None:
-    """'24x32' → (24, 32), '24x32x3' → (24, 32, 3). Raises RecipeError for anything else."""
-    if text is None:
-        return None
-    if re.fullmatch(r"[1-9]\d{0,3}x[1-9]\d{0,3}(x[13])?", text) is None:
-        raise RecipeError(f"--shape {text}: expected HEIGHTxWIDTH in pixels, such as 28x28, or 28x28x3 in colour.")
-    return tuple(int(number) for number in text.split("x"))
-
-
 def parse_count(text: str, option: str) -> int | None:
-    """'3' → 3, 'auto' → None. Raises RecipeError for anything else."""
+    """'3' → 3, 'auto' → None. Raise RecipeError for anything else."""
     if text == "auto":
         return None
     if not re.fullmatch(r"[1-9]\d{0,3}", text):
@@ -95,7 +87,7 @@ def parse_count(text: str, option: str) -> int | None:
 
 
 def parse_workers(text: str) -> int | str | None:
-    """'3' → 3, 'auto' → None, a cluster as it is. Raises RecipeError for anything else."""
+    """'3' → 3, 'auto' → None, a cluster unchanged. Raise RecipeError for anything else."""
     if text == "auto" or re.fullmatch(r"[1-9]\d{0,3}", text):
         return parse_count(text, "--workers")
     check_cluster(text)
@@ -103,5 +95,5 @@ def parse_workers(text: str) -> int | str | None:
 
 
 def this_command() -> str:
-    """As it can be pasted into a shell."""
+    """Return the command line, ready to be pasted into a shell."""
     return shlex.join(["hitofude", *sys.argv[1:]])

@@ -18,9 +18,9 @@ EXIT_WRONG_CALL, EXIT_OUR_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 70, 130, 1
 
 
 def main() -> NoReturn:
-    """The command's entry point: every ending has its exit code, and a user's mistake no traceback."""
+    """Run the command and exit: every outcome has its exit code, and a user's mistake prints no traceback."""
     signal.signal(signal.SIGTERM, _terminate)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin for each other starve all beside them
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads would slow down other processes
     try:
         app.meta(sys.argv[1:], print_error=True, exit_on_error=False, result_action="return_value")
         sys.stdout.flush()
@@ -48,45 +48,44 @@ def main() -> NoReturn:
 
 
 def _discard_output() -> None:
-    """Let what is still to be printed go nowhere, without a complaint at the end."""
+    """Send the remaining output nowhere, so that closing it raises no error."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _explain_full_disk() -> int:
-    """Of a disk that files are written to otherwise than by us, such as the one that holds what is printed."""
+    """Explain a full disk that hitofude.storage has not, such as the one behind stdout."""
     print("hitofude: no space left on the disk. Free some space and run the same command again.", file=sys.stderr)
     _discard_output()
     return OutOfResourcesError.exit_code
 
 
 def _explain_bug(error: Exception) -> int:
-    """Keep what a report of it needs, and say so; the exit code. HITOFUDE_LOG=debug shows the traceback."""
+    """Write a crash report and return the exit code. HITOFUDE_LOG=debug shows the traceback."""
     logging.getLogger("hitofude").debug("a bug", exc_info=error)
     try:
-        place = f"stands in {write_crash_report(error, _command_name())}; please attach it to a report"
+        place = f"was written to {write_crash_report(error, _command_name())}; please attach it to a report"
     except OSError as reason:
         place = f"could not be written to a file ({reason.strerror})"
     print(
-        f"hitofude: this is a bug of ours ({type(error).__name__}). Where it happened, and nothing of your data, "
-        f"{place}. HITOFUDE_LOG=debug shows more.",
+        f"hitofude: this is a bug of ours ({type(error).__name__}). A traceback without any of your data {place}. "
+        "HITOFUDE_LOG=debug shows more.",
         file=sys.stderr,
     )
     return EXIT_OUR_BUG
 
 
 def _how_to_continue() -> str:
-    """The command, as it can be pasted into a shell."""
     finished = "Every finished epoch is safe. " if _command_name() in ("run", "sweep") else ""
     return f"{finished}Run the same command again to continue:\n  {this_command()}"
 
 
 def _command_name() -> str:
-    """Which command was called; its arguments are the user's own."""
+    """Return the command's name without its arguments, which are private."""
     return next((word for word in sys.argv[1:] if word in app), "none")
 
 
 class _Terminated(BaseException):
-    """SIGTERM has arrived."""
+    """Raised on SIGTERM."""
 
 
 def _terminate(_signum: int, _frame: FrameType | None) -> NoReturn:

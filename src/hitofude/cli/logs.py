@@ -1,4 +1,4 @@
-"""What hitofude says of its own decisions: nothing, unless it is asked."""
+"""The log: nothing but warnings by default, more by --verbose or HITOFUDE_LOG."""
 
 import logging
 import os
@@ -12,14 +12,17 @@ FORMAT = "%(asctime)s %(name)s %(levelname)s: %(message)s"
 
 
 def start_logging(*, verbose: bool = False, quiet: bool = False) -> None:
-    """Log to the standard error: what `verbose` or `quiet` asks for, else from the level that HITOFUDE_LOG names on.
+    """Log to the standard error, from the level of `verbose` or `quiet`, else of HITOFUDE_LOG.
 
-    Warnings of Python and of libraries are meant for developers; they are shown from `debug` on. Raises RecipeError for
-    another level, or where verbose and quiet contradict each other.
+    Warnings of Python and of libraries are for developers; they are shown at `debug`. Raise RecipeError for an unknown
+    level, or if verbose and quiet are both given.
     """
     if verbose and quiet:
         raise RecipeError("--verbose and --quiet contradict each other. Leave one out.")
-    level = _level_named(os.environ.get(VARIABLE, "warning").lower())
+    name = os.environ.get(VARIABLE, "warning").lower()
+    if name not in LEVELS:
+        raise RecipeError(f"{VARIABLE}={name}: there is no such level. Use {', '.join(LEVELS)}.")
+    level = logging.getLevelNamesMapping()[name.upper()]
     if verbose:
         level = min(level, logging.INFO)
     if quiet:
@@ -32,11 +35,5 @@ def start_logging(*, verbose: bool = False, quiet: bool = False) -> None:
 
 
 def is_quiet() -> bool:
-    """Whether nothing but the outcome and errors is to be said."""
+    """Return whether only results and errors are to be printed."""
     return not logging.getLogger("hitofude").isEnabledFor(logging.WARNING)
-
-
-def _level_named(name: str) -> int:
-    if name not in LEVELS:
-        raise RecipeError(f"{VARIABLE}={name}: there is no such level. Use {', '.join(LEVELS)}.")
-    return logging.getLevelNamesMapping()[name.upper()]

@@ -1,4 +1,4 @@
-"""A finished run as a page to draw on."""
+"""`hitofude serve`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,12 +21,11 @@ def serve(
     corrections: Path = Path("corrections"),
     open: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
-    """Open a page to draw on, which a finished run answers, and an API.
+    """Serve a finished run: a page to draw on, and an API.
 
-    By default only this machine reaches it. At any other address a token is asked
-    for, which the address that is printed holds. Ctrl-C ends it.
-
-    What you correct on the page is kept as pictures, to learn from.
+    By default only this machine can reach it. At any other address a token is
+    required, which is part of the printed address. Ctrl-C ends it. Drawings that
+    are corrected on the page are saved as pictures, for training.
 
     For example:
       hitofude serve runs/sample-fast --open
@@ -37,18 +36,18 @@ def serve(
     Parameters
     ----------
     model
-        The folder of a finished run, or a file that hitofude export wrote.
+        The folder of a finished run, or a file written by hitofude export.
     host
-        The address to listen at; 0.0.0.0 is all of this machine's.
+        The address to listen at; 0.0.0.0 for all of this machine's.
     port
-        0 is any that is free.
+        0 for any free port.
     token
-        What others must know, 16 characters or more; better in the variable HITOFUDE_TOKEN, which other users of this
-        machine do not see. Left out: none on the loopback, else a new one.
+        The clients' token, 16 characters or more. Better given by the variable HITOFUDE_TOKEN, which other users of
+        this machine cannot see. By default none on the loopback address, else a new one.
     allow_host
-        A name that the server is asked by, such as a proxy's; may be repeated.
+        A further host name by which clients may call the server, such as a proxy's; may be repeated.
     corrections
-        The folder that corrected drawings are kept in, one for each label.
+        The folder for corrected drawings, with a folder for each label.
     open
         Open the page in the browser.
     """

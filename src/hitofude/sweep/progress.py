@@ -1,4 +1,4 @@
-"""One display for all runs of a sweep: members are numbered over all of them, and each run that ends has a line."""
+"""One display for all runs of a sweep: members are numbered over all runs, and each finished run has a line."""
 
 import threading
 import time
@@ -7,106 +7,104 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from hitofude.learning.epoch_log import EpochLog
-from hitofude.outputs.display import Display
+from hitofude.outputs.display import Display, SilentDisplay
 from hitofude.outputs.display.plain import clock
-from hitofude.sweep.trial import Failure, Run, Trial, describe_settings
+from hitofude.sweep.trial import Failure, Result, Run, describe_settings
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A run that is to be made."""
+    """A run that is to be trained, and how much of it is left."""
 
     run: Run
     members: int
     images: int
-    """Still to be trained on, counted once an epoch."""
+    """Left to train on, counted once an epoch."""
+    bytes: int = 0
+    """Left to write."""
+    parameters: int = 0
+    """The largest network's."""
 
 
 class Progress:
-    """Gathers what many runs tell, each in a thread of its own, for one display."""
+    """Passes the events of many runs, each in a thread of its own, to one display."""
 
     def __init__(self, display: Display, runs: int) -> None:
         """runs: of the whole sweep."""
-        self._display, self._runs = display, runs
-        self._lock = threading.RLock()
-        self._ended = 0
+        self.display, self.lock = display, threading.RLock()
+        self._runs, self._ended = runs, 0
         self._images = self._images_done = 0
-        self._began = time.monotonic()
+        self._started = time.monotonic()
 
-    def message(self, text: str) -> None:
-        with self._lock:
-            self._display.message(text)
-
-    def skip(self, runs: int, why: str) -> None:
-        """So many runs are not to be made."""
+    def skip(self, runs: int, reason: str) -> None:
+        """Count runs that are not trained now."""
         self._ended += runs
-        self.message(why)
+        self.display.message(reason)
 
     @contextmanager
-    def making(self, planned: Sequence[Planned]) -> Iterator[dict[Run, "RunProgress"]]:
-        """Around the making of these runs; what each of them is told to."""
-        self._images, self._images_done, self._began = sum(one.images for one in planned), 0, time.monotonic()
-        views, first = {}, 0
+    def training(self, planned: Sequence[Planned]) -> Iterator[dict[Run, "RunProgress"]]:
+        """Give each run a display while the runs are trained."""
+        self._images, self._images_done, self._started = sum(one.images for one in planned), 0, time.monotonic()
+        displays, first = {}, 0
         for one in planned:
-            views[one.run] = RunProgress(self, one, first)
+            displays[one.run] = RunProgress(self, one, first)
             first += one.members
-        with self._display.training(first, self._images):
-            yield views
+        self.display.message(
+            f"training {len(planned)} runs, {first} members, {self._images:,} images counted once an epoch"
+        )
+        with self.display.training(first, self._images):
+            yield displays
 
-    def ended(self, view: "RunProgress", found: Trial | Failure) -> None:
-        """A run has ended; what it was thought to train on and has not is left out."""
-        with self._lock:
-            view.batch_finished(view.images_left)
+    def images_trained(self, images: int) -> None:
+        self._images_done += images
+        self.display.batch_finished(images)
+
+    def finished(self, result: Result) -> None:
+        with self.lock:
             self._ended += 1
-            said = (
-                f"failed: {found.reason}" if isinstance(found, Failure) else f"out of fold {found.accuracy.value:.4f}"
+            outcome = (
+                f"failed: {result.reason}"
+                if isinstance(result, Failure)
+                else f"out of fold {result.accuracy.value:.4f}"
             )
-            left = self._seconds_left()
-            rest = f", about {clock(left)} left" if left is not None else ""
-            settings = describe_settings(found.run.settings)
-            self._display.message(f"run {self._ended} of {self._runs}, {found.run.name} ({settings}): {said}{rest}")
-
-    def _seconds_left(self) -> float | None:
-        """Of what is being made now; None where it is not known, or nothing is left."""
-        if not 0 < self._images_done < self._images:
-            return None
-        return (time.monotonic() - self._began) * (self._images / self._images_done - 1)
+            run, left = result.run, ""
+            if 0 < self._images_done < self._images:
+                seconds = (time.monotonic() - self._started) * (self._images / self._images_done - 1)
+                left = f", about {clock(seconds)} left"
+            self.display.message(
+                f"run {self._ended} of {self._runs}, {run.name} ({describe_settings(run.settings)}): {outcome}{left}"
+            )
 
 
-class RunProgress:
-    """A display for one run, which tells the one of all."""
+class RunProgress(SilentDisplay):
+    """The display of one run, which passes its events on to the sweep's."""
 
     def __init__(self, progress: Progress, planned: Planned, first: int) -> None:
-        """first: its first member's number."""
-        self._progress, self._name, self._first = progress, planned.run.name, first
-        self._display, self._lock = progress._display, progress._lock
-        self._epochs: dict[int, int] = {}
-        self.images_left = planned.images
-
-    def message(self, text: str) -> None:
-        """What a run alone says of itself, all runs have said together."""
-
-    @contextmanager
-    def training(self, members: int, images: int) -> Iterator[None]:  # noqa: ARG002
-        yield
+        """first: the number of its first member among all members of the sweep."""
+        super().__init__()
+        self._progress, self._run, self._first, self._images_left = progress, planned.run, first, planned.images
 
     def member_started(self, member: int, epochs: int, epochs_done: int) -> None:
-        with self._lock:
+        with self._progress.lock:
             self._epochs[member] = epochs
-            self._display.member_started(self._first + member, epochs, epochs_done)
+            self._progress.display.member_started(self._first + member, epochs, epochs_done)
 
     def batch_finished(self, images: int) -> None:
-        with self._lock:
-            self.images_left -= images
-            self._progress._images_done += images
-            self._display.batch_finished(images)
+        with self._progress.lock:
+            self._images_left -= images
+            self._progress.images_trained(images)
 
     def epoch_finished(self, log: EpochLog) -> None:
-        """Only the last of each member is shown: a sweep has hundreds."""
+        """Show a member's last epoch only: a sweep has hundreds."""
         if log.epoch == self._epochs[log.member]:
-            with self._lock:
-                self._display.epoch_finished(replace(log, member=self._first + log.member))
+            with self._progress.lock:
+                self._progress.display.epoch_finished(replace(log, member=self._first + log.member))
 
     def warned(self, message: str) -> None:
-        with self._lock:
-            self._display.warned(f"{self._name}: {message}")
+        with self._progress.lock:
+            self._progress.display.warned(f"{self._run.name}: {message}")
+
+    def finished(self, result: Result) -> None:
+        """Leave out the images that a failed run has not trained on."""
+        self.batch_finished(self._images_left)
+        self._progress.finished(result)

@@ -1,7 +1,7 @@
-"""Which recipe is the best, and by how much more than chance: out-of-fold rows alone, paired by image and seed.
+"""Which recipe is best, and whether that is chance: out-of-fold rows alone, paired by image and seed.
 
-Several seeds answer the same images; an image is one image all the same. So each counts once, by the share of the seeds
-that have it right, in intervals, standard errors and tests: more seeds tell more of the recipe, not of other images.
+Several seeds answer the same images, so an image counts once, by the share of the seeds that have it right, in
+intervals, standard errors and tests: more seeds tell more about a recipe, but are not more images.
 """
 
 from collections.abc import Sequence
@@ -13,60 +13,59 @@ from numpy.typing import NDArray
 
 from hitofude.metrics.metrics import mcnemar, wilson_interval
 from hitofude.sweep.spec import Settings
-from hitofude.sweep.trial import Failure, Trial
+from hitofude.sweep.trial import Failure, Result, Trial
 
 COMPARED = 10
-"""So many of the next are compared with the best."""
+"""The number of runners-up that are compared with the best."""
 
-SAMPLES = 500
-"""Of the bootstrap that says how much the choice of the best flatters."""
+BOOTSTRAP_SAMPLES = 500
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """A recipe that is finished with every seed."""
 
-    outcomes: tuple[Trial, ...]
+    trials: tuple[Trial, ...]
     """In the order of the seeds."""
 
     @property
     def number(self) -> int:
-        return self.outcomes[0].run.number
+        return self.trials[0].run.number
 
     @property
     def settings(self) -> Settings:
-        return self.outcomes[0].run.settings
+        return self.trials[0].run.settings
 
     @property
     def accuracy(self) -> float:
         """The mean over the seeds."""
-        return float(np.mean([outcome.accuracy.value for outcome in self.outcomes]))
+        return float(np.mean([trial.accuracy.value for trial in self.trials]))
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 %, Wilson's, of as many rows as there are images."""
+        """Wilson's 95 % interval, with as many rows as there are images."""
         images = int((~np.isnan(self.shares)).sum())
         return wilson_interval(self.accuracy * images, images)
 
     @property
-    def expected(self) -> float | None:
-        found = [outcome.expected for outcome in self.outcomes if outcome.expected is not None]
+    def expected_score(self) -> float | None:
+        found = [trial.expected_score for trial in self.trials if trial.expected_score is not None]
         return float(np.mean(found)) if found else None
 
     @property
     def seconds(self) -> float:
-        """Of training, all seeds together."""
-        return sum(outcome.seconds for outcome in self.outcomes)
+        """Training time, the sum over the seeds."""
+        return sum(trial.seconds for trial in self.trials)
 
     @cached_property
     def right(self) -> NDArray[np.float32]:
         """(seeds, N) 1 right, 0 wrong, NaN not answered."""
-        return np.stack([outcome.right for outcome in self.outcomes])
+        return np.stack([trial.right for trial in self.trials])
 
     @cached_property
     def shares(self) -> NDArray[np.float64]:
-        """(N,) of the seeds that answered an image, the share that has it right; NaN where none did."""
-        return _mean_of_known(self.right)
+        """(N,) the share of seeds that have an image right, among those that answered it; NaN if none did."""
+        return _mean_over_seeds(self.right)
 
 
 @dataclass(frozen=True)
@@ -76,31 +75,27 @@ class PairedComparison:
     first: int
     second: int
     difference: float
-    """Of the accuracies, the first less the second."""
+    """The accuracy of the first less that of the second."""
     standard_error: float
-    """Of it, image by image."""
+    """The difference's, over the images."""
     better: int
-    """Images that the first has right with more of the seeds."""
+    """Images that the first has right with more seeds than the second."""
     worse: int
-    """With fewer."""
+    """Images that it has right with fewer."""
 
     @classmethod
-    def of(cls, first: Candidate, second: Candidate) -> "PairedComparison":
-        """There is an image that both answered with the same seed."""
-        differences = _mean_of_known(first.right - second.right)
+    def of(cls, first: Candidate, second: Candidate) -> "PairedComparison | None":
+        """Return None if no image was answered by both with the same seed."""
+        differences = _mean_over_seeds(first.right - second.right)
         differences = differences[~np.isnan(differences)]
-        return cls(
-            first.number,
-            second.number,
-            difference=float(differences.mean()),
-            standard_error=float(differences.std() / np.sqrt(len(differences))),
-            better=int((differences > 0).sum()),
-            worse=int((differences < 0).sum()),
-        )
+        if not len(differences):
+            return None
+        mean, error = float(differences.mean()), float(differences.std() / np.sqrt(len(differences)))
+        return cls(first.number, second.number, mean, error, int((differences > 0).sum()), int((differences < 0).sum()))
 
     @property
     def probability(self) -> float:
-        """Of so uneven a split, were both equally good: the exact sign test, McNemar's where there is one seed."""
+        """The p-value of the exact sign test, which with one seed is McNemar's."""
         return mcnemar(self.better, self.worse)
 
 
@@ -108,48 +103,47 @@ class PairedComparison:
 class Ranking:
     """All recipes of a sweep."""
 
-    contenders: tuple[Candidate, ...]
-    """The best first; of equals, who was asked for first."""
+    candidates: tuple[Candidate, ...]
+    """The best first; if equal, the one tried first."""
     failures: tuple[Failure, ...]
 
     @classmethod
-    def of(cls, found: Sequence[Trial | Failure]) -> "Ranking":
-        failures = tuple(item for item in found if isinstance(item, Failure))
+    def of(cls, results: Sequence[Result]) -> "Ranking":
+        failures = tuple(result for result in results if isinstance(result, Failure))
         failed = {failure.run.number for failure in failures}
         finished: dict[int, list[Trial]] = {}
-        for item in found:
-            if isinstance(item, Trial) and item.run.number not in failed:
-                finished.setdefault(item.run.number, []).append(item)
-        contenders = [Candidate(tuple(outcomes)) for outcomes in finished.values()]
-        return cls(tuple(sorted(contenders, key=lambda one: (-one.accuracy, one.number))), failures)
+        for result in results:
+            if isinstance(result, Trial) and result.run.number not in failed:
+                finished.setdefault(result.run.number, []).append(result)
+        candidates = [Candidate(tuple(trials)) for trials in finished.values()]
+        return cls(tuple(sorted(candidates, key=lambda one: (-one.accuracy, one.number))), failures)
 
     @property
     def best(self) -> Candidate:
-        return self.contenders[0]
+        return self.candidates[0]
 
     @cached_property
     def comparisons(self) -> list[PairedComparison]:
-        """Of the best with the next ones that answered images in common with it."""
-        others = self.contenders[1 : COMPARED + 1]
-        return [PairedComparison.of(self.best, other) for other in others if _overlap(self.best, other)]
+        """The best against each of the runners-up with which it has answered images in common."""
+        found = (PairedComparison.of(self.best, other) for other in self.candidates[1 : COMPARED + 1])
+        return [comparison for comparison in found if comparison is not None]
 
     @cached_property
     def selection_bias(self) -> float | None:
-        """How far the best's accuracy lies above that of such a choice on images that it was not made by; None where
-        there is nothing to choose, or no image that all answered.
+        """How much the best's accuracy is too high because it was chosen on the same images; None if unknown.
 
-        In each of many samples of the images, drawn with replacement, the best is chosen, and compared with the best of
-        all by the images that were not drawn (bootstrap bias correction, I. Tsamardinos et al. 2018,
-        doi:10.1007/s10994-018-5714-4).
+        In each bootstrap sample of the images the best recipe is chosen, and compared with the best of all on the
+        images left out of the sample (bootstrap bias correction, I. Tsamardinos et al. 2018,
+        doi:10.1007/s10994-018-5714-4). Unknown with one recipe, or without images that all recipes answered.
         """
-        shares = np.stack([contender.shares for contender in self.contenders])
+        shares = np.stack([candidate.shares for candidate in self.candidates])
         shares = shares[:, ~np.isnan(shares).any(axis=0)]
         recipes, images = shares.shape
         if recipes < 2 or images < 2:
             return None
         generator = np.random.default_rng(0)
         found = []
-        for _ in range(SAMPLES):
+        for _ in range(BOOTSTRAP_SAMPLES):
             drawn = np.bincount(generator.integers(images, size=images), minlength=images)
             chosen, left_out = int((shares @ drawn).argmax()), drawn == 0
             if left_out.any():
@@ -157,12 +151,8 @@ class Ranking:
         return max(0.0, float(np.mean(found)))
 
 
-def _mean_of_known(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(seeds, N) → (N,) the mean over the seeds; NaN where none is known."""
+def _mean_over_seeds(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(seeds, N) → (N,) the mean of the values that are not NaN; NaN if all are."""
     known = ~np.isnan(values)
     total = np.where(known, values, 0).sum(axis=0, dtype=np.float64)
     return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
-
-
-def _overlap(first: Candidate, second: Candidate) -> bool:
-    return bool((~np.isnan(first.right - second.right)).any())

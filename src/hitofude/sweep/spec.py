@@ -1,33 +1,37 @@
-"""What a sweep is to do: one TOML file, validated, frozen. An unknown key is an error that suggests the nearest."""
+"""A sweep's file: TOML, validated, frozen. An unknown key is an error that suggests the nearest."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
-from hitofude.errors import RecipeError, suggest
-from hitofude.inputs.sources import Dataset, open_source
+from hitofude.errors import RecipeError, explain_invalid, suggest
+from hitofude.inputs.dataset import Dataset
+from hitofude.inputs.layout import SHAPE_PATTERN, parse_shape
+from hitofude.inputs.sources import open_source
 from hitofude.recipe import DEFAULT_PRESET, Count, Recipe, Stage, choose_recipe
+from hitofude.runs.claim import differences
 
 Number = int | Annotated[float, Field(allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Settings = dict[str, Any]
-"""By dotted name, such as {"schedule.epochs": 3}."""
+"""Values by dotted name, such as {"schedule.epochs": 3}."""
+RANGE_KEYS = ("from", "to", "log")
 
 
 class Range(Stage):
-    """Numbers from one to another, both included; whole ones where both of these are."""
+    """Numbers between two bounds, both included; whole numbers if both bounds are whole."""
 
     lowest: Number = Field(alias="from")
     highest: Number = Field(alias="to")
     log: bool = False
-    """Drawn by their logarithm: as many between 0.001 and 0.01 as between 0.01 and 0.1."""
+    """Draw the logarithm evenly: as many numbers between 0.001 and 0.01 as between 0.01 and 0.1."""
 
     @model_validator(mode="after")
-    def _in_order(self) -> Self:
+    def _check(self) -> Self:
         if self.lowest >= self.highest:
             raise ValueError(f"from ({self.lowest}) must be below to ({self.highest})")
         if self.log and self.lowest <= 0:
@@ -39,44 +43,75 @@ class Range(Stage):
         return isinstance(self.lowest, int) and isinstance(self.highest, int)
 
 
-Choices = tuple[Any, ...]
+def _kind(value: Any) -> str | None:
+    if isinstance(value, Mapping | Range):
+        return "range"
+    return "choices" if isinstance(value, list | tuple) and value else None
 
 
-def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
+def _flat(table: Any, prefix: str = "") -> Any:
+    """Tables within tables → dotted names. A table with a key of a range is a value."""
+    if not isinstance(table, Mapping):
+        return table
+    flat: Settings = {}
+    for name, value in table.items():
+        is_table = isinstance(value, Mapping) and not value.keys() & set(RANGE_KEYS)
+        flat |= _flat(value, f"{prefix}{name}.") if is_table else {prefix + name: value}
+    return flat
+
+
+def _all_different(seeds: tuple[int, ...]) -> tuple[int, ...]:
     if len(set(seeds)) < len(seeds):
-        raise ValueError("a seed stands there twice")
+        raise ValueError("duplicate seed")
     return seeds
 
 
+def _refuse_former_name(search: Any) -> Any:
+    if search == "guided":
+        raise ValueError("it is called 'tpe' now")
+    return search
+
+
+Choices = tuple[Any, ...]
+Variation = Annotated[
+    Annotated[Range, Tag("range")] | Annotated[Choices, Field(strict=False), Tag("choices")],
+    Discriminator(
+        _kind,
+        custom_error_type="variation",
+        custom_error_message="expected choices, such as [1, 2], or a range, such as { from = 1, to = 5 }",
+    ),
+]
+
+
 class SweepSpec(Stage):
-    """A sweep."""
+    """Everything a sweep's file can say."""
 
     source: str | None = None
-    """As of `hitofude run`; left out, the embedded sample."""
+    """As for `hitofude run`; the embedded sample if left out."""
     train: str | None = None
     test: str | None = None
     label: str | None = None
-    shape: Annotated[str, Field(pattern=r"^[1-9]\d{0,3}x[1-9]\d{0,3}(x[13])?$")] | None = None
-    """`24x32`, HEIGHTxWIDTH; `24x32x3` in colour."""
+    shape: Annotated[str, Field(pattern=SHAPE_PATTERN)] | None = None
+    """HEIGHTxWIDTH, such as `24x32`; `24x32x3` for colour."""
     preset: str = DEFAULT_PRESET
-    """The recipe that all start from: a preset's name or a recipe file (.toml)."""
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, strict=False), AfterValidator(_each_once)] = (0,)
-    """Each recipe is made with each of them; all recipes of one seed have the same folds."""
-    search: Literal["grid", "random", "guided"] = "grid"
+    """The base of all recipes: a preset's name or a recipe file (.toml)."""
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, strict=False), AfterValidator(_all_different)] = (0,)
+    """Each recipe is trained with each seed; all recipes with the same seed have the same folds."""
+    search: Annotated[Literal["grid", "random", "tpe"], BeforeValidator(_refuse_former_name)] = "grid"
     trials: Count = 20
-    """How many recipes, where the search is random or guided."""
+    """The number of recipes, for random and tpe."""
     search_seed: Seed = 0
-    """Another one draws other recipes, where the search is random or guided."""
+    """Another seed draws other recipes, for random and tpe."""
     batch: Count = 4
-    """Guided: so many recipes are asked for at once and made side by side."""
-    settings: Settings = Field(default_factory=dict)
-    """What differs from the preset in all recipes."""
-    vary: dict[str, Range | Choices] = Field(default_factory=dict)
-    """What differs between them."""
+    """For tpe: the recipes proposed at once and trained side by side."""
+    settings: Annotated[Settings, BeforeValidator(_flat)] = Field(default_factory=dict)
+    """Changes of the preset, the same for all recipes."""
+    vary: Annotated[dict[str, Variation], BeforeValidator(_flat)] = Field(default_factory=dict)
+    """The values tried of each setting that differs between the recipes."""
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Raises RecipeError where the file cannot be read, or does not say what to do."""
+        """Raise RecipeError if the file cannot be read or is not valid."""
         try:
             content = tomllib.loads(path.read_text(encoding="utf-8"))
         except tomllib.TOMLDecodeError as error:
@@ -87,30 +122,40 @@ class SweepSpec(Stage):
 
     @classmethod
     def of(cls, content: Mapping[str, Any], origin: str) -> Self:
-        """Settings may be named by dotted keys in quotes or by tables."""
-        content = dict(content)
-        if isinstance(settings := content.get("settings"), Mapping):
-            content["settings"] = _flat(settings)
-        if isinstance(vary := content.get("vary"), Mapping):
-            content["vary"] = {name: _variation(origin, name, value) for name, value in _flat(vary).items()}
+        """Settings may be named by dotted keys in quotes or by tables. origin: for messages."""
         try:
-            spec = cls.model_validate(content)
+            return cls.model_validate(content)
         except ValidationError as error:
-            raise RecipeError(f"{origin} cannot be used:\n  {_explain(error, cls.model_fields)}") from None
-        spec._check(origin)
-        return spec
+            raise RecipeError(f"{origin} cannot be used:\n  {explain_invalid(error, _explain_unknown)}") from None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if "seed" in self.settings or "seed" in self.vary:
+            raise ValueError("'seed' is not a setting of a sweep. Name the seeds by seeds = [0, 1].")
+        if both := sorted(self.settings.keys() & self.vary.keys()):
+            raise ValueError(f"'{both[0]}' is in [settings] and in [vary]. Remove one.")
+        ranges = [name for name, values in self.vary.items() if isinstance(values, Range)]
+        if self.search == "grid" and ranges:
+            raise ValueError(
+                f"a grid needs choices, and '{ranges[0]}' is a range. List its values, such as [0.3, 0.6], "
+                'or use search = "random".'
+            )
+        if self.search != "grid" and not self.vary:
+            raise ValueError(f'search = "{self.search}" needs at least one setting in [vary].')
+        return self
 
     def base(self) -> Recipe:
-        """What all recipes start from. Raises RecipeError where there is no such preset or setting."""
+        """Return the recipe that all others change. Raise RecipeError for an unknown preset or setting."""
         return choose_recipe(self.preset, self.settings)
 
     def open_source(self) -> Dataset:
-        """Read the data. Raises InputError."""
-        shape = None if self.shape is None else tuple(map(int, self.shape.split("x")))
-        return open_source(self.source, train=self.train, test=self.test, label=self.label, shape=shape)
+        """Read the data. Raise InputError if they cannot be used."""
+        return open_source(
+            self.source, train=self.train, test=self.test, label=self.label, shape=parse_shape(self.shape)
+        )
 
     def source_arguments(self) -> list[str]:
-        """By which `hitofude run` reads the same data."""
+        """Return the arguments with which `hitofude run` reads the same data."""
         options = {"--train": self.train, "--test": self.test, "--label": self.label, "--shape": self.shape}
         given = [word for name, value in options.items() if value is not None for word in (name, value)]
         return given if self.source is None else [self.source, *given]
@@ -119,70 +164,11 @@ class SweepSpec(Stage):
         return tomli_w.dumps(self.model_dump(mode="json", by_alias=True, exclude_none=True))
 
     def difference(self, other: "SweepSpec") -> list[str]:
-        """`name: ours → theirs` for each key that differs."""
-        ours, theirs = self._facts(), other._facts()
-        names = dict.fromkeys([*ours, *theirs])
-        return [
-            f"{name}: {ours.get(name, 'not there')} → {theirs.get(name, 'not there')}"
-            for name in names
-            if ours.get(name) != theirs.get(name)
-        ]
-
-    def _facts(self) -> dict[str, Any]:
-        content = self.model_dump(mode="json", by_alias=True)
-        tables = {f"{table}.{name}": value for table in ("settings", "vary") for name, value in content[table].items()}
-        return {name: value for name, value in content.items() if name not in ("settings", "vary")} | tables
-
-    def _check(self, origin: str) -> None:
-        """Raises RecipeError where keys contradict each other."""
-        if "seed" in self.settings or "seed" in self.vary:
-            raise RecipeError(f"{origin}: 'seed' is no setting of a sweep. Name the seeds by seeds = [0, 1].")
-        if both := sorted(self.settings.keys() & self.vary.keys()):
-            raise RecipeError(f"{origin}: '{both[0]}' stands in [settings] and in [vary]. Leave one out.")
-        ranges = [name for name, values in self.vary.items() if isinstance(values, Range)]
-        if self.search == "grid" and ranges:
-            raise RecipeError(
-                f"{origin}: a grid needs choices, and '{ranges[0]}' is a range. List its values, such as [0.3, 0.6], "
-                'or use search = "random".'
-            )
-        if self.search != "grid" and not self.vary:
-            raise RecipeError(f'{origin}: search = "{self.search}" needs something in [vary].')
+        """Return `name: ours → theirs` for each key that differs; None if it is not set."""
+        ours, theirs = (_flat(spec.model_dump(mode="json", by_alias=True)) for spec in (self, other))
+        return differences(ours, dict.fromkeys(ours) | theirs)
 
 
-def _flat(content: Mapping[str, Any], prefix: str = "") -> Settings:
-    """Tables within tables → dotted names. A table with `from`, `to` or `log` in it is a range."""
-    flat: Settings = {}
-    for name, value in content.items():
-        if isinstance(value, Mapping) and not value.keys() & {"from", "to", "log"}:
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat
-
-
-def _variation(origin: str, name: str, value: Any) -> Range | Choices:
-    """Choices or a range. Raises RecipeError for anything else."""
-    if isinstance(value, list) and value:
-        return tuple(value)
-    if not isinstance(value, Mapping):
-        raise RecipeError(
-            f"{origin}: vary.{name}: expected choices, such as [1, 2], or a range, such as {{ from = 1, to = 5 }}; "
-            f"found {value!r}."
-        )
-    try:
-        return Range.model_validate(value)
-    except ValidationError as error:
-        explained = _explain(error, ("from", "to", "log"))
-        raise RecipeError(f"{origin} cannot be used:\n  vary.{name}: {explained}") from None
-
-
-def _explain(error: ValidationError, known: Iterable[str]) -> str:
-    return "\n  ".join(_explain_one(dict(problem), list(known)) for problem in error.errors())
-
-
-def _explain_one(problem: dict[str, Any], known: list[str]) -> str:
-    name = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        return f"{name}: there is no such key.{suggest(name, known)}"
-    found = "" if isinstance(problem["input"], Mapping) else f", found {problem['input']!r}"
-    return f"{name}: {problem['msg']}{found}".removeprefix(": ")
+def _explain_unknown(name: str) -> str:
+    *stages, key = name.split(".")
+    return f"there is no such key.{suggest(key, list(RANGE_KEYS if stages else SweepSpec.model_fields))}"

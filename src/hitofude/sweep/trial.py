@@ -1,7 +1,7 @@
-"""A run of a sweep, and what became of it."""
+"""A run of a sweep, and its outcome: a trial or a failure."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,16 @@ from hitofude.runs.result import RunResult
 from hitofude.sweep.spec import Settings
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Run:
     """A recipe with a seed."""
 
     number: int
-    """Of the recipe, from 1 up, in the order in which they were asked for."""
+    """The recipe's, from 1 up, in the order in which recipes were tried."""
     seed: int
-    settings: Settings
+    settings: Settings = field(compare=False)
     """What differs from the base, without the seed."""
-    recipe: Recipe
+    recipe: Recipe = field(compare=False)
 
     @property
     def name(self) -> str:
@@ -38,24 +38,22 @@ class Trial:
     path: Path
     accuracy: Accuracy
     """Out of fold."""
-    expected: float | None
-    """The score on the images to predict, where there are some."""
+    expected_score: float | None
+    """On the images to predict, if there are any."""
     seconds: float
-    """Of training, all members together."""
+    """Training time, the sum over the members."""
     right: NDArray[np.float32]  # (N,) of all training rows: 1 right, 0 wrong, NaN not answered out of fold
 
     @classmethod
     def of(cls, run: Run, result: RunResult, ids: NDArray[np.str_]) -> "Trial":
-        """ids: (N,) of all training rows, of which a recipe may have taken some."""
-        estimate = result.estimate
-        return cls(
-            run=run,
-            path=result.folder.path,
-            accuracy=result.accuracy,
-            expected=None if estimate is None else estimate.value,
-            seconds=result.summary.training_seconds,
-            right=_right(result, ids),
-        )
+        """ids: (N,) of all training rows; the recipe may have used some of them."""
+        known = answered(result.out_of_fold_probabilities)
+        order = np.argsort(ids)
+        rows = order[np.searchsorted(ids, result.ids[known], sorter=order)]
+        right = np.full(len(ids), np.nan, dtype=np.float32)
+        right[rows] = result.out_of_fold_probabilities[known].argmax(axis=1) == result.labels[known]
+        expected = None if result.estimate is None else result.estimate.value
+        return cls(run, result.folder.path, result.accuracy, expected, result.summary.training_seconds, right)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,21 +64,14 @@ class Failure:
     reason: str
 
 
+Result = Trial | Failure
+
+
 def describe_settings(settings: Settings) -> str:
     """`optimizer.learning_rate 0.02, schedule.epochs 5`"""
     return ", ".join(f"{name} {as_text(value)}" for name, value in settings.items()) or "nothing changed"
 
 
 def as_text(value: Any) -> str:
-    """A setting's value, as TOML has it but for the quotes of text."""
+    """Return a setting's value as in TOML, but text without quotes."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _right(result: RunResult, ids: NDArray[np.str_]) -> NDArray[np.float32]:
-    probabilities = result.out_of_fold_probabilities
-    known = answered(probabilities)
-    order = np.argsort(ids)
-    rows = order[np.searchsorted(ids, result.ids[known], sorter=order)]
-    right = np.full(len(ids), np.nan, dtype=np.float32)
-    right[rows] = probabilities[known].argmax(axis=1) == result.labels[known]
-    return right
