@@ -22,12 +22,13 @@ def audit(
 ) -> None:
     """Find wrong labels, hard images and duplicates.
 
-    Every run audits its own training images. This command repeats that audit, or audits the probabilities of another
-    program or, for duplicates, the images of a source.
+    Every run audits its own training images. This command repeats that audit, or
+    audits the probabilities of another program or, for duplicates, the images of a
+    source.
 
     For example:
       hitofude audit runs/sample-fast
-      hitofude audit --labels train-labels.csv --probabilities out-of-fold.csv --out audit
+      hitofude audit --labels train-labels.csv --probabilities oof.csv --out audit
       hitofude audit --source digit-recognizer.zip
 
     Parameters
@@ -64,8 +65,9 @@ def audit(
 def compare(runs: Annotated[tuple[Path, ...], Parameter(negative=())], /, *, out: Path | None = None) -> None:
     """Compare runs: which is better, and is that more than chance?
 
-    Shows the accuracies on the training images that all runs predicted out of fold and, for each pair, McNemar's exact
-    test, the images that only one predicts correctly, and the settings that differ.
+    Shows the accuracies on the training images that all runs predicted out of fold
+    and, for each pair, McNemar's exact test, the images that only one predicts
+    correctly, and the settings that differ.
 
     For example:
       hitofude compare runs/sample-fast runs/sample-article

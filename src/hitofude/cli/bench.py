@@ -7,8 +7,9 @@ from hitofude.cli.app import app
 def networks(*, device: str = "auto") -> None:
     """List the networks, with their size and their speed on this machine.
 
-    Parameters, multiplications (MACs) of one 28x28 image, images per second in training and in prediction; each is
-    measured for some seconds. Choose a network with --set network.name=NAME.
+    Parameters, multiplications (MACs) of one 28x28 image, images per second in
+    training and in prediction; each is measured for some seconds. Choose a network
+    with --set network.name=NAME.
 
     For example:
       hitofude networks
@@ -32,8 +33,9 @@ def networks(*, device: str = "auto") -> None:
 def bench(*, device: str = "auto") -> None:
     """Measure how fast this machine trains and predicts, beside its own matrix products.
 
-    Takes about a minute. The last column is the share of the measured matmul rate that training achieves; let the
-    machine rest meanwhile. benchmarks/contests.py compares with other libraries.
+    Takes about a minute. The last column is the share of the measured matmul rate
+    that training achieves; let the machine rest meanwhile. benchmarks/contests.py
+    compares with other libraries.
 
     For example:
       hitofude bench

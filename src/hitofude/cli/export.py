@@ -25,15 +25,16 @@ def export(
 ) -> None:
     """Write a run's ensemble as one ONNX model, or as a page to draw on that computes in the browser.
 
-    The model takes pixels 0..255 and returns the calibrated mean of all members; scaling, members and test-time
-    augmentation are part of it, names and classes are in its metadata. The file appears only after it was compared with
-    the run.
+    The model takes pixels 0..255 and returns the calibrated mean of all members;
+    scaling, members and test-time augmentation are part of it, names and classes
+    are in its metadata. The file appears only after it was compared with the run.
 
-    The page is a folder of files for any static host: it needs no server of its own, and drawings stay in the browser.
+    The page is a folder of files for any static host: it needs no server of its
+    own, and drawings stay in the browser.
 
     For example:
       hitofude export runs/sample-fast --onnx model.onnx
-      hitofude export runs/digit-recognizer-fast digit-recognizer.zip --onnx small.onnx --int8
+      hitofude export runs/best digit-recognizer.zip --onnx small.onnx --int8
       hitofude export runs/sample-fast --web site
 
     Parameters

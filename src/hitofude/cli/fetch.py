@@ -46,7 +46,8 @@ _add_public("kmnist", "KMNIST: 60,000 cursive Japanese characters")
 def kaggle(competition: str = KAGGLE_DEFAULT, /, *, out: Path = Path()) -> None:
     """Fetch a competition's files from Kaggle as one zip file, a source of run.
 
-    Needs the package kaggle (pip install 'hitofude[kaggle]'), an account, and that you have accepted the rules.
+    Needs the package kaggle (pip install 'hitofude[kaggle]'), an account, and that
+    you have accepted the rules.
 
     For example:
       hitofude data kaggle
@@ -69,11 +70,12 @@ def kaggle(competition: str = KAGGLE_DEFAULT, /, *, out: Path = Path()) -> None:
 def submit(run: Path, /, *, message: str | None = None, competition: str | None = None) -> None:
     """Submit a finished run's predictions to Kaggle.
 
-    Needs the package kaggle (pip install 'hitofude[kaggle]') and an account, as `hitofude data kaggle` does.
+    Needs the package kaggle (pip install 'hitofude[kaggle]') and an account, as
+    `hitofude data kaggle` does.
 
     For example:
       hitofude submit runs/digit-recognizer-fast --message "first try"
-      hitofude submit runs/best --message "best preset" --competition digit-recognizer
+      hitofude submit runs/best --message "best" --competition digit-recognizer
 
     Parameters
     ----------

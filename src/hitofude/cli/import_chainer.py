@@ -14,11 +14,13 @@ def import_chainer(
 ) -> None:
     """Make a run folder from the Chainer tutorial's own files, to predict with.
 
-    Reads the tutorial's network, CNNMedium, as written by save_npz, alone or in an L.Classifier, or in a trainer's
-    snapshot (snapshot_iter_N). Several files make an ensemble. The probabilities are the same as Chainer's. Chainer is
-    not needed, and nothing in the files is executed.
+    Reads the tutorial's network, CNNMedium, as written by save_npz, alone or in an
+    L.Classifier, or in a trainer's snapshot (snapshot_iter_N). Several files make
+    an ensemble. The probabilities are the same as Chainer's. Chainer is not needed,
+    and nothing in the files is executed.
 
-    The accuracy of the networks is not known: such a folder has no report, and nothing to audit or compare.
+    The accuracy of the networks is not known: such a folder has no report, and
+    nothing to audit or compare.
 
     For example:
       hitofude import-chainer cnn_model.npz --run runs/tutorial

@@ -33,20 +33,21 @@ def predict(
 ) -> None:
     """Predict images with a finished run: of files, in bulk, or the digits in photos.
 
-    Writes the id, the label and the probability of each class for every image. The digits in a photo, a scan or a
-    drawing are called photo.png#1, photo.png#2 and so on, in reading order; each has an answer with its probability, or
-    "not sure".
+    Writes the id, the label and the probability of each class for every image. The
+    digits in a photo, a scan or a drawing are called photo.png#1, photo.png#2 and
+    so on, in reading order; each has an answer with its probability, or "not sure".
 
-    With a folder for --out, predicts any number of images in bulk: each input file is a shard, with a file of
-    predictions of its own there. The same command again leaves finished shards alone. Bad shards are listed at the end,
-    after all others are done. The id of an image without one is its row number in its file.
+    With a folder for --out, predicts any number of images in bulk: each input file
+    is a shard, with a file of predictions of its own there. The same command again
+    leaves finished shards alone. Bad shards are listed at the end, after all others
+    are done. The id of an image without one is its row number in its file.
 
     For example:
       hitofude predict runs/sample-fast test.csv
       hitofude predict runs/sample-fast test.csv --calibrated --out predictions.csv
       hitofude predict runs/sample-fast digit-recognizer.zip --out predictions.npz
-      hitofude predict runs/leaves-fast new-leaves --shape 32x32 --out predictions.parquet
-      hitofude predict runs/sample-fast photo.jpg scan.png --show seen.png --out answers.csv
+      hitofude predict runs/leaves-fast new-leaves --shape 32x32 --out new.parquet
+      hitofude predict runs/sample-fast photo.jpg scan.png --show seen.png
       hitofude predict runs/sample-fast 'shards/*.parquet' --out answers/
       hitofude predict runs/sample-fast shards --out answers/ --workers dask
 

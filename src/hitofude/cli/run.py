@@ -49,7 +49,7 @@ def run(
       hitofude run my-folder --set schedule.epochs=20 --set ensemble.folds=5
       hitofude run digit-recognizer.zip --workers 2 --threads 1
       hitofude run digit-recognizer.zip --preset best --workers tcp://scheduler:8786
-      hitofude run digit-recognizer.zip --drop-issues runs/digit-recognizer-fast/label_issues.csv
+      hitofude run digit-recognizer.zip --drop-issues reviewed.csv
 
     Parameters
     ----------

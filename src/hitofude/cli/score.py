@@ -9,7 +9,8 @@ from hitofude.cli.app import app
 def score(submission: Path, solution: Path, /) -> None:
     """Compare a submission with the true labels: accuracy and its 95 % interval.
 
-    Both are CSV files with a header, the id in the first column and the label in the second.
+    Both are CSV files with a header, the id in the first column and the label in
+    the second.
 
     For example:
       hitofude score runs/sample-fast/submission.csv solution.csv
