@@ -11,7 +11,7 @@ from torch import nn
 from hitofude.export.onnx_graph import Pixels, ensemble_model, networks_model
 from hitofude.learning.compute import Compute
 from hitofude.learning.networks import build_network
-from hitofude.learning.predicting import predict_probabilities
+from hitofude.learning.predicting import Predictor
 from hitofude.metrics.calibration import with_temperature
 from hitofude.metrics.metrics import mean_of_members
 from hitofude.recipe import TtaRecipe
@@ -43,7 +43,7 @@ def by_pytorch(
 ) -> NDArray[np.float32]:
     """(members, N, classes)"""
     pixels = torch.tensor(images)
-    return np.stack([predict_probabilities(network, pixels, compute, tta=tta) for network in networks])
+    return np.stack([Predictor(network, compute, tta=tta)(pixels) for network in networks])
 
 
 def run(model: onnx.ModelProto, pixels: NDArray[np.generic]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

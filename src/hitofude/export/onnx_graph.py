@@ -10,7 +10,7 @@ import io
 import logging
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ def networks_model(networks: Sequence[nn.Module], image_shape: ImageShape, pixel
 
 
 def ensemble_model(networks: "onnx.ModelProto", tta: TtaRecipe, temperature: float) -> "onnx.ModelProto":
-    """Build the whole model: `pixels` (N, C, H, W) 0..255 → `probabilities` (N, classes), `members` (members, N, classes).
+    """Build the model: `pixels` (N, C, H, W) 0..255 → `probabilities` (N, classes), `members` (members, N, classes).
 
     networks: from networks_model. probabilities: the mean of the members, calibrated by the temperature; 1 leaves it
     uncalibrated. members: each member's probabilities after test-time augmentation, as in hitofude.learning.predicting.
@@ -49,10 +49,11 @@ def ensemble_model(networks: "onnx.ModelProto", tta: TtaRecipe, temperature: flo
     pixels, output = networks.graph.input[0].type.tensor_type, networks.graph.output[0].type.tensor_type
     image_shape = [size.dim_value for size in pixels.shape.dim[1:]]
     members, classes = (size.dim_value for size in output.shape.dim[1:])
-    pixel_type = onnxscript.UINT8 if pixels.elem_type == onnx.TensorProto.UINT8 else onnxscript.FLOAT
+    uint8, float32 = cast(Any, onnxscript.UINT8), cast(Any, onnxscript.FLOAT)
+    pixel_type = uint8 if pixels.elem_type == onnx.TensorProto.UINT8 else float32
     model: onnx.ModelProto = _ensemble_function(tta, temperature, image_shape[1:], (members, classes)).to_model_proto(
         input_types=[pixel_type["N", *image_shape]],
-        output_types=[onnxscript.FLOAT["N", classes], onnxscript.FLOAT[members, "N", classes]],
+        output_types=[float32["N", classes], float32[members, "N", classes]],
         ir_version=IR_VERSION,
     )
     model.functions.append(_as_function(networks))

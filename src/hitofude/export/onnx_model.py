@@ -59,8 +59,8 @@ class OnnxModel:
     def load(cls, path: Path, threads: int = 1) -> "OnnxModel":
         """Load a file that `hitofude export` wrote. threads: for one prediction.
 
-        Raises InputError if the file does not exist or onnxruntime is not installed, WeightsError if the file is damaged
-        or hitofude did not write it.
+        Raises InputError if the file does not exist or onnxruntime is not installed, WeightsError if the file is
+        damaged or hitofude did not write it.
         """
         if not path.is_file():
             raise InputError(f"{path}: there is no such file. Make it with hitofude export RUN --onnx {path}.")

@@ -1,28 +1,27 @@
-"""Who may ask: the names that the server is asked by, pages of its own only, and a token beyond the loopback.
+"""Access control: allowed host names, same-origin pages only, and a token beyond the loopback.
 
 A page of another site that is open in the same browser can send requests to the loopback address, and by DNS rebinding
-can even read the answers under a name of its own. The former says its Origin, the latter its Host; both are refused.
+it can even read the answers, under a host name of its own. The former shows in the header Origin, the latter in Host.
 """
 
 import hmac
-import ipaddress
 import urllib.parse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from starlette.requests import cookie_parser
+
 from hitofude.web.refusal import Refusal
-from hitofude.web.settings import Settings
+from hitofude.web.settings import Settings, parse_address
 
 if TYPE_CHECKING:
     from starlette.types import Scope
 
-COOKIE = b"hitofude_token"
+COOKIE = "hitofude_token"
 OPEN_PATHS = frozenset({"/healthz"})
-"""Answered without a token."""
-FOREIGN_HOST = Refusal(
-    403, "The server is not asked by this name. Start it with --allow-host NAME to allow the Host header's name."
-)
-FOREIGN_ORIGIN = Refusal(403, "A page of another site asks. Only the server's own pages may.")
+"""Paths that need no token."""
+FOREIGN_HOST = Refusal(403, "This Host header is not allowed. Start the server with --allow-host NAME to allow it.")
+FOREIGN_ORIGIN = Refusal(403, "The request comes from a page of another site. Only the server's own pages may ask.")
 NO_TOKEN = Refusal(
     401,
     "A token is needed. Open the address that hitofude serve printed, or send the header Authorization: Bearer TOKEN.",
@@ -31,7 +30,7 @@ NO_TOKEN = Refusal(
 
 
 class Access:
-    """Decides on each request before anything of it but its head is read."""
+    """Decides on a request by its head alone."""
 
     def __init__(self, settings: Settings) -> None:
         self._names = settings.host_names
@@ -39,51 +38,36 @@ class Access:
         self._token = None if settings.token is None else settings.token.encode()
 
     def refusal(self, scope: "Scope", headers: Mapping[bytes, bytes]) -> Refusal | None:
-        """Why it may not be answered; None where it may. Also the redirect of a visit that brings the token."""
+        """Return the reason to refuse a request, or None. A visit that brings the token by URL is redirected."""
         host = headers.get(b"host", b"").decode("latin-1").lower()
-        if not self._is_ours(host):
+        if not self._is_allowed(host):
             return FOREIGN_HOST
         origin = headers.get(b"origin")
         if origin is not None and origin.decode("latin-1").lower() not in (f"http://{host}", f"https://{host}"):
             return FOREIGN_ORIGIN
-        if self._token is None or scope["path"] in OPEN_PATHS or self._is_known(headers):
+        if self._token is None or scope["path"] in OPEN_PATHS or self._has_token(headers):
             return None
-        return self._welcome(scope) or NO_TOKEN
+        return self._redirect(scope) or NO_TOKEN
 
-    def _is_ours(self, host: str) -> bool:
+    def _is_allowed(self, host: str) -> bool:
+        """Any bare address is allowed if the server listens everywhere: no foreign name led a browser there."""
         name = host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.split(":")[0]
-        return name in self._names or (self._any_address and _is_address(name))
+        return name in self._names or (self._any_address and parse_address(name.strip("[]")) is not None)
 
-    def _is_known(self, headers: Mapping[bytes, bytes]) -> bool:
+    def _has_token(self, headers: Mapping[bytes, bytes]) -> bool:
         scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
-        return (scheme.lower() == b"bearer" and self._matches(given.strip())) or self._matches(_cookie(headers))
+        cookie = cookie_parser(headers.get(b"cookie", b"").decode("latin-1")).get(COOKIE, "")
+        return (scheme.lower() == b"bearer" and self._matches(given.strip())) or self._matches(cookie.encode())
 
-    def _welcome(self, scope: "Scope") -> Refusal | None:
-        """The answer to http://HOST/?token=TOKEN: the token goes into a cookie, and out of the address."""
+    def _redirect(self, scope: "Scope") -> Refusal | None:
+        """Answer http://HOST/PATH?token=TOKEN: move the token from the address into a cookie."""
         query = urllib.parse.parse_qs(scope["query_string"].decode("latin-1"))
         given = query.get("token", [""])[0].encode()
         if scope["method"] != "GET" or not self._matches(given):
             return None
         bare = "/" + urllib.parse.quote(scope["path"].lstrip("/\\"))  # //host would lead to another server
-        cookie = COOKIE + b"=" + given + b"; HttpOnly; SameSite=Strict; Path=/"
-        return Refusal(303, "Go on without the token.", ((b"location", bare.encode()), (b"set-cookie", cookie)))
+        cookie = COOKIE.encode() + b"=" + given + b"; HttpOnly; SameSite=Strict; Path=/"
+        return Refusal(303, "Continue without the token.", ((b"location", bare.encode()), (b"set-cookie", cookie)))
 
     def _matches(self, given: bytes) -> bool:
         return self._token is not None and hmac.compare_digest(given, self._token)
-
-
-def _is_address(name: str) -> bool:
-    """A browser that names a bare address was led there by no foreign name."""
-    try:
-        ipaddress.ip_address(name.strip("[]"))
-    except ValueError:
-        return False
-    return True
-
-
-def _cookie(headers: Mapping[bytes, bytes]) -> bytes:
-    for part in headers.get(b"cookie", b"").split(b";"):
-        name, _, value = part.strip().partition(b"=")
-        if name == COOKIE:
-            return value
-    return b""

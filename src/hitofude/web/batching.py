@@ -1,10 +1,9 @@
-"""Requests that wait while the model computes are computed together: one run for all of them."""
+"""Requests that wait while the model computes are computed together, in one run."""
 
 import asyncio
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from hitofude.web.settings import Limits
 
 
 class ServedModel(Protocol):
-    """What is served: hitofude.export.onnx_model.OnnxModel, or what is like it."""
+    """A model that can be served, such as hitofude.export.onnx_model.OnnxModel."""
 
     @property
     def name(self) -> str: ...
@@ -32,42 +31,35 @@ class ServedModel(Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """What the model says of some images."""
+class Answers(NamedTuple):
+    """The model's predictions for some images."""
 
     probabilities: NDArray[np.float32]  # (N, classes)
     members: NDArray[np.float32]  # (M, N, classes)
 
 
-@dataclass(frozen=True, eq=False)
-class _Waiting:
+class _Waiting(NamedTuple):
     images: NDArray[np.uint8]  # (N, C, H, W)
     answers: asyncio.Future[Answers]
 
 
 class Batcher:
-    """The model, and what waits for it. Used from one event loop at a time; the model runs in a thread."""
+    """The model and its queue. It is used from one event loop at a time; the model runs in a thread."""
 
     def __init__(self, model: ServedModel, limits: Limits, metrics: Metrics) -> None:
         self._model, self._limits, self._metrics = model, limits, metrics
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="hitofude-model")
         self._queue: deque[_Waiting] = deque()
         self._waiting_images = 0
-        self._worker: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
 
     async def predict(self, images: NDArray[np.uint8]) -> Answers:
-        """images: (N, C, H, W), any number; more than a batch are computed one batch after the other.
-
-        Raises OverloadedError where too many images wait.
-        """
+        """Predict images (N, C, H, W), one batch after the other. Raises OverloadedError if too many images wait."""
         size = self._limits.batch_images
-        parts = [await self._predict_batch(images[start : start + size]) for start in range(0, len(images), size)]
-        if len(parts) == 1:
-            return parts[0]
+        answers = [await self._predict_batch(images[start : start + size]) for start in range(0, len(images), size)]
         return Answers(
-            np.concatenate([part.probabilities for part in parts]),
-            np.concatenate([part.members for part in parts], axis=1),
+            np.concatenate([batch.probabilities for batch in answers]),
+            np.concatenate([batch.members for batch in answers], axis=1),
         )
 
     async def _predict_batch(self, images: NDArray[np.uint8]) -> Answers:
@@ -76,31 +68,30 @@ class Batcher:
         loop = asyncio.get_running_loop()
         waiting = _Waiting(images, loop.create_future())
         self._queue.append(waiting)
-        self._count(len(images))
-        if self._worker is None:
-            self._worker = loop.create_task(self._work())
+        self._count_waiting(len(images))
+        if self._task is None:
+            self._task = loop.create_task(self._empty_queue())
         return await waiting.answers
 
-    async def _work(self) -> None:
-        """Until nothing waits."""
+    async def _empty_queue(self) -> None:
         try:
             while self._queue:
                 await self._compute(self._next_batch())
         finally:
-            self._worker = None
+            self._task = None
 
     def _next_batch(self) -> list[_Waiting]:
-        """The first that wait, as many as fit."""
+        """Take from the queue as many as fit, at least one."""
         batch = [self._queue.popleft()]
         size = len(batch[0].images)
         while self._queue and size + len(self._queue[0].images) <= self._limits.batch_images:
-            size += len(self._queue[0].images)
             batch.append(self._queue.popleft())
-        self._count(-size)
+            size += len(batch[-1].images)
+        self._count_waiting(-size)
         return batch
 
     async def _compute(self, batch: list[_Waiting]) -> None:
-        images = batch[0].images if len(batch) == 1 else np.concatenate([waiting.images for waiting in batch])
+        images = np.concatenate([waiting.images for waiting in batch])
         try:
             found = await asyncio.get_running_loop().run_in_executor(self._thread, self._model.predict, images)
         except BaseException as error:
@@ -110,14 +101,14 @@ class Batcher:
             if not isinstance(error, Exception):
                 raise
             return
-        self._metrics.computed(len(images))
+        self._metrics.batches.observe(len(images))
         start = 0
         for waiting in batch:
             end = start + len(waiting.images)
-            if not waiting.answers.done():  # a client that went away waits no more
+            if not waiting.answers.done():  # else its client has gone
                 waiting.answers.set_result(Answers(found[0][start:end], found[1][:, start:end]))
             start = end
 
-    def _count(self, images: int) -> None:
+    def _count_waiting(self, images: int) -> None:
         self._waiting_images += images
-        self._metrics.waiting(self._waiting_images)
+        self._metrics.waiting.set(self._waiting_images)

@@ -1,7 +1,7 @@
-"""Drawings that were answered wrongly, kept with their right labels: a folder to train on.
+"""Wrongly answered drawings, kept with their right labels in a folder to train on.
 
-FOLDER/LABEL/HASH.png, as `hitofude run --train FOLDER` reads it. The name is made of the pixels: the same drawing is
-kept once, under the label that was said last.
+FOLDER/LABEL/HASH.png, as `hitofude run --train FOLDER` reads it. The name is made of the pixels: a drawing is kept
+once, under its newest label.
 """
 
 import hashlib
@@ -18,74 +18,73 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hitofude.errors import InputError, RunFolderError
-from hitofude.inputs.formats.pictures import LEFT_ASIDE
+from hitofude.inputs.formats.pictures import SYSTEM_FILES
 from hitofude.storage import explaining_os_errors, make_folder, remove_partial_files, write_bytes
 
 NAME_DIGITS = 32
 MOST_NAME_BYTES = 200
-NOT_ON_WINDOWS = '<>:"|?*'
+FORBIDDEN = "/\\" + ('<>:"|?*' if os.name == "nt" else "")
 
 
 class FullError(Exception):
-    """As many drawings are kept as may be."""
+    """No further drawings may be kept."""
 
 
 class Corrections:
     """A folder of corrections. One thread at a time writes."""
 
     def __init__(self, folder: Path, classes: Sequence[str], most: int) -> None:
-        """Raises RunFolderError where the folder is no folder, or cannot be read."""
+        """Remove the rest of a killed server: partial files, and empty folders, which no training could read.
+
+        Raises RunFolderError if the folder is a file, or cannot be read.
+        """
         self._folder, self._classes, self._most = folder, tuple(classes), most
         self._lock = threading.Lock()
         if folder.exists() and not folder.is_dir():
             raise RunFolderError(f"{folder} is a file. Name a folder to keep corrections in with --corrections.")
         with explaining_os_errors(folder):
-            self._tidy()
+            remove_partial_files(folder)
+            for of_class in self._class_folders():
+                _remove_if_empty(of_class)
 
     def keep(self, pixels: NDArray[np.uint8], label: str) -> str:
-        """pixels: (C, H, W). The file's name within the folder; what is kept already is not written again.
+        """Keep pixels (C, H, W), unless they are kept already. Returns the file's name in the folder.
 
-        Raises InputError for a label that is none of the classes, or cannot be a folder's name, FullError where there
-        are too many, OutOfResourcesError or RunFolderError where it cannot be written.
+        Raises InputError for a label that is no class, or cannot be a folder's name, FullError if there are too many,
+        OutOfResourcesError or RunFolderError if the file cannot be written.
         """
         self._check(label)
         name = f"{hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()[:NAME_DIGITS]}.png"
         path = self._folder / label / name
         with self._lock, explaining_os_errors(path):
             if not path.exists():
-                others = [place for place in self._places() if place.name != label and (place / name).exists()]
-                if not others and self._count() >= self._most:
+                folders = self._class_folders()
+                former = [of_class for of_class in folders if of_class.name != label and (of_class / name).exists()]
+                if not former and self._count() >= self._most:
                     raise FullError
                 self._check_spelling(label)
                 make_folder(path.parent)
                 write_bytes(path, _png(pixels))
-                for place in others:
-                    (place / name).unlink(missing_ok=True)
-                    _remove_if_empty(place)
+                for of_class in former:
+                    (of_class / name).unlink(missing_ok=True)
+                    _remove_if_empty(of_class)
         return f"{label}/{name}"
 
     def total(self) -> int:
-        """How many are kept."""
+        """Return the number of corrections that are kept."""
         with explaining_os_errors(self._folder):
             return self._count()
 
-    def _places(self) -> list[Path]:
-        """The folders of classes that are there."""
+    def _class_folders(self) -> list[Path]:
         known = set(self._classes)
-        return [place for place in self._folder.iterdir() if place.name in known] if self._folder.is_dir() else []
+        return [path for path in self._folder.iterdir() if path.name in known] if self._folder.is_dir() else []
 
     def _count(self) -> int:
-        return sum(path.suffix == ".png" for place in self._places() for path in place.iterdir())
-
-    def _tidy(self) -> None:
-        """What a killed server left: half a file, or a folder without any, which no training could read."""
-        remove_partial_files(self._folder)
-        for place in self._places():
-            _remove_if_empty(place)
+        return sum(path.suffix == ".png" for of_class in self._class_folders() for path in of_class.iterdir())
 
     def _check(self, label: str) -> None:
         if label not in self._classes:
-            raise InputError("label: this is none of the model's classes. GET api/model lists them.")
+            raise InputError("label: this is no class of the model. GET api/model lists them.")
         if not _is_folder_name(label):
             raise InputError(
                 "label: no folder can have this name, so its drawings cannot be kept. Train with another name of the "
@@ -93,29 +92,26 @@ class Corrections:
             )
 
     def _check_spelling(self, label: str) -> None:
-        """Raises InputError where the disk takes another class's folder for this one, as some do A for a."""
-        if (self._folder / label).exists() and label not in (place.name for place in self._folder.iterdir()):
-            raise InputError("label: this disk does not tell its folder from that of another class.")
+        """Raise InputError if the disk takes another class's folder for this one, as some do A for a."""
+        if (self._folder / label).exists() and label not in (path.name for path in self._folder.iterdir()):
+            raise InputError("label: this disk does not distinguish its folder from that of another class.")
 
 
 def _is_folder_name(label: str) -> bool:
     """Whether a folder of this name is read back as this class."""
-    controls = any(unicodedata.category(character) in ("Cc", "Cs") for character in label)
-    forbidden = "/\\" + (NOT_ON_WINDOWS if os.name == "nt" else "")
     return (
         label == label.strip()
-        and label not in ("", ".", "..")
+        and label != ""
         and not label.startswith(".")
         and not (os.name == "nt" and label.endswith("."))
-        and not controls
-        and not any(character in forbidden for character in label)
+        and not any(character in FORBIDDEN or unicodedata.category(character) in ("Cc", "Cs") for character in label)
         and len(label.encode()) <= MOST_NAME_BYTES
-        and label.lower() not in LEFT_ASIDE
+        and label.lower() not in SYSTEM_FILES
     )
 
 
 def _png(pixels: NDArray[np.uint8]) -> bytes:
-    """(C, H, W), C being 1 or 3."""
+    """Encode (C, H, W), C being 1 or 3."""
     content = io.BytesIO()
     plain = pixels[0] if len(pixels) == 1 else np.ascontiguousarray(np.moveaxis(pixels, 0, 2))
     Image.fromarray(plain).save(content, "PNG", optimize=True)

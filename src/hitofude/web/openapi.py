@@ -12,27 +12,27 @@ REASONS = {
     401: "A token is needed.",
     403: "A foreign Host or Origin.",
     408: "The body did not arrive in time.",
-    409: "As many are kept as may be.",
+    409: "No further drawings can be kept.",
     413: "The body is too large.",
     415: "Another content type is expected.",
-    422: "What was sent is malformed; or no picture, damaged, too large, without anything in it.",
-    503: "Too much to do; see Retry-After.",
+    422: "The content is malformed; or it is no picture, damaged, too large, or without anything in it.",
+    503: "The server is overloaded; see Retry-After.",
 }
 ALWAYS = (400, 401, 403, 408, 413)
-"""By what stands before every route."""
+"""The refusals that precede every route."""
 RETRY_AFTER = {"Retry-After": {"schema": {"type": "string"}, "description": "Seconds."}}
 
 
-def describe_answers(*more: int) -> dict[int | str, dict[str, Any]]:
-    """The refusals of a route."""
+def refusal_responses(*more: int) -> dict[int | str, dict[str, Any]]:
+    """Document a route's refusals: those that precede every route, and more statuses."""
     return {
         status: {"model": Problem, "description": REASONS[status]} | ({"headers": RETRY_AFTER} if status == 503 else {})
         for status in (*ALWAYS, *more)
     }
 
 
-def describe_request(body: type[BaseModel], *, pictures: bool = False) -> dict[str, Any]:
-    """JSON, or a picture too: as it is, or as the field `file` of a form."""
+def request_body(body: type[BaseModel], *, pictures: bool = False) -> dict[str, Any]:
+    """Document a request of JSON; with pictures also one of a picture, as it is or as the field `file` of a form."""
     content: dict[str, Any] = {"application/json": {"schema": body.model_json_schema()}}
     if pictures:
         binary = {"type": "string", "format": "binary"}
@@ -41,10 +41,9 @@ def describe_request(body: type[BaseModel], *, pictures: bool = False) -> dict[s
     return {"requestBody": {"required": True, "content": content}}
 
 
-def with_token(app: FastAPI, *, asked: bool) -> None:
-    """Say in the document that a token is asked for, but for /healthz."""
+def document_token(app: FastAPI) -> None:
+    """Document that every route but /healthz needs a token."""
     document = app.openapi()
-    if asked:
-        document.setdefault("components", {})["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-        document["security"] = [{"token": []}]
-        document["paths"]["/healthz"]["get"]["security"] = []
+    document.setdefault("components", {})["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    document["security"] = [{"token": []}]
+    document["paths"]["/healthz"]["get"]["security"] = []

@@ -1,6 +1,6 @@
-"""What stands before the application: every request judged, every body bounded, every answer with its headers.
+"""ASGI middleware before the application: access control, safe headers on every answer, bounded bodies.
 
-Plain ASGI: a layer of Starlette's BaseHTTPMiddleware costs as much as all of these together.
+It is plain ASGI: one layer of Starlette's BaseHTTPMiddleware costs as much as all of this.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ logger = logging.getLogger(__name__)
 TOO_SLOW = Refusal(408, "The body of the request did not arrive in time.")
 NO_LENGTH = Refusal(400, "The header Content-Length is no number.")
 MOST_DIGITS = 18
-"""Of a length; Python refuses to read numbers of thousands."""
+"""Of a length; Python refuses to parse numbers of thousands of digits."""
 
 
 class Guard:
-    """Refuses who may not ask; puts the headers on every answer; what fails is answered without saying how."""
+    """Refuses forbidden requests, adds the headers of every answer, and answers a failure without its reason."""
 
     def __init__(self, app: "ASGIApp", settings: Settings) -> None:
         self._app, self._access = app, Access(settings)
@@ -32,44 +32,40 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(send)
+        has_begun = False
+
+        async def send_safely(message: "Message") -> None:
+            nonlocal has_begun
+            if message["type"] == "http.response.start":
+                has_begun = True
+                headers = list(message.get("headers", ()))
+                names = {name for name, _ in headers}
+                message = {
+                    **message,
+                    "headers": headers + [header for header in SAFE_HEADERS if header[0] not in names],
+                }
+            await send(message)
+
         refusal = self._access.refusal(scope, dict(scope["headers"]))
         if refusal is not None:
-            await refuse(refusal, receive, answer.send)
+            await refuse(refusal, receive, send_safely)
             return
         try:
-            await self._app(scope, receive, answer.send)
+            await self._app(scope, receive, send_safely)
         except Exception:
             logger.exception("a request failed")
-            if answer.has_begun:
+            if has_begun:
                 raise  # the server then cuts the connection, so that half an answer is not taken for a whole one
-            await refuse(FAILED, receive, answer.send, more_comes=False)
-
-
-class _Answer:
-    """An answer on its way out, with the headers of every answer."""
-
-    def __init__(self, send: "Send") -> None:
-        self._send = send
-        self.has_begun = False
-
-    async def send(self, message: "Message") -> None:
-        if message["type"] == "http.response.start":
-            self.has_begun = True
-            headers = list(message.get("headers", ()))
-            named = {name for name, _ in headers}
-            headers += [header for header in SAFE_HEADERS if header[0] not in named]
-            message = {**message, "headers": headers}
-        await self._send(message)
+            await refuse(FAILED, receive, send_safely, more_comes=False)
 
 
 class BodyLimit:
-    """Reads a body to its end before the application has it: bounded in bytes and in time, however it is sent."""
+    """Reads the whole body before the application does, bounded in bytes and time, however it is sent."""
 
     def __init__(self, app: "ASGIApp", limits: Limits) -> None:
         self._app, self._limits = app, limits
         self._too_large = Refusal(
-            413, f"The body is larger than {limits.body_bytes:,} bytes. Send less; of a picture, a smaller one."
+            413, f"The body is larger than {limits.body_bytes:,} bytes. Send fewer images, or a smaller picture."
         )
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
@@ -85,7 +81,7 @@ class BodyLimit:
             await self._app(scope, _replayed(body, receive), send)
 
     async def _read(self, headers: dict[bytes, bytes], receive: "Receive") -> bytes | None:
-        """The body; None where the client went away. Raises RefusedError."""
+        """Return the body, or None if the client has gone. Raises RefusedError."""
         declared = headers.get(b"content-length", b"0")
         if not declared.isdigit():
             raise RefusedError(NO_LENGTH)
@@ -100,27 +96,21 @@ class BodyLimit:
             raise RefusedError(TOO_SLOW) from None
 
     async def _read_to_its_end(self, receive: "Receive") -> bytes | None:
-        parts, size = [], 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return None
-            part = message.get("body", b"")
-            size += len(part)
-            if size > self._limits.body_bytes:
+        body = bytearray()
+        while (message := await receive())["type"] != "http.disconnect":
+            body += message.get("body", b"")
+            if len(body) > self._limits.body_bytes:
                 raise RefusedError(self._too_large)
-            parts.append(part)
             if not message.get("more_body", False):
-                return b"".join(parts)
+                return bytes(body)
+        return None
 
 
 def _replayed(body: bytes, receive: "Receive") -> "Receive":
-    """What the application receives: the body at once, then what else comes."""
+    """Return a channel that gives the application the whole body first, and then what else the client sends."""
     left = [body]
 
-    async def again() -> "Message":
-        if left:
-            return {"type": "http.request", "body": left.pop(), "more_body": False}
-        return await receive()
+    async def receive_again() -> "Message":
+        return {"type": "http.request", "body": left.pop(), "more_body": False} if left else await receive()
 
-    return again
+    return receive_again

@@ -1,4 +1,4 @@
-"""The server: it listens, says where, serves, and ends when it is asked to, after the answers that are under way."""
+"""The server: it listens, announces its address, and ends on a signal, after the answers in progress."""
 
 import contextlib
 import errno
@@ -13,21 +13,20 @@ import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
 from hitofude.errors import UserError
-from hitofude.web.protocol import LimitedConfig, PatientProtocol
+from hitofude.web.protocol import LimitedProtocol
 from hitofude.web.settings import Settings, url_of
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-Announce = Callable[[str], None]
 BACKLOG = 512
 HIGHEST_PORT = 65_535
 
 
-def serve(app: "ASGIApp", settings: Settings, announce: Announce) -> None:
-    """Serve until SIGINT or SIGTERM; both are a good end. announce is told the address when it is answered.
+def serve_app(app: "ASGIApp", settings: Settings, announce: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM, and then return. announce: called with the address once it is answered.
 
-    Raises UserError where it cannot listen there.
+    Raises UserError if the server cannot listen there.
     """
     with listening(settings.host, settings.port) as listener:
         url = url_of(settings.host, listener.getsockname()[1], settings.token)
@@ -36,41 +35,43 @@ def serve(app: "ASGIApp", settings: Settings, announce: Announce) -> None:
 
 @contextlib.contextmanager
 def listening(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket; port 0 is any free one. Raises UserError with what to do where that cannot be."""
-    if not 0 <= port <= HIGHEST_PORT:  # the system would take what is left of it by 65,536
+    """Listen on a socket; port 0 is any free one. Raises UserError with a remedy if that is impossible."""
+    if not 0 <= port <= HIGHEST_PORT:  # the system would take it modulo 65,536
         raise UserError(f"--port {port}: expected a number from 0 to {HIGHEST_PORT}.")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.create_server(found[4][:2], family=found[0], backlog=BACKLOG)
     except (OSError, UnicodeError) as error:
-        raise UserError(_why_not(error, host, port)) from None
+        raise UserError(_explain(error, host, port)) from None
     with listener:
         yield listener
 
 
-def _why_not(error: Exception, host: str, port: int) -> str:
+def _explain(error: Exception, host: str, port: int) -> str:
     number = getattr(error, "errno", None)
     if number == errno.EADDRINUSE:
         return f"Port {port} of {host} is in use. Choose another with --port, or --port 0 for any that is free."
     if number == errno.EACCES:
-        return f"Port {port} is for the system only. Choose one from 1024 up with --port."
+        return f"Port {port} is reserved for the system. Choose one from 1024 up with --port."
     return f"--host {host}: this is no address of this machine. Use 127.0.0.1, one of its own, or 0.0.0.0 for all."
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, patient within limits, and quiet. started: called when requests are answered."""
+    """uvicorn's server with our limits, and quiet. started: called when requests are answered."""
 
     def __init__(self, app: "ASGIApp", settings: Settings, started: Callable[[], None]) -> None:
-        limits = settings.limits
-        config = LimitedConfig(
-            app, http=PatientProtocol, ws="none", lifespan="off", log_config=None, access_log=False,
-            server_header=False, proxy_headers=False, timeout_keep_alive=limits.idle_seconds,
-            timeout_graceful_shutdown=limits.shutdown_seconds,
+        class Protocol(LimitedProtocol):
+            limits = settings.limits
+
+        super().__init__(
+            uvicorn.Config(
+                app, http=Protocol, ws="none", lifespan="off", log_config=None, access_log=False,
+                server_header=False, proxy_headers=False, timeout_keep_alive=settings.limits.idle_seconds,
+                timeout_graceful_shutdown=settings.limits.shutdown_seconds,
+            )
         )  # fmt: skip
-        config.limits = limits
-        super().__init__(config)
         self._started = started
-        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # clients' mistakes; our own are logged by the guard
+        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # clients' mistakes; the guard logs our own
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -79,7 +80,7 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """As uvicorn, which then raises the signal again: to end because one was asked to is no failure."""
+        """Do as uvicorn does, but do not raise the signal again: an end on request is no failure."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

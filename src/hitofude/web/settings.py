@@ -1,4 +1,4 @@
-"""What a server is told before it starts: where it listens, who may ask, and how much it takes of anybody."""
+"""The settings of a server: its address, who may ask, and its limits."""
 
 import ipaddress
 import re
@@ -14,21 +14,21 @@ TOKEN_FORM = re.compile(r"[A-Za-z0-9._~-]{16,200}")
 
 @dataclass(frozen=True)
 class Limits:
-    """How much and how long; whoever goes beyond is refused or cut."""
+    """Limits in size, number and time. A client beyond one is refused or cut off."""
 
     body_bytes: int = 1_000_000
     header_seconds: float = 10
-    """For a whole head of a request, counted from the connection's beginning or the answer before."""
+    """From the beginning of the connection, or the previous answer, to the end of a request's head."""
     idle_seconds: int = 5
     """Between two requests."""
     body_seconds: float = 15
     send_seconds: float = 20
-    """For a client to read what it asked for."""
+    """For a client to read its answer."""
     shutdown_seconds: int = 10
     """For requests in flight when the server is asked to end."""
     connections: int = 128
     spare_connections: int = 32
-    """Beyond the former, on which only /healthz is answered."""
+    """Further connections, on which only /healthz is answered."""
     waiting_images: int = 512
     batch_images: int = 64
     waiting_pictures: int = 4
@@ -40,9 +40,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the server listens, and who may ask it.
+    """The server's address, and who may ask.
 
-    token: what a client must know; None is nothing. allowed_hosts: more names that it is asked by, such as a proxy's.
+    token: the clients' secret; None asks for none. allowed_hosts: further names of the server, such as a proxy's.
     """
 
     host: str = "127.0.0.1"
@@ -54,27 +54,27 @@ class Settings:
 
     @property
     def host_names(self) -> frozenset[str]:
-        """What the Host header may name, besides any bare address where the server listens on all of them."""
+        """The names that a Host header may have, besides any bare address if the server listens everywhere."""
         own = LOOPBACK_NAMES if is_loopback(self.host) or self.is_everywhere else frozenset()
         return own | {_in_brackets(name.lower()) for name in (self.host, *self.allowed_hosts)}
 
     @property
     def is_everywhere(self) -> bool:
-        """Whether it listens on all addresses of the machine."""
-        address = _address(self.host)
+        """Whether the server listens on all addresses of the machine."""
+        address = parse_address(self.host)
         return address is not None and address.is_unspecified
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches it."""
-    address = _address(host)
+    """Whether only this machine can reach the host."""
+    address = parse_address(host)
     return host.lower() == "localhost" or (address is not None and address.is_loopback)
 
 
 def choose_token(host: str, given: str | None) -> str | None:
-    """The token to ask for: the one given; a new one for an address that others reach; none on the loopback.
+    """Return the given token, else a new one if other machines can reach the host, else None.
 
-    Raises UserError for one that is short, or that a URL cannot hold.
+    Raises UserError for a token that is short, or that a URL cannot hold.
     """
     if given is None:
         return None if is_loopback(host) else secrets.token_urlsafe(24)
@@ -86,15 +86,16 @@ def choose_token(host: str, given: str | None) -> str | None:
 
 
 def url_of(host: str, port: int, token: str | None) -> str:
-    """The address to open; of a server that listens everywhere, its loopback address."""
-    address = _address(host)
+    """Return the address to open: the loopback's if the server listens everywhere."""
+    address = parse_address(host)
     if address is not None and address.is_unspecified:
         host = "127.0.0.1" if address.version == 4 else "::1"
     query = "" if token is None else f"?token={token}"
     return f"http://{_in_brackets(host)}:{port}/{query}"
 
 
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def parse_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the IP address, or None if the host is a name."""
     try:
         return ipaddress.ip_address(host)
     except ValueError:
@@ -102,5 +103,5 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _in_brackets(host: str) -> str:
-    """As URLs and the Host header have it: an IPv6 address in brackets."""
+    """Put an IPv6 address into brackets, as URLs and the Host header do."""
     return f"[{host}]" if ":" in host and not host.startswith("[") else host

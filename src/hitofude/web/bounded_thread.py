@@ -1,4 +1,4 @@
-"""Work beside the event loop, of which only so much may wait."""
+"""Blocking work beside the event loop, with a bounded queue."""
 
 import asyncio
 import threading
@@ -13,16 +13,16 @@ Result = TypeVar("Result")
 
 
 class BoundedThread:
-    """One thread, as long as this object lives. most: what it does, or what waits for it, at once."""
+    """One thread that runs calls in their order. limit: how many calls may run or wait at once."""
 
-    def __init__(self, name: str, most: int) -> None:
+    def __init__(self, name: str, limit: int) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"hitofude-{name}")
-        self._free = threading.BoundedSemaphore(most)
+        self._free = threading.BoundedSemaphore(limit)
 
     async def run(
         self, function: Callable[Arguments, Result], /, *arguments: Arguments.args, **keywords: Arguments.kwargs
     ) -> Result:
-        """Raises OverloadedError where too much waits already."""
+        """Call the function. Raises OverloadedError if too many calls wait already."""
         if not self._free.acquire(blocking=False):
             raise OverloadedError
         future = self._thread.submit(function, *arguments, **keywords)
