@@ -28,11 +28,11 @@ class State(BaseModel):
 
     format_version: Literal[1] = 1
     recipes: list[Settings] = []
-    """What differs from the base in each recipe, in the order in which they are tried."""
+    """The settings of each recipe that differ from the base, in the order in which recipes are tried."""
     failed: dict[str, str] = {}
     """The reason of each run that failed and would fail again."""
     threads: int | None = None
-    """Of each member; they change the results."""
+    """The threads of each member, which change the results."""
 
 
 class SweepFolder:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.outputs.display import Display, SilentDisplay
 from hitofude.outputs.display.plain import clock
-from hitofude.sweep.trial import Failure, Result, Run, describe_settings
+from hitofude.sweep.trial import Failure, Result, Run, count, describe_settings
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Progress:
         """runs: of the whole sweep."""
         self.display, self.lock = display, threading.RLock()
         self._runs, self._ended = runs, 0
-        self._images = self._images_done = 0
+        self._images = self.images_done = 0
         self._started = time.monotonic()
 
     def skip(self, runs: int, reason: str) -> None:
@@ -44,20 +44,17 @@ class Progress:
     @contextmanager
     def training(self, planned: Sequence[Planned]) -> Iterator[dict[Run, "RunProgress"]]:
         """Give each run a display while the runs are trained."""
-        self._images, self._images_done, self._started = sum(one.images for one in planned), 0, time.monotonic()
+        self._images, self.images_done, self._started = sum(one.images for one in planned), 0, time.monotonic()
         displays, first = {}, 0
         for one in planned:
             displays[one.run] = RunProgress(self, one, first)
             first += one.members
-        self.display.message(
-            f"training {len(planned)} runs, {first} members, {self._images:,} images counted once an epoch"
+        counts = (
+            f"{count(len(planned), 'run')}, {count(first, 'member')}, {self._images:,} images counted once an epoch"
         )
+        self.display.message(f"training {counts}")
         with self.display.training(first, self._images):
             yield displays
-
-    def images_trained(self, images: int) -> None:
-        self._images_done += images
-        self.display.batch_finished(images)
 
     def finished(self, result: Result) -> None:
         with self.lock:
@@ -68,8 +65,8 @@ class Progress:
                 else f"out of fold {result.accuracy.value:.4f}"
             )
             run, left = result.run, ""
-            if 0 < self._images_done < self._images:
-                seconds = (time.monotonic() - self._started) * (self._images / self._images_done - 1)
+            if 0 < self.images_done < self._images:
+                seconds = (time.monotonic() - self._started) * (self._images / self.images_done - 1)
                 left = f", about {clock(seconds)} left"
             self.display.message(
                 f"run {self._ended} of {self._runs}, {run.name} ({describe_settings(run.settings)}): {outcome}{left}"
@@ -92,7 +89,8 @@ class RunProgress(SilentDisplay):
     def batch_finished(self, images: int) -> None:
         with self._progress.lock:
             self._images_left -= images
-            self._progress.images_trained(images)
+            self._progress.images_done += images
+            self._progress.display.batch_finished(images)
 
     def epoch_finished(self, log: EpochLog) -> None:
         """Show a member's last epoch only: a sweep has hundreds."""

@@ -64,7 +64,7 @@ class Candidate:
 
     @cached_property
     def shares(self) -> NDArray[np.float64]:
-        """(N,) the share of seeds that have an image right, among those that answered it; NaN if none did."""
+        """(N,) the share of seeds that have an image right, among the seeds that answered it; NaN if none did."""
         return _mean_over_seeds(self.right)
 
 

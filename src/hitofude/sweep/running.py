@@ -5,15 +5,14 @@ import shlex
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from hitofude.errors import DivergedError, InputError, OutOfResourcesError, RecipeError, RunFolderError
-from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.leaks import check_no_leak
 from hitofude.learning.compute import explaining_memory_errors
 from hitofude.learning.dispatch import open_worker_pool, share_of_gpu
-from hitofude.outputs.display import SilentDisplay, choose_display
+from hitofude.outputs.display import Display, SilentDisplay, choose_display
 from hitofude.recipe import Recipe
 from hitofude.runs.claim import check_same_run, saved_epochs
 from hitofude.runs.folder import RunFolder
@@ -26,7 +25,7 @@ from hitofude.sweep.progress import Planned, Progress, RunProgress
 from hitofude.sweep.search import next_round, recipes_to_check
 from hitofude.sweep.spec import Settings, SweepSpec
 from hitofude.sweep.table import SweepResult, write_table
-from hitofude.sweep.trial import Failure, Result, Run, Trial, describe_settings
+from hitofude.sweep.trial import Failure, Result, Run, Trial, count, describe_settings
 from hitofude.workers.pool import WorkerPool
 
 REPEATABLE_ERRORS = (DivergedError, InputError, RecipeError)
@@ -35,7 +34,7 @@ REPEATABLE_ERRORS = (DivergedError, InputError, RecipeError)
 
 @dataclass(frozen=True)
 class Resources:
-    """What members are trained on; see hitofude.runs.pipeline.run."""
+    """The workers that members are trained on; see hitofude.runs.pipeline.run."""
 
     workers: int | str | None = None
     threads: int | None = None
@@ -51,80 +50,64 @@ def sweep(
 
     Raise a hitofude.errors.UserError of the fitting kind; a run that diverges does not end the sweep.
     """
-    display = SilentDisplay() if quiet else choose_display()
     spec, folder = SweepSpec.load(path), SweepFolder(out or Path("sweeps", path.stem))
     with explaining_memory_errors():
-        base = spec.base()
-        dataset = spec.open_source()
-        check_no_leak(dataset.train, dataset.test)
-        sources = _check(spec, base, dataset)
-        with folder.claimed(spec, base) as state:
-            count = (spec.trials if spec.search == "tpe" else len(sources)) * len(spec.seeds)
-            display.message(f"{sources[0]}\nsweep    {folder.path}: {_describe(spec, count)}")
-            progress = Progress(display, count)
-            with _Sweep(spec, base, dataset, folder, state, resources or Resources(), progress) as running:
-                results = running.run()
-        return SweepResult.write(folder, spec, dataset, results)
-
-
-def _check(spec: SweepSpec, base: Recipe, dataset: Dataset) -> list[str]:
-    """Return a line about the source for each different recipe that is known before training.
-
-    Raise RecipeError or InputError, naming the settings, if a recipe is invalid or does not fit the data.
-    """
-    sources: dict[Recipe, str] = {}
-    for settings in recipes_to_check(spec):
-        try:
-            recipe = base.with_settings(settings)
-            sources[recipe] = sources.get(recipe) or RunPlan.of_checked(recipe, dataset, "").describe_source()
-        except (RecipeError, InputError) as error:
-            raise type(error)(f"Invalid recipe with {describe_settings(settings)}: {error}") from None
-    return list(sources.values())
-
-
-def _describe(spec: SweepSpec, runs: int) -> str:
-    seeds = len(spec.seeds)
-    rounds = f", {spec.batch} recipes at a time" if spec.search == "tpe" else ""
-    return (
-        f"{spec.search}, {_count(runs // seeds, 'recipe')} with {_count(seeds, 'seed')}, {_count(runs, 'run')}{rounds}"
-    )
+        running = _Sweep(spec, folder, resources or Resources(), SilentDisplay() if quiet else choose_display())
+        with folder.claimed(spec, running.base) as state, running:
+            results = running.run(state)
+        return SweepResult.write(folder, spec, running.dataset, results)
 
 
 class _Sweep(ExitStack):
     """Trains round after round of recipes; its workers serve all rounds and are released when the block ends."""
 
-    def __init__(
-        self,
-        spec: SweepSpec,
-        base: Recipe,
-        dataset: Dataset,
-        folder: SweepFolder,
-        state: State,
-        resources: Resources,
-        progress: Progress,
-    ) -> None:
-        """Raise RunFolderError if the sweep was begun with another number of threads."""
+    def __init__(self, spec: SweepSpec, folder: SweepFolder, resources: Resources, display: Display) -> None:
+        """Read the data. Raise RecipeError or InputError if a recipe is invalid or does not fit the data."""
         super().__init__()
-        self._spec, self._base, self._dataset = spec, base, dataset
-        self._folder, self._state, self._progress = folder, state, progress
-        self._resources = replace(resources, threads=resources.threads or state.threads)
-        if state.threads not in (None, self._resources.threads):
-            raise RunFolderError(
-                f"The sweep in {folder.path} was begun with --threads {state.threads}, which change the results. "
-                "Leave --threads out, or name another folder with --out."
-            )
+        self._spec, self._folder, self._resources, self._display = spec, folder, resources, display
+        self.base = spec.base()
+        self.dataset = spec.open_source()
+        check_no_leak(self.dataset.train, self.dataset.test)
+        self._sources = self._check()
+        self._recipes = spec.trials if spec.search == "tpe" else len(self._sources)
+        self._progress = Progress(display, self._recipes * len(spec.seeds))
+        self._state = State()
         self._pool: WorkerPool | None = None
         self._numbers: dict[str, int] = {}
         self._results: dict[Run, Result] = {}
 
-    def run(self) -> list[Result]:
-        """Return the result of each run, by recipe and seed."""
+    def _check(self) -> list[str]:
+        """Return a line about the source for each different recipe that is known before training."""
+        sources: dict[Recipe, str] = {}
+        for settings in recipes_to_check(self._spec):
+            try:
+                recipe = self.base.with_settings(settings)
+                sources[recipe] = sources.get(recipe) or RunPlan.of_checked(recipe, self.dataset, "").describe_source()
+            except (RecipeError, InputError) as error:
+                raise type(error)(f"Invalid recipe with {describe_settings(settings)}: {error}") from None
+        return list(sources.values())
+
+    def run(self, state: State) -> list[Result]:
+        """Return the result of each run, by recipe and seed. Raise RunFolderError if other threads were begun with."""
+        if state.threads and self._resources.threads not in (None, state.threads):
+            raise RunFolderError(
+                f"The sweep in {self._folder.path} was begun with --threads {state.threads}, which change the results. "
+                "Leave --threads out, or name another folder with --out."
+            )
+        self._state = state
+        self._display.message(self._describe())
         tried: list[tuple[Settings, float]] = []
         while settings := self._next_round(tried):
             runs = [self._runs_of(one) for one in settings]
             self._finish(list(dict.fromkeys(run for of_recipe in runs for run in of_recipe)))
             tried += zip(settings, map(self._accuracy, runs), strict=True)
         return self._in_order()
+
+    def _describe(self) -> str:
+        spec, seeds = self._spec, len(self._spec.seeds)
+        counts = [count(self._recipes, "recipe"), count(seeds, "seed"), count(self._recipes * seeds, "run")]
+        counts += [f"{spec.batch} recipes at a time"] if spec.search == "tpe" else []
+        return f"{self._sources[0]}\nsweep    {self._folder.path}: {spec.search}, {', '.join(counts)}"
 
     def _next_round(self, tried: Sequence[tuple[Settings, float]]) -> list[Settings]:
         """Return the recipes that were begun before an interruption, or new ones, which are saved first."""
@@ -136,10 +119,10 @@ class _Sweep(ExitStack):
 
     def _runs_of(self, settings: Settings) -> list[Run]:
         """Return the recipe's run with each seed; they are the same runs if the recipe was tried before."""
-        recipe, invalid = self._base, ""
+        recipe, invalid = self.base, ""
         try:
-            recipe = self._base.with_settings(settings)
-            RunPlan.of_checked(recipe, self._dataset, "")
+            recipe = self.base.with_settings(settings)
+            RunPlan.of_checked(recipe, self.dataset, "")
         except (RecipeError, InputError) as error:  # TPE may propose settings that contradict each other
             invalid = str(error)
         key = describe_settings(settings) if invalid else recipe.to_toml()
@@ -165,7 +148,7 @@ class _Sweep(ExitStack):
 
     def _plan(self, run: Run) -> RunPlan:
         words = [*self._spec.source_arguments(), "--preset", str(self._folder_of(run).recipe)]
-        return RunPlan.of_checked(run.recipe, self._dataset, shlex.join(["hitofude", "run", *words]))
+        return RunPlan.of_checked(run.recipe, self.dataset, shlex.join(["hitofude", "run", *words]))
 
     def _finish(self, runs: Sequence[Run]) -> None:
         """Read the runs that ended before, and train the others."""
@@ -176,12 +159,12 @@ class _Sweep(ExitStack):
             if run.name in self._state.failed:
                 self._results[run] = Failure(run, self._state.failed[run.name])
             elif folder.is_finished:
-                check_same_run(folder, run.recipe, self._dataset)
-                self._results[run] = Trial.of(run, load_result(folder), self._dataset.train.ids)
+                check_same_run(folder, run.recipe, self.dataset)
+                self._results[run] = Trial.of(run, load_result(folder), self.dataset.train.ids)
             else:
                 left.append(self._what_is_left(run))
-        if done := len(new) - len(left):
-            self._progress.skip(done, f"before   {_count(done, 'run')} finished or failed")
+        if ended := len(new) - len(left):
+            self._progress.skip(ended, f"before   {count(ended, 'run')} finished or failed")
         if left:
             self._check_disk(left)
             self._train(left)
@@ -225,20 +208,19 @@ class _Sweep(ExitStack):
                 raise
 
     def _open_pool(self, planned: Sequence[Planned]) -> WorkerPool:
-        """Open the workers, with as many threads each as suits the runs of the first round."""
+        """Open the workers, with the number of threads that was begun with, else the one that suits these runs."""
         members, images = sum(one.members for one in planned), sum(one.images for one in planned)
-        resources, share = self._resources, share_of_gpu(max(one.parameters for one in planned))
-        pool = self.enter_context(
-            open_worker_pool(resources.workers, members, images, resources.device, resources.threads, gpus=share)
-        )
+        workers, device, threads = self._resources.workers, self._resources.device, self._resources.threads
+        threads, gpus = threads or self._state.threads, share_of_gpu(max(one.parameters for one in planned))
+        pool = self.enter_context(open_worker_pool(workers, members, images, device, threads, gpus=gpus))
         self._state.threads = pool.threads
         self._folder.save(self._state)
-        size, threads = _count(pool.size(), "member"), _count(pool.threads, "thread")
-        self._progress.display.message(f"workers  {pool.cluster.name}: {size} at a time, {threads} each")
+        counts = f"{count(pool.size(), 'member')} at a time, {count(pool.threads, 'thread')} each"
+        self._display.message(f"workers  {pool.cluster.name}: {counts}")
         return pool
 
     def _train_one(self, run: Run, pool: WorkerPool, display: RunProgress) -> tuple[Result, RunProgress]:
-        device, ids = self._resources.device, self._dataset.train.ids
+        device, ids = self._resources.device, self.dataset.train.ids
         try:
             with explaining_memory_errors():
                 plan, folder = self._plan(run), self._folder_of(run)
@@ -254,8 +236,3 @@ class _Sweep(ExitStack):
             self._folder.save(self._state)
         write_table(self._folder.table, self._spec, self._in_order())
         display.finished(result)
-
-
-def _count(number: int, noun: str) -> str:
-    """`1 run`, `1,200 runs`"""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

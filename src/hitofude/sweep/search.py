@@ -26,7 +26,7 @@ MOST_STARTUP_TRIALS = 10
 
 
 def next_round(spec: SweepSpec, tried: Sequence[tuple[Settings, float]]) -> list[Settings]:
-    """Return what differs from the base in each recipe of the next round; nothing after the last round.
+    """Return the settings of each recipe of the next round that differ from the base; none after the last round.
 
     tried: all recipes so far and their accuracies, in order. A grid and a random sample have one round.
     Raise RecipeError if TPE is wanted and Optuna is missing.
@@ -39,7 +39,7 @@ def next_round(spec: SweepSpec, tried: Sequence[tuple[Settings, float]]) -> list
 
 
 def recipes_to_check(spec: SweepSpec) -> list[Settings]:
-    """Return the recipes that show, before any training, whether the spec fits the data: all that are known already.
+    """Return the recipes to check before any training: all that are known already.
 
     For TPE they hold every choice and both ends of every range. Raise RecipeError if it needs Optuna, which is missing.
     """

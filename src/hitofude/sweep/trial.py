@@ -22,7 +22,7 @@ class Run:
     """The recipe's, from 1 up, in the order in which recipes were tried."""
     seed: int
     settings: Settings = field(compare=False)
-    """What differs from the base, without the seed."""
+    """The settings that differ from the base, without the seed."""
     recipe: Recipe = field(compare=False)
 
     @property
@@ -70,6 +70,11 @@ Result = Trial | Failure
 def describe_settings(settings: Settings) -> str:
     """`optimizer.learning_rate 0.02, schedule.epochs 5`"""
     return ", ".join(f"{name} {as_text(value)}" for name, value in settings.items()) or "nothing changed"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 run`, `1,200 runs`"""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def as_text(value: Any) -> str:
