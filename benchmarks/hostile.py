@@ -177,7 +177,7 @@ def cut_row(table: Table) -> Case:
 
 
 def bad_byte(table: Table) -> Case:
-    """A byte that is no text, anywhere."""
+    """A byte that is not UTF-8 text, anywhere."""
     content = bytearray(table.text().encode())
     place = int(table.generator.integers(1, len(content)))
     content[place:place] = bytes([int(table.generator.choice([0x00, 0xFF, 0xC0, 0x80]))])

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hitofude.errors import InputError
-from hitofude.inputs import csv_table, parquet
 from hitofude.inputs.blocks import Block, check_streams, open_blocks
+from hitofude.inputs.formats import csv_table, parquet
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import ReadOptions
 from hitofude.inputs.sources import read_images

@@ -57,7 +57,7 @@ def test_stacks_of_images_keep_their_shape() -> None:
         ((9, 20, 24), (24, 20), r"\(1, 20, 24\)"),
         ((9, 28, 28, 3), None, r"X\.transpose\(0, 3, 1, 2\)"),
         ((9, 2, 28, 28), None, "2 channels; expected 1"),
-        ((9, 1, 1, 28, 28), None, "ReadOptions"),
+        ((9, 1, 1, 28, 28), None, "Expected"),
         ((9, 784), (28.0, 28.0), "image_shape has images of"),
         ((9, 784), (-28, -28), "image_shape has images of"),
         ((9, 784), (), "image_shape has images of"),

@@ -49,9 +49,9 @@ def test_the_data_fingerprint_tells_the_reviewed_from_the_original(dataset: Data
     ("lines", "remedy", "message"),
     [
         (["9999,1,2,0.1"], "drop", "line 2: there is no training image with the id '9999'"),
-        (["first", "first"], "drop", "line 3: the id '1' stands there a second time, after line 2"),
+        (["first", "first"], "drop", "line 3: duplicate id '1', after line 2"),
         (["1,nine,2,0.1"], "drop", "line 2: image '1' has the label '.', not 'nine'"),
-        (["first to ten"], "relabel", "line 2: 'ten' is none of the classes"),
+        (["first to ten"], "relabel", "line 2: 'ten' is not one of the classes"),
     ],
 )
 def test_a_list_that_does_not_fit_is_refused_with_its_line(

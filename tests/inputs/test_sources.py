@@ -142,7 +142,7 @@ def test_a_test_file_of_another_width_is_refused(folder: Path) -> None:
         ("empty.csv", b"", "line 1"),
         ("unlabelled.csv", b"pixel0\n1\n", "no column 'label'.*--label"),
         ("blank.csv", b"label,pixel0\n1,2\n,3\n", "line 3: the label is blank"),
-        ("ids.csv", b"id,label,pixel0\na,1,2\nb,1,3\na,1,3\n", "line 4: the id 'a' stands in line 2 already"),
+        ("ids.csv", b"id,label,pixel0\na,1,2\nb,1,3\na,1,3\n", "line 4: duplicate id 'a', after line 2"),
         ("ids.csv", b"id,label,pixel0\na,1,2\n,1,3\n", "line 3: the id is blank"),
         ("broken.csv.gz", gzip.compress(b"label,pixel0\n" + b"1,2\n" * 99, mtime=0)[:-12], "damaged or cut short"),
     ],
@@ -173,7 +173,7 @@ def test_a_file_that_one_may_not_read_is_refused(folder: Path) -> None:
 
 
 def test_options_that_a_source_cannot_heed_are_refused(tmp_path: Path, dataset: Dataset) -> None:
-    with pytest.raises(InputError, match="The sample knows its labels itself"):
+    with pytest.raises(InputError, match="The sample has its own labels"):
         open_source(label="species")
     with pytest.raises(InputError, match=r"its images are 28x28\. Leave out --shape"):
         open_source(shape=(20, 20))

@@ -1,22 +1,27 @@
-"""The data set that every source becomes, and the parts that it is made of."""
+"""Every source becomes a Dataset, made of the raw images of its files."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
 from hitofude.inputs.image_set import ImageSet, classes_of, encode_labels, row_numbers
+from hitofude.inputs.layout import join_images
 
 if TYPE_CHECKING:
     from hitofude.inputs.duplicates import Duplicate
 
+Split = Literal["train", "test"]
+SPLITS: tuple[Split, ...] = ("train", "test")
+
 
 @dataclass(frozen=True)
 class SubmissionTemplate:
-    """What a sample_submission.csv prescribes."""
+    """The header and the ids of a sample_submission.csv."""
 
     header: tuple[str, str]
     ids: tuple[str, ...]
@@ -24,7 +29,7 @@ class SubmissionTemplate:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images to learn from and, where there are any, images to predict."""
+    """Images to train on and, if there are any, images to predict."""
 
     name: str
     train: ImageSet
@@ -33,52 +38,121 @@ class Dataset:
 
     @cached_property
     def duplicates(self) -> "list[Duplicate]":
-        """Images that are there twice; looked for once."""
-        from hitofude.inputs.duplicates import find_duplicates  # with scikit-learn, which reading does not need
+        """The images that repeat an earlier one; searched for once."""
+        from hitofude.inputs.duplicates import find_duplicates  # loads SciPy and scikit-learn
 
         return find_duplicates(self.train, self.test)
 
 
 @dataclass(frozen=True, eq=False)
 class RawImages:
-    """Images as a file has them, to learn from or to predict."""
+    """The images of a file with the labels and ids as text."""
 
     name: str
-    """How messages call the file."""
+    """The file, for messages."""
     images: NDArray[np.uint8]  # (N, C, H, W)
     labels: NDArray[np.str_] | None  # (N,)
     ids: NDArray[np.str_] | None  # (N,)
     row: str = "row"
-    """How messages call a row."""
+    """The word for a row, for messages."""
     first_row: int = 1
-    unlabelled: str = "there are no labels in it, and training needs them."
-    """What is missing where labels is None, and what to do."""
+    missing_labels: str = "there are no labels in it, and training needs them."
+    """The complaint if labels is None, with a remedy."""
 
-    def place(self, row: int) -> str:
+    def __post_init__(self) -> None:
+        """Raise InputError if there are more or fewer labels or ids than images."""
+        for word, texts in (("labels", self.labels), ("ids", self.ids)):
+            if texts is not None and len(texts) != len(self.images):
+                count = len(self.images)
+                raise InputError(f"{self.name}: {count} images, but {len(texts)} {word}. Each image needs one.")
+
+    def location(self, row: int) -> str:
         """'train.csv, line 5'"""
         return f"{self.name}, {self.row} {row + self.first_row}"
 
+    def rows(self, start: int, stop: int | None = None) -> "RawImages":
+        labels, ids = (None if texts is None else texts[start:stop] for texts in (self.labels, self.ids))
+        return replace(self, images=self.images[start:stop], labels=labels, ids=ids, first_row=self.first_row + start)
+
+    def ids_or_numbers(self, first: int = 1) -> NDArray[np.str_]:
+        """(N,) the ids, or numbers from `first` if there are none. Raise InputError at a blank id."""
+        if self.ids is None:
+            return row_numbers(len(self.images), first)
+        is_blank = self.ids == ""
+        if is_blank.any():
+            raise InputError(f"{self.location(int(is_blank.argmax()))}: the id is blank. Each image needs its own.")
+        return self.ids
+
+    def unlabelled(self) -> ImageSet:
+        """The images and ids alone, to be predicted. Raise InputError at a blank or duplicate id."""
+        ids = self.ids_or_numbers()
+        _, first, inverse = np.unique(ids, return_index=True, return_inverse=True)
+        earlier = first[inverse]
+        is_duplicate = earlier != np.arange(len(ids))
+        if is_duplicate.any():
+            row = int(is_duplicate.argmax())
+            before = f"after {self.row} {earlier[row] + self.first_row}"
+            raise InputError(f"{self.location(row)}: duplicate id '{ids[row]}', {before}. Each image needs its own.")
+        return ImageSet(self.images, None, ids, ())
+
+    def labelled(self, classes: tuple[str, ...] | None = None) -> ImageSet:
+        """Encode the labels, by `classes` if given, else by the distinct labels.
+
+        Raise InputError if the labels are missing, blank or not among `classes`, or for unusable ids.
+        """
+        if self.labels is None:
+            raise InputError(f"{self.name}: {self.missing_labels}")
+        if classes is None:
+            is_blank = self.labels == ""
+            if is_blank.any():
+                location = self.location(int(is_blank.argmax()))
+                raise InputError(f"{location}: the label is blank. Fill it in, or remove the {self.row}.")
+            classes = classes_of(self.labels)
+        elif (is_unknown := ~np.isin(self.labels, classes)).any():
+            row = int(is_unknown.argmax())
+            raise InputError(
+                f"{self.location(row)}: the label '{self.labels[row]}' does not occur in the training data. Fix it, "
+                "or leave out the labels of the images to predict."
+            )
+        return replace(self.unlabelled(), labels=encode_labels(self.labels, classes), classes=classes)
+
+
+def join(pieces: Sequence[RawImages]) -> RawImages:
+    """Join consecutive pieces of a file. Raise InputError if the sizes of their images differ."""
+    first = pieces[0]
+    if len(pieces) == 1:
+        return first
+    images = join_images([piece.images for piece in pieces], [piece.location(0) for piece in pieces])
+    labels, ids = join_texts(piece.labels for piece in pieces), join_texts(piece.ids for piece in pieces)
+    return replace(first, images=images, labels=labels, ids=ids)
+
+
+def join_texts(texts: Iterable[NDArray[np.str_] | None]) -> NDArray[np.str_] | None:
+    known = [array for array in texts if array is not None]
+    return np.concatenate(known) if known else None
+
 
 def make_dataset(name: str, train: RawImages, test: RawImages | None = None) -> Dataset:
-    """Raises InputError for labels that are missing, blank or unknown, and for ids that are blank or repeated."""
-    images = _labelled(train)
+    """Raise InputError for missing, blank or unknown labels, and for blank or duplicate ids."""
+    images = train.labelled()
     if test is None:
         return Dataset(name, images)
-    to_predict = unlabelled(test)
-    labels = None if test.labels is None else _encode_test_labels(test, test.labels, images.classes)
-    return Dataset(name, images, replace(to_predict, labels=labels, classes=images.classes))
+    if test.labels is None:
+        return Dataset(name, images, replace(test.unlabelled(), classes=images.classes))
+    return Dataset(name, images, test.labelled(images.classes))
 
 
 def describe_dataset(dataset: Dataset) -> str:
-    """What is in a source, a line a fact."""
+    """Summarise a source, one fact a line."""
     train, test = dataset.train, dataset.test
     channels, height, width = train.image_shape
     counts = np.bincount(train.known_labels(), minlength=len(train.classes))
-    ink = train.images.mean() / 255
+    brightness = train.images.mean() / 255
     lines = [
         f"source      {dataset.name}",
-        f"images      {height}x{width}, {channels} channel{'s' if channels > 1 else ''}, mean brightness {ink:.3f}",
-        f"to learn    {len(train):,} in {len(train.classes)} classes",
+        f"images      {height}x{width}, {channels} channel{'s' if channels > 1 else ''}, "
+        f"mean brightness {brightness:.3f}",
+        f"training    {len(train):,} in {len(train.classes)} classes",
         *(f"  {name:<9} {count:,}" for name, count in zip(train.classes, counts, strict=True)),
         f"to predict  {'none' if test is None else f'{len(test):,}'}",
     ]
@@ -87,67 +161,24 @@ def describe_dataset(dataset: Dataset) -> str:
     return "\n".join(lines)
 
 
-def unlabelled(part: RawImages) -> ImageSet:
-    """The images alone, to be predicted."""
-    return ImageSet(part.images, None, _ids(part), ())
-
-
 def with_template(dataset: Dataset, template: SubmissionTemplate, name: str) -> Dataset:
-    """The data set with the test images named as the sample submission has them, in row order where they have no names.
+    """Add a sample submission; its ids, in row order, become those of test images without ids.
 
-    name: of the file. Raises InputError where it is of other images.
+    name: the file, for messages. Raise InputError if it belongs to other images.
     """
-    if dataset.test is None:
+    test = dataset.test
+    if test is None:
         return dataset
-    ids = _ids_by_template(dataset.test.ids, template, name)
-    return replace(dataset, test=replace(dataset.test, ids=ids), template=template)
-
-
-def _labelled(part: RawImages) -> ImageSet:
-    if part.labels is None:
-        raise InputError(f"{part.name}: {part.unlabelled}")
-    blank = np.flatnonzero(part.labels == "")
-    if len(blank):
-        raise InputError(f"{part.place(int(blank[0]))}: the label is blank. Fill it in, or remove the {part.row}.")
-    classes = classes_of(part.labels)
-    return ImageSet(part.images, encode_labels(part.labels, classes), _ids(part), classes)
-
-
-def _encode_test_labels(part: RawImages, labels: NDArray[np.str_], classes: tuple[str, ...]) -> NDArray[np.int64]:
-    unknown = np.flatnonzero(~np.isin(labels, classes))
-    if len(unknown):
-        row = int(unknown[0])
+    if len(test) != len(template.ids):
         raise InputError(
-            f"{part.place(row)}: the label '{labels[row]}' is none of the training labels. Mend it, or leave out the "
-            "labels of the images to predict."
-        )
-    return encode_labels(labels, classes)
-
-
-def _ids(part: RawImages) -> NDArray[np.str_]:
-    """The ids, or the rows' numbers. Raises InputError at the first that is blank or stands there a second time."""
-    ids = part.ids
-    if ids is None:
-        return row_numbers(len(part.images))
-    _, first, of_row = np.unique(ids, return_index=True, return_inverse=True)
-    earlier = first[of_row]
-    wrong = np.flatnonzero((ids == "") | (earlier != np.arange(len(ids))))
-    if len(wrong):
-        row = int(wrong[0])
-        before = f"the id '{ids[row]}' stands in {part.row} {earlier[row] + part.first_row} already"
-        found = "the id is blank" if ids[row] == "" else before
-        raise InputError(f"{part.place(row)}: {found}. Each image needs its own.")
-    return ids
-
-
-def _ids_by_template(ids: NDArray[np.str_], template: SubmissionTemplate, name: str) -> NDArray[np.str_]:
-    if len(ids) != len(template.ids):
-        raise InputError(
-            f"{name}: {len(template.ids)} rows, but there are {len(ids)} test images. "
+            f"{name}: {len(template.ids)} rows, but there are {len(test)} test images. "
             "Are these files of the same competition?"
         )
-    if set(ids.tolist()) == set(template.ids):
-        return ids
-    if np.array_equal(ids, row_numbers(len(ids))):
-        return np.array(template.ids)
-    raise InputError(f"{name}: its ids are not those of the test images. Are these files of the same competition?")
+    ids = test.ids
+    if set(ids.tolist()) != set(template.ids):
+        if not np.array_equal(ids, row_numbers(len(ids))):
+            raise InputError(
+                f"{name}: its ids are not those of the test images. Are these files of the same competition?"
+            )
+        ids = np.array(template.ids)
+    return replace(dataset, test=replace(test, ids=ids), template=template)

@@ -1,4 +1,4 @@
-"""What scikit-learn calls X: rows of numbers, or stacks of images, become images of bytes."""
+"""Scikit-learn's X: rows of numbers, or stacks of images, become images of bytes."""
 
 import math
 from collections.abc import Sequence
@@ -13,22 +13,21 @@ from hitofude.errors import InputError
 from hitofude.inputs.layout import CHANNELS, ImageShape
 
 SMALLEST_SIDE = 4
-"""Smaller images get a black margin; no network takes less."""
+"""Smaller images get a black margin; it is the least that every network takes."""
 
 
 @dataclass(frozen=True)
 class PixelScale:
-    """How numbers become bytes: in a straight line, `low` to 0 and `high` to 255; what lies beyond is cut off."""
+    """A linear map of numbers to bytes, `low` to 0 and `high` to 255; values outside are clipped."""
 
     low: float
     high: float
 
     @classmethod
     def of(cls, values: NDArray[Any]) -> "PixelScale":
-        """Whole numbers from 0 to 255 that reach 128 are bytes already; all else is stretched from its least to its
-        greatest value.
+        """Fit a scale: the identity for integers from 0 to 255 that reach 128, else from the minimum to the maximum.
 
-        values: any shape, numbers or booleans, finite. The type does not matter, so 0.0 … 255.0 are bytes too.
+        values: any shape, numbers or booleans, finite; 0.0 … 255.0 of any type count as integers.
         """
         low, high = float(values.min()), float(values.max())
         if low >= 0 and 128 <= high <= 255 and bool((values == np.rint(values)).all()):
@@ -36,10 +35,10 @@ class PixelScale:
         return cls(low, high)
 
     def to_bytes(self, values: NDArray[Any]) -> NDArray[np.uint8]:
-        """Numbers of any shape → uint8 of the same shape. One value alone, high and low at once, becomes 0."""
+        """Numbers of any shape → uint8 of the same shape; 0 if `low` equals `high`."""
         if values.dtype == np.uint8 and (self.low, self.high) == (0, 255):
             return values
-        halves = np.clip(values.astype(np.float64), self.low, self.high) / 2  # the whole range may be too wide a number
+        halves = np.clip(values.astype(np.float64), self.low, self.high) / 2  # high - low may overflow
         spread = self.high / 2 - self.low / 2
         shares = (halves - self.low / 2) / spread if spread > 0 else np.zeros_like(halves)
         return np.rint(shares * 255).astype(np.uint8)
@@ -48,16 +47,15 @@ class PixelScale:
 def choose_image_shape(shape: tuple[int, ...], wanted: tuple[int, ...] | None) -> ImageShape:
     """(C, H, W) of the images in an array of this shape: (N, pixels), (N, H, W) or (N, C, H, W).
 
-    wanted: (H, W) or (C, H, W); without it, rows of pixels become the least square that holds them. Raises
-    InputError where the array cannot hold such images.
+    wanted: (H, W) or (C, H, W); if None, rows of pixels become the smallest square that holds them. Raise InputError
+    if the array does not match.
     """
     asked = None if wanted is None else _with_channels(wanted, "image_shape")
     if len(shape) == 2:
         side = math.isqrt(shape[1] - 1) + 1
-        found = asked or (1, side, side)
         if asked and math.prod(asked) != shape[1]:
             raise InputError(f"X has {shape[1]} pixels a row, and image_shape={wanted} needs {math.prod(asked)}.")
-        return found
+        return asked or (1, side, side)
     found = _with_channels(shape[1:], "X")
     if asked and asked != found:
         raise InputError(f"The images of X are {found} as (channels, height, width), and image_shape={wanted}.")
@@ -65,9 +63,9 @@ def choose_image_shape(shape: tuple[int, ...], wanted: tuple[int, ...] | None) -
 
 
 def to_images(pixels: NDArray[np.uint8], shape: ImageShape) -> NDArray[np.uint8]:
-    """(N, pixels) → (N, C, H, W), with black behind the last pixel and around images below 4×4."""
-    behind = math.prod(shape) - pixels.shape[1]
-    images = np.pad(pixels, ((0, 0), (0, behind))).reshape(-1, *shape)
+    """(N, pixels) → (N, C, H, W), filling up with black after the last pixel and around images below 4×4."""
+    missing = math.prod(shape) - pixels.shape[1]
+    images = np.pad(pixels, ((0, 0), (0, missing))).reshape(-1, *shape)
     margins = [divmod(max(0, SMALLEST_SIDE - side), 2) for side in shape[1:]]
     return np.pad(images, ((0, 0), (0, 0), *((half, half + odd) for half, odd in margins)))
 
@@ -76,7 +74,7 @@ def _with_channels(shape: tuple[int, ...], name: str) -> ImageShape:
     """(H, W) or (C, H, W) → (C, H, W)."""
     is_shape = isinstance(shape, Sequence) and all(isinstance(size, Integral) and size > 0 for size in shape)
     if not is_shape or len(shape) not in (2, 3):
-        raise InputError(f"{name} has images of {shape}. ReadOptions (height, width) or (channels, height, width).")
+        raise InputError(f"{name} has images of {shape}. Expected (height, width) or (channels, height, width).")
     channels, height, width = map(int, shape if len(shape) == 3 else (1, *shape))
     if channels not in CHANNELS:
         last = " Channels come first: X.transpose(0, 3, 1, 2)." if width in CHANNELS else ""

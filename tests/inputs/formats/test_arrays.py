@@ -65,7 +65,7 @@ def test_arrays_that_cannot_be_written_to_are_copied() -> None:
         ((FLAT.astype(int) - 1, LABELS), r"found -1, expected a whole number"),
         ((FLAT[:, :35], LABELS), "35 pixel columns; that is not a square number"),
         ((FLAT[:, :27], LABELS), r"in colour --shape 3x3x3"),
-        (([[1, 2], [3]], LABELS), "makes no array"),
+        (([[1, 2], [3]], LABELS), "cannot be converted to an array"),
         ((FLAT, [None, *LABELS[1:]]), "row 1: found None; expected an integer or text"),
         ((FLAT, [float("nan"), *LABELS[1:]]), "row 1: found nan; expected an integer or text"),
         (FLAT, r"\(images, labels\)"),

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hitofude.errors import InputError
-from hitofude.inputs import csv_table
+from hitofude.inputs.formats import csv_table
 from hitofude.inputs.formats.csv_table import CsvTable, read_csv
 
 BYTES = [b",", b";", b"\n", b"\r", b'"', b" ", b"x", b"-", b".", b"7", b"99", b"\0", b"\xff", b"\xe3\x81\x82", b""]

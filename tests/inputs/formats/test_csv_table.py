@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hitofude.errors import InputError
-from hitofude.inputs import csv_table
+from hitofude.inputs.formats import csv_table
 from hitofude.inputs.formats.csv_table import Columns, CsvTable, parse_header, read_csv, read_headerless_csv
 
 
@@ -94,15 +94,15 @@ def test_a_quoted_label_may_hold_the_separator() -> None:
         ('label,pixel0\n1,2\n3,"4\n5,6\n', r"line 3: a quote is not closed"),
         ('label,pixel0\n1,"2\n', r"line 2: a quote is not closed"),
         ('label,pixel0\n1,"256"\n', r"line 2, column 'pixel0': found '256'"),
-        ("label,pixel0\n1,2\r3,4\n", r"line 2: a carriage return \(CR\) stands within the line"),
-        (f'label,pixel0\n"{"x" * 200_000}",2\n', r"line 2: this is no line of CSV \(field larger than field limit"),
+        ("label,pixel0\n1,2\r3,4\n", r"line 2: a carriage return \(CR\) within the line"),
+        (f'label,pixel0\n"{"x" * 200_000}",2\n', r"line 2: this is not a line of CSV \(field larger than field limit"),
         ("label,pixel0\n1,٣\n", r"line 2, column 'pixel0'"),
-        ("label,pixel0,pixel0\n1,2,3\n", r"line 1: the column 'pixel0' stands there twice"),
+        ("label,pixel0,pixel0\n1,2,3\n", r"line 1: duplicate column 'pixel0'"),
         ("label,pixel0,name\n1,2,3\n", r"line 1, column 3: 'name' is neither"),
-        ("5,0,0,1\n", r"line 1: a header with column names was expected, found numbers"),
+        ("5,0,0,1\n", r"line 1: expected a header with column names, found numbers"),
         ("label\n1\n", r"line 1: there are no pixel columns"),
         ("label,pixel0\n", r"there are no rows below the header"),
-        ("", r"line 1: a header with column names was expected"),
+        ("", r"line 1: expected a header with column names"),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_place(text: str, message: str) -> None:
@@ -223,7 +223,8 @@ def test_a_plain_block_needs_no_csv_module(rows: list[tuple[int, int, str]]) -> 
     parsed = csv_table._parse_plain(block, columns_of("pixel0", "label", "pixel1"))
     assert parsed is not None
     assert parsed.pixels.tolist() == [[first, second] for first, second, _ in rows]
-    assert parsed.labels == [label for *_, label in rows]
+    assert parsed.labels is not None
+    assert parsed.labels.tolist() == [label for *_, label in rows]
 
 
 @pytest.mark.parametrize(
@@ -264,7 +265,7 @@ def test_wrong_values_are_listed_and_counted() -> None:
         read("label,pixel0\n1,x\n2,y\n")
     assert str(complaint.value) == (
         "mine.csv, line 2, column 'pixel0': found 'x', expected an integer from 0 to 255. "
-        "2 values are wrong; mend them:\n  line 2, column 'pixel0': found 'x'\n  line 3, column 'pixel0': found 'y'"
+        "2 values are wrong; fix them:\n  line 2, column 'pixel0': found 'x'\n  line 3, column 'pixel0': found 'y'"
     )
     with pytest.raises(InputError) as complaint:
         read("label,pixel0\n" + "1,x\n" * 20)
@@ -277,7 +278,7 @@ def test_wrong_values_are_listed_and_counted() -> None:
 def test_a_byte_that_is_no_text_is_placed_in_a_later_block_too(line_end: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv_table, "BLOCK_BYTES", 4)
     content = line_end.join(["label,pixel0", "1,2", "3,4", "5,6\0\0", ""]).encode()
-    with pytest.raises(InputError, match=rf"line 4, byte {content.index(0)}: found a zero byte, so this is no text"):
+    with pytest.raises(InputError, match=rf"line 4, byte {content.index(0)}: found a zero byte, so this is not text"):
         read(content)
 
 

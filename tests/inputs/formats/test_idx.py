@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hitofude.errors import InputError
-from hitofude.inputs import archive
+from hitofude.inputs.formats import archive
 from hitofude.inputs.formats.idx import read_idx
 
 

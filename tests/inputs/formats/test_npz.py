@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hitofude.errors import InputError
-from hitofude.inputs import archive
+from hitofude.inputs.formats import archive
 from hitofude.inputs.sources import Dataset, open_source, read_images
 
 IMAGES = np.arange(4 * 6 * 6, dtype=np.uint8).reshape(4, 6, 6)
@@ -83,13 +83,13 @@ def test_a_hidden_program_never_runs(place: str, tmp_path: Path) -> None:
     [
         ({"pictures": IMAGES, "labels": LABELS}, r"no array 'images'.*It holds: labels, pictures"),
         ({"images": IMAGES}, r"no array 'labels'"),
-        ({"images": IMAGES, "labels": LABELS[:3]}, r"3 values in 'labels' for the 4 images"),
+        ({"images": IMAGES, "labels": LABELS[:3]}, r"4 images, but 3 labels"),
         ({"images": IMAGES / 255, "labels": LABELS}, r"float64 from 0 to 0\.56.*\(255 \* images\)\.round"),
         ({"images": IMAGES > 9, "labels": LABELS}, r"found bool"),
         ({"images": IMAGES.astype(int) * 2, "labels": LABELS}, r"row 4, pixel \[3, 2\]: found 256.* 16 values are out"),
         ({"images": IMAGES[0, 0], "labels": LABELS}, r"found the shape \(6\); expected \(N, pixels\)"),
         ({"images": IMAGES[:, :, :, None, None], "labels": LABELS}, r"found the shape \(4, 6, 6, 1, 1\)"),
-        ({"images": IMAGES[:0], "labels": LABELS[:0]}, r"there is no image in it"),
+        ({"images": IMAGES[:0], "labels": LABELS[:0]}, r"there are no images in it"),
         ({"images": IMAGES, "labels": np.eye(4)}, r"the shape \(4, 4\).*argmax"),
         ({"images": IMAGES, "labels": np.ones(4)}, r"found float64; expected integers or text"),
         ({"images": IMAGES, "labels": np.array(["a", "", "b", "b"])}, r"row 2: the label is blank"),
@@ -105,7 +105,7 @@ def test_a_size_that_lies_is_refused_before_it_is_made_room_for(tmp_path: Path) 
     header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({10**15}, 28, 28), }}\n".encode()
     with zipfile.ZipFile(tmp_path / "lie.npz", "w") as file:
         file.writestr("images.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header)
-    with pytest.raises(InputError, match=r"lie.npz/images: it says that it holds 784,000,000,000,000,000 bytes"):
+    with pytest.raises(InputError, match=r"lie.npz/images: its header claims 784,000,000,000,000,000 bytes"):
         open_source(tmp_path / "lie.npz")
 
 
@@ -131,5 +131,5 @@ UNCLOSED = b"\x93NUMPY\x01\x00\x76\x00" + b"{'descr': '<f4', ((((".ljust(0x76) +
 def test_a_damaged_array_is_named(content: bytes, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "odd.npz", "w") as file:
         file.writestr("images.npy", content)
-    with pytest.raises(InputError, match=r"odd\.npz/images: this is no array"):
+    with pytest.raises(InputError, match=r"odd\.npz/images: this is not an array"):
         open_source(tmp_path / "odd.npz")

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from hitofude.errors import InputError
-from hitofude.inputs import archive, parquet
+from hitofude.inputs.formats import archive, parquet
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import Dataset, open_source, read_images
 
@@ -86,7 +86,7 @@ def test_pictures_as_hugging_face_has_them(as_struct: bool, tmp_path: Path) -> N
         ({"label": ["a", "b"], "image": [[1], [None]]}, "column 'image': there is no value"),
         ({"label": ["a", "b"], "image": [[1], [300]]}, r"column 'image', row 2, pixel \[0\]: found 300"),
         ({"label": ["a", "b"], "image": [[1], [2]], "other": [[1], [2]]}, "both hold images"),
-        ({"label": ["a", "b"], "image": [b"x", b"y"]}, "row 1: this is no picture"),
+        ({"label": ["a", "b"], "image": [b"x", b"y"]}, "row 1: this is not a picture"),
         ({"label": ["a", ""], "pixel0": [1, 2]}, "row 2: the label is blank"),
         ({"label": [], "pixel0": []}, "there are no rows in it"),
     ],
@@ -100,7 +100,7 @@ def test_a_wrong_table_is_refused_with_row_and_column(columns: dict[str, Any], m
 def test_a_file_that_is_cut_short_is_named(part: float, tmp_path: Path, dataset: Dataset) -> None:
     path = written(tmp_path / "cut.parquet", columns_of(dataset.train))
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
-    with pytest.raises(InputError, match=r"cut.parquet: this is no Parquet file, or it is damaged"):
+    with pytest.raises(InputError, match=r"cut.parquet: this is not a Parquet file, or it is damaged"):
         open_source(path)
 
 

@@ -133,16 +133,16 @@ def png() -> bytes:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("3.png", b"", "3.png: this is no picture that can be read"),
-        ("3.png", b"<html>", "3.png: this is no picture that can be read"),
+        ("3.png", b"", "3.png: this is not a picture that can be read"),
+        ("3.png", b"<html>", "3.png: this is not a picture that can be read"),
         ("3.png", png()[:200], "3.png: the picture is damaged or cut short"),
         ("3.png", bomb(), r"3.png: the picture has more than 50,000,000 pixels"),
         ("3.png", bomb().replace(struct.pack(">I", 60_000), struct.pack(">I", 8_000)), "3.png"),
-        ("notes.txt", b"hello", "notes.txt: this is no file of a picture"),
-        ("inner/3.png", png(), "inner: a folder within the folder of a class"),
-        ("../3.png", png(), "3.png: this picture lies in no folder of a class"),
+        ("notes.txt", b"hello", "notes.txt: this is not a picture"),
+        ("inner/3.png", png(), "inner: a folder inside a class folder"),
+        ("../3.png", png(), "3.png: this picture is not in a class folder"),
         ("../empty/.keep", b"", "empty: there is no picture of the class 'empty'"),
-        ("a\nb.png", png(), r"the name 'a\\nb.png' holds what is no text"),
+        ("a\nb.png", png(), r"the file name 'a\\nb.png' contains control characters"),
     ],
 )
 def test_a_wrong_file_is_named(name: str, content: bytes, message: str, folder: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_wrong_file_is_named(name: str, content: bytes, message: str, folder: 
 
 def test_a_name_that_is_not_utf_8_is_refused(folder: Path) -> None:
     (Path(os.fsdecode(os.fsencode(folder) + b"/\xff"))).mkdir()
-    with pytest.raises(InputError, match="holds what is no text"):
+    with pytest.raises(InputError, match="control characters or is not UTF-8"):
         open_source(folder)
 
 
@@ -172,7 +172,7 @@ def test_an_empty_folder_says_what_is_expected(inner: str, tmp_path: Path) -> No
 
 def test_a_test_picture_of_an_unknown_class_is_named(folder: Path, tmp_path: Path) -> None:
     draw(tmp_path / "test" / "unknown" / "1.png")
-    with pytest.raises(InputError, match="picture 1: the label 'unknown' is none of the training labels"):
+    with pytest.raises(InputError, match="picture 1: the label 'unknown' does not occur in the training data"):
         open_source(train=folder, test=tmp_path / "test")
 
 

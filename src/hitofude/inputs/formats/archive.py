@@ -1,4 +1,4 @@
-"""Opening compressed files without being harmed: nothing is unpacked to the disk, nothing grows without end."""
+"""Open compressed files safely: nothing is unpacked to the disk, and a zip bomb is stopped."""
 
 import gzip
 import io
@@ -14,14 +14,14 @@ from typing import BinaryIO, cast
 from hitofude.errors import InputError
 
 GROWTH, ALWAYS_ALLOWED = 100, 1 << 30
-"""A compressed file may become a GiB, and beyond that a hundred times its size."""
+"""A compressed file may grow to one GiB plus a hundred times its size."""
 BUFFER = 1 << 16
 GZIP = b"\x1f\x8b"
 
 
 @contextmanager
 def reading(name: str) -> Iterator[None]:
-    """Turn the errors of opening, unpacking and reading `name` into ours."""
+    """Turn the errors of opening, unpacking and reading `name` into InputError."""
     try:
         yield
     except FileNotFoundError:
@@ -30,53 +30,41 @@ def reading(name: str) -> Iterator[None]:
         raise InputError(f"{name}: the compressed file is damaged or cut short ({error}). Fetch it again.") from None
     except (NotImplementedError, UnicodeDecodeError, lzma.LZMAError) as error:
         raise InputError(
-            f"{name}: the compressed file is damaged, or packed in a way not known here ({error}). Pack it anew."
+            f"{name}: the compressed file is damaged, or its compression method is not supported ({error}). "
+            "Compress it again."
         ) from None
     except OSError as error:
         raise InputError(f"{name}: cannot be read: {error.strerror or error}.") from None
 
 
 def open_file(path: Path) -> BinaryIO:
-    """A file as it is, or its content where it is gzipped, whatever its name."""
+    """Open a file, unpacking it if it is gzipped, whatever its name."""
     with path.open("rb") as stream:
         is_gzipped = stream.read(len(GZIP)) == GZIP
     if not is_gzipped and path.suffix != ".gz":
         return path.open("rb")
-    return _bounded(cast(BinaryIO, gzip.open(path)), str(path), path.stat().st_size)
+    return _bounded(cast(BinaryIO, gzip.open(path)), str(path), allowed_growth(path.stat().st_size))
 
 
-def open_member(path: Path, member: str) -> BinaryIO:
-    """A file within a zip."""
+def open_member(path: Path, member: str) -> io.BufferedReader:
+    """Open a file in a zip."""
     archive = zipfile.ZipFile(path)
-    return _bounded(cast(BinaryIO, archive.open(member)), f"{path}/{member}", _compressed_size(archive, member, path))
+    return _bounded(cast(BinaryIO, archive.open(member)), f"{path}/{member}", max_size(path, member))
 
 
-def most_bytes(path: Path, member: str) -> int:
-    """How large a file within a zip may become."""
+def max_size(path: Path, member: str) -> int:
+    """The bytes that a file in a zip may have. Its directory may lie, but no file in a zip is larger than the zip."""
     with zipfile.ZipFile(path) as archive:
-        return allowed_growth(_compressed_size(archive, member, path))
+        return allowed_growth(min(archive.getinfo(member).compress_size, path.stat().st_size))
 
 
 def allowed_growth(compressed: int) -> int:
-    """How large a file of so many bytes may become when it is unpacked."""
+    """The bytes that a file may have when it is unpacked."""
     return ALWAYS_ALLOWED + GROWTH * compressed
 
 
-def bomb(name: str) -> InputError:
-    """What is said of a file that becomes larger."""
-    return InputError(
-        f"{name}: it grows to more than {GROWTH} times its size, as a zip bomb does. If it is harmless, "
-        "unpack it yourself and name the folder."
-    )
-
-
-def _compressed_size(archive: zipfile.ZipFile, member: str, path: Path) -> int:
-    """By the directory, which may lie, but no file in a zip is larger than the zip."""
-    return min(archive.getinfo(member).compress_size, path.stat().st_size)
-
-
 def list_members(path: Path) -> list[str]:
-    """The files in a zip. Raises InputError for one with unsafe names, links, or a password."""
+    """List the files in a zip. Raise InputError for unsafe names, links and passwords."""
     if not zipfile.is_zipfile(path):
         raise InputError(f"{path}: this is not a zip file. Was the download cut short, or is it a web page?")
     with zipfile.ZipFile(path) as archive:
@@ -88,8 +76,8 @@ def list_members(path: Path) -> list[str]:
 
 def _check(member: zipfile.ZipInfo, path: Path) -> None:
     name = member.filename
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    if ".." in parts or name.startswith(("/", "\\")) or (parts and parts[0].endswith(":")):
+    folders = PurePosixPath(name.replace("\\", "/")).parts
+    if ".." in folders or name.startswith(("/", "\\")) or (folders and folders[0].endswith(":")):
         raise InputError(f"{path}: it holds '{name}', a name that leads out of its folder. Do not trust this file.")
     if stat.S_ISLNK(member.external_attr >> 16):
         raise InputError(f"{path}: it holds '{name}', a link to another file. Do not trust this file.")
@@ -97,16 +85,15 @@ def _check(member: zipfile.ZipInfo, path: Path) -> None:
         raise InputError(f"{path}: '{name}' is encrypted. Unpack it with its password, and name the folder.")
 
 
-def _bounded(stream: BinaryIO, name: str, compressed: int) -> BinaryIO:
-    return io.BufferedReader(_Bounded(stream, name, compressed), BUFFER)
+def _bounded(stream: BinaryIO, name: str, size: int) -> io.BufferedReader:
+    return io.BufferedReader(_Bounded(stream, name, size), BUFFER)
 
 
 class _Bounded(io.RawIOBase):
-    """A stream that refuses to give more bytes than a file of its compressed size should become."""
+    """A stream that raises InputError after more bytes than allowed."""
 
-    def __init__(self, stream: BinaryIO, name: str, compressed: int) -> None:
-        self._stream, self._name = stream, name
-        self._left = allowed_growth(compressed)
+    def __init__(self, stream: BinaryIO, name: str, size: int) -> None:
+        self._stream, self._name, self._left = stream, name, size
 
     def readable(self) -> bool:
         return True
@@ -115,7 +102,10 @@ class _Bounded(io.RawIOBase):
         content = self._stream.read(len(buffer))
         self._left -= len(content)
         if self._left < 0:
-            raise bomb(self._name)
+            raise InputError(
+                f"{self._name}: it grows to more than {GROWTH} times its size, as a zip bomb does. If it is harmless, "
+                "unpack it yourself and name the folder."
+            )
         buffer[: len(content)] = content
         return len(content)
 

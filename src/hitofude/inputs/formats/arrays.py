@@ -1,6 +1,7 @@
-"""Arrays and data frames as parts of a source, and the checks of their values."""
+"""Arrays and data frames as images, and the checks of their values."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol, TypeGuard
 
 import numpy as np
@@ -13,7 +14,7 @@ from hitofude.inputs.layout import ReadOptions, images_of_array, images_of_rows
 
 
 class Frame(Protocol):
-    """A data frame, as pandas and Polars have it."""
+    """A data frame of pandas or Polars."""
 
     @property
     def columns(self) -> Any: ...
@@ -25,60 +26,55 @@ def is_frame(value: object) -> TypeGuard[Frame]:
     return hasattr(value, "columns") and hasattr(value, "to_numpy")
 
 
-def part_of_arrays(images: ArrayLike | Frame, labels: ArrayLike | None, name: str, expected: ReadOptions) -> RawImages:
+def raw_from_arrays(images: ArrayLike | Frame, labels: ArrayLike | None, name: str, options: ReadOptions) -> RawImages:
     """Images with or without labels.
 
-    images: a data frame as in part_of_frame, or integers 0..255 of a shape that images_of_array takes. labels: (N,)
-    integers or text; where they are given, a frame's own label column is left aside. name: how messages call them.
-    Raises InputError for another type, shape or value.
+    images: a data frame with the columns of a CSV file, or integers 0..255 of a shape that images_of_array takes.
+    labels: (N,) integers or text; they replace a frame's own label column. name: the source, for messages.
+    Raise InputError for another type, shape or value, with the row, from 1, and the column of a frame.
     """
     if is_frame(images):
-        part = part_of_frame(images, name, expected)
+        raw = _raw_from_frame(images, name, options)
     else:
-        array = as_array(images, name)
-        part = RawImages(name, images_of_array(to_bytes(array, name), name, expected), None, None)
+        pixels = to_uint8(_as_array(images, name), name)
+        raw = RawImages(name, images_of_array(pixels, name, options), None, None)
     if labels is None:
-        return part
-    texts = label_texts(np.asarray(labels, dtype=None if hasattr(labels, "dtype") else object), f"the labels of {name}")
-    if len(texts) != len(part.images):
-        raise InputError(f"{name}: {len(part.images)} images, but {len(texts)} labels. Each image needs one.")
-    return RawImages(name, part.images, texts, part.ids)
+        return raw
+    array = np.asarray(labels, dtype=None if hasattr(labels, "dtype") else object)
+    texts = label_texts(array, f"the labels of {name}")
+    return replace(raw, labels=texts)
 
 
-def part_of_frame(frame: Frame, name: str, expected: ReadOptions) -> RawImages:
-    """The columns are what they are in a CSV file: pixels, and where they are there a label and an id.
+def _raw_from_frame(frame: Frame, name: str, options: ReadOptions) -> RawImages:
+    keys = list(frame.columns)
+    names = [str(column) for column in keys]
+    columns = find_columns(names, name, label=options.label)
+    pixels = _as_array(frame[[keys[position] for position in columns.pixels]], name)
+    values = to_uint8(pixels, name, [names[position] for position in columns.pixels])
 
-    Raises InputError with the row, from 1, and the column.
-    """
-    names = [str(column) for column in frame.columns]
-    columns = find_columns(names, name, label=expected.label)
-    ours = list(frame.columns)
-    pixels = as_array(frame[[ours[place] for place in columns.pixels]], name)
-    values = to_bytes(pixels, name, [names[place] for place in columns.pixels])
+    def texts(position: int | None) -> NDArray[np.str_] | None:
+        return None if position is None else label_texts(_as_array(frame[keys[position]], name), name, names[position])
 
-    def texts(place: int | None) -> NDArray[np.str_] | None:
-        return None if place is None else label_texts(as_array(frame[ours[place]], name), name, names[place])
-
-    unlabelled = f"there is no column '{expected.label or 'label'}'. Name it with label=…, or give (images, labels)."
-    images = images_of_rows(values, name, expected)
-    return RawImages(name, images, texts(columns.label), texts(columns.id), unlabelled=unlabelled)
+    missing = f"there is no column '{options.label_column}'. Name it with label=…, or give (images, labels)."
+    images = images_of_rows(values, name, options)
+    return RawImages(name, images, texts(columns.label), texts(columns.id), missing_labels=missing)
 
 
-def as_array(values: Any, name: str) -> NDArray[Any]:
-    """Raises InputError for what is no array, such as lists of different lengths."""
+def _as_array(values: Any, name: str) -> NDArray[Any]:
+    """Raise InputError for a value that is not rectangular, such as lists of different lengths."""
     try:
         return np.asarray(values)
     except (ValueError, TypeError) as error:
-        raise InputError(f"{name}: this makes no array ({error}).") from None
+        raise InputError(f"{name}: cannot be converted to an array ({error}).") from None
 
 
-def to_bytes(
+def to_uint8(
     values: NDArray[Any], name: str, columns: Sequence[str] | None = None, *, first_row: int = 1
 ) -> NDArray[np.uint8]:
-    """Whole numbers from 0 to 255, of any integer type, as uint8.
+    """Convert whole numbers from 0 to 255, of any integer type.
 
-    columns: the names of the columns of (N, P), or of the one of (N,). first_row: the number of the first row.
-    Raises InputError for another type, and with the place of the first value that is out of range.
+    columns: the names of the columns of (N, P), or of the one column of (N,). first_row: the number of the first row.
+    Raise InputError for another type, and with the location of the first value out of range.
     """
     if values.dtype == np.uint8:
         return values
@@ -86,44 +82,34 @@ def to_bytes(
         raise InputError(f"{name}: found {_describe_type(values)}; expected whole numbers from 0 to 255.")
     is_wrong = (values < 0) | (values > 255)
     if is_wrong.any():
-        place = np.unravel_index(int(is_wrong.argmax()), is_wrong.shape)
+        first = np.unravel_index(int(is_wrong.argmax()), is_wrong.shape)
+        row, *index = map(int, first)
+        pixel = f"pixel {index}" if columns is None else f"column '{columns[index[0] if index else 0]}'"
         raise InputError(
-            f"{name}, {_describe_place(place, columns, first_row)}: found {values[place]}, "
+            f"{name}, row {row + first_row}, {pixel}: found {values[first]}, "
             f"expected a whole number from 0 to 255. {int(is_wrong.sum()):,} values are out of range."
         )
     return values.astype(np.uint8)
 
 
 def label_texts(labels: NDArray[Any], name: str, column: str | None = None) -> NDArray[np.str_]:
-    """(N,) or (N, 1) integers or text → (N,) text. Raises InputError for anything else, missing values among them."""
-    where = name if column is None else f"{name}, column '{column}'"
+    """(N,) or (N, 1) integers or text → (N,) text. Raise InputError for anything else, missing values among them."""
+    location = name if column is None else f"{name}, column '{column}'"
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
-        one_hot = " Of one-hot rows take argmax(axis=1)." if labels.ndim == 2 else ""
-        raise InputError(f"{where}: found the shape {labels.shape}; expected (N,), a label an image.{one_hot}")
-    if labels.dtype.kind == "O":
-        _check_objects(labels, where)
-    elif labels.dtype.kind not in "iuUTb":
-        raise InputError(f"{where}: found {labels.dtype}; expected integers or text.")
+        one_hot = " For one-hot rows use argmax(axis=1)." if labels.ndim == 2 else ""
+        raise InputError(f"{location}: found the shape {labels.shape}; expected (N,), one label an image.{one_hot}")
+    if labels.dtype.kind not in "OiuUTb":
+        raise InputError(f"{location}: found {labels.dtype}; expected integers or text.")
+    for row, label in enumerate(labels.tolist() if labels.dtype.kind == "O" else [], 1):
+        if not isinstance(label, str | int | np.integer):
+            raise InputError(f"{location}, row {row}: found {label!r:.40}; expected an integer or text.")
     return np.char.strip(np.asarray([str(label) for label in labels.tolist()], dtype=np.str_))
 
 
-def _check_objects(labels: NDArray[Any], where: str) -> None:
-    for row, label in enumerate(labels.tolist(), 1):
-        if not isinstance(label, str | int | np.integer):
-            raise InputError(f"{where}, row {row}: found {label!r:.40}; expected an integer or text.")
-
-
-def _describe_place(place: tuple[Any, ...], columns: Sequence[str] | None, first_row: int) -> str:
-    row = f"row {int(place[0]) + first_row}"
-    if columns is not None:
-        return f"{row}, column '{columns[int(place[1]) if len(place) > 1 else 0]}'"
-    return f"{row}, pixel [{', '.join(str(int(index)) for index in place[1:])}]"
-
-
 def _describe_type(values: NDArray[Any]) -> str:
-    """What it is, and how it becomes what is wanted."""
+    """The type and, if there is one, the likely conversion."""
     if values.dtype.kind == "f" and values.size:
         low, high = np.nanmin(values), np.nanmax(values)
         scaled = "(255 * images).round().astype('uint8')" if high <= 1 else "images.round().astype('uint8')"

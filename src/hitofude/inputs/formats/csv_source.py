@@ -1,13 +1,14 @@
-"""CSV files as parts of a source: alone, in a folder, in the zip that Kaggle hands out."""
+"""CSV files of images: alone, in a folder, or in a competition's zip."""
 
 import csv
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from hitofude.errors import InputError
-from hitofude.inputs.dataset import RawImages, SubmissionTemplate
+from hitofude.inputs.dataset import SPLITS, RawImages, SubmissionTemplate
 from hitofude.inputs.formats.archive import list_members, open_file, open_member, reading
 from hitofude.inputs.formats.csv_table import CsvTable, read_csv, stream_csv
 from hitofude.inputs.formats.picture import ENDINGS as PICTURES
@@ -19,27 +20,26 @@ OTHER_FORMATS = (".npz", ".parquet", "-ubyte", "-ubyte.gz", *PICTURES)
 
 @dataclass(frozen=True)
 class CsvFile:
-    """A CSV file that has not been opened yet."""
+    """A CSV file, opened when it is read."""
 
     name: str
     open: Callable[[], BinaryIO]
 
-    def read(self, expected: ReadOptions) -> RawImages:
-        """Raises InputError saying which line and column."""
+    def read(self, options: ReadOptions) -> RawImages:
+        """Raise InputError with line and column."""
         with reading(self.name), self.open() as stream:
-            table = read_csv(stream, self.name, label=expected.label)
-        return part_of_table(table, self.name, expected)
+            return raw_from_table(read_csv(stream, self.name, label=options.label), self.name, options)
 
-    def stream(self, expected: ReadOptions) -> Iterator[RawImages]:
-        """The same in pieces of some rows each, whose lines are counted from the file's beginning."""
+    def stream(self, options: ReadOptions) -> Iterator[RawImages]:
+        """Read in pieces of some rows each; their lines are counted from the file's beginning."""
         first = 2
         with reading(self.name), self.open() as stream:
-            for table in stream_csv(stream, self.name, label=expected.label):
-                yield replace(part_of_table(table, self.name, expected), first_row=first)
+            for table in stream_csv(stream, self.name, label=options.label):
+                yield replace(raw_from_table(table, self.name, options), first_row=first)
                 first += len(table.pixels)
 
     def read_template(self) -> SubmissionTemplate:
-        """Of a sample_submission.csv. Raises InputError when it has other than two columns."""
+        """Read a sample_submission.csv. Raise InputError if it does not have two columns."""
         with reading(self.name), self.open() as stream:
             lines = stream.read().decode("utf-8-sig", errors="replace").splitlines()
         rows = [row for row in csv.reader(lines) if row]
@@ -48,42 +48,37 @@ class CsvFile:
         return SubmissionTemplate((rows[0][0], rows[0][1]), tuple(row[0] for row in rows[1:]))
 
 
-def part_of_table(table: CsvTable, name: str, expected: ReadOptions) -> RawImages:
-    """Raises InputError where the pixels are of another number than the size makes."""
-    images = images_of_rows(table.pixels, name, expected)
-    column = f"there is no column '{expected.label or 'label'}', and training needs one. Name it with --label."
-    return RawImages(name, images, table.labels, table.ids, row="line", first_row=2, unlabelled=column)
+def raw_from_table(table: CsvTable, name: str, options: ReadOptions) -> RawImages:
+    """Raise InputError if the number of pixels does not match the size."""
+    images, missing = images_of_rows(table.pixels, name, options), options.missing_labels
+    return RawImages(name, images, table.labels, table.ids, row="line", first_row=2, missing_labels=missing)
 
 
 def csv_file(path: Path) -> CsvFile:
-    """A file of the disk, gzipped or not."""
+    """A file on the disk, gzipped or not."""
     return CsvFile(str(path), lambda: open_file(path))
 
 
 def csv_files_in_zip(path: Path) -> dict[str, CsvFile]:
-    """`train`, and where they are there `test` and `sample_submission`. Raises InputError where there is no train."""
+    """Find `train`, `test` and `sample_submission`. Raise InputError if there is no train."""
     with reading(str(path)):
         members = list_members(path)
     files: dict[str, CsvFile] = {}
-    for part in ("train", "test", SAMPLE_SUBMISSION):
-        candidates = [member for member in members if member.rsplit("/", 1)[-1] == f"{part}.csv"]
+    for name in (*SPLITS, SAMPLE_SUBMISSION):
+        candidates = [member for member in members if member.rsplit("/", 1)[-1] == f"{name}.csv"]
         if len(candidates) > 1:
-            raise InputError(f"{path}: several files are called {part}.csv: {', '.join(candidates)}. Keep one.")
-        if candidates:
-            files[part] = _csv_in_zip(path, candidates[0])
+            raise InputError(f"{path}: several files are called {name}.csv: {', '.join(candidates)}. Keep one.")
+        for member in candidates:
+            files[name] = CsvFile(f"{path}/{member}", partial(open_member, path, member))
     if "train" not in files:
         held = ", ".join(members[:5]) or "nothing"
         raise InputError(f"{path}: there is no train.csv in it. It holds: {held}.{_remedy(members)}")
     return files
 
 
-def _csv_in_zip(path: Path, member: str) -> CsvFile:
-    return CsvFile(f"{path}/{member}", lambda: open_member(path, member))
-
-
 def _remedy(members: list[str]) -> str:
     if any(member.lower().endswith(".zip") for member in members):
-        return " Unpack the zip within it, and name that."
+        return " Unpack the zip in it, and name that."
     if any(member.lower().endswith(OTHER_FORMATS) for member in members):
         return " Unpack it, and name the folder or the file."
     return ""

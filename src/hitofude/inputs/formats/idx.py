@@ -12,42 +12,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
-from hitofude.inputs.dataset import RawImages
+from hitofude.inputs.dataset import RawImages, Split
 from hitofude.inputs.formats.archive import open_file, reading
 
-NAMES = {
+NAMES: dict[Split, tuple[str, str]] = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
 _UINT8 = 8
 
 
-def idx_parts(folder: Path) -> dict[str, RawImages]:
-    """`train`, and where it is there `test`, of a folder that holds MNIST's files; empty where it does not.
-
-    Raises InputError when a file is damaged, or there are other labels than images.
-    """
-    paths = {part: [_with_or_without_gz(folder / name) for name in names] for part, names in NAMES.items()}
-    if not all(paths["train"]):
-        return {}
-    return {part: _read_pair(images, labels) for part, (images, labels) in paths.items() if images and labels}
+def idx_files(folder: Path) -> dict[Split, tuple[Path, Path]]:
+    """Find the files of images and labels of each split in a folder; none without those of train."""
+    found: dict[Split, tuple[Path, Path]] = {}
+    for split, (images, labels) in NAMES.items():
+        if (images_path := _find(folder / images)) and (labels_path := _find(folder / labels)):
+            found[split] = images_path, labels_path
+    return found if "train" in found else {}
 
 
 def is_idx(path: Path) -> bool:
     return path.is_file() and "-ubyte" in path.name
 
 
+def read_idx_pair(images_path: Path, labels_path: Path) -> RawImages:
+    """Read images and their labels. Raise InputError if a file is damaged, or their lengths differ."""
+    images, labels = read_idx(images_path, 3)[:, None], read_idx(labels_path, 1)
+    return RawImages(str(labels_path), images, labels.astype(np.str_), None)
+
+
 def read_idx_images(path: Path) -> RawImages:
-    """Images alone."""
+    """Read images without labels."""
     return RawImages(str(path), read_idx(path, 3)[:, None], None, None)
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
-    """The array in the file, of as many dimensions as asked for.
-
-    Raises InputError when it is no such file, or cut short.
-    """
-    content = _content(path)
+    """Read the array in the file. Raise InputError if it has other dimensions, is cut short or not an IDX file."""
+    with reading(str(path)), open_file(path) as stream:
+        content = stream.read()
     if len(content) < 4 or content[:2] != b"\0\0":
         raise InputError(f"{path}: this is not an IDX file (it does not begin with two zero bytes).")
     kind, rank = content[2], content[3]
@@ -65,23 +67,11 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
             f"{path}: {len(content) - header} bytes of values, expected {math.prod(shape)} for {shape}. "
             "Fetch the file again."
         )
-    return np.frombuffer(bytearray(content), dtype=np.uint8, offset=header).reshape(
-        shape
-    )  # writable, as PyTorch wants it
+    writable = bytearray(content)  # as PyTorch needs it
+    return np.frombuffer(writable, dtype=np.uint8, offset=header).reshape(shape)
 
 
-def _read_pair(images_path: Path, labels_path: Path) -> RawImages:
-    images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
-    if len(images) != len(labels):
-        raise InputError(f"{labels_path}: {len(labels)} labels for the {len(images)} images of {images_path.name}.")
-    return RawImages(str(labels_path), images[:, None], labels.astype(np.str_), None)
-
-
-def _with_or_without_gz(path: Path) -> Path | None:
+def _find(path: Path) -> Path | None:
+    """The path itself or with .gz, whichever exists."""
     candidates = (path, path.with_name(path.name + ".gz"))
     return next((candidate for candidate in candidates if candidate.is_file()), None)
-
-
-def _content(path: Path) -> bytes:
-    with reading(str(path)), open_file(path) as stream:
-        return stream.read()

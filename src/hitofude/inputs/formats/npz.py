@@ -1,7 +1,7 @@
-"""NumPy's .npz files: arrays of images and of labels, never unpickled, never larger than their file may become.
+"""NumPy's .npz files: arrays of images, labels and ids, never unpickled, never larger than a file of that size allows.
 
-The arrays of images are called images, x or data, those of labels labels, label or y; where a file holds both parts,
-with train or test in the name, such as x_train and y_train (Keras) or train_images and train_labels (MedMNIST).
+Arrays of images are called images, x or data, those of labels labels, label or y. If a file holds both splits, the
+names contain train or test: x_train and y_train (Keras), train_images and train_labels (MedMNIST).
 Source of the format: numpy.lib.format.
 """
 
@@ -9,177 +9,110 @@ import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
+from itertools import count, repeat
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
-from hitofude.inputs.dataset import RawImages
-from hitofude.inputs.formats.archive import list_members, most_bytes, open_member, reading
-from hitofude.inputs.formats.arrays import label_texts, to_bytes
+from hitofude.inputs.dataset import SPLITS, RawImages, Split
+from hitofude.inputs.formats.archive import list_members, max_size, open_member, reading
+from hitofude.inputs.formats.arrays import label_texts, to_uint8
 from hitofude.inputs.layout import ReadOptions, images_of_array
 from hitofude.storage import DAMAGED_ARRAY
 
-Role = Literal["train", "test"]
 IMAGES, LABELS, IDS = ("images", "image", "x", "data"), ("labels", "label", "y"), ("ids", "id")
-PARTS = ("train", "test")
 ENDING = ".npy"
 
 
-def npz_roles(path: Path) -> set[str]:
-    """The parts that the names speak of: train, test, both or none."""
-    return {role for name in _names(path) if (role := _split(name)[0])} & set(PARTS)
+def npz_splits(path: Path) -> set[str]:
+    """The splits in the arrays' names: train, test, both or none."""
+    return {_parse_name(name)[0] for name in _names(path)} & set(SPLITS)
 
 
-def read_npz_part(path: Path, expected: ReadOptions, role: Role) -> RawImages:
-    """The images of one part, with labels and ids where they are there.
+def read_npz(path: Path, options: ReadOptions, split: Split) -> RawImages:
+    """Read the images of a split, with their labels and ids if there are any.
 
-    Arrays that name no part are taken where none names the one that is asked for. Raises InputError, before anything
-    is read, for an array of Python objects, of too many bytes or of another type.
+    If no array names this split, read the arrays that name none. Raise InputError, before any values are read, for an
+    array of Python objects or of too many bytes.
     """
-    arrays = _find(path, role)
-    name = f"{path}/{arrays.images}"
-    images = images_of_array(to_bytes(_read(path, arrays.images), name), name, expected)
-    labels, ids = (None if found is None else _read_texts(path, found) for found in (arrays.labels, arrays.ids))
-    for texts, found in ((labels, arrays.labels), (ids, arrays.ids)):
-        if texts is not None and len(texts) != len(images):
-            raise InputError(f"{path}: {len(texts)} values in '{found}' for the {len(images)} images.")
-    unlabelled = f"there is no array 'labels' (nor y_{role} or {role}_labels), and training needs it."
-    return RawImages(name, images, labels, ids, unlabelled=unlabelled)
+    images, labels, ids = _find(path, split)
+    name = f"{path}/{images}"
+    pixels = images_of_array(to_uint8(_read(path, images), name), name, options)
+    label_values, id_values = (label_texts(_read(path, it), f"{path}/{it}") if it else None for it in (labels, ids))
+    missing = f"there is no array 'labels' (nor y_{split} or {split}_labels), and training needs it."
+    return RawImages(name, pixels, label_values, id_values, missing_labels=missing)
 
 
-def stream_npz(path: Path, expected: ReadOptions, rows: int) -> Iterator[RawImages]:
-    """The images to predict and their ids, so many at a time; labels are left aside.
+def stream_npz(path: Path, options: ReadOptions, rows: int) -> Iterator[RawImages]:
+    """Read the images to predict and their ids, at most `rows` at a time; ignore labels.
 
-    Raises what read_npz_part raises, and InputError where the first index of the images changes fastest.
+    Raise the errors of read_npz, and InputError if the first index of the images changes fastest.
     """
-    arrays = _find(path, "test")
-    name = f"{path}/{arrays.images}"
-    with ExitStack() as open_arrays:
-        images = open_arrays.enter_context(_opened(path, arrays.images))
-        ids = None if arrays.ids is None else open_arrays.enter_context(_opened(path, arrays.ids))
-        if ids is not None and len(ids) != len(images):
-            raise InputError(f"{path}: {len(ids)} values in '{arrays.ids}' for the {len(images)} images.")
-        for start in range(0, max(len(images), 1), rows):
-            values = to_bytes(images.take(rows), name, first_row=start + 1)
-            texts = None if ids is None else label_texts(ids.take(rows), f"{path}/{arrays.ids}")
-            yield RawImages(name, images_of_array(values, name, expected), None, texts, first_row=start + 1)
+    images_name, _, ids_name = _find(path, "test")
+    name = f"{path}/{images_name}"
+    with ExitStack() as stack:
+        images = stack.enter_context(_opened(path, images_name))
+        ids = None if ids_name is None else stack.enter_context(_opened(path, ids_name))
+        if ids is not None and ids.header.shape[:1] != images.header.shape[:1]:
+            found, expected = ids.header.shape, images.header.shape
+            raise InputError(
+                f"{path}: '{ids_name}' has the shape {found}, '{images_name}' {expected}. Each image needs one id."
+            )
+        batches = zip(count(1, rows), images.batches(rows), repeat(None) if ids is None else ids.batches(rows))
+        for first, values, id_values in batches:
+            pixels = images_of_array(to_uint8(values, name, first_row=first), name, options)
+            texts = None if id_values is None else label_texts(id_values, f"{path}/{ids_name}")
+            yield RawImages(name, pixels, None, texts, first_row=first)
 
 
-@dataclass(frozen=True)
-class _Arrays:
-    """The names of one part's."""
-
-    images: str
-    labels: str | None
-    ids: str | None
-
-
-def _find(path: Path, role: Role) -> _Arrays:
-    """Raises InputError where there are no images."""
-    names = {_split(name): name for name in _names(path)}
-    part = role if any((role, kind) in names for kind in IMAGES) else ""
+def _find(path: Path, split: Split) -> tuple[str, str | None, str | None]:
+    """The names of the arrays of images, labels and ids. Raise InputError if there are no images."""
+    names = {_parse_name(name): name for name in _names(path)}
+    prefix = split if any((split, kind) in names for kind in IMAGES) else ""
 
     def find(kinds: tuple[str, ...]) -> str | None:
-        return next((names[part, kind] for kind in kinds if (part, kind) in names), None)
+        return next((names[prefix, kind] for kind in kinds if (prefix, kind) in names), None)
 
     images = find(IMAGES)
     if images is None:
         held = ", ".join(sorted(names.values())) or "nothing"
-        raise InputError(f"{path}: there is no array 'images' (nor x_{role} or {role}_images). It holds: {held}.")
-    return _Arrays(images, find(LABELS), find(IDS))
+        raise InputError(f"{path}: there is no array 'images' (nor x_{split} or {split}_images). It holds: {held}.")
+    return images, find(LABELS), find(IDS)
 
 
 def _names(path: Path) -> list[str]:
-    """Of the arrays."""
     with reading(str(path)):
         return [member.removesuffix(ENDING) for member in list_members(path) if member.endswith(ENDING)]
 
 
-def _split(name: str) -> tuple[str, str]:
+def _parse_name(name: str) -> tuple[str, str]:
     """'X_train' → ('train', 'x'); 'images' → ('', 'images')."""
     words = name.lower().split("_")
-    role = next((word for word in words if word in (*PARTS, "val")), "")
-    return role, "_".join(word for word in words if word != role)
-
-
-def _read_texts(path: Path, name: str) -> NDArray[np.str_]:
-    return label_texts(_read(path, name), f"{path}/{name}")
+    split = next((word for word in words if word in (*SPLITS, "val")), "")
+    return split, "_".join(word for word in words if word != split)
 
 
 def _read(path: Path, name: str) -> NDArray[Any]:
-    place, member = f"{path}/{name}", name + ENDING
-    _read_header(path, name)
-    try:
-        with reading(place), open_member(path, member) as stream:
-            array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
-    except ValueError as error:
-        raise InputError(f"{place}: the array is damaged or cut short ({error}). Fetch it again.") from None
-    return array
-
-
-def _read_header(path: Path, name: str) -> "ArrayHeader":
-    """Raises InputError for an array that must not be read."""
-    place, member = f"{path}/{name}", name + ENDING
-    try:
-        with reading(place), open_member(path, member) as stream:
-            header = read_header(stream)
-    except ValueError as error:
-        raise InputError(f"{place}: this is no array, or its header is damaged ({error}). Fetch it again.") from None
-    _check(header, place, most_bytes(path, member))
-    return header
-
-
-class _OpenArray:
-    """An array that is read row by row."""
-
-    def __init__(self, place: str, header: "ArrayHeader", stream: BinaryIO) -> None:
-        if not header.shape or (header.is_fortran and len(header.shape) > 1):
-            raise InputError(
-                f"{place}: the first index of this array changes fastest, or it has none, so its images cannot be read "
-                "one after the other. Save it as numpy.ascontiguousarray(array)."
-            )
-        self._place, self._header, self._stream = place, header, stream
-        self._left = header.shape[0]
-
-    def __len__(self) -> int:
-        return self._header.shape[0]
-
-    def take(self, rows: int) -> NDArray[Any]:
-        """The next rows, at most so many. Raises InputError where they are cut short."""
-        rows = min(rows, self._left)
-        shape, dtype = (rows, *self._header.shape[1:]), self._header.dtype
-        size = math.prod(shape) * dtype.itemsize
-        with reading(self._place):
-            content = self._stream.read(size)
-        if len(content) < size:
-            raise InputError(f"{self._place}: the array is damaged or cut short. Fetch it again.")
-        self._left -= rows
-        return np.frombuffer(content, dtype=dtype).reshape(shape) if size else np.empty(shape, dtype)
-
-
-@contextmanager
-def _opened(path: Path, name: str) -> Iterator[_OpenArray]:
-    header, place = _read_header(path, name), f"{path}/{name}"
-    with open_member(path, name + ENDING) as stream:
-        read_header(stream)
-        yield _OpenArray(place, header, stream)
+    with _opened(path, name) as array:
+        return array.read()
 
 
 @dataclass(frozen=True)
 class ArrayHeader:
-    """What an array says of itself."""
+    """The header of a .npy."""
 
     shape: tuple[int, ...]
     is_fortran: bool
-    """Its first index changes fastest."""
+    """Whether the first index changes fastest."""
     dtype: np.dtype[Any]
 
 
 def read_header(stream: BinaryIO) -> ArrayHeader:
-    """The header of a .npy, up to its values. Raises ValueError for what is none."""
+    """Read the header of a .npy, up to its values. Raise ValueError if it is damaged."""
     try:
         major, _ = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
@@ -188,18 +121,68 @@ def read_header(stream: BinaryIO) -> ArrayHeader:
         raise ValueError(str(error)) from None
 
 
-def _check(header: ArrayHeader, place: str, most: int) -> None:
-    """Raises InputError for what must not be read."""
+@dataclass(frozen=True)
+class _OpenArray:
+    """An array whose values can be read, once."""
+
+    name: str
+    header: ArrayHeader
+    stream: BufferedReader
+
+    def read(self) -> NDArray[Any]:
+        """Read all values. Raise InputError if they are cut short."""
+        shape = self.header.shape
+        return self._values(shape[::-1]).T if self.header.is_fortran else self._values(shape)
+
+    def batches(self, rows: int) -> Iterator[NDArray[Any]]:
+        """Read at most `rows` rows at a time. Raise InputError if they are cut short or not one after the other."""
+        shape = self.header.shape
+        if not shape or (self.header.is_fortran and len(shape) > 1):
+            raise InputError(
+                f"{self.name}: the first index of this array changes fastest, or it has none, so its images cannot be "
+                "read one after the other. Save it as numpy.ascontiguousarray(array)."
+            )
+        for start in range(0, max(shape[0], 1), rows):
+            yield self._values((min(rows, shape[0] - start), *shape[1:]))
+
+    def _values(self, shape: tuple[int, ...]) -> NDArray[Any]:
+        values = np.empty(shape, self.header.dtype)
+        with reading(self.name):
+            found = self.stream.readinto(values.reshape(-1).view(np.uint8).data) if values.nbytes else 0
+        if found < values.nbytes:
+            raise InputError(f"{self.name}: the array is damaged or cut short. Fetch it again.")
+        return values
+
+
+@contextmanager
+def _opened(path: Path, name: str) -> Iterator[_OpenArray]:
+    """Open an array at its values. Raise InputError for an array that must not be read."""
+    location, member = f"{path}/{name}", name + ENDING
+    with ExitStack() as stack:
+        try:
+            with reading(location):
+                stream = stack.enter_context(open_member(path, member))
+                header = read_header(stream)
+        except ValueError as error:
+            raise InputError(
+                f"{location}: this is not an array, or its header is damaged ({error}). Fetch it again."
+            ) from None
+        _check(header, location, max_size(path, member))
+        yield _OpenArray(location, header, stream)
+
+
+def _check(header: ArrayHeader, location: str, most: int) -> None:
+    """Raise InputError for an array that must not be read."""
     if header.dtype.hasobject:
         raise InputError(
-            f"{place}: this is an array of Python objects, whose reading could run a program hidden in it. Save "
-            "it with a plain type, as array.astype('uint8') for images or array.astype(str) for labels."
+            f"{location}: this is an array of Python objects; reading it could run a program hidden in it. Save it "
+            "with a plain type, as array.astype('uint8') for images or array.astype(str) for labels."
         )
     if header.dtype.names is not None:
-        raise InputError(f"{place}: this is an array of records; expected plain numbers or text.")
+        raise InputError(f"{location}: this is an array of records; expected plain numbers or text.")
     size = math.prod(header.shape) * header.dtype.itemsize
     if size > most or min(header.shape, default=0) < 0:
         raise InputError(
-            f"{place}: it says that it holds {size:,} bytes ({header.dtype} of {header.shape}), more than its file can "
-            "become without being a zip bomb. Do not trust this file."
+            f"{location}: its header claims {size:,} bytes ({header.dtype} of {header.shape}), more than a file of its "
+            "size can hold unless it is a zip bomb. Do not trust this file."
         )

@@ -1,35 +1,35 @@
-"""Parquet files: columns as in a CSV file, a column of lists of pixels, or of pictures as Hugging Face has them.
+"""Parquet files: columns as in a CSV file, a column of lists of pixels, or of pictures as Hugging Face stores them.
 
-Read in batches, so that no more than the images and a batch are in memory; of a file that is streamed, a batch alone.
+Read in batches of rows; if the file is streamed, one batch is in memory.
 """
 
+import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.errors import InputError
-from hitofude.inputs.dataset import RawImages
+from hitofude.errors import InputError, first_line
+from hitofude.inputs.dataset import RawImages, join
 from hitofude.inputs.formats.archive import allowed_growth
-from hitofude.inputs.formats.arrays import label_texts, to_bytes
-from hitofude.inputs.formats.csv_table import ID_NAMES, find_columns, find_label
-from hitofude.inputs.formats.picture import read_picture, stack_pictures
-from hitofude.inputs.layout import ReadOptions, channels_first, images_of_array, images_of_rows
+from hitofude.inputs.formats.arrays import label_texts, to_uint8
+from hitofude.inputs.formats.csv_table import find_columns, find_id, find_label
+from hitofude.inputs.formats.picture import read_pictures
+from hitofude.inputs.layout import ReadOptions, images_of_array, images_of_rows
 
 BATCH_ROWS = 4096
 BATCH_PICTURES = 256
 BUFFER_BYTES = 1 << 14
-"""Of a column of a file that is streamed; with it, and without reading ahead, a row group is not read at once."""
-_INDEX = re.compile(r"__index_level_\d+__")  # pandas keeps a frame's index so
+"""For each column of a streamed file; with it, and without reading ahead, a row group is not loaded whole."""
+_INDEX = re.compile(r"__index_level_\d+__")  # a column in which pandas saves a frame's index
 
 
 def import_pyarrow(path: Path) -> Any:
-    """The package, with the parts of it that are used. Raises InputError naming the extra where it is missing."""
+    """Import the package with the modules in use. Raise InputError naming the extra if it is missing."""
     try:
         import pyarrow.compute
         import pyarrow.parquet
@@ -38,228 +38,154 @@ def import_pyarrow(path: Path) -> Any:
     return pyarrow
 
 
-def read_parquet(path: Path, expected: ReadOptions) -> RawImages:
-    """Images, with labels and ids where there are such columns.
+def read_parquet(path: Path, options: ReadOptions) -> RawImages:
+    """Read images, with the labels and ids that there are.
 
-    Pixels are integers, a column each; or one column holds lists as deep as the images have axes, or the bytes of
-    picture files; then columns of other names are left aside. Raises InputError with row, from 1, and column for
-    missing values and those that are no pixels.
+    Pixels are integers, one column each; or one column holds lists as deep as the images have axes, or the bytes of
+    picture files; then other columns than label and id are ignored. Raise InputError with row, from 1, and column for
+    missing values and wrong pixels.
     """
-    pyarrow = import_pyarrow(path)
-    with _reading(path, pyarrow), pyarrow.parquet.ParquetFile(path) as file:
-        _check_size(file.metadata, path)
-        return _Table(path, file.schema_arrow, pyarrow).read(_WholeFile(file), expected)
+    with _opened(path, options) as table:
+        return join(list(table.pieces()))
 
 
-def stream_parquet(path: Path, expected: ReadOptions, rows: int) -> Iterator[RawImages]:
-    """The same in pieces of so many rows or fewer, which are counted from the file's beginning."""
-    pyarrow = import_pyarrow(path)
-    with _reading(path, pyarrow), pyarrow.parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
-        _check_size(file.metadata, path)
-        table = _Table(path, file.schema_arrow, pyarrow)
-        for start, batch in _WholeFile(file).batches(table.columns(expected), min(rows, table.batch_rows())):
-            yield table.read(_OneBatch(start, batch), expected)
+def stream_parquet(path: Path, options: ReadOptions, rows: int) -> Iterator[RawImages]:
+    """Read the same in pieces of at most `rows` rows, counted from the file's beginning."""
+    with _opened(path, options, buffer_size=BUFFER_BYTES, pre_buffer=False) as table:
+        yield from table.pieces(rows)
 
 
 @contextmanager
-def _reading(path: Path, pyarrow: Any) -> Iterator[None]:
+def _opened(path: Path, options: ReadOptions, **settings: Any) -> Iterator["_Table"]:
+    """Raise InputError for a file that is missing, damaged or empty, and for one that would grow like a zip bomb."""
+    pyarrow = import_pyarrow(path)
     try:
-        yield
+        with pyarrow.parquet.ParquetFile(path, **settings) as file:
+            data = file.metadata
+            if data.num_rows == 0:
+                raise InputError(f"{path}: there are no rows in it. Is the file complete?")
+            unpacked = sum(data.row_group(group).total_byte_size for group in range(data.num_row_groups))
+            if max(unpacked, data.num_rows * data.num_columns) > allowed_growth(path.stat().st_size):
+                raise InputError(
+                    f"{path}: it would grow to {unpacked:,} bytes, as a zip bomb does. Do not trust this file."
+                )
+            yield _Table(path, file, pyarrow, options)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file. Is the path right?") from None
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"{path}: this is no Parquet file, or it is damaged ({reason}). Fetch it again.") from None
-
-
-def _check_size(metadata: Any, path: Path) -> None:
-    """Raises InputError for a file without rows, and for one that would grow without measure."""
-    if metadata.num_rows == 0:
-        raise InputError(f"{path}: there are no rows in it. Is the file complete?")
-    unpacked = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
-    if max(unpacked, metadata.num_rows * metadata.num_columns) > allowed_growth(path.stat().st_size):
-        raise InputError(f"{path}: it would grow to {unpacked:,} bytes, as a zip bomb does. Do not trust this file.")
-
-
-class _Rows(Protocol):
-    """What a table is read from."""
-
-    @property
-    def start(self) -> int:
-        """How many rows of the file stand before these."""
-        ...
-
-    @property
-    def count(self) -> int: ...
-
-    def batches(self, columns: Sequence[str], rows: int) -> Iterator[tuple[int, Any]]:
-        """At most so many rows each, with the number of rows of the file before it."""
-        ...
-
-
-class _WholeFile:
-    start = 0
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self.count: int = file.metadata.num_rows
-
-    def batches(self, columns: Sequence[str], rows: int) -> Iterator[tuple[int, Any]]:
-        start = 0
-        for batch in self._file.iter_batches(batch_size=rows, columns=list(columns)):
-            yield start, batch
-            start += len(batch)
-
-
-@dataclass(frozen=True)
-class _OneBatch:
-    """A batch that is in memory already."""
-
-    start: int
-    batch: Any
-
-    @property
-    def count(self) -> int:
-        return len(self.batch)
-
-    def batches(self, columns: Sequence[str], rows: int) -> Iterator[tuple[int, Any]]:  # noqa: ARG002
-        yield self.start, self.batch
+        raise InputError(
+            f"{path}: this is not a Parquet file, or it is damaged ({first_line(error)}). Fetch it again."
+        ) from None
 
 
 class _Table:
-    """The columns of a Parquet file, and how they are read."""
+    """The columns of a Parquet file. Raise InputError for columns of other names or types than expected."""
 
-    def __init__(self, path: Path, schema: Any, pyarrow: Any) -> None:
-        self._path = path
+    def __init__(self, path: Path, file: Any, pyarrow: Any, options: ReadOptions) -> None:
+        self._path, self._file, self._options = path, file, options
         self._types, self._compute, self._text = pyarrow.types, pyarrow.compute, pyarrow.string()
-        fields = [field for field in schema if not _INDEX.fullmatch(field.name)]
+        fields = [field for field in file.schema_arrow if not _INDEX.fullmatch(field.name)]
         self._type_of = {field.name: field.type for field in fields}
         if len(self._type_of) < len(fields):
             raise InputError(f"{path}: two columns have the same name. Rename or remove one.")
-        whole = [column for column, type in self._type_of.items() if self._holds_images(type)]
-        if len(whole) > 1:
-            raise InputError(f"{path}: the columns '{whole[0]}' and '{whole[1]}' both hold images. Remove one.")
-        self._whole = whole[0] if whole else None
-
-    def columns(self, expected: ReadOptions) -> list[str]:
-        """The names of those that are read."""
-        label, id = self._texts_of(expected)
-        pixels = self._pixel_columns(expected) if self._whole is None else [self._whole]
-        return [*pixels, *(name for name in (label, id) if name is not None)]
-
-    def batch_rows(self) -> int:
-        """How many rows are read at once."""
-        holds_pictures = self._whole is not None and not self._is_list(self._type_of[self._whole])
-        return BATCH_PICTURES if holds_pictures else BATCH_ROWS
-
-    def read(self, rows: _Rows, expected: ReadOptions) -> RawImages:
-        name = str(self._path)
-        if self._whole is not None:
-            images = self._images(rows, self._whole, expected)
-        else:
-            images = images_of_rows(self._pixels(rows, self._pixel_columns(expected)), name, expected)
-        labels, ids = (None if column is None else self._texts(rows, column) for column in self._texts_of(expected))
-        unlabelled = f"there is no column '{expected.label or 'label'}', and training needs one. Name it with --label."
-        return RawImages(name, images, labels, ids, first_row=rows.start + 1, unlabelled=unlabelled)
-
-    def _texts_of(self, expected: ReadOptions) -> tuple[str | None, str | None]:
-        """The columns of labels and of ids."""
+        image_columns = [column for column in self._type_of if self._holds_images(column)]
+        if len(image_columns) > 1:
+            first, second = image_columns[:2]
+            raise InputError(f"{path}: the columns '{first}' and '{second}' both hold images. Remove one.")
+        self._image_column = image_columns[0] if image_columns else None
+        self._holds_pictures = bool(image_columns) and not self._is_list(self._type_of[image_columns[0]])
         names = list(self._type_of)
-        label = find_label(names, expected.label or "label")
-        return None if label is None else names[label], next((it for it in names if it.lower() in ID_NAMES), None)
+        pixels = () if image_columns else find_columns(names, str(path), label=options.label).pixels
+        self._pixel_columns = [names[position] for position in pixels]
+        label, id = find_label(names, options.label_column), find_id(names)
+        self._label, self._id = (None if position is None else names[position] for position in (label, id))
+        self._check_types()
 
-    def _pixel_columns(self, expected: ReadOptions) -> list[str]:
-        names = list(self._type_of)
-        return [names[place] for place in find_columns(names, str(self._path), label=expected.label).pixels]
+    def pieces(self, rows: int | None = None) -> Iterator[RawImages]:
+        """Read the file, at most `rows` rows at a time."""
+        most = BATCH_PICTURES if self._holds_pictures else BATCH_ROWS
+        columns = [self._image_column, *self._pixel_columns, self._label, self._id]
+        names = [column for column in columns if column is not None]
+        start, missing = 0, self._options.missing_labels
+        for batch in self._file.iter_batches(batch_size=min(rows or most, most), columns=names):
+            images = self._images(batch, start)
+            labels, ids = self._texts(batch, self._label, start), self._texts(batch, self._id, start)
+            yield RawImages(str(self._path), images, labels, ids, first_row=start + 1, missing_labels=missing)
+            start += len(batch)
 
-    def _holds_images(self, type: Any) -> bool:
-        return self._is_list(type) or self._is_bytes(type) or self._is_picture(type)
+    def _check_types(self) -> None:
+        types = self._types
+        for column in self._pixel_columns:
+            if not types.is_integer(self._type_of[column]):
+                raise InputError(
+                    f"{self._path}, row 1, column '{column}': found the type {self._type_of[column]}; expected "
+                    "integers from 0 to 255."
+                )
+        for column in filter(None, (self._label, self._id)):
+            type = self._type_of[column]
+            plain = type.value_type if types.is_dictionary(type) else type
+            if not (types.is_integer(plain) or types.is_string(plain) or types.is_large_string(plain)):
+                raise InputError(f"{self._path}, column '{column}': found the type {type}; expected integers or text.")
+
+    def _holds_images(self, column: str) -> bool:
+        type = self._type_of[column]
+        is_bytes = self._types.is_binary(type) or self._types.is_large_binary(type)
+        return self._is_list(type) or is_bytes or self._is_struct_of_bytes(type)
 
     def _is_list(self, type: Any) -> bool:
         types = self._types
         return bool(types.is_list(type) or types.is_large_list(type) or types.is_fixed_size_list(type))
 
-    def _is_bytes(self, type: Any) -> bool:
-        return bool(self._types.is_binary(type) or self._types.is_large_binary(type))
-
-    def _is_picture(self, type: Any) -> bool:
-        """As Hugging Face's datasets have it: bytes, and a path."""
+    def _is_struct_of_bytes(self, type: Any) -> bool:
+        """Whether it is the image type of Hugging Face's datasets: bytes, and a path."""
         return bool(self._types.is_struct(type) and type.get_field_index("bytes") >= 0)
 
-    def _pixels(self, rows: _Rows, columns: Sequence[str]) -> NDArray[np.uint8]:
-        """(N, P) of integer columns."""
-        for column in columns:
-            if not self._types.is_integer(self._type_of[column]):
-                raise InputError(
-                    f"{self._path}, row 1, column '{column}': found the type {self._type_of[column]}; expected "
-                    "integers from 0 to 255."
-                )
-        pixels = np.empty((rows.count, len(columns)), dtype=np.uint8)
-        for start, batch in rows.batches(columns, BATCH_ROWS):
-            place_of_batch = slice(start - rows.start, start - rows.start + len(batch))
-            for place, column in enumerate(columns):
-                values = batch.column(column)
-                self._check_present(values, column, start)
-                found = to_bytes(values.to_numpy(zero_copy_only=False), str(self._path), [column], first_row=start + 1)
-                pixels[place_of_batch, place] = found
-        return pixels
+    def _images(self, batch: Any, start: int) -> NDArray[np.uint8]:
+        """(rows, C, H, W)"""
+        column, options = self._image_column, self._options
+        if column is None:
+            return images_of_rows(self._pixels(batch, start), str(self._path), options)
+        values = self._present(batch.column(column), column, start)
+        if not self._holds_pictures:
+            return images_of_array(self._lists(values, column, start), f"{self._path}, column '{column}'", options)
+        if self._is_struct_of_bytes(values.type):
+            values = self._present(values.field("bytes"), column, start)
+        names = [f"{self._path}, row {row}" for row in range(start + 1, start + len(batch) + 1)]
+        return read_pictures(values.to_pylist(), names, options)
 
-    def _images(self, rows: _Rows, column: str, expected: ReadOptions) -> NDArray[np.uint8]:
-        """(N, C, H, W) of a column of whole images."""
-        name = f"{self._path}, column '{column}'"
-        if self._is_list(self._type_of[column]):
-            batches = rows.batches([column], BATCH_ROWS)
-            arrays = [self._lists(batch.column(column), column, start) for start, batch in batches]
-            if len({array.shape[1:] for array in arrays}) > 1:
-                raise InputError(f"{name}: the lists are of different lengths. Images of one size are learned from.")
-            return images_of_array(np.concatenate(arrays), name, expected)
-        pictures: list[NDArray[np.uint8]] = []
-        for start, batch in rows.batches([column], BATCH_PICTURES):
-            for row, content in enumerate(self._bytes(batch.column(column), column, start), start + 1):
-                pictures.append(read_picture(content, f"{self._path}, row {row}", expected))
-        names = [f"{self._path}, row {row}" for row in range(rows.start + 1, rows.start + len(pictures) + 1)]
-        return channels_first(stack_pictures(pictures, names, expected))
+    def _pixels(self, batch: Any, start: int) -> NDArray[np.uint8]:
+        """(rows, P) of integer columns."""
+        pixels = np.empty((len(batch), len(self._pixel_columns)), dtype=np.uint8)
+        for position, column in enumerate(self._pixel_columns):
+            values = self._present(batch.column(column), column, start).to_numpy(zero_copy_only=False)
+            pixels[:, position] = to_uint8(values, str(self._path), [column], first_row=start + 1)
+        return pixels
 
     def _lists(self, values: Any, column: str, start: int) -> NDArray[np.uint8]:
         """(rows, …) of lists, or of lists of lists."""
-        shape = [len(values)]
+        name, shape = f"{self._path}, column '{column}'", [len(values)]
         while self._is_list(values.type):
-            self._check_present(values, column, start)
             lengths = set(self._compute.list_value_length(values).to_pylist())
             if len(lengths) != 1:
                 raise InputError(
-                    f"{self._path}, column '{column}': the lists have from {min(lengths)} to {max(lengths)} values. "
-                    "Images of one size are learned from."
+                    f"{name}: the lists have from {min(lengths)} to {max(lengths)} values. All images must have the "
+                    "same size."
                 )
             shape.append(lengths.pop())
-            values = values.flatten()
-        self._check_present(values, column, start)
-        array = values.to_numpy(zero_copy_only=False).reshape(shape)
-        return to_bytes(array, f"{self._path}, column '{column}'", first_row=start + 1)
+            values = self._present(values.flatten(), column, start, math.prod(shape[1:]))
+        return to_uint8(values.to_numpy(zero_copy_only=False).reshape(shape), name, first_row=start + 1)
 
-    def _bytes(self, values: Any, column: str, start: int) -> list[bytes]:
-        """The picture files of a column."""
-        content = values.field("bytes") if self._is_picture(values.type) else values
-        self._check_present(values, column, start)
-        self._check_present(content, column, start)
-        found: list[bytes] = content.to_pylist()
-        return found
+    def _texts(self, batch: Any, column: str | None, start: int) -> NDArray[np.str_] | None:
+        """(rows,) labels or ids."""
+        if column is None:
+            return None
+        texts = self._present(batch.column(column), column, start).cast(self._text)
+        return label_texts(texts.to_numpy(zero_copy_only=False), str(self._path), column)
 
-    def _texts(self, rows: _Rows, column: str) -> NDArray[np.str_]:
-        """(N,) of labels or ids."""
-        types, type = self._types, self._type_of[column]
-        plain = type.value_type if types.is_dictionary(type) else type
-        if not (types.is_integer(plain) or types.is_string(plain) or types.is_large_string(plain)):
-            raise InputError(f"{self._path}, column '{column}': found the type {type}; expected integers or text.")
-        texts: list[NDArray[Any]] = []
-        for start, batch in rows.batches([column], BATCH_ROWS):
-            values = batch.column(column)
-            self._check_present(values, column, start)
-            texts.append(values.cast(self._text).to_numpy(zero_copy_only=False))
-        return label_texts(np.concatenate(texts), str(self._path), column)
-
-    def _check_present(self, values: Any, column: str, start: int) -> None:
-        """Raises InputError at the first value that is missing."""
+    def _present(self, values: Any, column: str, start: int, values_per_row: int = 1) -> Any:
+        """Return the values. Raise InputError at the first that is missing."""
         if values.null_count:
-            row = start + int(values.is_null().to_numpy(zero_copy_only=False).argmax()) + 1
+            missing = int(values.is_null().to_numpy(zero_copy_only=False).argmax())
+            row = start + missing // values_per_row + 1
             raise InputError(f"{self._path}, row {row}, column '{column}': there is no value. Fill it in.")
+        return values

@@ -1,95 +1,86 @@
-"""Small pictures to learn from, or to predict as they are."""
+"""Small pictures to train on, or to predict as they are."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
 from hitofude.errors import InputError
 from hitofude.inputs.formats.picture_file import open_picture
-from hitofude.inputs.layout import ReadOptions, describe_size
+from hitofude.inputs.layout import ReadOptions, channels_first, describe_size, join_images
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MOST_PIXELS = 50_000_000
 MOST_SIDE = 128
-"""Pixels; larger pictures are learned from only where the user says to which size they are brought."""
+"""Pixels; larger pictures are accepted only if the user gives the size to resize them to."""
 WHITE = (255, 255, 255, 255)
 
 
 def read_picture(
-    source: Path | bytes, name: str, expected: ReadOptions, most_pixels: int = MOST_PIXELS
+    source: Path | bytes, name: str, options: ReadOptions, most_pixels: int = MOST_PIXELS
 ) -> NDArray[np.uint8]:
-    """(H, W, C) values from 0 to 255; C is 1 where all of the picture is grey, else 3.
+    """(H, W, C) values from 0 to 255; C is 1 if all of the picture is grey, else 3.
 
-    name: how messages call it. expected: its shape is what the picture is brought to. most_pixels: by what the file
-    says of itself. It is turned as its EXIF entry says; what is transparent is laid on white; of several frames it is
-    the first.
+    name: the file, for messages. options: the picture is resized to their shape. most_pixels: compared with the size in
+    the header. The picture is turned as its EXIF entry says and laid on white; of several frames the first is read.
 
-    Raises InputError where it is no picture, damaged, too large, or unlike the images that it must fit.
+    Raise InputError if it is not a picture, damaged, too large, or of another shape than `options.like`.
     """
     with open_picture(source, name, most_pixels) as picture:
-        pixels = _pixels(picture, expected)
+        pixels = _pixels(picture, options)
     height, width, channels = pixels.shape
-    if expected.like is None:
-        if max(height, width) > MOST_SIDE and expected.shape is None:
+    if options.like is None:
+        if max(height, width) > MOST_SIDE and options.shape is None:
             raise InputError(
-                f"{name}: {height}x{width} pixels, and small images are learned from, up to {MOST_SIDE}x{MOST_SIDE}. "
-                "Bring them to a size with --shape HEIGHTxWIDTH, such as --shape 64x64."
+                f"{name}: {height}x{width} pixels; pictures larger than {MOST_SIDE}x{MOST_SIDE} must be resized. "
+                "Resize them with --shape HEIGHTxWIDTH, such as --shape 64x64."
             )
         return pixels
-    wanted, wanted_height, wanted_width = expected.like
-    if (height, width) != (wanted_height, wanted_width):
+    like_channels, like_height, like_width = options.like
+    if (height, width) != (like_height, like_width):
         raise InputError(
-            f"{name}: {height}x{width} pixels, but the training images have {describe_size(expected.like)}. "
-            f"Bring the pictures to that size with --shape {wanted_height}x{wanted_width}."
+            f"{name}: {height}x{width} pixels, but the training images have {describe_size(options.like)}. "
+            f"Resize the pictures with --shape {like_height}x{like_width}."
         )
-    if channels > wanted:
+    if channels > like_channels:
         raise InputError(
             f"{name}: the picture is in colour, the training images are grey. "
-            f"Make the pictures grey with --shape {wanted_height}x{wanted_width}x1."
+            f"Make the pictures grey with --shape {like_height}x{like_width}x1."
         )
     return pixels
 
 
-def stack_pictures(
-    pictures: Sequence[NDArray[np.uint8]], names: Sequence[str], expected: ReadOptions
-) -> NDArray[np.uint8]:
-    """Pictures (H, W, C) of one size → (N, H, W, C); grey ones among others are given three channels.
-
-    Raises InputError naming the first that has another size than the first of all.
-    """
-    first = pictures[0].shape[:2]
-    for name, picture in zip(names, pictures, strict=True):
-        if picture.shape[:2] != first:
-            raise InputError(
-                f"{name}: {picture.shape[0]}x{picture.shape[1]} pixels, but {names[0]} has {first[0]}x{first[1]}. "
-                "Images of one size are learned from; bring all to one with --shape HEIGHTxWIDTH."
-            )
-    least = expected.like[0] if expected.like else expected.channels or 1
-    channels = max(least, max(picture.shape[2] for picture in pictures))
-    stacked = np.empty((len(pictures), *first, channels), dtype=np.uint8)
-    for place, picture in enumerate(pictures):
-        stacked[place] = picture
-    return stacked
+def read_pictures(sources: Sequence[Path | bytes], names: Sequence[str], options: ReadOptions) -> NDArray[np.uint8]:
+    """(N, C, H, W) of pictures of one size. Raise InputError naming the first whose size differs."""
+    pictures = [read_picture(source, name, options)[None] for source, name in zip(sources, names, strict=True)]
+    least = options.like[0] if options.like else options.channels or 1
+    return join_images([channels_first(picture) for picture in pictures], names, least)
 
 
-def _pixels(picture: Image.Image, expected: ReadOptions) -> NDArray[np.uint8]:
-    """(H, W, C) of the size and the channels that the user says."""
+def _pixels(picture: "Image.Image", options: ReadOptions) -> NDArray[np.uint8]:
+    """(H, W, C) of the size and the channels that the user asks for."""
+    from PIL import Image, ImageOps
+
     plain = _plain(ImageOps.exif_transpose(picture))
-    if expected.channels == 1:
+    if options.channels == 1:
         plain = plain.convert("L")
-    if expected.size is not None:
-        height, width = expected.size
+    if options.size is not None:
+        height, width = options.size
         plain = plain.resize((width, height), Image.Resampling.BICUBIC)
     pixels = np.asarray(plain, dtype=np.uint8).reshape(plain.height, plain.width, -1)
     is_grey = bool((pixels == pixels[:, :, :1]).all())
     return pixels[:, :, :1] if is_grey else pixels
 
 
-def _plain(picture: Image.Image) -> Image.Image:
-    """In grey or in red, green and blue, eight bits each."""
+def _plain(picture: "Image.Image") -> "Image.Image":
+    """Convert to grey or to RGB, eight bits a channel."""
+    from PIL import Image
+
     if picture.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     if picture.mode in ("I", "F"):

@@ -1,30 +1,34 @@
-"""Opening picture files without being harmed: known formats, a size bounded before decoding, and errors explained."""
+"""Open picture files safely: known formats only, the size bounded before decoding, errors explained."""
 
 import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from PIL import Image, UnidentifiedImageError
+from typing import TYPE_CHECKING
 
 from hitofude.errors import InputError
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000")
-"""What cameras, scanners and drawing programs write. Others are left out: Pillow hands EPS to a program."""
+"""The formats of cameras, scanners and drawing programs. No others, as Pillow hands EPS to a program."""
 
 
 @contextmanager
-def open_picture(source: Path | bytes, name: str, most_pixels: int) -> Iterator[Image.Image]:
-    """A picture, not decoded yet; what decoding raises within is explained, and no warning reaches the screen.
+def open_picture(source: Path | bytes, name: str, most_pixels: int) -> "Iterator[Image.Image]":
+    """Open a picture without decoding it; explain errors of decoding within the block, and suppress warnings.
 
-    name: how messages call it. most_pixels: by what the file says of itself. Raises InputError where it is missing, no
-    picture, damaged, or larger.
+    name: the file, for messages. most_pixels: compared with the size in the header. Raise InputError if the file is
+    missing, damaged, larger or not a picture.
     """
+    from PIL import Image, UnidentifiedImageError
+
     too_large = InputError(f"{name}: the picture has more than {most_pixels:,} pixels. Save it smaller.")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what is odd in a file, and of sizes that are judged here
+            warnings.simplefilter("ignore")  # of oddities in a file, and of sizes that are checked here
             Image.init()
             stream = io.BytesIO(source) if isinstance(source, bytes) else source
             with Image.open(stream, formats=[known for known in FORMATS if known in Image.OPEN]) as picture:
@@ -38,6 +42,6 @@ def open_picture(source: Path | bytes, name: str, most_pixels: int) -> Iterator[
     except Image.DecompressionBombError:
         raise too_large from None
     except UnidentifiedImageError:
-        raise InputError(f"{name}: this is no picture that can be read. Save it as PNG or JPEG.") from None
-    except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them stumble over
+        raise InputError(f"{name}: this is not a picture that can be read. Save it as PNG or JPEG.") from None
+    except Exception as error:  # Pillow's decoders raise anything for a damaged file
         raise InputError(f"{name}: the picture is damaged or cut short ({error}). Save it as PNG or JPEG.") from None

@@ -17,21 +17,20 @@ class TextTable:
     lines: tuple[tuple[int, tuple[str, ...]], ...]
 
     def columns(self, names: Sequence[str]) -> list[tuple[int, tuple[str, ...]]]:
-        """The line number and these columns of each line. Raises InputError when there is no such column."""
-        places = [self._place(name) for name in names]
-        return [(number, tuple(fields[place] for place in places)) for number, fields in self.lines]
-
-    def _place(self, name: str) -> int:
-        if name not in self.header:
-            raise InputError(f"{self.path}, line 1: there is no column '{name}'.{suggest(name, list(self.header))}")
-        return self.header.index(name)
+        """The number and these columns of each line. Raise InputError if there is no such column."""
+        for name in names:
+            if name not in self.header:
+                hint = suggest(name, list(self.header))
+                raise InputError(f"{self.path}, line 1: there is no column '{name}'.{hint}")
+        positions = [self.header.index(name) for name in names]
+        return [(number, tuple(fields[position] for position in positions)) for number, fields in self.lines]
 
 
 def read_text_table(path: Path, *, fewest: int = 1) -> TextTable:
-    """Read a CSV file with a header; blank lines are left aside.
+    """Read a CSV file with a header; skip blank lines.
 
-    fewest: the columns that each line must have. Raises InputError with the line when the file is missing, has no line
-    below the header, or a line has another number of fields than the header.
+    fewest: the number of columns that each line must have at least. Raise InputError if the file is missing or empty,
+    with the line if it has another number of fields than the header.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -42,7 +41,7 @@ def read_text_table(path: Path, *, fewest: int = 1) -> TextTable:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as CSV ({error}).") from None
     if not lines:
-        raise InputError(f"{path}: expected a header, and the file is empty.")
+        raise InputError(f"{path}: expected a header, but the file is empty.")
     expected = max(len(lines[0][1]), fewest)
     for number, fields in lines:
         if len(fields) != expected:
