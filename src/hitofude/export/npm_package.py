@@ -14,8 +14,8 @@ from hitofude.inputs.remote.download import cache_folder
 from hitofude.storage import write_bytes
 
 NAME, VERSION = "onnxruntime-web", "1.30.0"
+# The registry's checksum, in base64:
 SHA512 = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
-"""The registry's checksum, in base64."""
 FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 """The minimum for a CPU; the other files are for GPUs."""
 SECONDS = 300

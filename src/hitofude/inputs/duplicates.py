@@ -8,11 +8,9 @@ from numpy.typing import NDArray
 
 from hitofude.inputs.image_set import ImageSet
 
-NEAR = 0.08
-"""The greatest distance of two near duplicates as vectors of length one: about 4.6 degrees."""
+NEAR = 0.08  # the greatest distance of two near duplicates as vectors of length one: about 4.6 degrees
 COMPONENTS = 16
-MAX_EXACT_PIXELS = 1024
-"""Larger images get a randomized decomposition: the exact one takes the cube of the pixels."""
+MAX_EXACT_PIXELS = 1024  # larger images get a randomized decomposition: the exact one takes the cube of the pixels
 NEIGHBOURS = 8
 
 

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from hitofude.errors import InputError
 from hitofude.inputs.image_set import ImageSet
 
-MIN_COUNT, MIN_SHARE = 10, 0.01
-"""Of the test images; fewer are chance."""
+MIN_COUNT, MIN_SHARE = 10, 0.01  # fewer test images, or a smaller share of them, are chance
 NATURAL_FACTOR = 2
 """Test images may repeat training images this many times as often as training images repeat each other: very small
 images, and drawings by a program, have duplicates in any set."""

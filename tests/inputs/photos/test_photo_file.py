@@ -101,7 +101,7 @@ def test_a_phones_second_picture_is_ignored(tmp_path: Path) -> None:
         ("empty.png", b"", "not a picture that can be read"),
         ("text.png", b"id,label\n1,2\n", "not a picture that can be read"),
         ("phone.heic", b"\0\0\0\x18ftypheic", "Save it as PNG or JPEG"),
-        ("drawing.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "no picture"),
+        ("drawing.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "not a picture"),
     ],
 )
 def test_a_file_that_is_not_a_picture_is_named(name: str, content: bytes, message: str, tmp_path: Path) -> None:

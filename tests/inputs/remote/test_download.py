@@ -115,6 +115,7 @@ def test_a_good_redirect_is_followed(server: Server, tmp_path: Path) -> None:
     [
         (status(404), "it answered 404"),
         (status(500), "it answered 500"),
+        (status(204), "it answered 204"),
         (status(302, Location="http://example.org/data.gz"), "leads to http://example.org, and only https"),
         (status(302, Location="file:///etc/passwd"), "leads to file://, and only https"),
         (status(302, Location="/a"), "redirects"),
@@ -205,3 +206,11 @@ def test_the_cache_is_the_systems_or_the_folder_in_the_variable(
 def test_reading_sources_loads_neither_pooch_nor_requests() -> None:
     code = "import hitofude.inputs.sources, sys; print(sys.modules.keys() & {'pooch', 'requests', 'kaggle'})"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
+
+
+def test_the_loopback_address_needs_no_proxy(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("http_proxy", "all_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert fetch(tmp_path, server.url("/a", whole(CONTENT))) == CONTENT

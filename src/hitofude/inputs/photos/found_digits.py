@@ -6,27 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-MIN_DIGIT_HEIGHT = 6
-"""In pixels."""
-STROKE_HEIGHT = 0.4
-"""A component lower than this share of the digit height is a single stroke of a digit."""
-NOISE_SIZE = 0.12
-"""A component smaller than this share of the digit height, in both directions, is noise."""
-STROKE_GAP, BREAK_GAP, BREAK_OVERLAP = 0.25, 0.1, 0.3
-"""The largest gap between a stroke and its digit, the largest gap between two halves, and their largest overlap, all
-vertical and as shares of the digit height."""
-MIN_COLUMN_OVERLAP = 0.4
-"""Components of one digit overlap horizontally by at least this share of the narrower one's width."""
-MAX_CUT_SIZE = 1.6
-"""A component at the picture's edge is a digit if it is at most this many times as large as the digit height."""
-FRAMED_HEIGHT = 0.3
-"""A frame encloses a component of at least this share of its height."""
-MAX_FRAMES = 50
-"""Only this many of the largest components are considered as frames."""
-MAX_COMPONENTS = 3000
-"""Only this many of the highest components are kept: each pair is compared."""
-MIN_LINE_OVERLAP = 0.4
-"""Neighbours in a line overlap vertically by this share of the lower one's height."""
+MIN_DIGIT_HEIGHT = 6  # pixels
+MAX_COMPONENTS = 3000  # only the highest ones are kept: each pair is compared
+MAX_FRAMES = 50  # only the largest components are considered as frames
+FRAMED_HEIGHT = 0.3  # a frame encloses a component of at least this share of its own height
+# As shares of the digit height:
+STROKE_HEIGHT = 0.4  # a lower component is a single stroke of a digit
+NOISE_SIZE = 0.12  # a component smaller than this in both directions is noise
+MAX_CUT_SIZE = 1.6  # a larger component that is cut by the picture's edge is background
+STROKE_GAP = 0.25  # between a stroke and its digit, vertically
+BREAK_GAP, BREAK_OVERLAP = 0.1, 0.3  # between two halves of a digit, vertically
+# As shares of the smaller one's side:
+MIN_COLUMN_OVERLAP = 0.4  # components of one digit overlap horizontally by at least this share of the width
+MIN_LINE_OVERLAP = 0.4  # neighbours in a line overlap vertically by more than this share of the height
 
 Boxes = NDArray[np.int64]  # (N, 4): top, left, bottom, right; bottom and right are exclusive
 
@@ -35,10 +27,8 @@ Boxes = NDArray[np.int64]  # (N, 4): top, left, bottom, right; bottom and right 
 class Digit:
     """A digit's place in its picture and its strokes."""
 
-    box: tuple[int, int, int, int]
-    """Top, left, bottom, right, in pixels; bottom and right are exclusive."""
-    mask: NDArray[np.bool_]
-    """Within the box."""
+    box: tuple[int, int, int, int]  # top, left, bottom, right, in pixels; bottom and right are exclusive
+    mask: NDArray[np.bool_]  # within the box
 
 
 def find_digits(mask: NDArray[np.bool_]) -> list[Digit]:

@@ -7,18 +7,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-REDUCED_SIDE = 256
-"""The background is estimated in the picture reduced to this longer side, in pixels."""
-MAX_STROKE = 0.4
-"""The thickest stroke, as a share of the picture's shorter side."""
-MIN_LIGHT = 0.03
-"""Added to the background's brightness, 0..1, before dividing by it: black has noise but no light."""
-MIN_CONTRAST = 0.06
-"""The least contrast of ink; black on white has 1."""
-MIN_DEVIATIONS = 6
-"""The least contrast of ink in standard deviations of the background's noise."""
-WEAK_SHARE = 0.5
-"""Fainter pixels connected to a stroke are ink from this share of the threshold."""
+REDUCED_SIDE = 256  # the longer side, in pixels, of the picture that the background is estimated in
+MAX_STROKE = 0.4  # the thickest stroke, as a share of the picture's shorter side
+MIN_LIGHT = 0.03  # added to the background's brightness, 0..1, before dividing by it: black has noise but no light
+MIN_CONTRAST = 0.06  # of ink; black on white has 1
+MIN_DEVIATIONS = 6  # the least contrast of ink in standard deviations of the background's noise
+WEAK_SHARE = 0.5  # pixels connected to a stroke are ink from this share of the threshold
 
 Plane = NDArray[np.float32]  # (H, W)
 

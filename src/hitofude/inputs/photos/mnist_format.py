@@ -10,16 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-BOX = 20 / 28
-"""The longer side of a digit as a share of the image's side."""
-STROKE = 2.5 / 20
-"""The median width of MNIST's strokes as a share of the box."""
-WORKING_SIDE = 100
-"""A digit's longer side at the working resolution, in pixels."""
-FULL_QUANTILE = 0.75
-"""The quantile of the contrast that counts as full ink."""
-EDGE = 0.4
-"""The share of full ink at a stroke's edge; below a half, because thin strokes are never full."""
+BOX = 20 / 28  # the longer side of a digit as a share of the image's side
+STROKE = 2.5 / 20  # the median width of MNIST's strokes as a share of the box
+WORKING_SIDE = 100  # a digit's longer side at the working resolution, in pixels
+FULL_QUANTILE = 0.75  # the quantile of the contrast that counts as full ink
+EDGE = 0.4  # the share of full ink at a stroke's edge; below a half, because thin strokes are never full
 
 Plane = NDArray[np.float32]  # (H, W)
 

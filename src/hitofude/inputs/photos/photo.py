@@ -13,12 +13,9 @@ from hitofude.inputs.photos.ink import find_ink
 from hitofude.inputs.photos.mnist_format import to_image
 from hitofude.inputs.photos.photo_file import read_photo_file
 
-MAX_DIGITS = 1000
-"""In a picture."""
-MAX_ASPECT = 100
-"""The largest ratio of a picture's sides; a thousand digits in lines need less."""
-BLACK = 16
-"""Pixels darker than this, of 255, are black."""
+MAX_DIGITS = 1000  # in a picture
+MAX_ASPECT = 100  # the largest ratio of a picture's sides; a thousand digits in lines need less
+BLACK = 16  # pixels darker than this, of 255, are black
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,13 +65,11 @@ def find_in_photo(pixels: NDArray[np.uint8], path: Path, shape: tuple[int, int],
         )
     if len(digits) > max_digits:
         raise InputError(f"{path}: more than {max_digits:,} characters found. Crop the picture.")
-    images = [to_image(ink.contrast[_slices(digit.box)], digit.mask, shape) for digit in digits]
+    images = []
+    for digit in digits:
+        top, left, bottom, right = digit.box
+        images.append(to_image(ink.contrast[top:bottom, left:right], digit.mask, shape))
     return Photo(path, pixels, tuple(digit.box for digit in digits), np.stack(images)[:, None])
-
-
-def _slices(box: tuple[int, int, int, int]) -> tuple[slice, slice]:
-    top, left, bottom, right = box
-    return slice(top, bottom), slice(left, right)
 
 
 def _is_prepared(pixels: NDArray[np.uint8], shape: tuple[int, int]) -> bool:

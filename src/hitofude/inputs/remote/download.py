@@ -22,11 +22,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 CACHE_VARIABLE = "HITOFUDE_CACHE"
-SECONDS_FOR_ANOTHER_PROCESS = 900
-TIMEOUT = 20.0
-"""Seconds to connect, and between two packets."""
-MIN_SPEED, PATIENCE = 20_000, 15.0
-"""A mirror that sends fewer bytes a second, after this many seconds, is left for the next one."""
+MINUTES_FOR_ANOTHER_PROCESS = 15
+TIMEOUT = 20.0  # seconds to connect, and between two packets
+MIN_SPEED, PATIENCE = 20_000, 15.0  # a mirror with fewer bytes a second, after these seconds, is left for the next one
 CHUNK = 4096
 LOOPBACK = ("127.0.0.1", "::1")
 
@@ -34,11 +32,11 @@ logger = logging.getLogger(__name__)
 
 
 class MirrorError(Exception):
-    """The reason a mirror did not deliver a file. is_temporary: a second request may succeed."""
+    """The reason a mirror did not deliver a file."""
 
-    def __init__(self, reason: str, *, is_temporary: bool = False) -> None:
-        super().__init__(reason)
-        self.is_temporary = is_temporary
+
+class TemporaryError(MirrorError):
+    """A second request may succeed."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +44,9 @@ class RemoteFile:
     """A published file and its mirrors."""
 
     name: str
-    size: int
-    """In bytes."""
+    size: int  # in bytes
     sha256: str
-    urls: tuple[str, ...]
-    """Mirrors of the file, the preferred ones first."""
+    urls: tuple[str, ...]  # the mirrors, the preferred ones first
 
     def is_at(self, path: Path) -> bool:
         """Whether the path holds exactly this file. Raises InputError if it cannot be read."""
@@ -82,11 +78,11 @@ def fetch_all(files: Sequence[RemoteFile], folder: Path) -> None:
     if not missing:
         return
     try:
-        with owning(folder, wait=SECONDS_FOR_ANOTHER_PROCESS) as is_ours, _progress() as progress:
+        with owning(folder, wait=60 * MINUTES_FOR_ANOTHER_PROCESS) as is_ours, _progress() as progress:
             if not is_ours:
+                minutes = f"{MINUTES_FOR_ANOTHER_PROCESS} minutes"
                 raise InputError(
-                    f"Another process has been fetching into {folder} for {SECONDS_FOR_ANOTHER_PROCESS // 60} minutes. "
-                    "Wait until it ends, or end it."
+                    f"Another process has been fetching into {folder} for {minutes}. Wait for it, or end it."
                 )
             for leftover in folder.glob("tmp*"):  # pooch's temporary files, of killed processes
                 leftover.unlink()
@@ -109,27 +105,21 @@ def check_address(url: str, *, allow_loopback: bool = True) -> None:
 
 def _progress() -> "Progress":
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
     console = Console(stderr=True)
     columns = BarColumn(bar_width=None), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
-    return Progress(
-        TextColumn("fetching {task.description}"),
-        *columns,
-        console=console,
-        transient=True,
-        expand=True,
-        disable=not console.is_terminal or console.is_dumb_terminal,
-    )
+    is_hidden = not console.is_terminal or console.is_dumb_terminal
+    return Progress("fetching {task.description}", *columns, console=console, transient=True, disable=is_hidden)
 
 
 def _fetch(file: RemoteFile, folder: Path, progress: "Progress") -> None:
-    """Try one mirror after the other; those that were slow or cut the connection once more, without hurry."""
+    """Try one mirror after the other, and slow or interrupted ones once more."""
     reasons: dict[str, MirrorError] = {}
     report = partial(progress.update, progress.add_task(file.name, total=file.size))
     for hurried in (True, False):
         for url in file.urls:
-            if url in reasons and not reasons[url].is_temporary:
+            if url in reasons and not isinstance(reasons[url], TemporaryError):
                 continue
             try:
                 return _fetch_from(url, file, folder, _Transfer(file.size, report, hurried=hurried))
@@ -145,7 +135,7 @@ def _fetch(file: RemoteFile, folder: Path, progress: "Progress") -> None:
 def _fetch_from(url: str, file: RemoteFile, folder: Path, transfer: "_Transfer") -> None:
     """Fetch the file from one mirror. Raises MirrorError if it does not deliver it."""
     import pooch
-    from requests import HTTPError, RequestException
+    from requests import RequestException
 
     check_address(url)
     pooch.get_logger().setLevel(logging.WARNING)  # it would print to the standard error
@@ -160,10 +150,8 @@ def _fetch_from(url: str, file: RemoteFile, folder: Path, transfer: "_Transfer")
     with explaining_os_errors(folder / file.name, file.size):
         try:
             pooch.retrieve(url, f"sha256:{file.sha256}", file.name, folder, downloader=downloader)
-        except HTTPError as error:
-            raise MirrorError(f"it answered {error.response.status_code} {error.response.reason}".rstrip()) from None
         except RequestException as error:
-            raise MirrorError(f"the connection failed: {error}", is_temporary=True) from None
+            raise TemporaryError(f"the connection failed: {error}") from None
         except ValueError:
             raise MirrorError("its SHA-256 is not the published one") from None
         finally:
@@ -173,24 +161,23 @@ def _fetch_from(url: str, file: RemoteFile, folder: Path, transfer: "_Transfer")
 class _Transfer:
     """One attempt to fetch a file: checks each response for requests, and is a progress bar for pooch."""
 
-    total = 0
-    """Set by pooch."""
-
     def __init__(self, size: int, report: Callable[..., None], *, hurried: bool) -> None:
         self.size, self.report, self.hurried = size, report, hurried
         self.started, self.received = time.monotonic(), 0
         self.response: Any = None
 
     def check(self, response: Any, **_: Any) -> None:
-        """Raise MirrorError if a redirect may not be followed or the response is not of the file's size.
+        """Raise MirrorError if a redirect may not be followed, or the response is an error or not of the file's size.
 
-        Nothing more is read than the response announces, so this bounds the download.
+        No more than the Content-Length is read, so the download is bounded.
         """
         self.response = response
         if response.is_redirect:
             target = urljoin(response.url, response.headers["Location"])
             check_address(target, allow_loopback=urlsplit(response.url).hostname in LOOPBACK)
-        elif response.ok and (length := response.headers.get("Content-Length")) != str(self.size):
+        elif response.status_code != 200:
+            raise MirrorError(f"it answered {response.status_code} {response.reason}".rstrip())
+        elif (length := response.headers.get("Content-Length")) != str(self.size):
             raise MirrorError(f"its Content-Length is {length or 'missing'}, expected {self.size}")
 
     def update(self, size: int) -> None:
@@ -198,7 +185,7 @@ class _Transfer:
         self.report(completed=min(self.received, self.size))
         seconds = time.monotonic() - self.started
         if self.hurried and seconds > PATIENCE and self.received < MIN_SPEED * seconds:
-            raise MirrorError(f"too slow: {self.received / seconds:,.0f} bytes a second", is_temporary=True)
+            raise TemporaryError(f"too slow: {self.received / seconds:,.0f} bytes a second")
 
     def reset(self) -> None:
         self.received = 0

@@ -6,7 +6,6 @@ to api.kaggle.com and to the storage that Kaggle names.
 
 import io
 import logging
-import os
 import re
 import shutil
 import sys
@@ -17,7 +16,7 @@ from typing import Any
 
 from hitofude.errors import InputError
 from hitofude.inputs.formats.archive import list_members, reading
-from hitofude.storage import explaining_os_errors, sync_folder
+from hitofude.storage import explaining_os_errors
 
 SITE = "https://www.kaggle.com"
 TOKEN = (
@@ -59,10 +58,7 @@ def fetch_competition(competition: str, folder: Path) -> Path:
         shutil.rmtree(unfinished)
         raise
     with explaining_os_errors(path):
-        with (unfinished / path.name).open("ab") as stream:
-            os.fsync(stream.fileno())
         (unfinished / path.name).replace(path)
-        sync_folder(folder)
         shutil.rmtree(unfinished)
     return path
 
@@ -73,10 +69,8 @@ def submit_file(path: Path, message: str, competition: str) -> str:
     Raises InputError as fetch_competition does, and if Kaggle does not accept the submission.
     """
     _check_name(competition)
-    with _kaggle_client(competition) as client:
-        output = io.StringIO()
-        with redirect_stdout(output):
-            answer = client.competition_submit(str(path), message, competition, quiet=True)
+    with _kaggle_client(competition) as client, redirect_stdout(io.StringIO()) as output:
+        answer = client.competition_submit(str(path), message, competition, quiet=True)
     if answer.message == client.COMPETITION_SUBMIT_UPLOAD_FAILED_MESSAGE:
         reason = _without_queries(output.getvalue().strip()) or "Kaggle's storage did not accept it"
         raise InputError(f"{path} could not be uploaded: {reason}. Run this command again.")
@@ -112,8 +106,10 @@ def _kaggle_client(competition: str) -> Iterator[Any]:
 
     try:
         with redirect_stdout(io.StringIO()):
-            _authenticate(client)
+            client.authenticate()
             yield client
+    except SystemExit:  # without credentials
+        raise InputError(f"Kaggle needs your token: {TOKEN.format(file=_token_file())}") from None
     except HTTPError as error:
         raise InputError(_explain_refusal(error, competition)) from None
     except RequestException as error:
@@ -137,13 +133,6 @@ def _import_client() -> Any:
         raise InputError(
             f"The package kaggle cannot write its folder: {error}. Name one with KAGGLE_CONFIG_DIR."
         ) from None
-
-
-def _authenticate(client: Any) -> None:
-    try:
-        client.authenticate()
-    except SystemExit:
-        raise InputError(f"Kaggle needs your token: {TOKEN.format(file=_token_file())}") from None
 
 
 def _token_file() -> Path:
