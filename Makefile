@@ -50,7 +50,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.photos
 	test -e $(RUN)/report.json || $(BIN)/hitofude run --run $(RUN)
 	$(BIN)/python -m benchmarks.serve --run $(RUN)
-	$(BIN)/python -m benchmarks.scoring --run $(RUN)
+	$(BIN)/python -m benchmarks.bulk --run $(RUN)
 	$(BIN)/python -m benchmarks.costs $(RUN)
 	$(BIN)/python -m benchmarks.cluster
 

@@ -1,14 +1,14 @@
-"""Kill a small real run with SIGKILL at every kind of moment; the same command must end it with the same bytes.
+"""Kill a small real run with SIGKILL at every kind of moment; the same command must finish it with the same bytes.
 
 python -m benchmarks.crash [--seed N]
 
-- at seeded random moments of the run, one member after the other and two side by side;
-- at each write, fsync and rename of a checkpoint and of a member's finished weights: half of a write, before and
-  after the others;
+- at seeded random moments, with one worker and with two;
+- at each write, fsync and rename of a checkpoint and of a member's finished weights: in the middle of a write, before
+  and after the others;
 - the negative control: with random draws that a continued run does not restore, the comparison must fail.
 
-Each run is the command `hitofude run` in a forked process that has imported PyTorch already, so that the moments
-fall into the run and not into the import. Needs a system that can fork.
+Each run is the command `hitofude run` in a forked process that has already imported PyTorch, so the moments fall into
+the run and not into the import. Needs a system that can fork.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from hitofude import cli
 from hitofude.learning import randomness, training
 from hitofude.learning.compute import processor_name
 
-RANDOM_KILLS, OF_THEM_SIDE_BY_SIDE = 20, 4
+RANDOM_KILLS, KILLS_WITH_TWO_WORKERS = 20, 4
 COMPARED = ("submission.csv", "oof.npz", "test_probabilities.npz", "members/*/weights.safetensors")
 SETTINGS = {
     "rows": 300,
@@ -50,13 +50,13 @@ def nothing() -> None:
 
 
 def import_all() -> None:
-    """Let this process import, once for all runs, what PyTorch and Matplotlib import at their first use."""
+    """Import, once for all runs, the modules that PyTorch and Matplotlib import at first use."""
     torch.optim.Adam([torch.zeros(1)], fused=True)
     Figure(layout="constrained").savefig(io.BytesIO(), format="png")
 
 
 def start(folder: Path, workers: int, prepare: Prepare = nothing) -> int:
-    """Fork a process that runs the command; its number."""
+    """Fork a process that runs the command; return its id."""
     child = os.fork()
     if child:
         return child
@@ -82,7 +82,7 @@ def finish(folder: Path, workers: int, prepare: Prepare = nothing) -> None:
 
 
 def kill_after(folder: Path, workers: int, seconds: float, prepare: Prepare = nothing) -> bool:
-    """Kill the command after so many seconds; whether it still ran."""
+    """Kill the command after some seconds; return whether it was still running."""
     child = start(folder, workers, prepare)
     time.sleep(seconds)
     os.kill(child, signal.SIGKILL)
@@ -90,13 +90,13 @@ def kill_after(folder: Path, workers: int, seconds: float, prepare: Prepare = no
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """What must not differ."""
+    """Return the files that must not differ."""
     paths = [path for pattern in COMPARED for path in folder.glob(pattern)]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 class Killer:
-    """Ends this process at the n-th of the operations that make a member's files durable."""
+    """Kills this process at the n-th operation that makes a member's files durable."""
 
     def __init__(self, at: int | None) -> None:
         self.at, self.done = at, 0
@@ -135,7 +135,7 @@ class Killer:
 
 
 class KillingWriter(io.RawIOBase):
-    """A file that may be written by half."""
+    """A file of which a write may stop halfway."""
 
     def __init__(self, stream: IO[bytes], killer: Killer, name: str) -> None:
         self.stream, self.killer, self.name = stream, killer, name
@@ -161,7 +161,7 @@ class KillingWriter(io.RawIOBase):
 
 
 def count_operations(folder: Path) -> list[str]:
-    """The names of all such operations of an undisturbed run, in order."""
+    """Return the names of all such operations of an undisturbed run, in order."""
     listing = folder.with_suffix(".operations")
 
     def prepare() -> None:
@@ -188,7 +188,7 @@ def kill_at_operation(folder: Path, number: int) -> None:
 
 
 def draw_without_restoring() -> None:
-    """The negative control: one generator for all, as it stands after whatever ran before in this process."""
+    """The negative control: one shared generator, whose state depends on everything drawn before in this process."""
     shared = torch.Generator().manual_seed(0)
 
     def generator_for(seed: int, member: int, epoch: int, purpose: randomness.Purpose) -> torch.Generator:
@@ -198,38 +198,38 @@ def draw_without_restoring() -> None:
 
 
 class Report:
-    """Counts, and tells what differed."""
+    """Counts the trials and prints the files that differ."""
 
     def __init__(self, expected: dict[str, bytes]) -> None:
         self.expected = expected
         self.trials = self.failures = 0
 
-    def compare(self, folder: Path, what: str) -> None:
+    def compare(self, folder: Path, trial: str) -> None:
         self.trials += 1
         found = contents(folder)
         different = [name for name in self.expected | found if self.expected.get(name) != found.get(name)]
         if different:
             self.failures += 1
-            print(f"{what}: {', '.join(different)} differ")
+            print(f"{trial}: {', '.join(different)} differ")
         shutil.rmtree(folder)
 
 
-def random_kills(root: Path, chance: random.Random, report: Report, durations: dict[int, float]) -> None:
-    """Kill at moments spread evenly over the run; one that had ended already does not count."""
+def random_kills(root: Path, generator: random.Random, report: Report, durations: dict[int, float]) -> None:
+    """Kill at random moments of the run; a run that had already ended does not count."""
     for trial in range(RANDOM_KILLS):
-        workers = 2 if trial < OF_THEM_SIDE_BY_SIDE else 1
+        workers = 2 if trial < KILLS_WITH_TWO_WORKERS else 1
         folder = root / f"random-{trial}"
-        moment = chance.uniform(0, durations[workers])
+        moment = generator.uniform(0, durations[workers])
         while not kill_after(folder, workers, moment):
             shutil.rmtree(folder)
-            moment = chance.uniform(0, moment)
+            moment = generator.uniform(0, moment)
         finish(folder, workers)
         report.compare(folder, f"killed after {moment:.2f} s, {workers} workers")
-    print(f"{RANDOM_KILLS} kills at random moments, {OF_THEM_SIDE_BY_SIDE} of them with two workers")
+    print(f"{RANDOM_KILLS} kills at random moments, {KILLS_WITH_TWO_WORKERS} of them with two workers")
 
 
 def kills_at_operations(root: Path, report: Report) -> None:
-    """Kill at each operation of one checkpoint, the second, and of one member's end, the first."""
+    """Kill at each operation of the first member's second checkpoint and of its finished weights."""
     operations = count_operations(root / "operations")
     chosen = [
         number
@@ -245,7 +245,7 @@ def kills_at_operations(root: Path, report: Report) -> None:
 
 
 def control_fails(root: Path) -> bool:
-    """Whether a run with draws that are not restored is told apart from an undisturbed one."""
+    """Whether a killed run whose draws are not restored differs from an undisturbed one."""
     finish(root / "control", 1, draw_without_restoring)
     operations = (root / "operations.operations").read_text().splitlines()
     number = 1 + next(i for i, name in enumerate(operations) if name.startswith("after rename state-0002.json"))
@@ -281,7 +281,7 @@ def main() -> None:
     minutes, seconds = divmod(round(time.monotonic() - began), 60)
     same = report.trials - report.failures
     print(f"{processor_name()}, seed {seed}: {same} of {report.trials} runs ended byte-identical")
-    print(f"negative control (draws not restored): {'told apart' if control else 'NOT TOLD APART'}")
+    print(f"negative control (draws not restored): {'differs, as it must' if control else 'DOES NOT DIFFER'}")
     print(f"{minutes} min {seconds} s")
     sys.exit(report.failures > 0 or not control)
 

@@ -1,10 +1,10 @@
-"""Damage checkpoints by truncation and by flipped bits; whatever is loaded must be what was saved.
+"""Damage checkpoints by truncation and flipped bits; everything that loads must be exactly what was saved.
 
 python -m benchmarks.damage [--trials 1000] [--seed N]
 
-Each trial damages one file of a member in training (its two newest states) or of a finished one. Allowed endings:
-what was saved last, the state before it with a warning, or a RunFolderError. Nothing may be executed: Python's audit
-hooks watch for it.
+Each trial damages one or two files of a member in training (with two states) or of a finished one. Allowed outcomes:
+the last state, the state before it with a warning, or a RunFolderError. Nothing may be executed: Python's audit hooks
+watch for it.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def member(seed: int) -> Member:
 
 
 def tensors(network: torch.nn.Module, optimizer: torch.optim.Optimizer | None = None) -> list[Tensor]:
-    """All that must come back."""
+    """Return everything that must be restored."""
     state = {} if optimizer is None else optimizer.state_dict()["state"]
     of_optimizer = [state[index][name] for index in sorted(state) for name in sorted(state[index])]
     return [tensor.clone() for tensor in [*network.state_dict().values(), *of_optimizer]]
@@ -50,7 +50,7 @@ def same(first: list[Tensor], second: list[Tensor]) -> bool:
 
 
 class Saved:
-    """A member in training with two states, and a finished one, with what they hold."""
+    """A member in training with two states, and a finished one, with their tensors."""
 
     def __init__(self, root: Path) -> None:
         self.training, self.finished = root / "training", root / "finished"
@@ -80,23 +80,23 @@ class Saved:
         return "nothing was lost" if epochs == self.logs and same(tensors(network), self.weights) else "WRONG LOAD"
 
 
-def damage(path: Path, chance: random.Random) -> None:
+def damage(path: Path, generator: random.Random) -> None:
     """Cut the file short, or flip one to three bits."""
     content = bytearray(path.read_bytes())
-    if chance.random() < 0.5:
-        content = content[: chance.randrange(len(content))]
+    if generator.random() < 0.5:
+        content = content[: generator.randrange(len(content))]
     else:
-        for _ in range(chance.randint(1, 3)):
-            content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        for _ in range(generator.randint(1, 3)):
+            content[generator.randrange(len(content))] ^= 1 << generator.randrange(8)
     path.write_bytes(content)
 
 
-def trial(saved: Saved, folder: Path, chance: random.Random) -> str:
-    """What comes of a damage."""
-    in_training = chance.random() < 0.7
+def trial(saved: Saved, folder: Path, generator: random.Random) -> str:
+    """Damage a copy; return the outcome of loading it."""
+    in_training = generator.random() < 0.7
     shutil.copytree(saved.training if in_training else saved.finished, folder)
-    for path in chance.sample(sorted(folder.iterdir()), k=chance.randint(1, 2)):
-        damage(path, chance)
+    for path in generator.sample(sorted(folder.iterdir()), k=generator.randint(1, 2)):
+        damage(path, generator)
     try:
         return saved.load_training(folder) if in_training else saved.load_finished(folder)
     except RunFolderError:
@@ -108,8 +108,8 @@ def trial(saved: Saved, folder: Path, chance: random.Random) -> str:
 
 
 def run_trials(trials: int, seed: int) -> Counter[str]:
-    """How often each ending came; those in capitals must not."""
-    chance = random.Random(seed)  # noqa: S311
+    """Count the outcomes; those in capitals must not occur."""
+    generator = random.Random(seed)  # noqa: S311
     executed: list[str] = []
     watching = False
     sys.addaudithook(lambda event, _: executed.append(event) if watching and event in FORBIDDEN else None)
@@ -118,11 +118,11 @@ def run_trials(trials: int, seed: int) -> Counter[str]:
         saved = Saved(Path(name))
         trial(saved, Path(name, "first"), random.Random(0))  # noqa: S311
         watching = True
-        endings = Counter(trial(saved, Path(name, "damaged"), chance) for _ in range(trials))
+        outcomes = Counter(trial(saved, Path(name, "damaged"), generator) for _ in range(trials))
         watching = False
     if executed:
-        endings[f"EXECUTED {', '.join(sorted(set(executed)))}"] = len(executed)
-    return endings
+        outcomes[f"EXECUTED {', '.join(sorted(set(executed)))}"] = len(executed)
+    return outcomes
 
 
 def main() -> None:
@@ -130,11 +130,11 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    endings = run_trials(arguments.trials, arguments.seed)
+    outcomes = run_trials(arguments.trials, arguments.seed)
     print(f"{arguments.trials} damaged checkpoints, seed {arguments.seed}")
-    for ending, count in endings.most_common():
-        print(f"{count:>6}  {ending}")
-    sys.exit(any(ending.split()[0].isupper() for ending in endings))
+    for outcome, count in outcomes.most_common():
+        print(f"{count:>6}  {outcome}")
+    sys.exit(any(outcome.split()[0].isupper() for outcome in outcomes))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Does the audit find wrong labels? A share of the sample's labels is swapped at random; the default preset audits it.
+"""Does the audit find wrong labels? Swap a share of the sample's labels at random, and audit a run of them.
 
 python -m benchmarks.label_noise [--share 0.02] [--seeds 3] [--preset fast]
 
-Prints, for each seed, which share of the swapped labels was found, and which share of those listed is swapped. The
-embedded sample has 4,000 training images; every label that is swapped becomes another one, each as likely.
+Prints, for each seed, the share of the swapped labels that is found (recall), and the share of the listed labels that
+is swapped (precision). The embedded sample has 4,000 training images; a swapped label becomes any other, all equally
+likely.
 """
 
 import argparse
@@ -34,7 +35,7 @@ def main() -> None:
 
 
 def audit_swapped(share: float, seed: int, preset: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The rows whose labels were swapped, and those that the audit of a run lists."""
+    """Return the rows whose labels were swapped, and the rows that the audit of a run lists."""
     dataset, swapped = swap(hitofude.open_source(), share, seed)
     with tempfile.TemporaryDirectory() as folder:
         settings = {"seed": seed}
@@ -44,7 +45,7 @@ def audit_swapped(share: float, seed: int, preset: str) -> tuple[NDArray[np.int6
 
 
 def swap(dataset: Dataset, share: float, seed: int) -> tuple[Dataset, NDArray[np.int64]]:
-    """The dataset with this share of the training labels replaced by others, and the rows of those."""
+    """Return the dataset with this share of the training labels replaced by others, and the rows of these."""
     generator, labels = np.random.default_rng(seed), dataset.train.known_labels().copy()
     rows = np.sort(generator.choice(len(labels), round(share * len(labels)), replace=False))
     classes = len(dataset.train.classes)

@@ -1,10 +1,10 @@
-"""The peak memory of a run on a competition's files, and of reading them.
+"""Measure the peak memory of a run on a competition's files, and of reading them.
 
 python -m benchmarks.memory [SOURCE] [--whole]
 
-SOURCE left out: 42,000 + 28,000 rows made from the sample. The run has one epoch, which needs as much as many do;
---whole runs the default preset to its end. The peak is the most that all processes of the run held at one time, pages
-that they share counted once (Linux's proportional set size).
+By default SOURCE is 42,000 + 28,000 rows made from the sample. The run has one epoch, which needs as much as many do;
+--whole runs the default preset to its end. The peak is the sum over all processes of the run at one time, shared pages
+counted once (Linux's proportional set size).
 """
 
 import argparse
@@ -24,7 +24,7 @@ ONE_EPOCH = ["--set", "schedule.epochs=1", "--set", "schedule.min_steps=0"]
 
 
 def bytes_of(pid: int) -> int:
-    """What a process holds, its share of common pages; 0 when it has ended."""
+    """Return the memory of a process, with its share of common pages; 0 if it has ended."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
     except (FileNotFoundError, ProcessLookupError):
@@ -33,7 +33,7 @@ def bytes_of(pid: int) -> int:
 
 
 def family(pid: int) -> list[int]:
-    """A process and its children."""
+    """Return a process and its children."""
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
         return [pid, *(int(child) for task in tasks for child in (task / "children").read_text().split())]
@@ -42,7 +42,7 @@ def family(pid: int) -> list[int]:
 
 
 def peak_bytes(command: list[str]) -> int:
-    """Run a command; the most that its processes held together."""
+    """Run a command; return the peak memory of all its processes together."""
     peak = 0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
@@ -54,7 +54,7 @@ def peak_bytes(command: list[str]) -> int:
 
 
 def make_source(folder: Path) -> Path:
-    """Files of the competition's size."""
+    """Write files of the competition's size."""
     images = sample().train
     write_csv(folder / "train.csv", images, 11)
     rows = (folder / "train.csv").read_text().splitlines()[:42_001]
@@ -79,8 +79,8 @@ def main() -> None:
             "a run of two workers": peak_bytes([*run, "--run", f"{name}/two", "--workers", "2", *ONE_EPOCH]),
         }
     print(f"{processor_name()}, {source if arguments.source else '42,000 + 28,000 rows of the sample'}")
-    for what, peak in peaks.items():
-        print(f"{what:<22} {peak / 1e6:7,.0f} MB at most")
+    for case, peak in peaks.items():
+        print(f"{case:<22} {peak / 1e6:7,.0f} MB at most")
     sys.exit(max(peaks.values()) > LIMIT)
 
 

@@ -1,8 +1,8 @@
-"""Does the estimate hold? 8,000 training rows become a test set that the run does not know the labels of.
+"""Does the estimate hold? 8,000 training rows become a test set whose labels the run does not know.
 
 python -m benchmarks.mock_test digit-recognizer.zip --preset fast --run /tmp/mock-fast
 
-The rows are those that `benchmarks/ablation.py` leaves aside. docs/accuracy.md says which choices saw them even so.
+The rows are the ones that `benchmarks/ablation.py` sets aside. docs/accuracy.md lists the choices that did see them.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def verdict(result: hitofude.RunResult, true: Accuracy) -> str:
-    """Whether the true score lies within the interval of the estimate."""
+    """Say whether the true score lies within the interval of the estimate."""
     assert result.estimate is not None
     low, high = result.estimate.interval
     place = "within" if low <= true.value <= high else "OUTSIDE"

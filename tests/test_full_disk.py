@@ -1,6 +1,6 @@
-"""A disk that is full: what was there stays, the run ends with exit code 4, and goes on once there is room.
+"""A full disk: every file stays as it was, the run ends with exit code 4, and continues when there is room.
 
-And one that may only be read: what needs no writing works.
+And a read-only disk: everything works that needs no writing.
 """
 
 import shutil
@@ -17,9 +17,9 @@ import pytest
 
 import hitofude
 from hitofude.errors import OutOfResourcesError
-from hitofude.inputs.sources import Dataset
+from hitofude.inputs.dataset import Dataset
 from hitofude.runs.result import RunResult
-from hitofude.storage import PARTIAL_FILES
+from hitofude.storage import PARTIAL_FILES, write_bytes
 from tests.conftest import SETTINGS, Call
 
 ARTEFACTS = [
@@ -28,9 +28,17 @@ ARTEFACTS = [
     "accuracy.png", "oof.npz", "test_probabilities.npz", "submission.csv", "hardest.csv", "label_issues.csv",
     "duplicates.csv", "hardest.png", "report.html", "report.json",
 ]  # fmt: skip
+OF_EACH_STAGE = ["recipe.toml", "state-0001.safetensors", "member.json", "oof.npz", "report.json"]
 COMPARED = ["submission.csv", "oof.npz", "test_probabilities.npz", "members/00/weights.safetensors",
             "members/01/weights.safetensors"]  # fmt: skip
 EPOCHS = {"schedule.epochs": 2}
+
+
+@pytest.fixture(scope="module")
+def small(dataset: Dataset) -> Dataset:
+    """60 digits to learn from, 10 to predict."""
+    assert dataset.test is not None
+    return Dataset("small", dataset.train.take(np.arange(60)), dataset.test.take(np.arange(10)))
 
 
 @pytest.fixture
@@ -46,7 +54,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 class Ballast:
-    """What fills a disk to its last byte."""
+    """A file that fills a disk to its last byte."""
 
     def __init__(self, disk: Path) -> None:
         self.path = disk / "ballast"
@@ -69,13 +77,13 @@ def run(dataset: Dataset, folder: Path, **options: Any) -> RunResult:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """All that is there, but for the signs of who works there and what he has just begun."""
+    """Return all files but the owner's and those that are being written."""
     files = [path for path in folder.rglob("*") if path.is_file() and path.name not in (".owner.json", ".lock")]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files if not path.match(PARTIAL_FILES)}
 
 
 class DiskFilledAt:
-    """Fills the disk, for real, when a file of that name is begun; remembers what was there then."""
+    """Fills the disk, for real, when a file of that name is begun; remembers the files that were there then."""
 
     def __init__(self, name: str, folder: Path, ballast: Ballast, patch: pytest.MonkeyPatch) -> None:
         self.before: dict[str, bytes] | None = None
@@ -91,25 +99,27 @@ class DiskFilledAt:
         patch.setattr(Path, "open", open_on_full_disk)
 
 
+@pytest.mark.parametrize("artefacts", [OF_EACH_STAGE, pytest.param(ARTEFACTS, marks=pytest.mark.slow)])
 def test_a_disk_that_is_full_at_each_artefact_in_turn_costs_nothing_but_time(
-    dataset: Dataset, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    artefacts: list[str], small: Dataset, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = run(dataset, tmp_path / "expected").folder.path
+    expected = run(small, tmp_path / "expected").folder.path
     folder, ballast = disk / "run", Ballast(disk)
-    for name in ARTEFACTS:
+    for name in artefacts:
         with monkeypatch.context() as patch:
             filled = DiskFilledAt(name, folder, ballast, patch)
             with pytest.raises(OutOfResourcesError, match="No space left on the disk") as ending:
-                run(dataset, folder)
+                run(small, folder)
         ballast.unload()
         assert name in str(ending.value)
         assert not list(folder.rglob(PARTIAL_FILES)), name
         assert contents(folder) == filled.before, name
-    run(dataset, folder)
+    run(small, folder)
     for name in COMPARED:
         assert (folder / name).read_bytes() == (expected / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_under_worker_processes_ends_the_run_the_same_way(
     dataset: Dataset, disk: Path, tmp_path: Path
 ) -> None:
@@ -130,6 +140,15 @@ def test_a_disk_that_fills_up_under_worker_processes_ends_the_run_the_same_way(
     hitofude.run(dataset, run=disk / "run", settings=settings, workers=2, threads=1, quiet=True)
     for name in COMPARED:
         assert (disk / "run" / name).read_bytes() == (expected / name).read_bytes(), name
+
+
+def test_a_file_that_does_not_fit_is_named_with_its_size_and_the_former_one_stays(disk: Path) -> None:
+    write_bytes(disk / "file", b"first")
+    Ballast(disk).load()
+    with pytest.raises(OutOfResourcesError, match=r"it needs 100,000 bytes, [\d,]+ bytes are free"):
+        write_bytes(disk / "file", bytes(100_000))
+    assert (disk / "file").read_bytes() == b"first"
+    assert not list(disk.glob(PARTIAL_FILES))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save
 
 import hitofude
 from hitofude.errors import RunFolderError
-from hitofude.inputs.sources import Dataset
+from hitofude.inputs.dataset import Dataset
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.networks import build_network
 from hitofude.runs.folder import RunFolder

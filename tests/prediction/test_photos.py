@@ -99,5 +99,5 @@ def test_what_the_network_sees_is_drawn(trained: Path, photo: Path, tmp_path: Pa
 def test_there_is_nothing_to_draw_without_a_photo(trained: Path, dataset: Dataset, tmp_path: Path) -> None:
     assert dataset.test is not None
     found = predict_files(trained, [write_csv(tmp_path / "test.csv", dataset.test, label=None)])
-    with pytest.raises(InputError, match="no picture was named"):
+    with pytest.raises(InputError, match="there is none among the inputs"):
         show_photos(tmp_path / "seen.png", found)

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
-from hitofude.inputs.sources import Dataset
+from hitofude.inputs.dataset import Dataset
 from hitofude.outputs.predictions import write_predictions
 from hitofude.runs.audit import audit_images, audit_labels, predictions_of_files
 
@@ -46,13 +46,13 @@ def test_an_npz_says_the_same_as_a_csv(files: tuple[Path, Path], tmp_path: Path)
     write_predictions(tmp_path / "same.npz", IDS, probabilities(), CLASSES)
     from_csv, from_npz = predictions_of_files(*files), predictions_of_files(files[0], tmp_path / "same.npz")
     assert from_csv.probabilities == pytest.approx(from_npz.probabilities, abs=1e-6)
-    assert from_csv.train.ids.tolist() == from_npz.train.ids.tolist()
+    assert from_csv.rows.ids.tolist() == from_npz.rows.ids.tolist()
 
 
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"ids": np.array([{}], dtype=object)}, r"no \.npz of plain arrays"),
+        ({"ids": np.array([{}], dtype=object)}, r"not an \.npz of plain arrays"),
         ({"ids": IDS}, "there is no array 'classes' in it"),
         (
             {"ids": IDS, "classes": CLASSES, "probabilities": np.ones((3, 2))},
@@ -91,5 +91,5 @@ def test_images_alone_are_compared_with_each_other(dataset: Dataset, tmp_path: P
     assert dataset.test is not None
     leaking = replace(dataset, test=replace(dataset.test, images=dataset.train.images[:50]))
     said = audit_images(leaking, tmp_path)
-    assert "50 to predict are like a training image" in said
+    assert "50 to predict resemble a training image" in said
     assert len(pd.read_csv(tmp_path / "duplicates.csv")) == 50

@@ -11,16 +11,16 @@ from PIL import Image
 
 import hitofude
 from hitofude.errors import InputError, RecipeError, RunFolderError, UserError, WeightsError
-from hitofude.inputs.sources import Dataset
+from hitofude.inputs.dataset import Dataset
 from hitofude.prediction.files import predict_files
 from hitofude.recipe import Recipe
 from hitofude.runs.chainer_import import describe_import, import_chainer
-from hitofude.runs.comparison import compare, list_runs
+from hitofude.runs.comparison import compare_runs, list_runs
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.result import load_result
 from tests.conftest import chainer_arrays
 
-CHAINER = Path(__file__).parents[2] / "shared" / "data" / "chainer"
+CHAINER = Path(__file__).parents[3] / "shared" / "data" / "chainer"
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_another_size_than_the_networks_is_named_with_the_remedy(models: list[Pa
 
 def test_networks_of_other_classes_are_no_ensemble(models: list[Path], tmp_path: Path) -> None:
     np.savez(tmp_path / "five.npz", **chainer_arrays(classes=5))
-    with pytest.raises(WeightsError, match=r"five\.npz tells 5 classes apart, .*first\.npz 10"):
+    with pytest.raises(WeightsError, match=r"five\.npz has 5 classes, .*first\.npz has 10"):
         import_chainer([*models, tmp_path / "five.npz"], tmp_path / "run")
     with pytest.raises(InputError, match="Nothing to import"):
         import_chainer([], tmp_path / "run")
@@ -130,14 +130,14 @@ def test_what_was_imported_is_told(models: list[Path], tmp_path: Path) -> None:
     told = describe_import(import_chainer([models[0], tmp_path / "snapshot.npz"], run), run)
     assert "first.npz: model\n" in told
     assert "snapshot.npz: snapshot after 42,000 iterations\n" in told
-    assert "How good they are is not known" in told
+    assert "Their accuracy is not known" in told
 
 
 def test_all_that_needs_held_out_rows_is_refused(imported: Path, dataset: Dataset) -> None:
     images = dataset.train.images
     asked: list[Callable[[], object]] = [
         lambda: load_result(imported),
-        lambda: compare([imported, imported]),
+        lambda: compare_runs([imported, imported]),
         lambda: hitofude.predict(imported, images, calibrated=True),
         lambda: hitofude.run(dataset, run=imported, quiet=True),
     ]

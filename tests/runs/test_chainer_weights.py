@@ -1,4 +1,4 @@
-"""Reading Chainer's files: what is in them, what is missing, and nothing executed."""
+"""Reading Chainer's files: every array or an error that names it, and nothing executed."""
 
 import io
 import pickle
@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError, WeightsError
-from hitofude.learning import chainer_weights
+from hitofude.runs import chainer_weights
 from hitofude.runs.chainer_weights import ARRAYS, read_chainer, to_state
 from tests.conftest import chainer_arrays
 
@@ -19,7 +19,7 @@ SNAPSHOT = "updater/model:main/predictor/"
 
 
 class Trap:
-    """Whoever unpickles it leaves a file behind."""
+    """An object that writes a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -70,7 +70,7 @@ def test_a_file_of_something_else_says_what_it_holds(tmp_path: Path) -> None:
 
 def test_a_network_with_more_layers_is_another(tmp_path: Path) -> None:
     path = save(tmp_path / "model.npz", chainer_arrays("predictor/") | {"predictor/bn1/gamma": np.ones(16)})
-    with pytest.raises(WeightsError, match="also holds predictor/bn1/gamma"):
+    with pytest.raises(WeightsError, match="another network than the tutorial's, with predictor/bn1/gamma"):
         read_chainer(path)
 
 
@@ -186,16 +186,16 @@ def test_a_header_that_claims_what_is_not_there_is_refused(shape: tuple[int, ...
 def test_a_made_up_header_or_compression_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "model.npz", chainer_arrays())
     broken = b"\x93NUMPY\x01\x00\x76\x00" + b"{'descr': '<f4', ((((".ljust(0x76) + bytes(40)
-    with pytest.raises(WeightsError, match="fc8/b does not begin as an array"):
+    with pytest.raises(WeightsError, match="fc8/b has no valid header"):
         read_chainer(repacked(path, "fc8/b.npy", broken))
     path = save(tmp_path / "model.npz", chainer_arrays())
-    with pytest.raises(WeightsError, match="compressed by another method"):
+    with pytest.raises(WeightsError, match="compressed by a method that NumPy does not use"):
         read_chainer(repacked(path, "", b"", zipfile.ZIP_LZMA))
 
 
 def test_a_file_of_endless_length_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(tmp_path / "model.npz", chainer_arrays())
-    monkeypatch.setattr(chainer_weights, "LARGEST_FILE", path.stat().st_size - 1)
+    monkeypatch.setattr(chainer_weights, "MAX_FILE_BYTES", path.stat().st_size - 1)
     with pytest.raises(WeightsError, match="has more than"):
         read_chainer(path)
 

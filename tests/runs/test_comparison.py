@@ -1,30 +1,33 @@
-"""Runs beside each other, checked by counting."""
+"""Runs beside each other, checked by counting: a run, and a copy of it with worse predictions and another setting."""
 
+import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-import hitofude
 from hitofude.errors import InputError
-from hitofude.inputs.sources import Dataset
+from hitofude.inputs.dataset import Dataset
 from hitofude.metrics.metrics import mcnemar
+from hitofude.recipe import Recipe
 from hitofude.runs.comparison import RunComparison, compare_runs, list_runs, write_differences
-
-SETTINGS = {"schedule.min_steps": 0, "optimizer.batch_size": 32, "ensemble.folds": 2}
+from hitofude.runs.folder import RunFolder
+from hitofude.runs.result import RunResult
+from hitofude.storage import read_npz, write_npz
+from tests.conftest import copy_of
 
 
 @pytest.fixture(scope="module")
-def runs(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """One epoch, and four."""
-    folder = tmp_path_factory.mktemp("runs")
-    for epochs in (1, 4):
-        settings = SETTINGS | {"schedule.epochs": epochs}
-        hitofude.run(dataset, run=folder / f"epochs-{epochs}", settings=settings, device="cpu", workers=1, quiet=True)
-    return [folder / "epochs-1", folder / "epochs-4"]
+def runs(finished: RunResult, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A run whose first 90 rows are predicted as the next class, and the run itself."""
+    worse = copy_of(finished, tmp_path_factory.mktemp("worse"))
+    arrays = read_npz(worse.out_of_fold)
+    arrays["probabilities"][:90] = np.roll(arrays["probabilities"][:90], 1, axis=1)
+    write_npz(worse.out_of_fold, **arrays)
+    Recipe.load(worse.recipe).with_settings({"schedule.epochs": 1}).save(worse.recipe)
+    return [worse.path, finished.folder.path]
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +43,11 @@ def test_the_images_that_one_alone_has_right_are_counted(comparison: RunComparis
     assert pair.probability == mcnemar(len(pair.only_first), len(pair.only_second))
 
 
-def test_more_training_is_said_to_be_better_and_by_which_setting(comparison: RunComparison) -> None:
+def test_the_better_run_is_named_with_the_setting_that_differs(comparison: RunComparison) -> None:
     (pair,) = comparison.pairs()
     assert pair.probability < 0.05
     assert f"{comparison.names[1]} is better" in pair.describe()
-    assert pair.differences == ("schedule.epochs: 1 → 4",)
+    assert pair.differences == ("schedule.epochs: 1 → 8",)
 
 
 def test_a_run_beside_itself_does_not_differ(runs: list[Path]) -> None:
@@ -62,27 +65,26 @@ def test_the_differing_images_are_listed_with_every_answer(comparison: RunCompar
     assert (right.sum(axis=1) == 1).all()
 
 
-def test_runs_of_other_data_are_not_compared(runs: list[Path], dataset: Dataset, tmp_path: Path) -> None:
-    other = replace(dataset, train=dataset.train.take(np.arange(200)))
-    settings = SETTINGS | {"schedule.epochs": 1}
-    hitofude.run(other, run=tmp_path / "other", settings=settings, device="cpu", workers=1, quiet=True)
-    with pytest.raises(InputError, match="other learned from other images or labels"):
-        compare_runs([runs[0], tmp_path / "other"])
+def test_runs_on_other_data_are_not_compared(finished: RunResult, tmp_path: Path) -> None:
+    other = copy_of(finished, tmp_path)
+    other.data.write_text(json.dumps(json.loads(other.data.read_text()) | {"train_fingerprint": "of other images"}))
+    with pytest.raises(InputError, match="copy learned from other images or labels"):
+        compare_runs([finished.folder.path, other.path])
 
 
 def test_one_run_is_not_a_comparison(runs: list[Path]) -> None:
-    with pytest.raises(InputError, match="two runs or more"):
+    with pytest.raises(InputError, match="two runs or more: hitofude compare RUN RUN"):
         compare_runs(runs[:1])
 
 
-def test_runs_are_listed_finished_or_not(runs: list[Path], tmp_path: Path) -> None:
-    shutil.copytree(runs[0], tmp_path / "a" / "whole")
-    shutil.copytree(runs[0], tmp_path / "b")
-    (tmp_path / "b" / "report.json").unlink()
+def test_runs_are_listed_finished_or_not(finished: RunResult, tmp_path: Path) -> None:
+    for name in ("a/whole", "b"):
+        shutil.copytree(finished.folder.path, tmp_path / name)
+    RunFolder(tmp_path / "b").report.unlink()
     whole, cut = list_runs(tmp_path).splitlines()
     assert "2 x cnn-lean" in whole
     assert "out of fold 0." in whole
-    assert "not finished, 2 epochs done" in cut
+    assert "not finished, 16 epochs done" in cut
 
 
 def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import hitofude
 from hitofude.errors import InputError, RunFolderError
-from hitofude.inputs.sources import Dataset
+from hitofude.inputs.dataset import Dataset
 from hitofude.outputs.report import read_report
 from hitofude.recipe import Recipe, choose_recipe
 from hitofude.runs.folder import RunFolder

@@ -1,4 +1,4 @@
-"""Bulk scoring: the answers of plain predict, finished parts left alone, bad ones named and the rest done."""
+"""Bulk prediction: the bits of plain predict, finished shards left alone, bad ones named and the rest done."""
 
 import gzip
 import io
@@ -16,15 +16,17 @@ from hitofude.inputs.layout import ReadOptions
 from hitofude.prediction.bulk.folder import BulkFolder
 from hitofude.prediction.bulk.run import BulkResult, predict_in_bulk
 from hitofude.prediction.bulk.shards import find_shards
-from hitofude.prediction.bulk.worker import BulkWorker, RunPlan, predict_shard
+from hitofude.prediction.bulk.worker import BulkModel
 from hitofude.prediction.model import Model
+from hitofude.runs import claim
 from hitofude.runs.result import RunResult
 from hitofude.storage import owning
 from hitofude.workers.answering import Reporter
 from hitofude.workers.messages import Message
+from hitofude.workers.shared_disk import disk_token
 from hitofude.workers.versions import versions
 from tests.conftest import Call
-from tests.prediction.bulk.conftest import LONG, inodes, read_answers
+from tests.prediction.bulk.conftest import LONG, inodes, read_predictions
 
 NAMES = {
     "long.parquet": "long.parquet",
@@ -35,109 +37,109 @@ NAMES = {
 
 
 @pytest.fixture(scope="module")
-def scored(finished: RunResult, parts: Path, tmp_path_factory: pytest.TempPathFactory) -> BulkResult:
-    """All parts, by two workers."""
+def predicted(finished: RunResult, shards: Path, tmp_path_factory: pytest.TempPathFactory) -> BulkResult:
+    """All shards, by two workers."""
     out = tmp_path_factory.mktemp("out") / "answers"
-    return predict_in_bulk(finished.folder.path, [parts], out, workers=2, threads=1, device="cpu", quiet=True)
+    return predict_in_bulk(finished.folder.path, [shards], out, workers=2, threads=1, device="cpu", quiet=True)
 
 
 @pytest.fixture
-def copy(scored: BulkResult, parts: Path, tmp_path: Path) -> Path:
-    """A folder that holds the parts and their answers, as if they had been predicted there; to be changed."""
-    shutil.copytree(parts, tmp_path / "parts")
-    shutil.copytree(scored.folder, tmp_path / "answers")
+def copy(predicted: BulkResult, shards: Path, tmp_path: Path) -> Path:
+    """A folder that contains the shards and their predictions, as if they had been made there; to be changed."""
+    shutil.copytree(shards, tmp_path / "shards")
+    shutil.copytree(predicted.folder, tmp_path / "answers")
     for record in (tmp_path / "answers" / "_finished").iterdir():
-        record.write_text(record.read_text().replace(str(parts), str(tmp_path / "parts")))
+        record.write_text(record.read_text().replace(str(shards), str(tmp_path / "shards")))
     return tmp_path
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_answers_are_those_of_plain_predict_bit_by_bit(
-    name: str, finished: RunResult, parts: Path, scored: BulkResult, call: Call, tmp_path: Path
+def test_the_predictions_are_those_of_plain_predict_bit_by_bit(
+    name: str, finished: RunResult, shards: Path, predicted: BulkResult, call: Call, tmp_path: Path
 ) -> None:
-    plain = tmp_path / f"plain{Path(NAMES[name]).suffix}"
-    assert call("predict", finished.folder.path, parts / name, "--out", plain, "--device", "cpu")[0] == 0
-    pd.testing.assert_frame_equal(read_answers(scored.folder / NAMES[name]), read_answers(plain), check_exact=True)
-    assert plain.suffix == ".parquet" or plain.read_bytes() == (scored.folder / NAMES[name]).read_bytes()
+    plain, bulk = tmp_path / f"plain{Path(NAMES[name]).suffix}", predicted.folder / NAMES[name]
+    assert call("predict", finished.folder.path, shards / name, "--out", plain, "--device", "cpu")[0] == 0
+    pd.testing.assert_frame_equal(read_predictions(bulk), read_predictions(plain), check_exact=True)
+    assert plain.suffix == ".parquet" or plain.read_bytes() == bulk.read_bytes()
 
 
-def test_every_image_has_the_id_of_its_file_or_its_rows_number(scored: BulkResult) -> None:
-    assert read_answers(scored.folder / "long.parquet")["id"].tolist() == [str(row + 1) for row in range(LONG)]
-    assert read_answers(scored.folder / "named.csv")["id"].tolist() == [str(row) for row in range(200)]
+def test_every_image_has_the_id_of_its_file_or_its_row_number(predicted: BulkResult) -> None:
+    assert read_predictions(predicted.folder / "long.parquet")["id"].tolist() == [str(row + 1) for row in range(LONG)]
+    assert read_predictions(predicted.folder / "named.csv")["id"].tolist() == [str(row) for row in range(200)]
 
 
-def test_what_was_done_is_told_and_put_down(scored: BulkResult) -> None:
-    assert (scored.parts, scored.images, scored.bad, scored.found_finished) == (4, LONG + 450, {}, 0)
-    summary = json.loads((scored.folder / "_predictions.json").read_text())
+def test_the_outcome_is_returned_and_recorded(predicted: BulkResult) -> None:
+    assert (predicted.shards, predicted.images, predicted.bad, predicted.found_finished) == (4, LONG + 450, {}, 0)
+    summary = json.loads((predicted.folder / "_predictions.json").read_text())
     assert (summary["is_complete"], summary["images"]) == (True, LONG + 450)
 
 
-def test_the_folder_reads_as_one_table(finished: RunResult, parts: Path, scored: BulkResult, copy: Path) -> None:
+def test_the_folder_reads_as_one_table(copy: Path) -> None:
     for path in (copy / "answers").glob("*.csv"):
         path.unlink()
     assert len(pd.read_parquet(copy / "answers")) == LONG
 
 
-def test_finished_parts_are_left_alone_and_no_worker_is_started(
+def test_finished_shards_are_left_alone_and_no_worker_is_started(
     finished: RunResult, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hitofude.learning.dispatch.LocalProcesses", None)
     before = inodes(copy / "answers")
-    again = predict_in_bulk(finished.folder.path, [copy / "parts"], copy / "answers", device="cpu", quiet=True)
+    again = predict_in_bulk(finished.folder.path, [copy / "shards"], copy / "answers", device="cpu", quiet=True)
     assert (again.found_finished, again.images) == (4, LONG + 450)
     assert inodes(copy / "answers") == before
 
 
-def test_a_changed_part_and_damaged_answers_are_made_anew_and_a_bad_part_leaves_none(
-    finished: RunResult, copy: Path, scored: BulkResult, call: Call
+def test_a_changed_shard_and_damaged_predictions_are_made_anew_and_a_bad_shard_leaves_none(
+    finished: RunResult, copy: Path, predicted: BulkResult, call: Call
 ) -> None:
-    before = inodes(copy / "answers")
-    with gzip.open(copy / "parts" / "packed.csv.gz", "at") as stream:
+    shards, answers = copy / "shards", copy / "answers"
+    before = inodes(answers)
+    with gzip.open(shards / "packed.csv.gz", "at") as stream:
         stream.write("1,2,3\n")
-    os.utime(copy / "parts" / "named.csv")
-    damaged = bytearray((copy / "answers" / "arrays.csv").read_bytes())
+    os.utime(shards / "named.csv")
+    damaged = bytearray((answers / "arrays.csv").read_bytes())
     damaged[-3] ^= 1
-    (copy / "answers" / "arrays.csv").write_bytes(damaged)
-    code, out, err = call("predict", finished.folder.path, copy / "parts", "--out", copy / "answers", "--device", "cpu")
+    (answers / "arrays.csv").write_bytes(damaged)
+    code, out, err = call("predict", finished.folder.path, shards, "--out", answers, "--device", "cpu")
     assert code == 2
-    assert "in 3 of 4 parts, 1 of them finished before" in out
-    assert "packed.csv.gz, line 102: 3 fields, expected 785" in err
-    after = inodes(copy / "answers")
+    assert "in 3 of 4 shards, 1 of them finished before" in out
+    assert "packed.csv.gz, line 102: " in err
+    after = inodes(answers)
     assert {name for name in before if after.get(name) != before[name]} == {"named.csv", "arrays.csv", "packed.csv"}
-    assert not (copy / "answers" / "packed.csv").exists()
+    assert not (answers / "packed.csv").exists()
     for name in ("named.csv", "arrays.csv"):
-        assert (copy / "answers" / name).read_bytes() == (scored.folder / name).read_bytes()
+        assert (answers / name).read_bytes() == (predicted.folder / name).read_bytes()
 
 
-def test_another_model_is_refused_with_what_differs(finished: RunResult, copy: Path, call: Call) -> None:
-    code, _, err = call("predict", finished.folder.path, copy / "parts", "--out", copy / "answers", "--calibrated")
+def test_another_model_is_refused_with_the_difference(finished: RunResult, copy: Path, call: Call) -> None:
+    code, _, err = call("predict", finished.folder.path, copy / "shards", "--out", copy / "answers", "--calibrated")
     assert code == 3
-    assert "temperature: None → " in err
+    assert "holds another bulk prediction (there → here):\n  temperature: None → " in err
 
 
-def test_a_folder_of_other_things_is_refused(finished: RunResult, parts: Path, tmp_path: Path, call: Call) -> None:
+def test_a_folder_of_other_things_is_refused(finished: RunResult, shards: Path, tmp_path: Path, call: Call) -> None:
     (tmp_path / "mine.csv").touch()
-    code, _, err = call("predict", finished.folder.path, parts, "--out", tmp_path)
+    code, _, err = call("predict", finished.folder.path, shards, "--out", tmp_path)
     assert code == 3
-    assert "holds other things than answers: mine.csv" in err
+    assert "is not a bulk prediction folder: it holds mine.csv" in err
 
 
 def test_a_folder_in_which_another_command_works_is_refused(
     finished: RunResult, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hitofude.prediction.bulk.folder.SECONDS_FOR_A_DYING_OWNER", 0)
+    monkeypatch.setattr(claim, "SECONDS_FOR_A_DYING_OWNER", 0)
     with owning(copy / "answers"), pytest.raises(RunFolderError, match="in use by another process"):
-        predict_in_bulk(finished.folder.path, [copy / "parts"], copy / "answers", quiet=True)
+        predict_in_bulk(finished.folder.path, [copy / "shards"], copy / "answers", quiet=True)
 
 
-def test_a_file_of_the_same_name_from_elsewhere_does_not_replace_answers(
+def test_a_file_of_the_same_name_from_elsewhere_does_not_replace_predictions(
     finished: RunResult, copy: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "other").mkdir()
-    shutil.copyfile(copy / "parts" / "named.csv", tmp_path / "other" / "named.csv")
-    with pytest.raises(
-        RunFolderError, match=r"holds the answers of .*parts.*/named.csv, not those of .*other/named.csv"
-    ):
+    shutil.copyfile(copy / "shards" / "named.csv", tmp_path / "other" / "named.csv")
+    expected = r"holds the predictions for .*shards/named.csv, not for .*other/named.csv"
+    with pytest.raises(RunFolderError, match=expected):
         predict_in_bulk(finished.folder.path, [tmp_path / "other"], copy / "answers", quiet=True)
 
 
@@ -147,17 +149,17 @@ def test_a_file_of_the_same_name_from_elsewhere_does_not_replace_answers(
         (["--out", "answers", "--show", "seen.png"], "--show and --sure are for pictures"),
         (["--out", "answers", "--sure", "0.5"], "--show and --sure are for pictures"),
         (["--out", "answers", "--format", "npz"], "--format npz: expected one of parquet, csv"),
-        (["--out", "answers.csv", "--workers", "2"], "are for a folder of answers"),
+        (["--out", "answers.csv", "--workers", "2"], "are for a folder of predictions"),
         (["--out", "answers/", "--workers", "many"], "--workers many: expected"),
         (["--out", "answers", "--workers", "0"], "--workers 0"),
     ],
 )
-def test_what_does_not_fit_together_is_refused_before_anything_is_done(
-    arguments: list[str], message: str, finished: RunResult, parts: Path, call: Call, tmp_path: Path,
+def test_contradicting_arguments_are_refused_before_anything_is_done(
+    arguments: list[str], message: str, finished: RunResult, shards: Path, call: Call, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
-    code, _, err = call("predict", finished.folder.path, parts, *arguments)
+    code, _, err = call("predict", finished.folder.path, shards, *arguments)
     assert code == 2
     assert message in err
     assert not list(tmp_path.iterdir())
@@ -173,23 +175,31 @@ def test_what_does_not_fit_together_is_refused_before_anything_is_done(
     ],
 )
 def test_a_machine_that_does_not_see_the_same_says_so(
-    changed: Message, message: str, finished: RunResult, scored: BulkResult
+    changed: Message, message: str, finished: RunResult, tmp_path: Path
 ) -> None:
-    (scored.folder / ".seen").write_text("this one")
-    asked: Message = {
-        "ask": "model", "run": str(finished.folder.path), "folder": str(scored.folder), "token": "this one",
-        "calibrated": False, "model": None, "versions": versions(), "is_away": True,
-    }  # fmt: skip
-    with pytest.raises(ClusterError, match=message):
-        BulkWorker(Reporter(io.BytesIO())).answer(asked | changed)
+    with disk_token(tmp_path) as token:
+        request: Message = {
+            "run": str(finished.folder.path), "folder": str(tmp_path), "token": token, "calibrated": False,
+            "model": None, "versions": versions(), "is_remote": True,
+        }  # fmt: skip
+        with pytest.raises(ClusterError, match=message):
+            BulkModel.open(request | changed)
 
 
-def test_a_part_that_changed_since_the_work_was_shared_out_is_bad(
-    finished: RunResult, parts: Path, tmp_path: Path
+def test_a_shard_that_changed_since_the_work_was_planned_is_bad(
+    finished: RunResult, shards: Path, tmp_path: Path
 ) -> None:
     model = Model.load(finished.folder.path, device="cpu")
-    job = RunPlan(model, BulkFolder(tmp_path), ReadOptions(like=model.image_shape), is_away=False)
-    part = replace(find_shards([parts / "named.csv"], tmp_path)[0], modified=1)
-    with pytest.raises(InputError, match=r"named\.csv: it was changed"):
-        predict_shard(job, part, Reporter(io.BytesIO()))
+    bulk = BulkModel(model, BulkFolder(tmp_path), ReadOptions(like=model.image_shape), is_remote=False)
+    shard = replace(find_shards([shards / "named.csv"], tmp_path)[0], modified=1)
+    with pytest.raises(InputError, match=r"named\.csv: the file changed"):
+        bulk.predict(shard, Reporter(io.BytesIO()))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_remote_machine_that_does_not_see_a_shard_says_so(finished: RunResult, shards: Path, tmp_path: Path) -> None:
+    model = Model.load(finished.folder.path, device="cpu")
+    bulk = BulkModel(model, BulkFolder(tmp_path), ReadOptions(like=model.image_shape), is_remote=True)
+    shard = replace(find_shards([shards / "named.csv"], tmp_path)[0], path="/nowhere/named.csv")
+    with pytest.raises(ClusterError, match=r"does not see /nowhere/named\.csv"):
+        bulk.finish(shard, Reporter(io.BytesIO()))

@@ -1,4 +1,4 @@
-"""Killed at any moment, the same command continues; on a cluster, what a lost worker had goes on elsewhere."""
+"""Killed at any moment, the same command continues; on a cluster, the shard of a lost worker goes on elsewhere."""
 
 import os
 import signal
@@ -18,29 +18,27 @@ from tests.conftest import wait_for_line
 from tests.learning.test_dispatch import children, has_proc
 from tests.prediction.bulk.conftest import inodes
 
-PARTS, IMAGES = 5, 1_200
-pytestmark = [has_proc, pytest.mark.skipif(os.name != "posix", reason="there are no signals here")]
+SHARDS, IMAGES = 4, 1_000
+pytestmark = [
+    has_proc, pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="there are no signals here")
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def many(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Parts of some seconds' work."""
+def many(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shards that take about a second each."""
     folder = tmp_path_factory.mktemp("many")
-    frame = pd.read_parquet(parts / "long.parquet").iloc[:IMAGES]
-    for number in range(PARTS):
+    frame = pd.read_parquet(shards / "long.parquet").iloc[:IMAGES]
+    for number in range(SHARDS):
         frame.to_parquet(folder / f"part-{number}.parquet")
     return folder
 
 
-def command(finished: RunResult, many: Path, out: Path, workers: str) -> list[str]:
-    run = str(finished.folder.path)
-    return [sys.executable, "-m", "hitofude", "predict", run, str(many), "--out", str(out), "--device", "cpu",
-            "--workers", workers, "--threads", "1"]  # fmt: skip
-
-
 @contextmanager
-def predicting(arguments: list[str]) -> Iterator["subprocess.Popen[str]"]:
-    """The command, until its first part is finished."""
+def predicting(finished: RunResult, many: Path, out: Path, workers: str) -> Iterator["subprocess.Popen[str]"]:
+    """Run the command until its first shard is finished."""
+    arguments = [sys.executable, "-m", "hitofude", "predict", str(finished.folder.path), str(many), "--out", str(out),
+                 "--device", "cpu", "--workers", workers, "--threads", "1"]  # fmt: skip
     pipe = subprocess.PIPE
     with subprocess.Popen(arguments, stdout=pipe, stderr=pipe, text=True) as process:
         wait_for_line(process, f"{IMAGES:,} images in")
@@ -52,59 +50,59 @@ def finished_in(out: Path) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def answers(finished: RunResult, many: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Those of each part, of a command that nobody disturbed."""
+def expected(finished: RunResult, many: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The predictions of each shard, by a command that was not disturbed."""
     out, first = tmp_path_factory.mktemp("alone") / "answers", many / "part-0.parquet"
     predict_in_bulk(finished.folder.path, [first], out, workers=1, threads=1, device="cpu", quiet=True)
     return (out / first.name).read_bytes()
 
 
-def test_killed_in_the_middle_finished_parts_stay_and_the_same_command_does_the_others(
-    finished: RunResult, many: Path, answers: bytes, tmp_path: Path
+def test_killed_in_the_middle_finished_shards_stay_and_the_same_command_does_the_others(
+    finished: RunResult, many: Path, expected: bytes, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    with predicting(command(finished, many, out, "1")) as process:
+    with predicting(finished, many, out, "1") as process:
         (worker,) = children(process.pid)
         process.send_signal(signal.SIGKILL)
     wait_for_the_end(worker)
     done = finished_in(out)
     before = {name: found for name, found in inodes(out).items() if name in done}
-    assert 1 <= len(done) < PARTS
-    scores = predict_in_bulk(finished.folder.path, [many], out, workers=1, threads=1, device="cpu", quiet=True)
-    assert (scores.found_finished, scores.images) == (len(done), PARTS * IMAGES)
+    assert 1 <= len(done) < SHARDS
+    result = predict_in_bulk(finished.folder.path, [many], out, workers=1, threads=1, device="cpu", quiet=True)
+    assert (result.found_finished, result.images) == (len(done), SHARDS * IMAGES)
     assert {name: found for name, found in inodes(out).items() if name in done} == before
-    assert [path.read_bytes() == answers for path in out.glob("*.parquet")] == [True] * PARTS
+    assert [path.read_bytes() == expected for path in out.glob("*.parquet")] == [True] * SHARDS
     assert not list(out.rglob(".*.tmp"))
 
 
-def test_a_worker_killed_in_the_middle_ends_the_command_and_what_is_finished_stays(
+def test_a_worker_killed_in_the_middle_ends_the_command_and_finished_shards_stay(
     finished: RunResult, many: Path, tmp_path: Path
 ) -> None:
-    with predicting(command(finished, many, tmp_path / "out", "1")) as process:
+    with predicting(finished, many, tmp_path / "out", "1") as process:
         os.kill(children(process.pid)[0], signal.SIGKILL)
         _, errors = process.communicate()
     assert process.returncode == 4, errors
-    assert 1 <= len(finished_in(tmp_path / "out")) < PARTS
+    assert 1 <= len(finished_in(tmp_path / "out")) < SHARDS
 
 
-def test_on_a_cluster_a_killed_workers_part_goes_on_elsewhere_to_the_same_bytes(
-    finished: RunResult, many: Path, answers: bytes, tmp_path: Path
+def test_on_a_cluster_the_shard_of_a_killed_worker_goes_on_elsewhere_to_the_same_bytes(
+    finished: RunResult, many: Path, expected: bytes, tmp_path: Path
 ) -> None:
     pytest.importorskip("distributed")
-    with predicting(command(finished, many, tmp_path / "out", "dask")) as process:
-        os.kill(scoring_processes(process.pid)[0], signal.SIGKILL)
+    with predicting(finished, many, tmp_path / "out", "dask") as process:
+        os.kill(bulk_workers(process.pid)[0], signal.SIGKILL)
         output, errors = process.communicate()
     assert process.returncode == 0, errors
-    assert f"predicted {PARTS * IMAGES:,} images in {PARTS} of {PARTS} parts" in output
-    assert [path.read_bytes() == answers for path in (tmp_path / "out").glob("*.parquet")] == [True] * PARTS
+    assert f"predicted {SHARDS * IMAGES:,} images in {SHARDS} of {SHARDS} shards" in output
+    assert [path.read_bytes() == expected for path in (tmp_path / "out").glob("*.parquet")] == [True] * SHARDS
 
 
-def scoring_processes(process: int) -> list[int]:
-    """Those below a process that predict parts."""
+def bulk_workers(process: int) -> list[int]:
+    """Return the worker processes of bulk prediction below a process."""
     found: list[int] = []
     for child in children(process):
         words = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
-        found += [child] if b"hitofude.prediction.bulk.worker" in words else scoring_processes(child)
+        found += [child] if b"hitofude.prediction.bulk.worker" in words else bulk_workers(child)
     return found
 
 

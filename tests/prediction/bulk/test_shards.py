@@ -1,4 +1,4 @@
-"""Which files are parts, and what their answers are called."""
+"""The files that are shards, and the names of their predictions."""
 
 from pathlib import Path
 
@@ -13,13 +13,13 @@ def folder(tmp_path: Path) -> Path:
     """Empty files; nothing is read to find them."""
     names = ("b.parquet", "a.csv", "c.csv.gz", "d.npz", "deep/e.parquet", "notes.md", "_old.parquet", ".hidden.csv")
     for name in names:
-        (tmp_path / "parts" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "parts" / name).touch()
-    return tmp_path / "parts"
+        (tmp_path / "shards" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "shards" / name).touch()
+    return tmp_path / "shards"
 
 
 def names(*inputs: Path, format: str | None = None) -> list[str]:
-    return [part.output for part in find_shards(inputs, Path("out"), format)]
+    return [shard.output for shard in find_shards(inputs, Path("out"), format)]
 
 
 def test_a_folder_means_its_files_of_the_usual_endings(folder: Path) -> None:
@@ -43,7 +43,7 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(folder: Path) -> No
     assert names(folder / "x[1].csv") == ["x[1].csv"]
 
 
-def test_a_file_that_is_meant_twice_is_one_part(folder: Path) -> None:
+def test_a_file_that_is_named_twice_is_one_shard(folder: Path) -> None:
     assert names(folder, folder / "a.csv", folder / "deep" / ".." / "a.csv") == names(folder)
 
 
@@ -53,26 +53,26 @@ def test_a_link_is_called_by_its_own_name(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("format", ["csv", "parquet"])
-def test_all_answers_may_have_one_format(format: str, folder: Path) -> None:
+def test_all_predictions_may_have_one_format(format: str, folder: Path) -> None:
     assert {Path(name).suffix for name in names(folder, format=format)} == {f".{format}"}
 
 
-def test_two_parts_whose_answers_would_have_one_name_are_refused(folder: Path) -> None:
+def test_two_shards_whose_predictions_would_have_one_name_are_refused(folder: Path) -> None:
     (folder / "deep" / "a.csv").touch()
-    with pytest.raises(InputError, match=r"a\.csv and .*deep/a\.csv would both be answered in a\.csv"):
+    with pytest.raises(InputError, match=r"a\.csv and .*deep/a\.csv would both be predicted into a\.csv"):
         names(folder, folder / "deep")
 
 
 @pytest.mark.parametrize(
-    ("given", "message"), [("*.x", "no file fits"), ("none.csv", "no such file"), ("empty", "no file in it")]
+    ("given", "message"), [("*.x", "no file matches"), ("none.csv", "no such file"), ("empty", "no file in it")]
 )
-def test_a_word_that_means_nothing_is_refused(given: str, message: str, folder: Path) -> None:
+def test_an_argument_without_files_is_refused(given: str, message: str, folder: Path) -> None:
     (folder / "empty").mkdir()
     with pytest.raises(InputError, match=message):
         names(folder / given)
 
 
 @pytest.mark.parametrize("out", [".", "..", "deep/.."])
-def test_answers_among_the_parts_are_refused(out: str, folder: Path) -> None:
-    with pytest.raises(RecipeError, match="The answers need a folder apart from the parts"):
+def test_predictions_among_the_shards_are_refused(out: str, folder: Path) -> None:
+    with pytest.raises(RecipeError, match="Name a folder for the predictions alone"):
         find_shards([folder], folder / out)
