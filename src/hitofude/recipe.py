@@ -6,7 +6,7 @@ One class per stage. Defaults are written only here; a preset is a TOML file wit
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -51,6 +51,57 @@ class Stage(BaseModel):
         values = {FORMER_NAMES.get(name, name): value for name, value in state["__dict__"].items()}
         set_fields = {FORMER_NAMES.get(name, name) for name in state["__pydantic_fields_set__"]}
         super().__setstate__(state | {"__dict__": values, "__pydantic_fields_set__": set_fields})
+
+
+class TomlFile(Stage):
+    """Settings that are read from and saved as one TOML file."""
+
+    noun: ClassVar[str]
+    """The kind of file, for messages."""
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a file. Raises RecipeError if it cannot be read or is invalid."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(f"The {cls.noun} {path} cannot be read: {error}.") from None
+        return cls.from_toml(text, str(path))
+
+    @classmethod
+    def from_toml(cls, text: str, origin: str) -> Self:
+        try:
+            content = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(f"The {cls.noun} {origin} is not valid TOML: {error}.") from None
+        return cls._validated(content, f"The {cls.noun} {origin}")
+
+    def to_toml(self) -> str:
+        """Return all settings as TOML, including the defaults."""
+        return tomli_w.dumps(self._content())
+
+    def save(self, path: Path) -> None:
+        write_text(path, self.to_toml())
+
+    def difference(self, other: Self) -> list[str]:
+        """Return `name: ours → theirs` for each setting that differs; None if it is not set."""
+        ours, theirs = _flat(self._content()), _flat(other._content())
+        pairs = ((name, ours.get(name), theirs.get(name)) for name in ours | theirs)
+        return [f"{name}: {our} → {their}" for name, our, their in pairs if our != their]
+
+    def _content(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    @classmethod
+    def _validated(cls, content: Mapping[str, Any], origin: str) -> Self:
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise RecipeError(f"{origin} cannot be used:\n  {explain_invalid(error, cls._explain_unknown)}") from None
+
+    @classmethod
+    def _explain_unknown(cls, name: str) -> str:
+        return f"there is no such key.{suggest(name, list(cls.model_fields))}"
 
 
 class NetworkRecipe(Stage):
@@ -165,8 +216,10 @@ class TtaRecipe(Stage):
 ViewsRecipe, AveragingRecipe = TtaRecipe, EmaRecipe  # the names in pickled estimators of earlier versions
 
 
-class Recipe(Stage):
+class Recipe(TomlFile):
     """All settings of a run."""
+
+    noun = "recipe"
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -187,23 +240,6 @@ class Recipe(Stage):
         if name not in preset_names():
             raise RecipeError(f"There is no preset '{name}'.{suggest(name, preset_names())}")
         return cls.from_toml((PRESETS / f"{name}.toml").read_text(encoding="utf-8"), name)
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read a recipe file. Raises RecipeError if it cannot be read or is invalid."""
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise RecipeError(f"The recipe {path} cannot be read: {error}.") from None
-        return cls.from_toml(text, str(path))
-
-    @classmethod
-    def from_toml(cls, text: str, origin: str) -> Self:
-        try:
-            content = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise RecipeError(f"The recipe {origin} is not valid TOML: {error}.") from None
-        return cls._validated(content, f"The recipe {origin}")
 
     def with_settings(self, settings: Mapping[str, Any]) -> Self:
         """Return a copy with settings replaced, by dotted name: `{"schedule.epochs": 3}`.
@@ -241,25 +277,9 @@ class Recipe(Stage):
             }
         )
 
-    def to_toml(self) -> str:
-        """Return the whole recipe as TOML, including the defaults."""
-        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
-
-    def save(self, path: Path) -> None:
-        write_text(path, self.to_toml())
-
-    def difference(self, other: "Recipe") -> list[str]:
-        """Return `name: ours → theirs` for each setting that differs."""
-        ours, theirs = _flat(self.model_dump()), _flat(other.model_dump())
-        return [f"{name}: {ours[name]} → {theirs[name]}" for name in ours if ours[name] != theirs[name]]
-
     @classmethod
-    def _validated(cls, content: Mapping[str, Any], origin: str) -> Self:
-        try:
-            return cls.model_validate(content)
-        except ValidationError as error:
-            problems = explain_invalid(error, lambda name: f"there is no such setting.{_suggest_setting(name)}")
-            raise RecipeError(f"{origin} cannot be used:\n  {problems}") from None
+    def _explain_unknown(cls, name: str) -> str:
+        return f"there is no such setting.{_suggest_setting(name)}"
 
 
 def choose_recipe(

@@ -194,14 +194,17 @@ def test_predict_reads_a_photo_and_shows_what_it_saw(finished: Path, files: Path
 def test_issues_that_were_found_can_be_dropped_or_relabelled(
     finished: Path, files: Path, call: Call, tmp_path: Path
 ) -> None:
-    reviewed = tmp_path / "reviewed.csv"
-    reviewed.write_text("".join((finished / "label_issues.csv").read_text().splitlines(keepends=True)[:4]))
-    code, out, _ = call("run", files, "--drop-issues", reviewed, "--run", tmp_path / "dropped", *QUICK)
+    issues = pd.read_csv(finished / "label_issues.csv", dtype=str)
+    issues[:3].to_csv(tmp_path / "drop.csv", index=False)
+    issues[3:5].to_csv(tmp_path / "relabel.csv", index=False)
+    reviewed = ["--drop-issues", tmp_path / "drop.csv", "--relabel-issues", tmp_path / "relabel.csv"]
+    code, out, _ = call("run", files, *reviewed, "--run", tmp_path / "run", *QUICK[:-2])
     assert code == 0
     assert "297 images of 28x28" in out
-    code, out, _ = call("run", files, "--relabel-issues", reviewed, "--run", tmp_path / "relabelled", *QUICK)
-    assert code == 0
-    assert "300 images of 28x28" in out
+    result = hitofude.load_result(tmp_path / "run")
+    labels = dict(zip(result.ids, np.asarray(result.classes)[result.labels], strict=True))
+    assert not set(issues["id"][:3]) & labels.keys()
+    assert [labels[id] for id in issues["id"][3:5]] == issues["suggested"][3:5].tolist()
 
 
 def test_an_audit_is_of_a_run_of_files_or_of_images(finished: Path, files: Path, call: Call, tmp_path: Path) -> None:
@@ -280,7 +283,7 @@ def test_check_describes_a_source(files: Path, call: Call) -> None:
         (["run", "--preset", "best", "--set", "network.name=cnn-lean"], "contradicts ensemble.networks"),
         (["run", "sample", "--train", "a.csv"], "not both"),
         (["run", "--test", "a.csv"], "--train must name"),
-        (["run", "--label", "species"], "The sample knows its labels"),
+        (["run", "--label", "species"], "The sample has its own labels"),
         (["run", "--verbose", "--quiet"], "contradict each other"),
         (["predict"], "RUN"),
         (["data", "kaggle", "../up"], "not a competition's name"),

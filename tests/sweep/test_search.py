@@ -21,7 +21,7 @@ UNIT = {"rate": {"from": 0.0, "to": 1.0}}
 
 
 def spec(**keys: object) -> SweepSpec:
-    return SweepSpec.of({"vary": RANGES} | keys, "The sweep")
+    return SweepSpec.model_validate({"vary": RANGES} | keys)
 
 
 def first_round(**keys: object) -> list[Settings]:

@@ -1,6 +1,5 @@
 """The content of a sweep's file, and the messages about mistakes in it."""
 
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from hitofude.sweep.spec import Range, SweepSpec
 
 
 def spec(text: str) -> SweepSpec:
-    return SweepSpec.of(tomllib.loads(text), "The sweep spec.toml")
+    return SweepSpec.from_toml(text, "spec.toml")
 
 
 def test_an_empty_file_is_the_sample_by_the_default_preset_with_one_seed() -> None:

@@ -15,7 +15,7 @@ from hitofude.version import __version__
 from hitofude.workers.clusters import check_cluster
 
 if TYPE_CHECKING:
-    from hitofude.inputs.sources import Dataset
+    from hitofude.inputs.dataset import Dataset
 
 app = App(
     name="hitofude",

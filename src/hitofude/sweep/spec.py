@@ -1,19 +1,15 @@
 """A sweep's file: TOML, validated, frozen. An unknown key is an error that suggests the nearest."""
 
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import tomli_w
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from hitofude.errors import RecipeError, explain_invalid, suggest
+from hitofude.errors import suggest
 from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.layout import SHAPE_PATTERN, parse_shape
 from hitofude.inputs.sources import open_source
-from hitofude.recipe import DEFAULT_PRESET, Count, Recipe, Stage, choose_recipe
-from hitofude.runs.claim import differences
+from hitofude.recipe import DEFAULT_PRESET, Count, Recipe, Stage, TomlFile, choose_recipe
 
 Number = int | Annotated[float, Field(allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -83,8 +79,10 @@ Variation = Annotated[
 ]
 
 
-class SweepSpec(Stage):
-    """Everything a sweep's file can say."""
+class SweepSpec(TomlFile):
+    """The content of a sweep's file."""
+
+    noun = "sweep"
 
     source: str | None = None
     """As for `hitofude run`; the embedded sample if left out."""
@@ -108,25 +106,6 @@ class SweepSpec(Stage):
     """Changes of the preset, the same for all recipes."""
     vary: Annotated[dict[str, Variation], BeforeValidator(_flat)] = Field(default_factory=dict)
     """The values tried of each setting that differs between the recipes."""
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Raise RecipeError if the file cannot be read or is not valid."""
-        try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except tomllib.TOMLDecodeError as error:
-            raise RecipeError(f"The sweep {path} is not valid TOML: {error}.") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise RecipeError(f"The sweep {path} cannot be read: {error}.") from None
-        return cls.of(content, f"The sweep {path}")
-
-    @classmethod
-    def of(cls, content: Mapping[str, Any], origin: str) -> Self:
-        """Settings may be named by dotted keys in quotes or by tables. origin: for messages."""
-        try:
-            return cls.model_validate(content)
-        except ValidationError as error:
-            raise RecipeError(f"{origin} cannot be used:\n  {explain_invalid(error, _explain_unknown)}") from None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -160,15 +139,7 @@ class SweepSpec(Stage):
         given = [word for name, value in options.items() if value is not None for word in (name, value)]
         return given if self.source is None else [self.source, *given]
 
-    def to_toml(self) -> str:
-        return tomli_w.dumps(self.model_dump(mode="json", by_alias=True, exclude_none=True))
-
-    def difference(self, other: "SweepSpec") -> list[str]:
-        """Return `name: ours → theirs` for each key that differs; None if it is not set."""
-        ours, theirs = (_flat(spec.model_dump(mode="json", by_alias=True)) for spec in (self, other))
-        return differences(ours, dict.fromkeys(ours) | theirs)
-
-
-def _explain_unknown(name: str) -> str:
-    *stages, key = name.split(".")
-    return f"there is no such key.{suggest(key, list(RANGE_KEYS if stages else SweepSpec.model_fields))}"
+    @classmethod
+    def _explain_unknown(cls, name: str) -> str:
+        *stages, key = name.split(".")
+        return f"there is no such key.{suggest(key, list(RANGE_KEYS if stages else cls.model_fields))}"
