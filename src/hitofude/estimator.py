@@ -1,4 +1,4 @@
-"""scikit-learn's interface: an estimator that trains an ensemble and keeps it in memory."""
+"""The scikit-learn interface: an estimator that trains an ensemble and keeps it in memory."""
 
 import math
 import tempfile
@@ -30,41 +30,44 @@ from hitofude.learning.ensemble import train_ensemble
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleTask
 from hitofude.learning.networks import build_network
-from hitofude.learning.predicting import predict_probabilities
+from hitofude.learning.predicting import Predictor
 from hitofude.learning.training import MemberPlan
 from hitofude.metrics.metrics import mean_of_members
 from hitofude.recipe import DEFAULT_PRESET, Recipe, choose_recipe
 from hitofude.runs.plan import RunPlan, choose_rows
 
 THREADS = 1
-"""Of each member. Its bits depend on them, so they may not depend on the machine, or on how many fits run at once."""
+"""The threads of each member. Its bits depend on them, so they must not depend on the machine or on other fits."""
 
 SMALLEST_BATCH = 16
 BATCHES_OF_ALL_ROWS = 30
-"""Of fewer rows the recipe's batches are made smaller: as good a network of the same steps, for a third of the time."""
+"""With fewer rows, batches are smaller: the same number of steps is as accurate in a third of the time."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TrainedMember:
     """One network of the ensemble, as plain arrays."""
 
     network: str
     weights: dict[str, NDArray[Any]]
-    """By the names of the network's state dict."""
+    """The network's state dict."""
     held_out: NDArray[np.int64]
-    """The rows of the training data that it never saw."""
+    """The rows of the training data that it was not trained on."""
     epochs: tuple[EpochLog, ...]
+
+    def __repr__(self) -> str:
+        return f"TrainedMember({self.network!r}, {len(self.epochs)} epochs, {len(self.held_out):,} rows held out)"
 
     @classmethod
     def load(cls, folder: Path, plan: MemberPlan, rows: NDArray[np.int64], shape: ImageShape, classes: int) -> Self:
-        """A finished member from its folder. rows: what each row of the plan is among the training data."""
+        """Load a finished member from its folder. rows: the row of the training data for each row of the plan."""
         network = build_network(plan.network, shape, classes, torch.Generator())
         epochs = MemberFolder(folder).load_finished(network)
         weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
         return cls(plan.network, weights, rows[plan.validation_rows], tuple(epochs))
 
     def rebuild(self, shape: ImageShape, classes: int, compute: Compute) -> nn.Module:
-        """The network, on the compute's device."""
+        """Return the network, on the compute's device."""
         network = build_network(self.network, shape, classes, torch.Generator())
         network.load_state_dict({name: torch.tensor(values) for name, values in self.weights.items()})
         return network.to(compute.device)
@@ -74,24 +77,23 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """An ensemble of convolutional networks as a scikit-learn classifier.
 
     X: (n, pixels), an array or a DataFrame; (n, height, width); or (n, channels, height, width) with 1 or 3 channels.
-    Numbers of any range: whole numbers from 0 to 255 that reach 128 are taken as they are; all else is scaled such
-    that the least number of the training data becomes 0, which is black, and the greatest 255. The same scale is used
-    to predict, and what lies beyond it is cut off. y: labels of any type.
+    Integers from 0 to 255 that reach 128 are used unchanged. Other numbers are scaled: the minimum of the training data
+    becomes 0, which is black, and the maximum 255. Prediction uses the same scale, and clips. y: labels of any type.
 
-    preset: a preset's name or a recipe file. settings: dotted names and values, such as {"schedule.epochs": 3}.
-    seed: by default the recipe's own, which is 0 for "fast" and "best"; the same seed gives the same probabilities,
-    whatever `workers` and `n_jobs` are. device: auto, cpu, cuda or mps. workers: how many networks are trained side by
-    side, each by one thread; by default what is fastest here. image_shape: (height, width) or (channels, height, width)
-    of the rows of pixels; by default the least square that holds them, black behind the last pixel.
+    preset: the name of a preset, or a recipe file. settings: dotted names and values, such as {"schedule.epochs": 3}.
+    seed: by default the recipe's, which is 0 for "fast" and "best"; the same seed gives the same probabilities,
+    whatever `workers` and `n_jobs` are. device: auto, cpu, cuda or mps. workers: the number of networks trained at
+    once, each by one thread; by default the fastest number here. image_shape: (height, width) or (channels, height,
+    width) of rows of pixels; by default the smallest square that holds them, black after the last pixel.
 
-    Each class needs two images or more; where one has fewer than the recipe has folds, there are fewer folds. Fewer
-    than thirty of the recipe's batches are trained in smaller ones, a thirtieth of the rows and at least 16, unless
-    `settings` names optimizer.batch_size. Weights of samples are not supported.
+    Each class needs at least two images; if a class has fewer images than the recipe has folds, there are fewer folds.
+    If the rows are fewer than thirty batches, batches are smaller, a thirtieth of the rows but at least 16, unless
+    `settings` contains optimizer.batch_size. Sample weights are not supported.
 
-    Attributes, after fit: classes_; oof_probabilities_, (n, classes) float32, each row by networks that never saw it,
-    NaN where every network did; members_, the trained networks as plain arrays (see TrainedMember); recipe_, all
-    settings; image_shape_, (channels, height, width); pixel_scale_; n_features_in_, the pixels of an image;
-    feature_names_in_, a DataFrame's columns.
+    Attributes, after fit: classes_; oof_probabilities_, (n, classes) float32, each row by networks not trained on it,
+    NaN if all were; members_, the trained networks as plain arrays (see TrainedMember); recipe_, all settings;
+    image_shape_, (channels, height, width); pixel_scale_; n_features_in_, the pixels of an image; feature_names_in_,
+    a DataFrame's columns.
     """
 
     def __init__(
@@ -112,18 +114,17 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.image_shape = image_shape
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Train the ensemble. Raises ValueError for data or parameters that do not fit; UserError for all else."""
+        """Train the ensemble. Raises ValueError for invalid data or parameters, UserError for other failures."""
         with _raising_value_errors():
             recipe = self._choose_recipe()
             images = self._learn_images(X, y)
             train = choose_rows(images, recipe)
-            recipe = _with_folds_that_fit(self._with_batches_that_fit(recipe, len(train)), train)
-            job = RunPlan.prepare(recipe, Dataset("X", train), "HitofudeClassifier.fit")
-            self._train(job, len(images))
+            recipe = _reduce_folds(self._reduce_batches(recipe, len(train)), train)
+            self._train(RunPlan.prepare(recipe, Dataset("X", train), "HitofudeClassifier.fit"), len(images))
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float32]:
-        """(n, classes) probabilities in the order of `classes_`, the mean over the members."""
+        """Return (n, classes) probabilities in the order of `classes_`, the mean over the members."""
         check_is_fitted(self, "members_")
         with _raising_value_errors():
             images = self._read_images(X)
@@ -132,12 +133,10 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             with compute.applied():
                 networks = [member.rebuild(shape, classes, compute) for member in self.members_]
                 tta = self.recipe_.tta
-                return mean_of_members(
-                    np.stack([predict_probabilities(network, pixels, compute, tta=tta) for network in networks])
-                )
+                return mean_of_members(np.stack([Predictor(network, compute, tta=tta)(pixels) for network in networks]))
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """(n,) the likeliest label of each image."""
+        """Return the (n,) most probable labels."""
         probabilities = self.predict_proba(X)
         labels: NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
         return labels
@@ -154,15 +153,15 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         settings = dict(settings) | ({} if self.seed is None else {"seed": self.seed})
         return choose_recipe(self.preset, {name: _plain(value) for name, value in settings.items()})
 
-    def _with_batches_that_fit(self, recipe: Recipe, rows: int) -> Recipe:
-        """Smaller batches for few rows, unless the settings name a size."""
+    def _reduce_batches(self, recipe: Recipe, rows: int) -> Recipe:
+        """Make batches smaller for few rows, unless the settings contain a size."""
         size = max(SMALLEST_BATCH, math.ceil(rows / BATCHES_OF_ALL_ROWS))
         if size >= recipe.optimizer.batch_size or "optimizer.batch_size" in (self.settings or {}):
             return recipe
         return recipe.with_settings({"optimizer.batch_size": size})
 
     def _learn_images(self, X: Any, y: Any) -> ImageSet:
-        """What is learned from X and y before any training: shape, scale, classes."""
+        """Set image shape, pixel scale and classes from X and y, and return the training images."""
         pixels, labels = validate_data(self, _as_rows(X), y)
         self.image_shape_ = choose_image_shape(_shape_of(X), self.image_shape)
         self.pixel_scale_ = PixelScale.of(pixels)
@@ -177,7 +176,7 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return ImageSet(self._to_images(pixels), indices.astype(np.int64), row_numbers(len(pixels)), names)
 
     def _read_images(self, X: Any) -> NDArray[np.uint8]:
-        """(N, C, H, W) images to predict. Raises ValueError where they are not of the training's shape."""
+        """Return (N, C, H, W) images to predict. Raises ValueError if their shape differs from the training images'."""
         pixels = validate_data(self, _as_rows(X), reset=False)
         shape = _shape_of(X)[1:]
         if len(shape) > 1 and shape not in (self.image_shape_, self.image_shape_[1:]):
@@ -187,22 +186,20 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _to_images(self, pixels: NDArray[Any]) -> NDArray[np.uint8]:
         return to_images(self.pixel_scale_.to_bytes(pixels), self.image_shape_)
 
-    def _train(self, job: RunPlan, count: int) -> None:
-        """Train the members in a folder that is gone afterwards.
-
-        count: the rows of X; the recipe may have the job take a part of them.
-        """
-        compute = choose_compute(self.device, job.recipe.precision, THREADS)
-        workers = _choose_workers(job, compute, self.workers)
-        rows, classes = job.train.ids.astype(np.int64) - 1, len(self.classes_)
+    def _train(self, plan: RunPlan, count: int) -> None:
+        """Train the members in a temporary folder. count: the rows of X, of which the plan may use a sample."""
+        recipe, train = plan.recipe, plan.train
+        compute = choose_compute(self.device, recipe.precision, THREADS)
+        workers = _choose_workers(plan, compute, self.workers)
+        rows, classes = train.ids.astype(np.int64) - 1, len(self.classes_)
         with tempfile.TemporaryDirectory(prefix="hitofude-") as name:
-            ensemble = EnsembleTask(job.recipe, compute, tuple(job.plans), job.train, None, Path(name), unattended=True)
-            probabilities = train_ensemble(ensemble, workers, _Warner())
+            task = EnsembleTask(recipe, compute, tuple(plan.members), train, None, Path(name), unattended=True)
+            probabilities = train_ensemble(task, workers, _Warner())
             self.members_ = [
-                TrainedMember.load(ensemble.member_folder(plan.member), plan, rows, job.train.image_shape, classes)
-                for plan in job.plans
+                TrainedMember.load(task.member_folder(member.member), member, rows, train.image_shape, classes)
+                for member in plan.members
             ]
-        self.recipe_ = job.recipe
+        self.recipe_ = recipe
         self.oof_probabilities_ = np.full((count, classes), np.nan, dtype=np.float32)
         self.oof_probabilities_[rows] = probabilities.out_of_fold
 
@@ -210,14 +207,11 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 class _Warner:
     """An observer that only passes warnings on."""
 
-    def member_started(self, member: int, epochs: int, epochs_done: int) -> None:
-        pass
+    def member_started(self, member: int, epochs: int, epochs_done: int) -> None: ...
 
-    def batch_finished(self, images: int) -> None:
-        pass
+    def batch_finished(self, images: int) -> None: ...
 
-    def epoch_finished(self, log: EpochLog) -> None:
-        pass
+    def epoch_finished(self, log: EpochLog) -> None: ...
 
     def warned(self, message: str) -> None:
         warnings.warn(message, stacklevel=2)
@@ -225,7 +219,7 @@ class _Warner:
 
 @contextmanager
 def _raising_value_errors() -> Iterator[None]:
-    """Turn our errors about data and settings into those that scikit-learn knows."""
+    """Turn errors about data and settings into ValueError, as scikit-learn expects."""
     try:
         yield
     except (InputError, RecipeError) as error:
@@ -233,7 +227,7 @@ def _raising_value_errors() -> Iterator[None]:
 
 
 def _as_rows(X: Any) -> Any:
-    """Stacks of images → (n, pixels); all else as it is, for scikit-learn to judge."""
+    """Flatten stacks of images to (n, pixels); leave the rest unchanged for scikit-learn to validate."""
     shape = _shape_of(X)
     return X if len(shape) < 3 else np.asarray(X).reshape(shape[0], math.prod(shape[1:]))
 
@@ -243,33 +237,30 @@ def _shape_of(X: Any) -> tuple[int, ...]:
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's numbers, as grids of parameters are made of, as Python's."""
+    """Turn NumPy numbers, common in parameter grids, into Python numbers."""
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _choose_workers(job: RunPlan, compute: Compute, workers: int | None) -> int:
-    """How many members are made side by side: by default as many as are worth it and PyTorch may use threads.
+def _choose_workers(plan: RunPlan, compute: Compute, workers: int | None) -> int:
+    """Return the number of members trained at once: by default the fastest, up to the threads PyTorch may use.
 
-    joblib gives each of its processes a share of the threads, so that several fits at once stay within the machine.
+    joblib gives each of its processes a share of the threads, so several fits at once do not overload the machine.
     """
     if workers is not None and not (isinstance(workers, Integral) and workers > 0):
         raise RecipeError(f"workers={workers!r}: expected a whole number from 1 up, or None.")
-    members, images, available = len(job.plans), job.images_to_train(), torch.get_num_threads()
+    members, images, available = len(plan.members), plan.images_to_train(), torch.get_num_threads()
     return Parallelism.choose(members, images, compute, workers, THREADS, available).workers
 
 
-def _with_folds_that_fit(recipe: Recipe, train: ImageSet) -> Recipe:
-    """As many folds as the rarest class has images, where the recipe has more.
-
-    Raises InputError where a class has a single image, for no member could learn it and another be tried on it.
-    """
+def _reduce_folds(recipe: Recipe, train: ImageSet) -> Recipe:
+    """Reduce the folds to the images of the rarest class. Raises InputError if that has a single image."""
     counts = np.bincount(train.known_labels(), minlength=len(train.classes))
     fewest, name = int(counts.min()), train.classes[counts.argmin()]
     if recipe.ensemble.split != "folds" or fewest >= recipe.ensemble.folds:
         return recipe
     if fewest < 2:
         raise InputError(
-            f"Class {name!r} has too few images ({fewest}). Each needs two: one to learn from, one to hold out."
+            f"Class {name!r} has too few images ({fewest}). Each needs two: one to train on, one to hold out."
         )
     warnings.warn(
         f"Class {name!r} has {fewest} images, so there are {fewest} folds instead of {recipe.ensemble.folds}.",

@@ -9,7 +9,7 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.learning import predicting
 from hitofude.learning.compute import Compute
 from hitofude.learning.networks import NETWORKS, build_network, images_from_bytes
-from hitofude.learning.predicting import Predictor, images_at_once, predict_probabilities
+from hitofude.learning.predicting import Predictor, images_at_once
 from hitofude.recipe import TtaRecipe
 
 each_network = pytest.mark.parametrize("name", sorted(NETWORKS))
@@ -38,7 +38,7 @@ def test_probabilities_are_the_softmax_of_the_networks_logits(
     name: str, images: torch.Tensor, compute: Compute
 ) -> None:
     network = trained_like(name)
-    found = predict_probabilities(network, images, compute)
+    found = Predictor(network, compute)(images)
     with torch.no_grad():
         expected = network(images_from_bytes(images)).softmax(dim=1).numpy()
     assert found.dtype == np.float32
@@ -47,7 +47,7 @@ def test_probabilities_are_the_softmax_of_the_networks_logits(
 
 @each_network
 def test_rows_sum_to_one(name: str, images: torch.Tensor, compute: Compute) -> None:
-    probabilities = predict_probabilities(trained_like(name), images, compute)
+    probabilities = Predictor(trained_like(name), compute)(images)
     assert probabilities.shape == (300, 10)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
 
@@ -58,7 +58,7 @@ def test_the_network_is_left_as_it_was_but_in_evaluation_mode(
 ) -> None:
     network = trained_like(name).train()
     modules, tensors = repr(network), {key: value.clone() for key, value in network.state_dict().items()}
-    predict_probabilities(network, images, compute)
+    Predictor(network, compute)(images)
     assert repr(network) == modules
     assert all(torch.equal(value, tensors[key]) for key, value in network.state_dict().items())
     assert all(parameter.requires_grad for parameter in network.parameters())
@@ -69,21 +69,21 @@ def test_the_network_is_left_as_it_was_but_in_evaluation_mode(
 @pytest.mark.parametrize("batch_size", [1, 7, 300])
 def test_the_batch_size_does_not_matter(name: str, batch_size: int, images: torch.Tensor, compute: Compute) -> None:
     network = trained_like(name)
-    expected = predict_probabilities(network, images, compute)
-    found = predict_probabilities(network, images, compute, batch_size)
+    expected = Predictor(network, compute)(images)
+    found = Predictor(network, compute, batch_size)(images)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-7)
 
 
 @each_network
 def test_two_predictions_are_the_same_bit_by_bit(name: str, images: torch.Tensor, compute: Compute) -> None:
     network = trained_like(name)
-    first, second = (predict_probabilities(network, images, compute) for _ in range(2))
+    first, second = (Predictor(network, compute)(images) for _ in range(2))
     assert np.array_equal(first, second)
 
 
 @each_network
 def test_no_images_have_no_probabilities(name: str, images: torch.Tensor, compute: Compute) -> None:
-    assert predict_probabilities(trained_like(name), images[:0], compute).shape == (0, 10)
+    assert Predictor(trained_like(name), compute)(images[:0]).shape == (0, 10)
 
 
 @each_network
@@ -92,16 +92,16 @@ def test_shifted_views_are_the_mean_of_five_predictions(name: str, images: torch
     views = [images, *(images.roll(shift, dims=(2, 3)) for shift in ((2, 0), (-2, 0), (0, 2), (0, -2)))]
     for view, edge in zip(views[1:], (np.s_[:2, :], np.s_[-2:, :], np.s_[:, :2], np.s_[:, -2:]), strict=True):
         view[:, :, edge[0], edge[1]] = 0
-    expected = np.mean([predict_probabilities(network, view, compute) for view in views], axis=0)
-    found = predict_probabilities(network, images, compute, tta=TtaRecipe(shift=2))
+    expected = np.mean([Predictor(network, compute)(view) for view in views], axis=0)
+    found = Predictor(network, compute, tta=TtaRecipe(shift=2))(images)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_only_unclear_images_are_seen_again(images: torch.Tensor, compute: Compute) -> None:
     network = trained_like("cnn-lean")
-    once = predict_probabilities(network, images, compute)
+    once = Predictor(network, compute)(images)
     limit = float(np.median(once.max(axis=1)))
-    found = predict_probabilities(network, images, compute, tta=TtaRecipe(shift=1, threshold=limit))
+    found = Predictor(network, compute, tta=TtaRecipe(shift=1, threshold=limit))(images)
     clear = once.max(axis=1) >= limit
     assert np.array_equal(found[clear], once[clear])
     assert (found[~clear] != once[~clear]).any(axis=1).mean() > 0.9
@@ -110,9 +110,9 @@ def test_only_unclear_images_are_seen_again(images: torch.Tensor, compute: Compu
 @each_network
 def test_bfloat16_predicts_nearly_the_same(name: str, images: torch.Tensor, compute: Compute) -> None:
     network = trained_like(name)
-    half = predict_probabilities(network, images, Compute(torch.device("cpu"), "bfloat16"))
+    half = Predictor(network, Compute(torch.device("cpu"), "bfloat16"))(images)
     assert half.dtype == np.float32
-    assert np.abs(half - predict_probabilities(network, images, compute)).max() < 0.1
+    assert np.abs(half - Predictor(network, compute)(images)).max() < 0.1
 
 
 def test_an_activation_does_not_overwrite_what_is_used_again(images: torch.Tensor, compute: Compute) -> None:
@@ -128,7 +128,7 @@ def test_an_activation_does_not_overwrite_what_is_used_again(images: torch.Tenso
     network = Residual()
     with torch.no_grad():
         expected = network(images_from_bytes(images)).softmax(dim=1).numpy()
-    np.testing.assert_allclose(predict_probabilities(network, images, compute), expected, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(Predictor(network, compute)(images), expected, rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize("shift", [0, 1])

@@ -1,10 +1,10 @@
-"""Random transformations of whole batches, on the device where the images are.
+"""Random transformations of whole batches, on the images' device.
 
-The tutorial transforms one image at a time with scikit-image; here an epoch's transformations are drawn at once,
+The tutorial transforms one image at a time with scikit-image; here the transformations of an epoch are drawn at once,
 as small tensors, and a batch is warped by one `grid_sample`.
 
-A map is a 2×3 matrix that takes a pixel of the result, as (x, y, 1), to the place in the original that it is
-read from, as `skimage.transform.warp(image, AffineTransform(...))` has it; pixel centres are whole numbers.
+A map is a 2×3 matrix that takes a pixel of the result, as (x, y, 1), to its source position in the original, as in
+`skimage.transform.warp(image, AffineTransform(...))`; pixel centres are whole numbers.
 """
 
 import math
@@ -23,14 +23,14 @@ from hitofude.recipe import AugmentRecipe
 
 
 class Transforms(NamedTuple):
-    """How each of N images is transformed."""
+    """The transformations of N images."""
 
     maps: Tensor  # (N, 2, 3) float32
     displacements: Tensor | None = None  # (N, 2, knots, knots) float32, pixels in x and y, added to the map
     erased: Tensor | None = None  # (N, 4) int64: first and past the last row, first and past the last column
 
     def each(self, change: Callable[[Tensor], Tensor]) -> "Transforms":
-        """Those with every tensor changed."""
+        """Apply a function to every tensor."""
         maps, *others = self
         return Transforms(change(maps), *(None if values is None else change(values) for values in others))
 
@@ -38,7 +38,7 @@ class Transforms(NamedTuple):
         return self.each(lambda values: values.to(device))
 
     def split(self, sizes: Sequence[int]) -> Iterator["Transforms"]:
-        """Those of the first `sizes[0]` images, of the next `sizes[1]`, and so on."""
+        """Yield the transforms of the first `sizes[0]` images, of the next `sizes[1]`, and so on."""
         for end, size in zip(accumulate(sizes), sizes, strict=True):
             yield self.each(lambda values, end=end, size=size: values[end - size : end])  # type: ignore[misc]
 
@@ -46,26 +46,23 @@ class Transforms(NamedTuple):
 def draw_transforms(
     count: int, recipe: AugmentRecipe, image_size: tuple[int, int], generator: torch.Generator
 ) -> Transforms:
-    """Draw the transformations of `count` images of (H, W) pixels."""
+    """Draw the transforms of `count` images of (H, W) pixels."""
     maps = draw_maps(count, recipe, image_size, generator)
     displacements = erased = None
-    untouched = torch.rand(count, generator=generator) >= recipe.probability
+    unwarped = torch.rand(count, generator=generator) >= recipe.probability
     if recipe.min_crop < 1:
-        maps = _within(_draw_crops(count, recipe.min_crop, image_size, generator), maps)
-    maps = torch.where(untouched[:, None, None], torch.eye(2, 3), maps)
+        maps = _compose(_draw_crops(count, recipe.min_crop, image_size, generator), maps)
+    maps = torch.where(unwarped[:, None, None], torch.eye(2, 3), maps)
     if recipe.elastic_std > 0:
         knots = torch.randn(count, 2, recipe.elastic_grid, recipe.elastic_grid, generator=generator)
-        displacements = knots.mul_(recipe.elastic_std).masked_fill_(untouched[:, None, None, None], 0)
+        displacements = knots.mul_(recipe.elastic_std).masked_fill_(unwarped[:, None, None, None], 0)
     if recipe.erase_probability > 0:
         erased = _draw_rectangles(count, recipe, image_size, generator)
     return Transforms(maps, displacements, erased)
 
 
 def draw_maps(count: int, recipe: AugmentRecipe, image_size: tuple[int, int], generator: torch.Generator) -> Tensor:
-    """Draw (count, 2, 3) float32 affine maps, whatever the rate.
-
-    image_size: (H, W) in pixels; it matters only for maps about the centre.
-    """
+    """Draw (count, 2, 3) float32 affine maps, whatever the probability. image_size: (H, W) in pixels."""
 
     def uniform(low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand(count, generator=generator)
@@ -84,7 +81,7 @@ def draw_maps(count: int, recipe: AugmentRecipe, image_size: tuple[int, int], ge
 
 
 def affine_maps(scale: Tensor, rotation: Tensor, shear: Tensor, translation: Tensor) -> Tensor:
-    """(N, 2, 3) maps about the origin, with the parameters of `skimage.transform.AffineTransform`.
+    """Make (N, 2, 3) maps about the origin, with the parameters of `skimage.transform.AffineTransform`.
 
     scale: (N, 2) of x and y; rotation, shear: (N,) radians; translation: (N, 2) pixels in x and y.
     """
@@ -100,7 +97,7 @@ def affine_maps(scale: Tensor, rotation: Tensor, shear: Tensor, translation: Ten
 
 
 def about_center(maps: Tensor, image_size: tuple[int, int]) -> Tensor:
-    """The same maps with the centre of the image, (H, W) pixels, as the fixed point of their linear part."""
+    """Make the centre of the image, (H, W) pixels, the fixed point of the maps' linear part."""
     height, width = image_size
     center = torch.tensor([(width - 1) / 2, (height - 1) / 2])
     linear, translation = maps[:, :, :2], maps[:, :, 2]
@@ -108,33 +105,24 @@ def about_center(maps: Tensor, image_size: tuple[int, int]) -> Tensor:
 
 
 def transform(images: Tensor, transforms: Transforms, recipe: AugmentRecipe) -> Tensor:
-    """Warp each image and erase from it, as drawn.
-
-    images: (N, C, H, W) float; transforms: of N images, on the same device, drawn by this recipe.
-    """
-    warped = warp(images, transforms.maps, transforms.displacements, some_untouched=recipe.probability < 1)
+    """Warp (N, C, H, W) float images and erase from them. transforms: on the same device, drawn with this recipe."""
+    warped = warp(images, transforms.maps, transforms.displacements, some_unwarped=recipe.probability < 1)
     return warped if transforms.erased is None else erase(warped, transforms.erased)
 
 
-def warp(
-    images: Tensor,
-    maps: Tensor,
-    displacements: Tensor | None = None,
-    *,
-    some_untouched: bool = True,
-) -> Tensor:
-    """Warp each image by its map and displacements: bilinear, black outside; where both do nothing it stays as it is.
+def warp(images: Tensor, maps: Tensor, displacements: Tensor | None = None, *, some_unwarped: bool = True) -> Tensor:
+    """Warp each image by its map and displacements: bilinear, black outside.
 
     images: (N, C, H, W) float; maps: (N, 2, 3) float32 on the same device; displacements: (N, 2, K, K) float32, in
-    pixels of x and y at K×K knots over the image, smooth between them (P. Y. Simard et al. 2003,
-    doi:10.1109/ICDAR.2003.1227801, with knots in place of a Gaussian filter). some_untouched: False where every
-    image is moved, which saves looking for those that are not. Returns the shape of images.
+    pixels of x and y at K×K knots over the image, interpolated between them (P. Y. Simard et al. 2003,
+    doi:10.1109/ICDAR.2003.1227801, with knots in place of a Gaussian filter). some_unwarped: keep images with an
+    identity map and no displacement bit by bit. Returns the shape of images.
     """
     grid = _sampling_grid(maps, *images.shape[2:])
     if displacements is not None:
-        grid = grid + _smooth(displacements, *images.shape[2:])
+        grid = grid + _interpolate(displacements, *images.shape[2:])
     warped = functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
-    if not some_untouched:
+    if not some_unwarped:
         return warped
     is_identity = (maps == torch.eye(2, 3, device=maps.device)).flatten(1).all(dim=1)
     if displacements is not None:
@@ -145,7 +133,7 @@ def warp(
 def erase(images: Tensor, rectangles: Tensor) -> Tensor:
     """Blacken a rectangle of each image (Z. Zhong et al. 2017, arXiv:1708.04896).
 
-    images: (N, C, H, W); rectangles: (N, 4) int64, the first and past the last row, the same of the columns.
+    images: (N, C, H, W); rectangles: (N, 4) int64, the first and past the last row, then the same for columns.
     """
     top, bottom, left, right = rectangles.unsqueeze(2).unbind(dim=1)
     rows, columns = (torch.arange(size, device=images.device) for size in images.shape[2:])
@@ -154,7 +142,7 @@ def erase(images: Tensor, rectangles: Tensor) -> Tensor:
 
 
 def augment(images: Tensor, recipe: AugmentRecipe, generator: torch.Generator) -> Tensor:
-    """Draw a transformation of each image, and apply it.
+    """Draw and apply a transformation of each image.
 
     images: (N, C, H, W) float, any device; generator: a CPU generator.
     """
@@ -166,7 +154,7 @@ def augment(images: Tensor, recipe: AugmentRecipe, generator: torch.Generator) -
 def transformed_versions(
     images: ImageSet, recipe: AugmentRecipe, count: int, versions: int, seed: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Up to `count` originals (K, C, H, W), the classes as even as they allow, and (K, versions, C, H, W), 0..255."""
+    """Return up to `count` originals (K, C, H, W), balanced over the classes, and (K, versions, C, H, W), 0..255."""
     originals = images.images[shuffled_evenly(images.known_labels(), seed)[:count]]
     repeated = torch.from_numpy(originals).float().repeat_interleave(versions, dim=0)
     transformed = augment(repeated, recipe, torch.Generator().manual_seed(seed))
@@ -174,15 +162,15 @@ def transformed_versions(
 
 
 def _draw_crops(count: int, least: float, image_size: tuple[int, int], generator: torch.Generator) -> Tensor:
-    """(count, 2, 3) maps that blow up a window of the image, its sides drawn apart, to the whole."""
+    """Draw (count, 2, 3) maps that enlarge a window, with sides drawn separately, to the whole image."""
     share = least + (1 - least) * torch.rand(count, 2, generator=generator)
     height, width = image_size
     start = (1 - share) * torch.rand(count, 2, generator=generator) * torch.tensor([width - 1, height - 1])
     return torch.cat([torch.diag_embed(share), start[:, :, None]], dim=2)
 
 
-def _within(first: Tensor, second: Tensor) -> Tensor:
-    """(N, 2, 3) the maps that read from the result of the first as the second do."""
+def _compose(first: Tensor, second: Tensor) -> Tensor:
+    """Return the (N, 2, 3) maps that apply the second maps to the results of the first."""
     linear = first[:, :, :2] @ second
     return torch.cat([linear[:, :, :2], linear[:, :, 2:] + first[:, :, 2:]], dim=2)
 
@@ -190,19 +178,19 @@ def _within(first: Tensor, second: Tensor) -> Tensor:
 def _draw_rectangles(
     count: int, recipe: AugmentRecipe, image_size: tuple[int, int], generator: torch.Generator
 ) -> Tensor:
-    """(count, 4) rectangles up to the recipe's share of the image; empty for images that are not erased."""
+    """Draw (count, 4) rectangles up to the recipe's share of the image, empty for images that are not erased."""
     share = recipe.erase_max_area * torch.rand(count, generator=generator)
     share[torch.rand(count, generator=generator) >= recipe.erase_probability] = 0
     stretch = 0.5 * 4 ** torch.rand(count, generator=generator)  # height against width: 1/2 to 2
     sides = torch.stack([(share * stretch).sqrt(), (share / stretch).sqrt()], dim=1).clamp(max=1)
     pixels = (sides * torch.tensor(image_size)).round().long()
-    room = torch.tensor(image_size) - pixels + 1
-    start = (room * torch.rand(count, 2, generator=generator)).long()
+    starts = torch.tensor(image_size) - pixels + 1
+    start = (starts * torch.rand(count, 2, generator=generator)).long()
     return torch.stack([start, start + pixels], dim=2).flatten(1)
 
 
-def _smooth(displacements: Tensor, height: int, width: int) -> Tensor:
-    """(N, H, W, 2) displacements of every pixel, in the coordinates of `grid_sample`, from those of the knots."""
+def _interpolate(displacements: Tensor, height: int, width: int) -> Tensor:
+    """Return the (N, H, W, 2) displacements of all pixels, in `grid_sample`'s coordinates, from those of the knots."""
     half = torch.tensor([max(width - 1, 1) / 2, max(height - 1, 1) / 2], device=displacements.device)
     scaled = displacements / half[:, None, None]
     size = (height, width)
@@ -210,9 +198,9 @@ def _smooth(displacements: Tensor, height: int, width: int) -> Tensor:
 
 
 def _sampling_grid(maps: Tensor, height: int, width: int) -> Tensor:
-    """(N, H, W, 2) the place in the original of each pixel, in the coordinates -1..1 of `grid_sample`.
+    """Return the (N, H, W, 2) source positions of all pixels, in `grid_sample`'s coordinates -1..1.
 
-    One product of all maps with all pixels; `affine_grid` makes one an image and takes several times as long.
+    One product of all maps with all pixels is several times as fast as `affine_grid`, which has one for each image.
     """
     rows, columns = torch.meshgrid(
         torch.arange(height, device=maps.device), torch.arange(width, device=maps.device), indexing="ij"
@@ -221,5 +209,5 @@ def _sampling_grid(maps: Tensor, height: int, width: int) -> Tensor:
     half_width, half_height = max(width - 1, 1) / 2, max(height - 1, 1) / 2
     scaled = torch.stack([maps[:, 0] / half_width, maps[:, 1] / half_height], dim=1)
     scaled[:, :, 2] -= 1
-    places = scaled.reshape(-1, 3) @ pixels
-    return places.reshape(-1, 2, height, width).permute(0, 2, 3, 1)
+    positions = scaled.reshape(-1, 3) @ pixels
+    return positions.reshape(-1, 2, height, width).permute(0, 2, 3, 1)

@@ -1,4 +1,4 @@
-"""What computes: the device, its threads, and the precision of the arithmetic."""
+"""The device, its threads, and the precision of the arithmetic."""
 
 import os
 import platform
@@ -10,36 +10,33 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from joblib import cpu_count
 
 from hitofude.errors import OutOfResourcesError, RecipeError
 
-DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def processors() -> int:
-    """How many processors this process may use, by affinity and by its container's limit."""
+    """Return the number of processors this process may use, by its affinity and its container's limit."""
+    from joblib import cpu_count  # a worker process need not import joblib
+
     return int(cpu_count())
 
 
 @dataclass(frozen=True)
 class Compute:
-    """A device and how it is used."""
+    """A device and how to use it."""
 
     device: torch.device
     precision: Literal["float32", "bfloat16"]
     threads: int = field(default_factory=torch.get_num_threads)
-    """Of the CPU. The number is part of a result: sums over threads round differently."""
+    """The CPU's threads. The number is part of a result, since sums over threads round differently."""
     name: str | None = None
-    """The device's own, where it is another machine's."""
+    """The name of a device of another machine."""
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Within it, PyTorch uses this compute's threads and repeats its results bit by bit.
-
-        Raises OutOfResourcesError where memory runs out.
-        """
+        """Use these threads and deterministic kernels in the block. Raises OutOfResourcesError if memory is full."""
         before = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         torch.backends.cudnn.benchmark = False
@@ -51,7 +48,7 @@ class Compute:
             torch.set_num_threads(before)
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Within it, matrix products and convolutions are made in the compute's precision."""
+        """Compute matrix products and convolutions in this precision within the block."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
 
     def __str__(self) -> str:
@@ -62,9 +59,9 @@ class Compute:
 
 
 def choose_compute(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Compute:
-    """The compute asked for; `auto` takes CUDA, else Apple's MPS, else the CPU, with all its processors.
+    """Choose device, precision and threads; `auto` is CUDA, else Apple's MPS, else the CPU with all its processors.
 
-    Raises RecipeError when the device is not there.
+    Raises RecipeError if the device is unknown or not available.
     """
     if device not in DEVICES:
         raise RecipeError(f"There is no device '{device}'. Known: {', '.join(DEVICES)}.")
@@ -80,7 +77,7 @@ def choose_compute(device: str = "auto", precision: str = "auto", threads: int |
 
 @contextmanager
 def explaining_memory_errors() -> Iterator[None]:
-    """Turn a failed allocation, of Python, NumPy or PyTorch, into ours."""
+    """Turn a failed allocation of Python, NumPy or PyTorch into OutOfResourcesError."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -93,12 +90,12 @@ def explaining_memory_errors() -> Iterator[None]:
 
 
 def device_name(device: torch.device) -> str:
-    """`cpu`, `mps`, or `cuda (NVIDIA …)`."""
+    """Return `cpu`, `mps`, or `cuda (NVIDIA …)`."""
     return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
 
 
 def processor_name() -> str:
-    """The processor's own name where the system tells it, else its family."""
+    """Return the processor's model name if the system reveals it, else its family."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -108,7 +105,7 @@ def processor_name() -> str:
 
 
 def describe_environment(compute: Compute) -> dict[str, object]:
-    """What a result may depend on, for the run folder: versions, processor, threads."""
+    """Return everything a result may depend on, for the run folder: versions, processor, threads."""
     return {
         "hitofude": version("hitofude"),
         "python": platform.python_version(),
@@ -121,7 +118,7 @@ def describe_environment(compute: Compute) -> dict[str, object]:
 
 
 def describe_arithmetic(compute: Compute) -> dict[str, str | int]:
-    """What decides every bit of a training besides recipe and data; none of it may change within a run."""
+    """Return everything besides recipe and data that decides the bits of a training; it may not change within a run."""
     return {
         "torch": torch.__version__,
         "device": compute.name or device_name(compute.device),
@@ -131,19 +128,16 @@ def describe_arithmetic(compute: Compute) -> dict[str, str | int]:
 
 
 def _native_precision(device: torch.device) -> str:
-    if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    if device.type == "cpu" and _cpu_has_bfloat16():
-        return "bfloat16"
-    return "float32"
+    on_cuda = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bfloat16" if on_cuda or (device.type == "cpu" and _cpu_has_bfloat16()) else "float32"
 
 
 def _cpu_has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 by itself (AVX-512 BF16 or AMX); without it, it is far slower."""
+    """Whether the processor has bfloat16 instructions (AVX-512 BF16 or AMX); without them bfloat16 is far slower."""
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, check)() for check in checks if hasattr(torch.cpu, check))
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """PyTorch's CPU allocator raises a plain RuntimeError that names itself."""
+    # PyTorch's CPU allocator raises a plain RuntimeError with its own name.
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)

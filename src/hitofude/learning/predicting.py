@@ -1,4 +1,4 @@
-"""Probabilities of trained networks."""
+"""Prediction: probabilities of trained networks."""
 
 import math
 from collections import Counter
@@ -20,7 +20,7 @@ from hitofude.learning.networks import images_from_bytes
 from hitofude.recipe import TtaRecipe
 
 BATCH_SIZES = {"cpu": 128}
-"""So few that the activations of 28×28 images stay near a processor's cache; see benchmarks/prediction.py."""
+"""Small enough that the activations of 28×28 images fit a processor's cache; see benchmarks/prediction.py."""
 BATCH_SIZE_ELSEWHERE = 4096
 
 IMAGES_AT_ONCE, FEWEST_AT_ONCE, BYTES_AT_ONCE = 4096, 128, 2**24
@@ -29,33 +29,17 @@ NO_TTA = TtaRecipe()
 
 
 def images_at_once(image_shape: Sequence[int]) -> int:
-    """So many images, from a multiple of so many on, are predicted the same bit by bit whatever stands around them.
-
-    image_shape: (C, H, W). Whoever streams images of any number takes so many at a time.
-    """
+    """Return the block size for streaming (C, H, W) images: the bits of a block do not depend on other blocks."""
     fitting = BYTES_AT_ONCE // math.prod(image_shape)
     return min(IMAGES_AT_ONCE, max(FEWEST_AT_ONCE, fitting // FEWEST_AT_ONCE * FEWEST_AT_ONCE))
 
 
-def predict_probabilities(
-    network: nn.Module,
-    images: torch.Tensor,
-    compute: Compute,
-    batch_size: int | None = None,
-    tta: TtaRecipe = NO_TTA,
-) -> NDArray[np.float32]:
-    """(N, classes) probabilities, softmax over the logits; each row sums to one.
-
-    images: (N, C, H, W) uint8, any device. tta: which images are seen shifted too, and their probabilities
-    averaged. The network, which torch.fx must be able to trace, is left in evaluation mode and otherwise as it was.
-    On the CPU the compute's threads each take whole batches, which wastes no time on waiting for each other, and
-    makes the bits independent of their number.
-    """
-    return Predictor(network, compute, batch_size, tta)(images)
-
-
 class Predictor:
-    """A network that was made ready to predict any number of times; see predict_probabilities."""
+    """A network prepared for prediction, with test-time augmentation.
+
+    The network, which torch.fx must be able to trace, is left in evaluation mode and otherwise unchanged. On the CPU
+    each thread takes whole batches, so threads do not wait for each other, and their number does not change the bits.
+    """
 
     def __init__(
         self, network: nn.Module, compute: Compute, batch_size: int | None = None, tta: TtaRecipe = NO_TTA
@@ -65,31 +49,31 @@ class Predictor:
         self._batch_size = batch_size or BATCH_SIZES.get(compute.device.type, BATCH_SIZE_ELSEWHERE)
 
     def __call__(self, images: torch.Tensor) -> NDArray[np.float32]:
-        """(N, C, H, W) uint8 → (N, classes)."""
-        together = images_at_once(images.shape[1:])
-        size = min(self._batch_size, together)
+        """Map (N, C, H, W) uint8 images on any device to (N, classes) probabilities, which sum to one."""
+        block = images_at_once(images.shape[1:])
+        size = min(self._batch_size, block)
         probabilities = self._predict(images.split(size))
         if self._tta.shift > 0:
             unclear = (probabilities.amax(dim=1) < self._tta.threshold).nonzero().flatten()
-            starts = torch.arange(together, max(together, len(images)), together)
+            starts = torch.arange(block, max(block, len(images)), block)
             rows = unclear.tensor_split(torch.searchsorted(unclear, starts))
-            probabilities[unclear] = self._see_again(images, rows, probabilities, size)
+            probabilities[unclear] = self._predict_shifted(images, rows, probabilities, size)
         return probabilities.numpy()
 
-    def _see_again(
+    def _predict_shifted(
         self, images: torch.Tensor, rows: Sequence[torch.Tensor], probabilities: torch.Tensor, size: int
     ) -> torch.Tensor:
-        """The means with those of the shifted views. rows: those that are predicted together stand together."""
-        parts = [shifted(images[some.to(images.device)], self._tta.shift) for some in rows]
-        seen = [
+        """Average the probabilities with those of the shifted images. rows: the unclear images of each block."""
+        blocks = [shifted(images[some.to(images.device)], self._tta.shift) for some in rows]
+        predicted = [
             self._predict(batch for view in views for batch in view.split(size)).split([len(some) for some in rows])
-            for views in zip(*parts, strict=True)
+            for views in zip(*blocks, strict=True)
         ]
-        together = zip(rows, *seen, strict=True)
+        together = zip(rows, *predicted, strict=True)
         return torch.cat([torch.stack([probabilities[some], *views]).mean(dim=0) for some, *views in together])
 
     def _predict(self, batches: Iterable[torch.Tensor]) -> torch.Tensor:
-        """(N, classes) probabilities on the CPU."""
+        """Return (N, classes) probabilities on the CPU."""
         if self._compute.device.type != "cpu":
             return torch.cat([self._predict_batch(batch) for batch in batches]).cpu()
         with _single_threads(self._compute.threads) as pool:
@@ -103,10 +87,7 @@ class Predictor:
 
 
 def shifted(images: torch.Tensor, pixels: int) -> Iterator[torch.Tensor]:
-    """The images moved up, down, left and right, with black behind them.
-
-    images: (N, C, H, W); pixels: from 0 up.
-    """
+    """Yield (N, C, H, W) images moved up, down, left and right by 0 or more pixels, and filled with black."""
     height, width = images.shape[2:]
     padded = functional.pad(images, (pixels, pixels, pixels, pixels))
     for top, left in ((2 * pixels, pixels), (0, pixels), (pixels, 2 * pixels), (pixels, 0)):
@@ -115,7 +96,7 @@ def shifted(images: torch.Tensor, pixels: int) -> Iterator[torch.Tensor]:
 
 @contextmanager
 def _single_threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool of threads in each of which PyTorch computes with one."""
+    """Open a pool of threads in which PyTorch uses one thread each."""
     before = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
@@ -125,7 +106,7 @@ def _single_threads(count: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def _fold(network: nn.Module) -> GraphModule:
-    """A faster copy of a network in evaluation mode: batch norms within the convolutions, activations in place."""
+    """Return a faster copy for evaluation: batch norms folded into the convolutions, activations in place."""
     folded = symbolic_trace(deepcopy(network))
     uses = Counter(node.target for node in folded.graph.nodes if node.op == "call_module")
     for node in [node for node in folded.graph.nodes if node.op == "call_module"]:

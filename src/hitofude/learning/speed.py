@@ -13,7 +13,7 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import ImageShape
 from hitofude.learning.compute import Compute, processor_name, processors
 from hitofude.learning.networks import build_network, count_parameters
-from hitofude.learning.predicting import predict_probabilities
+from hitofude.learning.predicting import Predictor
 from hitofude.learning.training import MemberPlan, Trainer, TrainingData
 from hitofude.recipe import DEFAULT_PRESET, Recipe
 
@@ -48,9 +48,9 @@ def measure_network(name: str, images: ImageSet, compute: Compute) -> NetworkSpe
         data = TrainingData.on_device(images, compute)
         trained = _training_rate(Trainer(MemberPlan(0, name, rows, rows[:0]), data, recipe, compute, network))
         pixels = data.images[torch.arange(PREDICTED, device=compute.device) % len(images)]
-        predict_probabilities(network, pixels[:256], compute)
+        Predictor(network, compute)(pixels[:256])
         started = time.perf_counter()
-        predict_probabilities(network, pixels, compute)
+        Predictor(network, compute)(pixels)
         predicted = PREDICTED / (time.perf_counter() - started)
     shape = images.image_shape
     return NetworkSpeed(

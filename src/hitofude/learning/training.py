@@ -1,7 +1,7 @@
-"""Training one member: a pure function of the recipe, the data, the rows, and the member's number.
+"""Train one member, as a pure function of the recipe, the data, the rows, and the member's number.
 
-An epoch's shuffle and augmentation are drawn at its start; its batches are gathered, scaled and warped on the
-device; losses and hits stay there until its end. Each epoch ends with a durable state to continue from.
+An epoch's shuffle and augmentation are drawn at its start; its batches are gathered, scaled and warped on the device;
+losses and hits stay there until its end. After each epoch a durable state is saved to continue from.
 """
 
 import hashlib
@@ -27,31 +27,31 @@ from hitofude.learning.ema import WeightAverage
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.networks import build_network, images_from_bytes
 from hitofude.learning.optimizers import make_optimizer
-from hitofude.learning.predicting import predict_probabilities
+from hitofude.learning.predicting import Predictor
 from hitofude.learning.randomness import generator_for, seed_for, seeding_dropout
 from hitofude.learning.schedule import count_epochs, learning_rate_at
 from hitofude.metrics.metrics import accuracy, cross_entropy
 from hitofude.recipe import Recipe
 
 Batch = tuple[Tensor, Transforms | None]
-"""Rows (B,) on the device, and how their images are transformed."""
+"""Rows (B,) on the device, and the transforms of their images."""
 
 BATCHES_FOR_STATISTICS = 100
-"""So many batches tell the batch-norm statistics of averaged weights."""
+"""The number of batches from which the batch-norm statistics of averaged weights are recomputed."""
 
 
 @dataclass(frozen=True, eq=False)
 class MemberPlan:
-    """What a member is, which rows it learns from, and which it is validated on."""
+    """The number, network and rows of a member."""
 
     member: int
     network: str
     train_rows: NDArray[np.int64]
-    validation_rows: NDArray[np.int64]  # empty where it learns from all
+    validation_rows: NDArray[np.int64]  # empty if it trains on all rows
 
 
 class Observer(Protocol):
-    """Who is told how the training goes, of one member or of several at once."""
+    """Receives the progress of training, of one member or of several at once."""
 
     def member_started(self, member: int, epochs: int, epochs_done: int) -> None: ...
 
@@ -73,7 +73,7 @@ class TrainingData:
 
     @classmethod
     def on_device(cls, image_set: ImageSet, compute: Compute) -> "TrainingData":
-        """On the CPU the image set's own memory, elsewhere a copy."""
+        """Move the images to the device; on the CPU they share the image set's memory."""
         images = torch.from_numpy(image_set.images).to(compute.device)
         labels = torch.from_numpy(image_set.known_labels()).to(compute.device)
         return cls(images, labels, len(image_set.classes), image_set.fingerprint)
@@ -87,11 +87,10 @@ class TrainingData:
 def train_member(
     plan: MemberPlan, data: TrainingData, recipe: Recipe, compute: Compute, folder: MemberFolder, observer: Observer
 ) -> nn.Module:
-    """The trained network of a member, on the compute's device.
+    """Return the trained network of a member, on the compute's device.
 
-    A finished member is loaded from its folder; one in progress continues from its last whole epoch.
-    Raises DivergedError when the loss is no longer a number, RunFolderError when the folder's member cannot be
-    continued.
+    A finished member is loaded from its folder, and an interrupted training continues after its last saved epoch.
+    Raises DivergedError if the loss becomes NaN or infinite, RunFolderError if the member in the folder cannot be used.
     """
     origin = describe_origin(plan, data, recipe, compute)
     if folder.is_finished:
@@ -110,17 +109,11 @@ def train_member(
 
 
 def load_member(
-    folder: MemberFolder,
-    network_name: str,
-    image_shape: ImageShape,
-    classes: int,
-    compute: Compute,
-    origin: Origin,
+    folder: MemberFolder, network_name: str, image_shape: ImageShape, classes: int, compute: Compute, origin: Origin
 ) -> nn.Module:
-    """A finished member's network, on the compute's device.
+    """Load the network of a finished member to the compute's device.
 
-    origin: what else must be as expected. Raises RunFolderError when it is not whole, or when it is another network's,
-    for images of another size or for another number of classes, or of another origin.
+    Raises RunFolderError if it is damaged, or if its network, image shape, number of classes or origin differ.
     """
     network = build_network(network_name, image_shape, classes, torch.Generator())
     folder.load_finished(network, {**describe_task(network_name, image_shape, classes), **origin})
@@ -128,7 +121,7 @@ def load_member(
 
 
 class Trainer:
-    """A network on the compute's device, its optimizer, and the way through an epoch."""
+    """Trains a network on the compute's device, epoch by epoch."""
 
     def __init__(
         self, plan: MemberPlan, data: TrainingData, recipe: Recipe, compute: Compute, network: nn.Module
@@ -138,22 +131,22 @@ class Trainer:
         self.average = WeightAverage(network, recipe.ema.decay) if recipe.ema.decay > 0 else None
         self.epochs = count_epochs(recipe.schedule, recipe.optimizer.batch_size, len(plan.train_rows))
         self.learning_rate = recipe.optimizer.learning_rate
-        self._watched = _choose_watched(plan, recipe)
-        self._graphs: dict[bool, GraphedStep] = {}  # by whether the images are transformed
+        self._validation_rows = _choose_validation_rows(plan, recipe)
+        self._graphs: dict[bool, GraphedStep] = {}  # key: whether the images are transformed
         self._may_record = compute.device.type == "cuda"
 
     @property
     def result(self) -> nn.Module:
-        """What validates and predicts: the averaged network where there is one."""
+        """The network that validates and predicts: the moving average if there is one."""
         return self.network if self.average is None else self.average.network
 
     @property
     def networks(self) -> dict[str, nn.Module]:
-        """All that belongs to the state of the training, by name."""
+        """All networks that belong to the state of the training, by name."""
         return {"network": self.network} | ({} if self.average is None else {"averaged": self.average.network})
 
     def run_epoch(self, epoch: int, observer: Observer) -> EpochLog:
-        """Train on every row of the member once, then validate."""
+        """Train once on every row of the member, then validate."""
         started = time.perf_counter()
         count = len(self.plan.train_rows)
         batches = self.draw_batches(epoch)
@@ -179,7 +172,7 @@ class Trainer:
         )
 
     def _train(self, epoch: int, batches: Sequence[Batch], observer: Observer) -> tuple[Tensor, Tensor]:
-        """Every batch's summed loss and its number of hits."""
+        """Return the summed loss and the number of hits of each batch."""
         losses, hits = [], []
         for number, (rows, transforms) in enumerate(batches):
             self._set_learning_rate(epoch - 1, number / len(batches))
@@ -193,7 +186,7 @@ class Trainer:
         return torch.stack(losses), torch.stack(hits)
 
     def step(self, rows: Tensor, transforms: Transforms | None) -> tuple[Tensor, Tensor]:
-        """One step of the optimizer; the batch's mean loss and its number of hits, still on the device."""
+        """Make one optimizer step; return the batch's mean loss and number of hits, still on the device."""
         labels = self.data.labels[rows]
         with self.compute.autocast():
             logits = self.network(self._pixels(rows, transforms)).float()
@@ -206,7 +199,7 @@ class Trainer:
         return loss.detach(), (logits.detach().argmax(dim=1) == labels).sum()
 
     def draw_batches(self, epoch: int) -> list[Batch]:
-        """The epoch's batches: rows on the device, and how each image is transformed where any is."""
+        """Draw the batches of an epoch: rows on the device, and their transforms, None if there are none."""
         seed, member, recipe = self.recipe.seed, self.plan.member, self.recipe.augment
         count = len(self.plan.train_rows)
         sizes = batch_sizes(count, self.recipe.optimizer.batch_size)
@@ -219,7 +212,7 @@ class Trainer:
         return list(zip(rows, transforms.to(self.compute.device).split(sizes), strict=True))
 
     def _pixels(self, rows: Tensor, transforms: Transforms | None) -> Tensor:
-        """(B, C, H, W) float32 0..1 the images of a batch, transformed."""
+        """Return the transformed images of a batch, (B, C, H, W) float32 0..1."""
         pixels = images_from_bytes(self.data.images[rows])
         if transforms is not None:
             pixels = transform(pixels, transforms, self.recipe.augment)
@@ -231,7 +224,7 @@ class Trainer:
 
     def _set_learning_rate(self, epochs_done: int, share_of_epoch: float) -> None:
         progress = (epochs_done + share_of_epoch) / self.epochs
-        for group in reversed(self.optimizer.param_groups):  # the first group's is what the log shows
+        for group in reversed(self.optimizer.param_groups):  # the log shows the first group's
             self.learning_rate = learning_rate_at(self.recipe.schedule, group["highest"], progress, epochs_done)
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(self.learning_rate)
@@ -239,7 +232,7 @@ class Trainer:
                 group["lr"] = self.learning_rate
 
     def _record(self, rows: Tensor, transforms: Transforms | None, observer: Observer) -> None:
-        """On CUDA, once a kind: record the step, to launch it as a whole; where that fails, go on step by step."""
+        """On CUDA, record the step once for each kind of batch as a CUDA graph; if that fails, go on without."""
         if not self._may_record or (transforms is not None) in self._graphs:
             return
         try:
@@ -247,7 +240,7 @@ class Trainer:
             self._graphs[transforms is not None] = graph
         except RuntimeError as error:
             self._may_record = False
-            observer.warned(f"CUDA graphs cannot be used here, training goes on without them ({error}).")
+            observer.warned(f"CUDA graphs cannot be used here; training continues without them ({error}).")
 
     def _check_finite(self, losses: Tensor, epoch: int) -> None:
         broken = losses.isfinite().logical_not().nonzero().flatten().tolist()
@@ -255,31 +248,31 @@ class Trainer:
             self._set_learning_rate(epoch - 1, broken[0] / len(losses))
             raise DivergedError(
                 f"Member {self.plan.member}: the loss is no longer a number at epoch {epoch}, batch {broken[0] + 1}, "
-                f"learning rate {self.learning_rate:.3g}. Lower the highest learning rate, now "
+                f"learning rate {self.learning_rate:.3g}. Lower the peak learning rate, now "
                 f"{self.recipe.optimizer.learning_rate:g}: --set optimizer.learning_rate=… --run NEW_FOLDER"
             )
 
     def _validate(self) -> tuple[float | None, float | None]:
-        """Loss and accuracy on the rows that are watched, which are never transformed; None where there are none."""
-        if not len(self._watched):
+        """Return loss and accuracy on the validation rows, untransformed; None if there are none."""
+        if not len(self._validation_rows):
             return None, None
-        rows = torch.from_numpy(self._watched).to(self.compute.device)
+        rows = torch.from_numpy(self._validation_rows).to(self.compute.device)
         labels = self.data.labels[rows].cpu().numpy()
-        probabilities = predict_probabilities(self.result, self.data.images[rows], self.compute)
+        probabilities = Predictor(self.result, self.compute)(self.data.images[rows])
         loss = float(cross_entropy(labels, probabilities).mean())
         return loss, accuracy(labels, probabilities.argmax(axis=1)).value
 
 
 def batch_sizes(rows: int, size: int) -> list[int]:
-    """Full batches, then what is left; one row alone joins the batch before, for it has no variance to norm by."""
+    """Split rows into full batches and a remainder; a single row joins the last batch, as it has no variance."""
     whole, left = divmod(rows, size)
     if left == 1 and whole:
         return [size] * (whole - 1) + [size + 1]
     return [size] * whole + [left] * (left > 0)
 
 
-def _choose_watched(plan: MemberPlan, recipe: Recipe) -> NDArray[np.int64]:
-    """The held-out rows that each epoch is validated on: all, or the recipe's seeded sample."""
+def _choose_validation_rows(plan: MemberPlan, recipe: Recipe) -> NDArray[np.int64]:
+    """Return all held-out rows, or the recipe's seeded sample of them."""
     rows, count = plan.validation_rows, recipe.schedule.validation_rows
     if count is None or count >= len(rows):
         return rows
@@ -288,12 +281,12 @@ def _choose_watched(plan: MemberPlan, recipe: Recipe) -> NDArray[np.int64]:
 
 
 def describe_task(network_name: str, image_shape: ImageShape, classes: int) -> dict[str, str | int]:
-    """What kind of network a member is: the part of its origin that whoever predicts with it knows."""
+    """Return the part of a member's origin that is known in prediction."""
     return {"network": network_name, "image_shape": "x".join(map(str, image_shape)), "classes": classes}
 
 
 def describe_origin(plan: MemberPlan, data: TrainingData, recipe: Recipe, compute: Compute) -> dict[str, str | int]:
-    """All that decides a member's bytes."""
+    """Return everything that decides the bytes of a member."""
     rows = hashlib.sha256(np.concatenate([plan.train_rows, [-1], plan.validation_rows]).tobytes())
     return describe_task(plan.network, data.image_shape, data.classes) | {
         "member": plan.member,
