@@ -85,7 +85,7 @@ class TomlFile(Stage):
 
     def difference(self, other: Self) -> list[str]:
         """Return `name: ours → theirs` for each setting that differs; None if it is not set."""
-        ours, theirs = _flat(self._content()), _flat(other._content())
+        ours, theirs = flat(self._content()), flat(other._content())
         pairs = ((name, ours.get(name), theirs.get(name)) for name in ours | theirs)
         return [f"{name}: {our} → {their}" for name, our, their in pairs if our != their]
 
@@ -317,18 +317,19 @@ def _parse_value(text: str) -> Any:
         return text
 
 
-def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in content.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
+def flat(table: Mapping[str, Any], prefix: str = "", *, leaves: Iterable[str] = ()) -> dict[str, Any]:
+    """Give the values in tables within tables dotted names. A table with one of the keys `leaves` is a value itself."""
+    values: dict[str, Any] = {}
+    for name, value in table.items():
+        if isinstance(value, Mapping) and value.keys().isdisjoint(leaves):
+            values |= flat(value, f"{prefix}{name}.", leaves=leaves)
         else:
-            flat[prefix + name] = value
-    return flat
+            values[prefix + name] = value
+    return values
 
 
 def _suggest_setting(name: str) -> str:
     """Return the new name of a renamed setting or stage, else the nearest known setting."""
-    known = [*_flat(Recipe().model_dump()), *Recipe.model_fields]
+    known = [*flat(Recipe().model_dump()), *Recipe.model_fields]
     renamed = ".".join(FORMER_NAMES.get(part, part) for part in name.split("."))
     return f" It is called '{renamed}' now." if renamed != name and renamed in known else suggest(name, known)

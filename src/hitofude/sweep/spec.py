@@ -9,7 +9,7 @@ from hitofude.errors import suggest
 from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.layout import SHAPE_PATTERN, parse_shape
 from hitofude.inputs.sources import open_source
-from hitofude.recipe import DEFAULT_PRESET, Count, Recipe, Stage, TomlFile, choose_recipe
+from hitofude.recipe import DEFAULT_PRESET, Count, Recipe, Stage, TomlFile, choose_recipe, flat
 
 Number = int | Annotated[float, Field(allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -45,15 +45,9 @@ def _kind(value: Any) -> str | None:
     return "choices" if isinstance(value, list | tuple) and value else None
 
 
-def _flat(table: Any, prefix: str = "") -> Any:
-    """Tables within tables → dotted names. A table with a key of a range is a value."""
-    if not isinstance(table, Mapping):
-        return table
-    flat: Settings = {}
-    for name, value in table.items():
-        is_table = isinstance(value, Mapping) and not value.keys() & set(RANGE_KEYS)
-        flat |= _flat(value, f"{prefix}{name}.") if is_table else {prefix + name: value}
-    return flat
+def _flat(table: Any) -> Any:
+    """Tables within tables → dotted names; anything else is left to the validation."""
+    return flat(table, leaves=RANGE_KEYS) if isinstance(table, Mapping) else table
 
 
 def _all_different(seeds: tuple[int, ...]) -> tuple[int, ...]:
