@@ -71,6 +71,7 @@ class SourceOptions:
         return open_source(source, train=self.train, test=self.test, label=self.label, shape=parse_shape(self.shape))
 
 
+Source = Annotated[str | None, Parameter(help="As for run.")]
 Preset = Annotated[str, Parameter(name="--preset")]
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", negative=(), consume_multiple=False)]
 Seed = Annotated[int, Parameter(name="--seed")]

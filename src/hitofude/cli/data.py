@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, Preset, Seed, Settings, SourceOptions, app, data
+from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, Preset, Seed, Settings, Source, SourceOptions, app, data
 
 
 @app.command
 def augment(
-    source: str | None = None,
+    source: Source = None,
     /,
     *,
     out: Path = Path("augment.png"),
@@ -27,8 +27,6 @@ def augment(
 
     Parameters
     ----------
-    source
-        As for run.
     out
         The PNG to write.
     preset
@@ -52,7 +50,7 @@ def augment(
 
 @data.command
 def show(
-    source: str | None = None,
+    source: Source = None,
     /,
     *,
     out: Path = Path("images.png"),
@@ -68,8 +66,6 @@ def show(
 
     Parameters
     ----------
-    source
-        As for run.
     out
         The PNG to write.
     images
@@ -84,17 +80,12 @@ def show(
 
 
 @data.command
-def check(source: str | None = None, /, *, options: SourceOptions = DEFAULT_SOURCE_OPTIONS) -> None:
+def check(source: Source = None, /, *, options: SourceOptions = DEFAULT_SOURCE_OPTIONS) -> None:
     """Describe a source, or report what is wrong with it.
 
     For example:
       hitofude data check digit-recognizer.zip
       hitofude data check --train mine.csv --label species --shape 24x32
-
-    Parameters
-    ----------
-    source
-        As for run.
     """
     from hitofude.inputs.dataset import describe_dataset
 
