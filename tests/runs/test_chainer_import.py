@@ -86,7 +86,7 @@ def test_other_sizes_and_numbers_of_classes_are_taken(tmp_path: Path) -> None:
     import_chainer([tmp_path / "a.npz"], tmp_path / "run", shape=(40, 26))
     found = hitofude.predict(tmp_path / "run", np.zeros((3, 1, 40, 26), np.uint8), device="cpu")
     assert found.shape == (3, 26)
-    assert RunFolder(tmp_path / "run").load_data()["classes"] == [str(number) for number in range(26)]
+    assert RunFolder(tmp_path / "run").load_data().classes == tuple(str(number) for number in range(26))
 
 
 def test_another_size_than_the_networks_is_named_with_the_remedy(models: list[Path], tmp_path: Path) -> None:

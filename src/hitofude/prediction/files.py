@@ -77,13 +77,13 @@ def predict_files(
         raise RecipeError(f"--sure {sure:g}: expected a probability, from 0 (always answer) to 1.")
     folder = RunFolder(Path(run))
     data = folder.load_data()
-    read = [_read(path, data["image_shape"], label, shape) for path in inputs]
+    read = [_read(path, data.image_shape, label, shape) for path in inputs]
     photos = tuple(found for found in read if isinstance(found, Photo))
     sets = [found.as_image_set() if isinstance(found, Photo) else found for found in read]
     images = np.concatenate([found.images for found in sets])
     calibrated = calibrated or (bool(photos) and not folder.is_imported)
     probabilities = predict(run, images, device=device, calibrated=calibrated)
-    ids, classes = np.concatenate([found.ids for found in sets]), tuple(data["classes"])
+    ids, classes = np.concatenate([found.ids for found in sets]), data.classes
     if not photos:
         return FilePredictions(ids, probabilities, classes)
     is_answered = np.concatenate([np.full(len(found.images), not isinstance(found, Photo)) for found in read])

@@ -56,8 +56,8 @@ class Model:
         """Load all members of a run. Raises RunFolderError if the run is not finished, or a member is not whole."""
         tta, data, names = folder.load_recipe().tta, folder.load_data(), folder.load_networks()
         folders = [folder.member(number) for number in range(len(names))]
-        networks = load_members(folders, names, data["image_shape"], len(data["classes"]), compute)
-        return cls(networks, data["classes"], data["image_shape"], compute, tta, temperature)
+        networks = load_members(folders, names, data.image_shape, len(data.classes), compute)
+        return cls(networks, data.classes, data.image_shape, compute, tta, temperature)
 
     def with_tta(self, tta: TtaRecipe) -> "Model":
         """Return a model of the same networks with other test-time augmentation."""
@@ -81,23 +81,15 @@ class Model:
         return np.concatenate([with_temperature(probabilities, self.temperature) for probabilities in blocks])
 
 
-def weights_paths(folder: RunFolder) -> list[Path]:
-    """Return each member's weights file. Raises RunFolderError if one is missing, or the run is not finished."""
-    paths = [MemberFolder(folder.member(number)).weights_path for number in range(len(folder.load_networks()))]
-    for path in paths:
-        if not path.exists():
-            raise RunFolderError(f"{path} is missing. Restore it, or run again into a new folder.")
-    return paths
-
-
 def model_identity(folder: RunFolder, *, calibrated: bool = False) -> dict[str, Any]:
     """Return everything that decides a finished run's predictions, ready for JSON. Raises as Model.load does."""
-    recipe, data = folder.load_recipe(), folder.load_data()
+    recipe, data, networks = folder.load_recipe(), folder.load_data(), folder.load_networks()
+    members = [MemberFolder(folder.member(number)) for number in range(len(networks))]
     return {
-        "classes": list(data["classes"]),
-        "image_shape": list(data["image_shape"]),
-        "networks": list(folder.load_networks()),
-        "weights": [_sha256(path) for path in weights_paths(folder)],
+        "classes": list(data.classes),
+        "image_shape": list(data.image_shape),
+        "networks": list(networks),
+        "weights": [_sha256(member.weights_path) for member in members],
         "tta": recipe.tta.model_dump(mode="json"),
         "precision": recipe.precision,
         "temperature": folder.load_summary().calibration.temperature if calibrated else None,
@@ -105,5 +97,8 @@ def model_identity(folder: RunFolder, *, calibrated: bool = False) -> dict[str, 
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """Raises RunFolderError if the file is missing."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        raise RunFolderError(f"{path} is missing. Restore it, or run again into a new folder.") from None

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
@@ -55,20 +56,13 @@ def import_chainer(
     models = [read_chainer(path) for path in files]
     classes = _common_classes(models)
     height, width = shape or SHAPE
-    networks = [_to_network(model, (1, height, width), classes) for model in models]
+    image_shape = (1, height, width)
+    networks = [_to_network(model, image_shape, classes) for model in models]
     finished = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
     members = tuple(ImportedMember(NETWORK, model.path.name, model.sha256, model.iterations) for model in models)
     summary = ImportSummary(PROGRAM, command, finished, members)
-    data: DataDescription = {
-        "format_version": FORMAT_VERSION,
-        "source": PROGRAM,
-        "image_shape": (1, height, width),
-        "classes": [str(number) for number in range(classes)],
-        "train_images": None,
-        "test_images": 0,
-        "train_fingerprint": None,
-        "test_fingerprint": None,
-    }
+    names = tuple(str(number) for number in range(classes))
+    data = DataDescription(format_version=FORMAT_VERSION, source=PROGRAM, image_shape=image_shape, classes=names)
     with making_folder(run) as partial:
         _write(RunFolder(partial), networks, summary, data)
     return summary
@@ -108,9 +102,9 @@ def _to_network(model: ChainerModel, image_shape: ImageShape, classes: int) -> n
 
 def _write(folder: RunFolder, networks: Sequence[nn.Module], summary: ImportSummary, data: DataDescription) -> None:
     for number, (network, member) in enumerate(zip(networks, summary.members, strict=True)):
-        task = describe_task(member.network, data["image_shape"], len(data["classes"]))
+        task = describe_task(member.network, data.image_shape, len(data.classes))
         origin: Origin = {**task, "member": number, "file": member.file, "file_sha256": member.sha256}
         MemberFolder(folder.member(number)).finish(network, origin, [])
-    write_json(folder.data, data)
+    write_json(folder.data, asdict(data))
     write_text(folder.recipe, RECIPE)
     write_import(folder.imported, summary)

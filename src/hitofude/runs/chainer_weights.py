@@ -15,8 +15,7 @@ import io
 import math
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -37,6 +36,8 @@ MAX_FILE_BYTES, MAX_ARRAY_BYTES = 64 << 20, 16 << 20
 """In bytes; the tutorial's files have about a million, their largest array 140,000."""
 MAX_CLASSES = 1000
 SHOWN = 5
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError)
+"""The errors of a damaged zip or array; zipfile raises RuntimeError for a password."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,12 +67,18 @@ def read_chainer(path: Path) -> ChainerModel:
     another network; all missing arrays are named.
     """
     content = _read_file(path)
-    with _explaining_damage(path), zipfile.ZipFile(io.BytesIO(content)) as archive:
-        names = {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
-        prefix = _find_prefix(names, path)
-        _check_names(names, prefix, path)
-        arrays = {name: _read_array(archive, prefix + name, path) for name in ARRAYS}
-        iterations = _read_iterations(archive, path) if ITERATIONS in names else None
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
+            prefix = _find_prefix(names, path)
+            _check_names(names, prefix, path)
+            arrays = {name: _read_array(archive, prefix + name, path) for name in ARRAYS}
+            iterations = _read_iterations(archive, path) if ITERATIONS in names else None
+    except DAMAGED as error:
+        found = str(error) or "the file is cut short"
+        raise WeightsError(
+            f"{path} is damaged, or was not written by save_npz: {found}. Copy it again, or save the model again."
+        ) from None
     weights = {name: _to_weights(array, f"{path}: {prefix}{name}") for name, array in arrays.items()}
     return ChainerModel(path, sha256(content).hexdigest(), weights, iterations)
 
@@ -107,18 +114,6 @@ def _read_file(path: Path) -> bytes:
             "since a pickle can run any program. Save the model with chainer.serializers.save_npz(FILE, model)."
         )
     return content
-
-
-@contextmanager
-def _explaining_damage(path: Path) -> Iterator[None]:
-    """Turn the errors of a damaged zip or array into WeightsError; zipfile raises RuntimeError for a password."""
-    try:
-        yield
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
-        found = str(error) or "the file is cut short"
-        raise WeightsError(
-            f"{path} is damaged, or was not written by save_npz: {found}. Copy it again, or save the model again."
-        ) from None
 
 
 def _find_prefix(names: set[str], path: Path) -> str:

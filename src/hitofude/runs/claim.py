@@ -5,7 +5,7 @@ import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,7 @@ def claim_run(
     """
 
     def begin() -> None:
-        write_json(folder.data, describe_data(dataset))
+        write_json(folder.data, asdict(describe_data(dataset)))
         write_json(folder.environment, environment or describe_environment(compute))
         recipe.save(folder.recipe)
 
@@ -139,16 +139,16 @@ def saved_epochs(folder: RunFolder, members: Iterable[int]) -> list[EpochLog]:
 def describe_data(dataset: Dataset) -> DataDescription:
     """Return the content of a run's data.json."""
     train, test = dataset.train, dataset.test
-    return {
-        "format_version": FORMAT_VERSION,
-        "source": dataset.name,
-        "image_shape": train.image_shape,
-        "classes": list(train.classes),
-        "train_images": len(train),
-        "test_images": 0 if test is None else len(test),
-        "train_fingerprint": train.fingerprint,
-        "test_fingerprint": None if test is None else test.fingerprint,
-    }
+    return DataDescription(
+        format_version=FORMAT_VERSION,
+        source=dataset.name,
+        image_shape=train.image_shape,
+        classes=train.classes,
+        train_images=len(train),
+        test_images=0 if test is None else len(test),
+        train_fingerprint=train.fingerprint,
+        test_fingerprint=None if test is None else test.fingerprint,
+    )
 
 
 def _run_claim(folder: RunFolder) -> ClaimedFolder:
@@ -156,9 +156,9 @@ def _run_claim(folder: RunFolder) -> ClaimedFolder:
 
 
 def _run_differences(folder: RunFolder, recipe: Recipe, dataset: Dataset) -> list[str]:
-    data = describe_data(dataset)
-    fingerprints = {"train_fingerprint": data["train_fingerprint"], "test_fingerprint": data["test_fingerprint"]}
-    return folder.load_recipe().difference(recipe) + differences(folder.load_data(), fingerprints)
+    found = asdict(describe_data(dataset))
+    fingerprints = {name: found[name] for name in ("train_fingerprint", "test_fingerprint")}
+    return folder.load_recipe().difference(recipe) + differences(asdict(folder.load_data()), fingerprints)
 
 
 def _describe_this_process() -> dict[str, Any]:

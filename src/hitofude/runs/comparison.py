@@ -102,7 +102,7 @@ def compare_runs(runs: Sequence[str | Path]) -> RunComparison:
     results = [load_result(run) for run in runs]
     data = [result.folder.load_data() for result in results]
     for run, other in zip(runs, data, strict=True):
-        if other["train_fingerprint"] != data[0]["train_fingerprint"]:
+        if other.train_fingerprint != data[0].train_fingerprint:
             raise InputError(
                 f"{run} learned from other images or labels than {runs[0]}; only runs on the same training data "
                 "can be compared row by row."

@@ -24,13 +24,12 @@ imported.json            in place of report.json if the networks were trained el
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from typing_extensions import TypedDict
-
 from hitofude.errors import OutOfResourcesError, RecipeError, RunFolderError
+from hitofude.inputs.layout import ImageShape
 from hitofude.learning.epoch_log import EpochLog, member_folder_name
 from hitofude.outputs.report import ImportSummary, RunSummary, read_import, read_report
 from hitofude.recipe import Recipe
@@ -39,17 +38,18 @@ from hitofude.storage import explaining_os_errors, free_bytes, read_json, valida
 FORMAT_VERSION = 1
 
 
-class DataDescription(TypedDict):
-    """The content of data.json. A null stands for training images that are not known, as with imported networks."""
+@dataclass(frozen=True, kw_only=True)
+class DataDescription:
+    """The content of data.json. The training images of imported networks are not known."""
 
     format_version: int
     source: str
-    image_shape: tuple[int, int, int]  # (C, H, W)
-    classes: list[str]
-    train_images: int | None
-    test_images: int
-    train_fingerprint: str | None
-    test_fingerprint: str | None
+    image_shape: ImageShape
+    classes: tuple[str, ...]
+    train_images: int | None = None
+    test_images: int = 0
+    train_fingerprint: str | None = None
+    test_fingerprint: str | None = None
 
 
 class RunFolder:
@@ -139,7 +139,7 @@ class RunFolder:
     def load_data(self) -> DataDescription:
         """Read data.json. Raises RunFolderError if it is missing, damaged, or of a newer version."""
         content = validated(DataDescription, read_json(self.data), self.data)
-        if content["format_version"] > FORMAT_VERSION:
+        if content.format_version > FORMAT_VERSION:
             raise RunFolderError(f"{self.data} was written by a newer hitofude. Upgrade with pip install -U hitofude.")
         return content
 

@@ -21,7 +21,7 @@ def submit_run(run: Path, message: str | None = None, competition: str | None = 
     """
     folder = RunFolder(run)
     folder.load_recipe()
-    summary, source = folder.load_summary(), folder.load_data()["source"]
+    summary, source = folder.load_summary(), folder.load_data().source
     if not folder.submission.exists():
         raise RunFolderError(f"{run} has no {folder.submission.name}: its source has no images to predict.")
     if source in (SAMPLE, *PUBLIC_DATA):

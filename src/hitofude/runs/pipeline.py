@@ -9,10 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hitofude.inputs.dataset import Dataset
-from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import Shape
 from hitofude.inputs.sources import Source, open_source
 from hitofude.learning.compute import explaining_memory_errors
@@ -118,17 +115,16 @@ def finish_run(
 
 
 def _train(plan: RunPlan, folder: RunFolder, backend: TrainingBackend, display: Display) -> None:
-    recipe, train, test = plan.recipe, plan.train, plan.dataset.test
     folder.check_disk(plan.bytes_needed(backend.workers))
     name, network = next(iter(plan.networks.items()))
-    write_network_graph(folder.network, network, train.image_shape, name)
+    write_network_graph(folder.network, network, plan.train.image_shape, name)
     recorder = _Recorder(folder, plan, display)
-    ensemble = EnsembleTask(recipe, backend.compute, tuple(plan.members), train, test, folder.members)
-    with display.training(len(plan.members), recorder.images_left()), _logging_seconds("training and predicting"):
+    members, test = tuple(plan.members), plan.dataset.test
+    ensemble = EnsembleTask(plan.recipe, backend.compute, members, plan.train, test, folder.members)
+    with display.training(len(members), recorder.images_left()), _logging_seconds("training and predicting"):
         probabilities = train_ensemble(ensemble, backend.pool or backend.workers, recorder)
         recorder.draw_curves()
-    _write_probabilities(folder, train, test, probabilities)
-    test_accuracy = _write_submission(folder, plan.dataset, probabilities.test)
+    test_accuracy = _write_predictions(plan, folder, probabilities)
     with ONE_AT_A_TIME, _logging_seconds("audit and report"):
         summary = evaluate(plan, folder, probabilities, recorder.logs, test_accuracy)
     write_report(folder.report, summary)
@@ -176,9 +172,12 @@ class _Recorder:
             self._drawn = len(self.logs)
 
 
-def _write_probabilities(
-    folder: RunFolder, train: ImageSet, test: ImageSet | None, probabilities: EnsembleProbabilities
-) -> None:
+def _write_predictions(plan: RunPlan, folder: RunFolder, probabilities: EnsembleProbabilities) -> Accuracy | None:
+    """Write oof.npz and, if there are test images, their probabilities and the submission.
+
+    Return the accuracy on the test images if the source knows their labels.
+    """
+    train, test, template = plan.train, plan.dataset.test, plan.dataset.template
     classes = np.asarray(train.classes)
     write_npz(
         folder.out_of_fold,
@@ -188,20 +187,10 @@ def _write_probabilities(
         disagreement=probabilities.disagreement,
         classes=classes,
     )
-    if test is not None and probabilities.test is not None:
-        write_npz(folder.test_probabilities, ids=test.ids, probabilities=probabilities.test, classes=classes)
-
-
-def _write_submission(folder: RunFolder, dataset: Dataset, members: NDArray[np.float32] | None) -> Accuracy | None:
-    """Write submission.csv if there are test images; return its accuracy if the source knows their labels.
-
-    members: (members, N, classes) probabilities of the test images.
-    """
-    test, template = dataset.test, dataset.template
-    if test is None or members is None:
+    if test is None or probabilities.test is None:
         return None
-    predicted = mean_of_members(members).argmax(axis=1)
-    labels = [dataset.train.classes[index] for index in predicted]
-    header = KAGGLE_HEADER if template is None else template.header
-    write_submission(folder.submission, test.ids, labels, header, None if template is None else template.ids)
+    write_npz(folder.test_probabilities, ids=test.ids, probabilities=probabilities.test, classes=classes)
+    predicted = mean_of_members(probabilities.test).argmax(axis=1)
+    header, ids = (KAGGLE_HEADER, None) if template is None else (template.header, template.ids)
+    write_submission(folder.submission, test.ids, classes[predicted].tolist(), header, ids)
     return None if test.labels is None else accuracy(test.labels, predicted)

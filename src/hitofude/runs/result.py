@@ -119,12 +119,12 @@ def load_result(path: RunFolder | str | Path) -> RunResult:
     recipe, data = folder.load_recipe(), folder.load_data()
     summary = folder.load_summary()
     out_of_fold = read_npz(folder.out_of_fold, "ids", "labels", "probabilities", "disagreement")
-    test = read_npz(folder.test_probabilities, "ids", "probabilities") if data["test_images"] else {}
+    test = read_npz(folder.test_probabilities, "ids", "probabilities") if data.test_images else {}
     return RunResult(
         folder=folder,
         recipe=recipe,
         summary=summary,
-        classes=tuple(data["classes"]),
+        classes=data.classes,
         ids=out_of_fold["ids"],
         labels=out_of_fold["labels"],
         out_of_fold_probabilities=out_of_fold["probabilities"],

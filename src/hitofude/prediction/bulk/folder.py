@@ -102,12 +102,10 @@ class BulkFolder:
             self.output(shard).unlink(missing_ok=True)
         return None
 
-    def finish(self, shard: Shard, images: int, seconds: float, computed_on: str) -> Record:
-        """Record that a shard's predictions are complete. A worker and its replacement write the same record."""
-        size, sha256 = _digest(self.output(shard))
-        record = Record(shard, size, sha256, images, seconds, computed_on)
+    def finish(self, shard: Shard, images: int, seconds: float, computed_on: str) -> None:
+        """Record that a shard's predictions are complete. A worker and its replacement may both do so."""
+        record = Record(shard, *_digest(self.output(shard)), images, seconds, computed_on)
         write_json(self._record(shard), record.to_json())
-        return record
 
     def _load_model(self) -> dict[str, Any]:
         content = read_json(self.predictions)

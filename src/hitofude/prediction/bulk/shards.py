@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,28 +74,19 @@ def _output_name(path: Path, format: str | None) -> str:
     return f"{name[: len(name) - len(known)]}.{format or ('parquet' if ending == '.parquet' else 'csv')}"
 
 
-def _files(given: Path) -> Iterator[Path]:
+def _files(given: Path) -> list[Path]:
     """Return the files that one argument of the command names."""
     if given.is_dir():
-        yield from _files_of_folder(given)
+        names = [path for path in sorted(given.iterdir()) if not path.name.startswith(HIDDEN)]
+        files = [path for path in names if path.is_file() and path.name.lower().endswith(ENDINGS)]
+        problem = f"no file in it ends in {', '.join(ENDINGS)}. Name the files to predict."
     elif given.exists():
-        yield given
+        return [given]
     elif glob.has_magic(str(given)):
         found = [Path(name) for name in sorted(glob.glob(str(given), recursive=True))]  # noqa: PTH207  of any root
-        files = [path for path in found if path.is_file()]
-        if not files:
-            raise InputError(f"{given}: no file matches this pattern. Is the path right?")
-        yield from files
+        files, problem = [path for path in found if path.is_file()], "no file matches this pattern. Is the path right?"
     else:
-        raise InputError(f"{given}: no such file, folder or pattern of files. Is the path right?")
-
-
-def _files_of_folder(folder: Path) -> list[Path]:
-    files = [
-        path
-        for path in sorted(folder.iterdir())
-        if path.is_file() and path.name.lower().endswith(ENDINGS) and not path.name.startswith(HIDDEN)
-    ]
+        files, problem = [], "no such file, folder or pattern of files. Is the path right?"
     if not files:
-        raise InputError(f"{folder}: no file in it ends in {', '.join(ENDINGS)}. Name the files to predict.")
+        raise InputError(f"{given}: {problem}")
     return files
