@@ -47,7 +47,7 @@ def training_images(folder: RunFolder, source: Dataset | None) -> ImageSet:
     """
     folder.check_trained_here()
     dataset = source or sample()
-    if dataset.train.fingerprint != folder.load_data()["train_fingerprint"]:
+    if dataset.train.fingerprint != folder.load_data().train_fingerprint:
         problem = f"{dataset.name} is not the source that" if source else "Name the source that"
         raise InputError(
             f"{problem} the run in {folder.path} was trained on, to measure the cost of eight bits: "
