@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from dataclasses import replace
 from functools import partial
 from xml.etree import ElementTree
 
@@ -12,13 +13,18 @@ import pytest
 from PIL import Image
 
 from hitofude.inputs.image_set import ImageSet
-from hitofude.metrics.metrics import Reliability
+from hitofude.metrics.label_issues import find_label_issues
+from hitofude.metrics.metrics import Reliability, class_scores, confusion_matrix
+from hitofude.outputs.audit import rank_hardness
+from hitofude.outputs.html_report import Page, render
 from hitofude.outputs.html_report.charts import VARIABLES, chart, network_chart
 from hitofude.outputs.html_report.sheet import COLUMNS, ImageSheet
 from hitofude.outputs.network_graph import Operation
 from hitofude.outputs.plots import draw_accuracy, draw_loss, draw_reliability
 from tests.outputs.test_plots import LOGS
+from tests.outputs.test_report import SUMMARY
 
+HOSTILE = '<img src=x onerror="alert(1)">'
 RELIABILITY = Reliability((0, 100, 900), (0, 0.5, 0.95), (0, 0.55, 0.96))
 CHARTS = {
     "loss": partial(draw_loss, logs=LOGS),
@@ -80,3 +86,29 @@ def test_an_output_that_is_used_further_down_has_an_arc() -> None:
     drawn = network_chart(operations, "resnet")
     assert "a&lt;&gt;  N×4, 10 parameters</text>" in drawn
     assert (drawn.count('class="arrow"'), drawn.count(" C")) == (3, 1)
+
+
+def page_of(train: ImageSet) -> str:
+    """The report of random predictions."""
+    labels, count = train.known_labels(), len(train.classes)
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(count), len(train)).astype(np.float32)
+    scores = tuple(class_scores(confusion_matrix(labels, probabilities.argmax(axis=1), count)))
+    machine = dict.fromkeys(("hitofude", "processor", "device", "precision", "threads", "python", "torch", "numpy"))
+    summary = replace(SUMMARY, source=HOSTILE, environment=machine, classes=train.classes, class_scores=scores)
+    ranked, issues = rank_hardness(labels, probabilities), find_label_issues(labels, probabilities)
+    versions = train.images[:1, None]
+    return render(
+        Page(summary, train, None, probabilities, LOGS, ranked, issues, [], "recipe", train.images[:1], versions, {})
+    )
+
+
+def test_hostile_labels_are_shown_as_text(digits: ImageSet) -> None:
+    page = page_of(replace(digits, classes=(HOSTILE, *digits.classes[1:])))
+    assert HOSTILE not in page
+    assert "&lt;img src=x onerror=" in page
+
+
+def test_more_classes_than_the_matrix_holds_are_listed_by_their_confusions(digits: ImageSet) -> None:
+    page = page_of(replace(digits, labels=np.arange(300) % 50, classes=tuple(map(str, range(50)))))
+    assert "The most frequent confusions" in page
+    assert '<table class="matrix">' not in page

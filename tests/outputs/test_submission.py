@@ -56,7 +56,7 @@ def test_a_score_is_the_share_of_right_labels_whatever_the_order(tmp_path: Path)
         ("ImageId,Label\n1,7\n", "1 ids are missing, such as '2'"),
         ("ImageId,Label\n1,7\n1,8\n", "line 3: duplicate id '1'"),
         ("ImageId,Label\n1\n", "line 2: expected 2 fields, found 1 field"),
-        ("", "expected a header, and the file is empty"),
+        ("", "expected a header, but the file is empty"),
         ("ImageId,Label\n", "expected a header and at least one row below it"),
         ("ImageId\n1\n2\n", "line 1: expected 2 fields, found 1 field"),
         (None, "no such file"),

@@ -54,7 +54,7 @@ def rank_hardness(labels: NDArray[np.int64], out_of_fold: NDArray[np.float32]) -
 def write_hardest(path: Path, train: LabelledRows, hardness: Hardness, disagreement: NDArray[np.float32]) -> None:
     """Write a CSV line for each ranked image, the hardest first.
 
-    disagreement: (N,) for all rows; see hitofude.learning.ensemble.disagreement.
+    disagreement: (N,) for all rows; see hitofude.learning.ensemble.EnsembleProbabilities.
     """
     ranked = zip(hardness.rows, hardness.predicted, hardness.losses, hardness.probabilities.tolist(), strict=True)
     lines = (

@@ -117,7 +117,7 @@ class DrawnPhoto:
         """Inches: the taller of the photo and its cells."""
         rows = -(-min(len(self.images), DIGITS_DRAWN) // _PHOTO_COLUMNS)
         height, width = self.picture.shape[:2]
-        return max(min(_PHOTO_WIDTH * height / width, _PHOTO_MAX_HEIGHT), _CELL_HEIGHT * rows)
+        return float(max(min(_PHOTO_WIDTH * height / width, _PHOTO_MAX_HEIGHT), _CELL_HEIGHT * rows))
 
 
 def plot_photos(path: Path, photos: Sequence[DrawnPhoto]) -> None:
