@@ -13,7 +13,7 @@ import pytest
 import hitofude
 from hitofude.export.npm_package import browser_runtime, cached_package
 from hitofude.export.onnx_model import OnnxModel
-from hitofude.export.web_bundle import write_page
+from hitofude.export.web_bundle import write_static_page
 
 PAGE = Path(hitofude.__file__).parent / "web" / "page"
 FOLDER = "some/where"
@@ -44,4 +44,4 @@ def write_site(folder: Path, path: Path, model: OnnxModel) -> None:
         pytest.skip("npm is not there, which fetches what computes in the browser")
     folder.mkdir(parents=True)
     shutil.copy(path, folder / "model.onnx")
-    write_page(folder, model.description, browser_runtime())
+    write_static_page(folder, model.description, browser_runtime())

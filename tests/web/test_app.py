@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import hitofude
 from hitofude.export.onnx_model import OnnxModel
-from hitofude.export.web_bundle import describe_model
+from hitofude.export.web_bundle import model_json
 from hitofude.metrics.calibration import SURE
 from hitofude.web.pages import page_files
 from tests.conftest import Call
@@ -24,7 +24,7 @@ def test_the_model_says_what_it_is_to_both_pages_alike(server: Running, model: O
         "name": "tiny", "version": hitofude.__version__, "classes": list(DIGITS), "image_shape": [1, 28, 28],
         "networks": ["cnn-lean", "cnn-lean"], "sure": SURE,
     }  # fmt: skip
-    assert server.get("/api/model").json == describe_model(model.description)
+    assert server.get("/api/model").json == model_json(model.description)
 
 
 def test_predictions_are_the_models_own_in_the_order_of_the_images(server: Running, model: OnnxModel) -> None:

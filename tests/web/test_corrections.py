@@ -33,6 +33,7 @@ def test_what_is_kept_is_read_back_pixel_for_pixel_with_its_label(channels: int,
         assert np.array_equal(image, drawing(seed, channels))
 
 
+@pytest.mark.slow
 def test_run_learns_from_corrections(tmp_path: Path, call: Call) -> None:
     corrections = Corrections(tmp_path / "kept", DIGITS, 100)
     for seed in range(20):

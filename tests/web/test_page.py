@@ -1,4 +1,4 @@
-"""The page in a real browser, before a real server and as files on a plain host: drawn on with a real mouse."""
+"""The page in a real browser, from a real server and as files on a plain host, drawn on with a real mouse."""
 
 import io
 import re
@@ -25,10 +25,8 @@ from tests.web.handwriting import DIGITS, write
 from tests.web.sites import FOLDER, hosting, write_site
 from tests.web.tiny_model import write_tiny_model
 
-SETTINGS = {
-    "rows": 2000, "schedule.epochs": 5, "schedule.min_steps": 0, "ensemble.folds": 2, "tta.shift": 0
-}  # fmt: skip
-BOTH = pytest.mark.parametrize("site", ["served", "static"], indirect=True)
+SETTINGS = {"rows": 2000, "schedule.epochs": 5, "schedule.min_steps": 0, "ensemble.folds": 2}
+BOTH = pytest.mark.parametrize("site", ["served", pytest.param("static", marks=pytest.mark.slow)], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +45,7 @@ def model(trained: Path) -> OnnxModel:
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the server keeps corrections."""
+    """The server's folder of corrections."""
     return tmp_path_factory.mktemp("kept") / "corrections"
 
 
@@ -206,7 +204,7 @@ def test_what_is_no_picture_and_what_is_empty_is_said(page: Page) -> None:
     blank = io.BytesIO()
     Image.new("RGB", (200, 100), "white").save(blank, "PNG")
     page.set_input_files("#file", {"name": "blank.png", "mimeType": "image/png", "buffer": blank.getvalue()})
-    expect(page.get_by_role("alert")).to_contain_text("Nothing written was found")
+    expect(page.get_by_role("alert")).to_contain_text("No writing found")
     write(page, DIGITS["1"][0])
     assert answer(page) == "1"
     expect(page.get_by_role("alert")).to_be_hidden()

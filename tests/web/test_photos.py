@@ -16,8 +16,8 @@ from PIL import Image
 
 from hitofude.errors import InputError
 from hitofude.export.onnx_model import OnnxModel
-from hitofude.web.photos import SCAN, reads_writing, see
-from hitofude.web.pool import BoundedThread
+from hitofude.web.bounded_thread import BoundedThread
+from hitofude.web.photos import SCAN, images_of_picture, reads_writing
 from hitofude.web.refusal import OverloadedError
 from hitofude.web.settings import Limits
 from tests.web.conftest import PATIENCE, Answer, Running
@@ -91,8 +91,8 @@ def test_a_form_without_a_file_in_the_field_is_refused(body: bytes, server: Runn
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture that can be read"),
         (b"\xff\xd8" + 101 * (SCAN + b"\x00"), "more than 100 layers"),
         (encoded(np.full((50, 50), 255, dtype=np.uint8)), "no writing found"),
-        (encoded(np.tile(ONES[:, 20:50], (12, 12))), "more than 100 things"),
-        (encoded(np.zeros((1, 4000), dtype=np.uint8)), "strip"),
+        (encoded(np.tile(ONES[:, 20:50], (12, 12))), "more than 100 characters"),
+        (encoded(np.zeros((1, 4000), dtype=np.uint8)), "more than 100 times"),
     ],
 )
 def test_no_picture_no_answer(content: bytes, said: str, server: Running) -> None:
@@ -161,7 +161,7 @@ def test_a_picture_that_lies_on_its_side_has_the_size_that_is_seen() -> None:
     orientation[0x0112] = 6
     content = encoded(ONES, "JPEG", exif=orientation.tobytes())
     for writing, shape in ((True, GREY), (False, GREY), (False, COLOUR)):
-        seen = see(content, shape, writing=writing, limits=Limits())
+        seen = images_of_picture(content, shape, writing=writing, limits=Limits())
         assert (seen.height, seen.width) == (200, 100)
         assert seen.images.shape[1:] == shape
 
@@ -177,11 +177,14 @@ def test_pictures_are_searched_for_writing_only_by_models_of_characters(tmp_path
 
 
 def test_the_layers_of_an_honest_progressive_jpeg_are_few() -> None:
-    assert see(encoded(ONES, "JPEG", progressive=True), GREY, writing=True, limits=Limits()).images.shape[0] == 2
+    assert (
+        images_of_picture(encoded(ONES, "JPEG", progressive=True), GREY, writing=True, limits=Limits()).images.shape[0]
+        == 2
+    )
 
 
 def test_the_limit_of_pixels_is_what_the_file_says_not_what_it_costs() -> None:
     with pytest.raises(InputError, match="more than 9,999 pixels"):
-        see(encoded(ONES[:, :100]), GREY, writing=True, limits=Limits(picture_pixels=9_999))
+        images_of_picture(encoded(ONES[:, :100]), GREY, writing=True, limits=Limits(picture_pixels=9_999))
     with pytest.raises(InputError, match="more than 9,999 pixels"):
-        see(encoded(ONES[:, :100]), GREY, writing=False, limits=Limits(picture_pixels=9_999))
+        images_of_picture(encoded(ONES[:, :100]), GREY, writing=False, limits=Limits(picture_pixels=9_999))

@@ -6,12 +6,22 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
+import uvicorn
 
 from hitofude.export.onnx_model import OnnxModel
 from tests.web.conftest import PATIENCE, Running, rest_of, wait_for
 
+UVICORN = "0.54.0"
 HEAD = b"POST /api/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def test_the_protocol_was_checked_with_this_uvicorn() -> None:
+    assert uvicorn.__version__ == UVICORN, (
+        f"hitofude/web/protocol.py uses more of uvicorn's H11Protocol than is documented. It was checked with {UVICORN}, "
+        f"and this is {uvicorn.__version__}. Compare uvicorn/protocols/http/h11_impl.py of both (app, conn, connections, "
+        "on_response_complete, send_400_response), run tests/web, and then change UVICORN here."
+    )
 
 
 def trickle(connection: socket.socket, content: bytes) -> bytes:
@@ -76,6 +86,13 @@ def test_a_client_that_does_not_read_is_cut(server: Running) -> None:
         question = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50
         with pytest.raises((ConnectionResetError, BrokenPipeError)):
             send_on_and_on(connection, question)
+
+
+def test_a_refused_client_that_sends_on_and_on_is_cut(server: Running) -> None:
+    with server.connected() as connection:
+        connection.sendall(HEAD + b"Content-Length: 99999999999\r\n\r\n")
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            send_on_and_on(connection, bytes(100_000))
 
 
 def test_a_client_that_is_slow_but_not_too_slow_is_served(start: Callable[..., Running], model: OnnxModel) -> None:

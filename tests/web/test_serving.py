@@ -16,7 +16,7 @@ import pytest
 from hitofude.errors import UserError
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.runs.result import RunResult
-from hitofude.web import starting
+from hitofude.web import model_process, starting
 from hitofude.web.server import listening
 from hitofude.web.settings import Settings, choose_token, url_of
 from hitofude.web.starting import check_packages, find_model_file
@@ -44,7 +44,7 @@ def asked(line: str) -> Running:
     return Running(int(found[1]), lambda: None)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_it_says_where_it_is_and_ends_well_when_it_is_asked_to(number: signal.Signals, model_file: Path) -> None:
     with command(model_file, "--port", "0") as (process, line):
         assert re.fullmatch(rf"Serving {re.escape(str(model_file))} at http://127\.0\.0\.1:\d+/\n", line)
@@ -63,10 +63,18 @@ def test_beyond_the_loopback_the_address_holds_a_token(model_file: Path, tmp_pat
         assert server.get("/api/model", {"Authorization": f"Bearer {token}"}).status == 200
 
 
+@pytest.mark.slow
 def test_of_a_run_the_model_is_made_in_its_folder(finished: RunResult, tmp_path: Path) -> None:
     run = copy_of(finished, tmp_path).path
     assert find_model_file(run) == run / "model.onnx"
     assert OnnxModel.load(run / "model.onnx").classes == finished.classes
+
+
+def test_the_process_that_exports_ends_with_the_errors_code_and_message(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert model_process.main(tmp_path) == 3
+    assert f"{tmp_path} is not a run folder" in capsys.readouterr().err.replace("\n", " ")
 
 
 @pytest.mark.parametrize(
@@ -74,7 +82,7 @@ def test_of_a_run_the_model_is_made_in_its_folder(finished: RunResult, tmp_path:
     [
         (["none.onnx"], 2, "no such file"),
         (["text.onnx"], 3, "no ONNX model, or is damaged"),
-        (["."], 3, "run folder is incomplete"),
+        (["."], 3, "is not a run folder"),
         (["model.onnx", "--port", "70000"], 2, "from 0 to 65535"),
         (["model.onnx", "--host", "192.0.2.1", "--port", "0"], 2, "no address of this machine"),
         (["model.onnx", "--host", "a..b", "--port", "0"], 2, "no address of this machine"),
@@ -120,7 +128,7 @@ def test_the_token_can_come_by_the_environment(
 ) -> None:
     given: dict[str, Any] = {}
     monkeypatch.setenv("HITOFUDE_TOKEN", "of-the-environment-1")
-    monkeypatch.setattr(starting, "serve_model", lambda model, settings, opened: given.update(settings=settings))
+    monkeypatch.setattr(starting, "serve_model", lambda model, settings, announce: given.update(settings=settings))
     assert call("serve", model_file)[0] == 0
     assert given["settings"] == Settings(token="of-the-environment-1")  # noqa: S106
     assert "of-the-environment" not in repr(given["settings"])

@@ -34,9 +34,9 @@ class OnnxExport:
     bytes: int
     description: OnnxDescription
     parity: Parity
-    """Of the model in float32."""
+    """The model in float32."""
     cost: Cost | None
-    """Of 8 bits, if they were asked for."""
+    """The cost of 8 bits, if they were asked for."""
 
 
 def export_onnx(

@@ -20,12 +20,12 @@ class OnnxDescription:
     """The model's metadata. In the file every value is text: JSON, except the format's version."""
 
     name: str
-    """Of the run."""
+    """The run's name."""
     hitofude_version: str
     classes: tuple[str, ...]
     image_shape: ImageShape  # (C, H, W)
     networks: tuple[str, ...]
-    """Of each member."""
+    """One for each member."""
     temperature: float
     """It calibrates the mean of the members; 1 if it is unknown."""
     weights: str

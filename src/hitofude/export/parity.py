@@ -18,7 +18,7 @@ from hitofude.prediction.model import Model
 from hitofude.recipe import AugmentRecipe, TtaRecipe
 
 TOLERANCE = 1e-4
-"""Of a probability."""
+"""The limit for the difference of a probability."""
 BORDER = 1e-5
 """If a member's highest probability is this near the threshold of unclear images, one of the two computations may see
 the image again and the other not."""

@@ -31,7 +31,7 @@ from hitofude.web.settings import Settings
 JSON, FORM = "application/json", "multipart/form-data"
 FOR_READING = ["GET", "HEAD"]
 DECIMALS = 6
-"""Of a probability."""
+"""The precision of a probability."""
 
 
 def create_app(model: ServedModel, settings: Settings) -> FastAPI:
@@ -48,6 +48,7 @@ def create_app(model: ServedModel, settings: Settings) -> FastAPI:
     if settings.token is not None:
         document_token(app)
     document = app.openapi()
+    app.openapi = lambda: document  # type: ignore[method-assign] # FastAPI would make it anew after another route
     pages = page_files() | {"/openapi.json": PageFile(json.dumps(document).encode(), JSON)}
     for path, file in pages.items():
         app.add_api_route(path, _sending(file), methods=FOR_READING, include_in_schema=False)

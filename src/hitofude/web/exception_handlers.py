@@ -21,7 +21,7 @@ FULL = "The server keeps as many drawings as it may. Train with them, and move t
 
 
 def add_handlers(app: FastAPI, methods: Mapping[str, Collection[str]]) -> None:
-    """Answer every exception that is raised on purpose. methods: those that are allowed, by path."""
+    """Answer every exception that is raised on purpose. methods: the allowed ones, by path."""
 
     def http_error(request: Request, error: Exception) -> Response:
         refused = cast(HTTPException, error)

@@ -24,7 +24,7 @@ RETRY_AFTER = {"Retry-After": {"schema": {"type": "string"}, "description": "Sec
 
 
 def refusal_responses(*more: int) -> dict[int | str, dict[str, Any]]:
-    """Document a route's refusals: those that precede every route, and more statuses."""
+    """Document a route's refusals: the statuses in ALWAYS, and more."""
     return {
         status: {"model": Problem, "description": REASONS[status]} | ({"headers": RETRY_AFTER} if status == 503 else {})
         for status in (*ALWAYS, *more)

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 TOO_SLOW = Refusal(408, "The body of the request did not arrive in time.")
 NO_LENGTH = Refusal(400, "The header Content-Length is no number.")
 MOST_DIGITS = 18
-"""Of a length; Python refuses to parse numbers of thousands of digits."""
+"""The limit for a length: Python refuses to parse numbers of thousands of digits."""
 
 
 class Guard:

@@ -1,4 +1,4 @@
-"""The settings of a server: its address, who may ask, and its limits."""
+"""The settings of a server: its address, its access control and its limits."""
 
 import ipaddress
 import re
@@ -40,7 +40,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Settings:
-    """The server's address, and who may ask.
+    """The server's address and access control.
 
     token: the clients' secret; None asks for none. allowed_hosts: further names of the server, such as a proxy's.
     """

@@ -1,20 +1,21 @@
 /**
- * Connected components become digits: fragments are joined, specks and frames left out, in reading order. See
+ * Connected components become digits: strokes are joined, noise and frames left out, in reading order. See
  * hitofude/inputs/photos/found_digits.py, which explains each constant.
  */
 
 import { componentsOf } from "./components.js";
 import { emptyMask } from "./raster.js";
 
-const SMALLEST = 6;
-const FRAGMENT = 0.4;
-const SPECK = 0.12;
-const [FLAG_GAP, BREAK_GAP, BREAK_OVERLAP] = [0.25, 0.1, 0.3];
-const OVER = 0.4;
-const OTHER_SIZE = 1.6;
-const ENCLOSED = 0.3;
-const MOST_COMPONENTS = 3000;
-const SAME_LINE = 0.4;
+const MIN_DIGIT_HEIGHT = 6;
+const STROKE_HEIGHT = 0.4;
+const NOISE_SIZE = 0.12;
+const [STROKE_GAP, BREAK_GAP, BREAK_OVERLAP] = [0.25, 0.1, 0.3];
+const MIN_COLUMN_OVERLAP = 0.4;
+const MAX_CUT_SIZE = 1.6;
+const FRAMED_HEIGHT = 0.3;
+const MAX_COMPONENTS = 3000;
+const MAX_FRAMES = 50;
+const MIN_LINE_OVERLAP = 0.4;
 
 const heightOf = ([top, , bottom]) => bottom - top;
 const widthOf = ([, left, , right]) => right - left;
@@ -23,22 +24,22 @@ const sizeOf = (box) => Math.max(heightOf(box), widthOf(box));
 /** mask → [{box, mask}], the mask cut to the box, in reading order: lines from the top, each from the left. */
 export function findDigits(mask) {
   const { labels, boxes } = componentsOf(mask);
-  const kept = withoutSpecks(boxes, candidates(boxes, mask));
+  const kept = withoutNoise(boxes, candidates(boxes, mask));
   const groups = joined(kept.map((row) => boxes[row]));
   const digits = groups.map((group) => digitOf(labels, mask.width, group.map((place) => kept[place]), boxes));
-  const high = digits.filter(({ box }) => heightOf(box) >= SMALLEST);
+  const high = digits.filter(({ box }) => heightOf(box) >= MIN_DIGIT_HEIGHT);
   return readingOrder(high.map(({ box }) => box)).map((number) => high[number]);
 }
 
 /** Rows without frames around other components, and without large ones that the picture's edge cuts. */
 function candidates(boxes, { width, height }) {
-  const largest = [...boxes.keys()].sort((a, b) => areaOf(boxes[b]) - areaOf(boxes[a])).slice(0, 50);
+  const largest = [...boxes.keys()].sort((a, b) => areaOf(boxes[b]) - areaOf(boxes[a])).slice(0, MAX_FRAMES);
   const frames = new Set(largest.filter((row) => isFrame(boxes[row], boxes)));
   const rows = [...boxes.keys()].filter((row) => !frames.has(row));
   const isCut = ([top, left, bottom, right]) => top === 0 || left === 0 || bottom === height || right === width;
   const usual = usualHeight(rows.map((row) => boxes[row]).filter((box) => !isCut(box)));
-  if (usual < SMALLEST) return rows;
-  return rows.filter((row) => !isCut(boxes[row]) || sizeOf(boxes[row]) <= OTHER_SIZE * usual);
+  if (usual < MIN_DIGIT_HEIGHT) return rows;
+  return rows.filter((row) => !isCut(boxes[row]) || sizeOf(boxes[row]) <= MAX_CUT_SIZE * usual);
 }
 
 function areaOf(box) {
@@ -46,18 +47,18 @@ function areaOf(box) {
 }
 
 function isFrame([top, left, bottom, right], boxes) {
-  const least = ENCLOSED * (bottom - top);
+  const least = FRAMED_HEIGHT * (bottom - top);
   const isWithin = (box) => box[0] > top && box[1] > left && box[2] < bottom && box[3] < right;
   return boxes.some((box) => isWithin(box) && heightOf(box) >= least);
 }
 
-function withoutSpecks(boxes, rows) {
-  const highest = [...rows].sort((a, b) => heightOf(boxes[b]) - heightOf(boxes[a])).slice(0, MOST_COMPONENTS);
-  const least = Math.max(SPECK * usualHeight(highest.map((row) => boxes[row])), 2);
+function withoutNoise(boxes, rows) {
+  const highest = [...rows].sort((a, b) => heightOf(boxes[b]) - heightOf(boxes[a])).slice(0, MAX_COMPONENTS);
+  const least = Math.max(NOISE_SIZE * usualHeight(highest.map((row) => boxes[row])), 2);
   return highest.filter((row) => sizeOf(boxes[row]) >= least).sort((a, b) => a - b);
 }
 
-/** The median height, weighted by the height squared: a digit's, however many specks there are. */
+/** The median height, weighted by the height squared: a digit's, however much noise there is. */
 function usualHeight(boxes) {
   const heights = boxes.map(heightOf).sort((a, b) => a - b);
   const half = heights.reduce((total, height) => total + height ** 2, 0) / 2;
@@ -65,12 +66,12 @@ function usualHeight(boxes) {
   return heights.find((height) => (weight += height ** 2) >= half) ?? 0;
 }
 
-/** Groups of indices in `boxes`, each of one digit. A fragment without a digit is left out. */
+/** Groups of indices in `boxes`, each of one digit. A stroke without a digit is left out. */
 function joined(boxes) {
   const usual = usualHeight(boxes);
-  const isFragment = boxes.map((box) => heightOf(box) < FRAGMENT * usual);
+  const isStroke = boxes.map((box) => heightOf(box) < STROKE_HEIGHT * usual);
   const parent = [...boxes.keys()];
-  const whole = parent.filter((place) => !isFragment[place]);
+  const whole = parent.filter((place) => !isStroke[place]);
   for (const first of whole) {
     for (const second of whole) {
       if (second <= first || !areHalves(boxes[first], boxes[second], usual)) continue;
@@ -78,8 +79,8 @@ function joined(boxes) {
       if (from !== to) parent.forEach((root, place) => root === from && (parent[place] = to));
     }
   }
-  for (const fragment of boxes.keys()) {
-    if (isFragment[fragment]) parent[fragment] = parent[nearest(boxes, fragment, whole, FLAG_GAP * usual)] ?? -1;
+  for (const stroke of boxes.keys()) {
+    if (isStroke[stroke]) parent[stroke] = parent[nearest(boxes, stroke, whole, STROKE_GAP * usual)] ?? -1;
   }
   const groups = new Map();
   parent.forEach((root, place) => root >= 0 && groups.set(root, [...(groups.get(root) ?? []), place]));
@@ -91,12 +92,12 @@ function areHalves(first, second, usual) {
   return gap <= BREAK_GAP * usual && gap >= -BREAK_OVERLAP * usual && areOver(first, second);
 }
 
-/** The nearest of the digits that are over or under a fragment; −1 if there is none. */
-function nearest(boxes, fragment, whole, most) {
+/** The nearest of the digits that are over or under a stroke; −1 if there is none. */
+function nearest(boxes, stroke, whole, most) {
   let [best, least] = [-1, Infinity];
   for (const place of whole) {
-    const gap = gapBetween(boxes[fragment], boxes[place]);
-    if (gap <= most && gap < least && areOver(boxes[fragment], boxes[place])) [best, least] = [place, gap];
+    const gap = gapBetween(boxes[stroke], boxes[place]);
+    if (gap <= most && gap < least && areOver(boxes[stroke], boxes[place])) [best, least] = [place, gap];
   }
   return best;
 }
@@ -107,7 +108,7 @@ function gapBetween(first, second) {
 
 function areOver(first, second) {
   const across = Math.min(first[3], second[3]) - Math.max(first[1], second[1]);
-  return across >= OVER * Math.min(widthOf(first), widthOf(second));
+  return across >= MIN_COLUMN_OVERLAP * Math.min(widthOf(first), widthOf(second));
 }
 
 function digitOf(labels, width, rows, boxes) {
@@ -129,7 +130,7 @@ function digitOf(labels, width, rows, boxes) {
 function readingOrder(boxes) {
   const lines = [];
   for (const row of [...boxes.keys()].sort((a, b) => boxes[a][1] - boxes[b][1])) {
-    let [best, most] = [null, SAME_LINE];
+    let [best, most] = [null, MIN_LINE_OVERLAP];
     for (const line of lines) {
       const [own, last] = [boxes[row], boxes[line.at(-1)]];
       const shared = Math.min(own[2], last[2]) - Math.max(own[0], last[0]);

@@ -4,12 +4,12 @@ import { quantileOf } from "./order.js";
 import { above, cut, emptyPlane, grown, paddedByEdge, propagated, readLine, roundHalfEven } from "./raster.js";
 import { resized } from "./resize.js";
 
-const SMALL = 256;
-const THICKEST = 0.4;
-const DARKEST = 0.03;
-const FAINTEST = 0.06;
-const NOISES = 6;
-const FADED = 0.5;
+const REDUCED_SIDE = 256;
+const MAX_STROKE = 0.4;
+const MIN_LIGHT = 0.03;
+const MIN_CONTRAST = 0.06;
+const MIN_DEVIATIONS = 6;
+const WEAK_SHARE = 0.5;
 
 /**
  * picture: {width, height, data}; data: red, green, blue and an opaque alpha of each pixel.
@@ -23,12 +23,12 @@ export function findInk(picture) {
   const noise = quarter - low; // in a normal distribution these are 0.97 deviations apart, whatever the amount of ink
   const ground = quarter + 0.67 * noise;
   for (let place = 0; place < values.length; place++) values[place] = Math.max(values[place] - ground, 0);
-  const floor = Math.max(NOISES * noise, FAINTEST);
+  const floor = Math.max(MIN_DEVIATIONS * noise, MIN_CONTRAST);
   const clear = above(contrast, floor);
   if (!clear.data.includes(1)) return null;
   const around = grown(grown(clear, true), true).data;
   const threshold = Math.max(otsu(values.filter((_, place) => around[place])), floor);
-  const weak = above(contrast, Math.max(FADED * threshold, floor));
+  const weak = above(contrast, Math.max(WEAK_SHARE * threshold, floor));
   return { contrast, mask: propagated(above(contrast, threshold), weak) };
 }
 
@@ -62,8 +62,8 @@ function channelOf({ width, height, data }, channel) {
 /** A typed array of differences from the ground, with the light divided out; ink is above 0. */
 function difference(plane) {
   const [ground, sign] = groundOf(plane);
-  const usual = quantileOf(ground.data.slice(), 0.5) + DARKEST;
-  return plane.data.map((value, i) => (sign * (value - ground.data[i]) * usual) / (ground.data[i] + DARKEST));
+  const usual = quantileOf(ground.data.slice(), 0.5) + MIN_LIGHT;
+  return plane.data.map((value, i) => (sign * (value - ground.data[i]) * usual) / (ground.data[i] + MIN_LIGHT));
 }
 
 function energyOf(values) {
@@ -75,9 +75,9 @@ function energyOf(values) {
 /** The more even one of two grounds, and whether ink is darker (−1) or lighter (1) than it. */
 function groundOf(plane) {
   const { width, height } = plane;
-  const step = Math.ceil(Math.max(width, height) / SMALL);
+  const step = Math.ceil(Math.max(width, height) / REDUCED_SIDE);
   const small = reduced(plane, step);
-  const window = Math.max(3, roundHalfEven(THICKEST * Math.min(small.width, small.height)) | 1);
+  const window = Math.max(3, roundHalfEven(MAX_STROKE * Math.min(small.width, small.height)) | 1);
   const wide = paddedByEdge(small, window, window);
   const inner = [window, window, window + small.height, window + small.width];
   const closed = cut(darkest(brightest(wide, window), window), inner);

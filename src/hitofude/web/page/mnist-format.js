@@ -12,8 +12,8 @@ import { resized } from "./resize.js";
 
 const BOX = 20 / 28;
 const STROKE = 2.5 / 20;
-const FINE = 100;
-const FULL = 0.75;
+const WORKING_SIDE = 100;
+const FULL_QUANTILE = 0.75;
 const EDGE = 0.4;
 
 /**
@@ -21,13 +21,13 @@ const EDGE = 0.4;
  * Returns the image, a Uint8Array (height · width), ink 255 on 0.
  */
 export function toImage(contrast, mask, [height, width]) {
-  const strokes = padded(strokesOf(contrast, mask), FINE / 4);
+  const strokes = padded(strokesOf(contrast, mask), WORKING_SIDE / 4);
   const soft = distanceWithin(strokes);
   const outside = distanceWithin(inverted(strokes)).data;
   let [ink, distances] = [0, 0];
   for (let i = 0; i < outside.length; i++) [ink, distances] = [ink + strokes.data[i], distances + soft.data[i]];
   const across = 4 * (distances / ink) - 2; // across a stroke the distances from its edges rise and fall linearly
-  const thicker = Math.max(STROKE * FINE - across, 0) / (2 * (1 - STROKE));
+  const thicker = Math.max(STROKE * WORKING_SIDE - across, 0) / (2 * (1 - STROKE));
   for (let i = 0; i < outside.length; i++) soft.data[i] = clipped(soft.data[i] - outside[i] + thicker + 0.5);
   return placed(boxed(cut(soft, boxOf(above(soft, 0.5))), height, width), height, width);
 }
@@ -35,10 +35,10 @@ export function toImage(contrast, mask, [height, width]) {
 /** The digit in black and white, at its working size. */
 function strokesOf(contrast, mask) {
   const own = grown(padded(mask, 1)).data;
-  const full = quantileOf(contrast.data.filter((_, place) => mask.data[place]), FULL);
+  const full = quantileOf(contrast.data.filter((_, place) => mask.data[place]), FULL_QUANTILE);
   const ink = padded(contrast, 1);
   for (let i = 0; i < own.length; i++) ink.data[i] = own[i] * clipped(ink.data[i] / full);
-  const scale = FINE / Math.max(mask.width, mask.height);
+  const scale = WORKING_SIDE / Math.max(mask.width, mask.height);
   return above(resized(ink, scaled(ink.width, scale), scaled(ink.height, scale), "bicubic"), EDGE);
 }
 

@@ -7,8 +7,8 @@ import { quantileOf } from "./order.js";
 import { cut } from "./raster.js";
 import { resized } from "./resize.js";
 
-const MOST = 1000;
-const LONGEST = 100;
+const MAX_DIGITS = 1000;
+const MAX_ASPECT = 100;
 const BLACK = 16;
 
 /** Whether pictures are searched for writing: the model knows single characters, in grey. */
@@ -31,11 +31,11 @@ export function readPhoto(picture, model) {
   if (!readsWriting(model)) return { boxes: whole, images: [resizedToShape(opaque, shape)] };
   if (isTrainingImage(opaque, height, width)) return { boxes: whole, images: [channelOf(opaque, 0)] };
   const [short, long] = [picture.width, picture.height].sort((a, b) => a - b);
-  if (long > LONGEST * short) return { problem: "strip" };
+  if (long > MAX_ASPECT * short) return { problem: "strip" };
   const ink = findInk(opaque);
   const digits = ink ? findDigits(ink.mask) : [];
   if (!digits.length) return { problem: "nothing" };
-  if (digits.length > MOST) return { problem: "many" };
+  if (digits.length > MAX_DIGITS) return { problem: "many" };
   const images = digits.map(({ box, mask }) => toImage(cut(ink.contrast, box), mask, [height, width]));
   return { boxes: digits.map(({ box }) => box), images };
 }

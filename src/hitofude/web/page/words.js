@@ -60,7 +60,7 @@ export const WORDS = {
     refused: "The server answered: {detail}",
     broken: "The networks cannot be loaded: {detail}",
     unreadable: "This picture cannot be read. Save it as PNG or JPEG.",
-    nothing: "Nothing written was found in the picture. Move closer, use more light, or write with a darker pen.",
+    nothing: "No writing found in the picture. Move closer, use more light, or write with a darker pen.",
     many: "More than 1,000 characters found. Crop the picture.",
     strip: "The picture is more than 100 times as long as it is wide. Crop it.",
   },
