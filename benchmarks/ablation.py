@@ -1,11 +1,11 @@
-"""Recipes against each other: paired seeds, one fixed split of the training rows.
+"""Compare recipes with paired seeds and one fixed split of the training rows.
 
 python -m benchmarks.ablation digit-recognizer.zip benchmarks/ablations/optimizers.toml --seeds 3 --out /tmp/ablation
 
-A TOML file names the settings that all share, and each variant's own; the first variant is what the others are
-compared with. 8,000 training rows are left aside (`aside_rows`), a third of the rest is validated on; test rows are
-not read. Each variant of each seed is one member, trained by one thread; its probabilities stay in --out, and a
-second call makes only what is missing there.
+A TOML file has the common settings and those of each variant; the others are compared with the first variant. 8,000
+training rows are set aside, a third of the rest is used for validation; test rows are not read. Each variant is trained
+with each seed as one member, by one thread; its probabilities are kept in --out, and a second call trains only missing
+ones.
 """
 
 import argparse
@@ -41,7 +41,7 @@ VALIDATED = 1 / 3
 
 @dataclass(frozen=True)
 class Trial:
-    """One training: a variant, with a seed."""
+    """One training: a variant with a seed."""
 
     source: str
     recipe: Recipe
@@ -49,7 +49,7 @@ class Trial:
 
     @property
     def path(self) -> Path:
-        """Where its probabilities lie, named by everything that they depend on."""
+        """The file of its probabilities, named by everything they depend on."""
         return self.folder / f"{hashlib.sha256(self.recipe.to_toml().encode()).hexdigest()[:16]}.npz"
 
 
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def split_rows(images: ImageSet) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """The rows to train on, to validate on, and those that no choice ever sees: 8,000, of few images a fifth."""
+    """Return the training and validation rows, and 8,000 rows (or a fifth of few images) for no choice."""
     order = np.random.default_rng(ASIDE_SEED).permutation(len(images))
     count = min(ASIDE, len(images) // 5)
     aside, rest = order[:count], order[count:]
@@ -84,7 +84,7 @@ def split_rows(images: ImageSet) -> tuple[NDArray[np.int64], NDArray[np.int64], 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a trial gave: probabilities (N, classes) of the validated rows, their labels (N,), its cost."""
+    """The result of a trial: probabilities (N, classes) of the validation rows, their labels (N,), its cost."""
 
     probabilities: NDArray[np.float32]
     labels: NDArray[np.int64]
@@ -98,8 +98,8 @@ class Outcome:
 
 
 def table(found: dict[str, list[Outcome]]) -> str:
-    """A line a variant. Standard errors are over rows, differences row by row and seed by seed; the log loss is that at
-    its best temperature; together is the mean of the seeds' probabilities.
+    """Return a line for each variant. Standard errors are over rows, differences are paired by row and seed; the log
+    loss is at its best temperature; "together" is the mean of the seeds' probabilities.
     """
     lines = [f"{'variant':<24} {'accuracy %':>16} {'difference':>16} {'log loss':>9} {'together %':>11} {'s':>6} TFLOP"]
     base = _shares_right(next(iter(found.values())))
@@ -116,13 +116,13 @@ def table(found: dict[str, list[Outcome]]) -> str:
 
 
 def _least_loss(outcome: Outcome) -> float:
-    """The mean cross-entropy, which label smoothing must not spoil: it makes all probabilities less sure."""
+    """Return the mean cross-entropy at the best temperature, since label smoothing lowers all confidences."""
     temperature = fit_temperature(outcome.labels, outcome.probabilities)
     return float(cross_entropy(outcome.labels, with_temperature(outcome.probabilities, temperature)).mean())
 
 
 def _shares_right(outcomes: list[Outcome]) -> NDArray[np.float64]:
-    """(N,) over the seeds."""
+    """Return (N,) shares over the seeds."""
     shares: NDArray[np.float64] = np.mean([outcome.right for outcome in outcomes], axis=0)
     return shares
 
@@ -132,7 +132,7 @@ def _percent(values: NDArray[np.float64]) -> str:
 
 
 def _train(trial: Trial) -> float:
-    """Train it where it is missing; the seconds that this took."""
+    """Train a trial unless its file exists; return the seconds this took."""
     started = time.perf_counter()
     if trial.path.exists():
         return 0.0

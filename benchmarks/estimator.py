@@ -1,10 +1,10 @@
-"""How well and how fast the estimator cross-validates: the default preset on 1,500 of the sample's digits.
+"""Accuracy and speed of the estimator in cross-validation: the default preset on 1,500 of the sample's digits.
 
 python -m benchmarks.estimator [--rows 1500] [--preset fast] [--seed 0] [--compare]
 
-The goal is a mean of 0.96 within two minutes on two processors. The rows have their classes as even as can be.
---compare: instead, the estimator's smaller batches beside the preset's own, and beside half of the steps, on 1,000
-other rows, by their out-of-fold accuracy.
+The goal is a mean of 0.96 within two minutes on two processors. The rows are balanced over the classes.
+--compare: instead, compare the estimator's smaller batches with the preset's own, and with half of the steps, by their
+out-of-fold accuracy on 1,000 other rows.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def compare(digits: ImageSet, preset: str) -> None:
-    """A line for each way to train on the same rows."""
+    """Print a line for each way of training, on the same rows."""
     labels = digits.known_labels()
     for name, settings in WAYS.items():
         busy = processor_seconds()
@@ -59,7 +59,7 @@ def compare(digits: ImageSet, preset: str) -> None:
 
 
 def processor_seconds() -> float:
-    """Of this process and of its worker processes that have ended."""
+    """Return the processor time of this process and its finished child processes."""
     return sum(os.times()[:4])
 
 

@@ -1,8 +1,8 @@
-"""How the cost grows with rows and with members: reading, preparing, training steps, at 4,000, 42,000, 420,000 rows.
+"""Cost by rows and members: reading, preparing and training steps at 4,000, 42,000 and 420,000 rows.
 
 python -m benchmarks.scaling
 
-Rows are those of the sample, repeated. Reading is measured up to 42,000 rows.
+The rows of the sample are repeated. Reading is measured up to 42,000 rows.
 """
 
 import tempfile
@@ -44,7 +44,7 @@ def repeated(images: ImageSet, rows: int) -> ImageSet:
 
 
 def cost_of_rows(images: ImageSet, compute: Compute) -> None:
-    """Microseconds a row; all of them should stay as they are however many rows there are."""
+    """Print microseconds per row, which should not depend on the number of rows."""
     recipe = benchmark_recipe("cnn-lean")
     (plan, *_), data = plan_members(recipe, images), TrainingData.on_device(images, compute)
     network = build_network("cnn-lean", images.image_shape, 10, generator_for(0, 0, 0, "weights"))
@@ -60,7 +60,7 @@ def cost_of_rows(images: ImageSet, compute: Compute) -> None:
         f"{len(images):>9,} rows: fingerprint {1e6 * seconds(lambda: replace(images).fingerprint) / len(images):6.2f}, "
         f"folds {1e6 * seconds(lambda: plan_members(recipe, images)) / len(images):6.2f}, "
         f"drawing an epoch {1e6 * drawing / len(plan.train_rows):6.2f}, "
-        f"a step {1e6 * stepping / images_stepped:8.1f} µs a row"
+        f"a step {1e6 * stepping / images_stepped:8.1f} µs per row"
     )
 
 
@@ -70,21 +70,19 @@ def cost_of_reading(images: ImageSet, folder: Path) -> None:
         with path.open("rb") as stream:
             taken = seconds(partial(read_csv, stream, path.name))
         rows = repeats * len(images)
-        print(f"{rows:>9,} rows: reading {1e6 * taken / rows:6.1f} µs a row")
+        print(f"{rows:>9,} rows: reading {1e6 * taken / rows:6.1f} µs per row")
 
 
 def cost_of_members(images: ImageSet, compute: Compute, folder: Path) -> None:
-    """Each member trains on as many rows, whatever their number."""
+    """Train numbers of members, each on the same number of rows."""
     for members in MEMBERS:
         recipe = benchmark_recipe("cnn-lean").with_settings({"ensemble.folds": 4, "schedule.epochs": 2})
         plans = tuple(plan_members(recipe, images))[:members]
-        for name, team in parallelisms().items():
-            team = replace(team, workers=min(team.workers, members))
-            job = EnsembleTask(
-                recipe, replace(compute, threads=team.threads), plans, images, None, folder / f"{members}-{name}"
-            )
-            taken = seconds(partial(run_members, job, team.workers, LogKeeper()))
-            print(f"{members} members {name}: {taken:5.1f} s, {taken / members:5.1f} s a member")
+        for name, parallelism in parallelisms().items():
+            workers, compute = min(parallelism.workers, members), replace(compute, threads=parallelism.threads)
+            task = EnsembleTask(recipe, compute, plans, images, None, folder / f"{members}-{name}")
+            taken = seconds(partial(run_members, task, workers, LogKeeper()))
+            print(f"{members} members {name}: {taken:5.1f} s, {taken / members:5.1f} s per member")
 
 
 def main() -> None:

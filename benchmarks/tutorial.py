@@ -1,6 +1,6 @@
-"""The tutorial's own way to train, in plain PyTorch: an image at a time by scikit-image, batches of 16, a Python loop.
+"""The tutorial's training in plain PyTorch: each image transformed by scikit-image, batches of 16, a Python loop.
 
-python -m benchmarks.tutorial      its images/s against hitofude's on the same network, in turn, augmentation in both
+python -m benchmarks.tutorial      compare its images/s with hitofude's on the same network, both with augmentation
 """
 
 import platform
@@ -48,7 +48,7 @@ class CNNMedium(nn.Module):
 
 
 class TransformedImages:
-    """At each access an image is, with the augmentation rate as probability, transformed anew."""
+    """Images that are randomly transformed at each access, with a probability of 0.5."""
 
     def __init__(self, images: NDArray[np.float32], labels: NDArray[np.int64], seed: int) -> None:
         self.images, self.labels = images, labels
@@ -73,7 +73,7 @@ class TransformedImages:
 
 
 class TutorialTraining:
-    """Adam at its defaults, and the loss and accuracy of every batch."""
+    """Training by Adam with its defaults, observing loss and accuracy of every batch."""
 
     def __init__(self, images: NDArray[np.float32], labels: NDArray[np.int64]) -> None:
         self.dataset = TransformedImages(images, labels, seed=777)
@@ -109,8 +109,8 @@ def main() -> None:
         started = time.perf_counter()
         training.iterate(ITERATIONS)
         theirs.append(ITERATIONS * BATCH / (time.perf_counter() - started))
-        for name, team in parallelisms().items():
-            ours[name].append(training_rate(recipe, images, compute, team))
+        for name, parallelism in parallelisms().items():
+            ours[name].append(training_rate(recipe, images, compute, parallelism))
     peak, flops = matmul_rate(compute), training_flops(NETWORK, images.image_shape)
     tutorial = statistics.median(theirs)
     print(f"{processor_name()}, {platform.system()}, {compute}, {NETWORK}, medians of {ROUNDS} rounds")
