@@ -1,10 +1,9 @@
-"""Pictures of the page for the documents, taken in a real browser before a real server.
+"""Take pictures of the page for the documents, in a real browser with a real server.
 
 python -m benchmarks.page_pictures RUN [--folder docs]
 
-A two is drawn by the mouse, on a desktop and on a phone, in light and in dark colours; and a photo of digits that a
-seed wrote is read. RUN: a finished run, or the model that `hitofude export` made of it. Each picture has at most 256
-colours.
+A two is drawn by the mouse, on a desktop and on a phone, in light and in dark colours; and a photo of generated digits is
+read. RUN: a finished run, or its exported model. Each picture has at most 256 colours.
 """
 
 import argparse
@@ -71,7 +70,7 @@ def _serving(model: OnnxModel, folder: Path) -> Iterator[str]:
 
 
 def _choose_photo() -> Image.Image:
-    """Eight digits of a pen on paper, with a shadow across."""
+    """Return pen digits on paper with a shadow across: the picture with the most."""
     pictures = write_pictures(PHOTO_DIGITS, PHOTO_SEED)
     fitting = [picture for picture in pictures if "strokes" in picture.kind and "shadow" in picture.kind]
     return max(fitting, key=lambda picture: (len(picture.digits), picture.image.width)).image
@@ -102,7 +101,7 @@ def _take(browser: Browser, url: str, device: str, scheme: str, photo: Path | No
 
 
 def _draw(page: Page) -> None:
-    """At the speed of a hand, in one stroke."""
+    """Draw in one stroke, at the speed of a hand."""
     box = page.locator("#sheet").bounding_box()
     assert box is not None
     curve = _curve(_strokes(DRAWN)[0])

@@ -1,13 +1,12 @@
-"""How many single drawings a second does the server answer, and how long does each wait?
+"""Measure the server: single drawings a second, and the latency of each.
 
 python -m benchmarks.serve --run runs/sample-fast [--seconds 30] [--clients 16] [--hostile 20]
 
-Starts `hitofude serve` of a run, or of an exported model, in a process of its own, and asks it from another: 16
-clients, each on one connection, each asking again as soon as it is answered, with one real digit a request. Then the
-same beside 20 clients that send slowly, send 2 MB, or do not read, each again half a second after it was cut. Prints
-requests/s, the median and the 99th percentile of the time that a client waited, errors, and the server's memory before,
-between and after these rounds.
-Ends with 1 where a request was not answered as it should be.
+Starts `hitofude serve` with a run, or an exported model, in a process, and sends requests from another: 16 clients, each
+on one connection, each sending its next request, with one real digit, when it has its answer. Then the same beside 20
+hostile clients that send slowly, send 2 MB, or do not read, each again half a second after it was refused or cut off.
+Prints requests/s, the median and the 99th percentile of the latency, errors, and the server's memory before, between and
+after these rounds. Ends with 1 if a request got a wrong answer.
 """
 
 import argparse
@@ -41,14 +40,14 @@ WARM_UP_SECONDS = 2.0
 DRAWINGS = 500
 LARGE = 2_000_000
 HOSTILE_PAUSE = 0.5
-"""Seconds, after one of them was refused or cut."""
+"""Seconds after a refusal or cut."""
 HEAD = "POST /api/predict HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
 Client = Callable[["Target"], Coroutine[Any, Any, str]]
 
 
 @dataclass(frozen=True)
 class Target:
-    """A server that runs."""
+    """The address of a running server."""
 
     host: str
     port: int
@@ -70,7 +69,7 @@ class Target:
 
 @dataclass
 class Round:
-    """What the clients met: the seconds that each answer took, and what was no good answer, by kind."""
+    """The latencies of the good answers, and the numbers of errors by kind."""
 
     seconds: list[float] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
@@ -101,7 +100,7 @@ def main() -> int:
             beside = pool.submit(ask, target, bodies, arguments.clients, arguments.seconds).result()
             memory.append(_resident(process.pid))
             print(beside.describe(f"  beside {arguments.hostile} hostile", arguments.seconds))
-            print(f"  how these ended: {', '.join(f'{end} {count}' for end, count in sorted(ends.result().items()))}")
+            print(f"  hostile clients: {', '.join(f'{end} {count}' for end, count in sorted(ends.result().items()))}")
         print(f"memory: {', '.join(f'{megabytes:.0f} MB' for megabytes in memory)}")
     print(f"ended with {process.returncode}")
     return 1 if alone.errors or beside.errors or process.returncode else 0
@@ -109,7 +108,7 @@ def main() -> int:
 
 @contextlib.contextmanager
 def serving(run: Path, folder: Path) -> Iterator[tuple["subprocess.Popen[str]", Target]]:
-    """`hitofude serve` of a copy, so that nothing is written into the run."""
+    """Run `hitofude serve` on a copy, so that nothing is written into the run."""
     copy = Path(shutil.copytree(run, folder / "run")) if run.is_dir() else Path(shutil.copy(run, folder / "model.onnx"))
     command = [sys.executable, "-m", "hitofude", "serve", copy, "--port", "0", "--corrections", folder / "corrections"]
     process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True)
@@ -125,7 +124,7 @@ def serving(run: Path, folder: Path) -> Iterator[tuple["subprocess.Popen[str]", 
 
 
 def ask(target: Target, bodies: Sequence[bytes], clients: int, duration: float) -> Round:
-    """So many clients, each asking again as soon as it is answered."""
+    """Run clients, each of which sends its next request when it has its answer."""
     found = Round()
 
     async def client(number: int) -> None:
@@ -153,7 +152,7 @@ def ask(target: Target, bodies: Sequence[bytes], clients: int, duration: float) 
 
 
 def harass(target: Target, clients: int, duration: float) -> Counter[str]:
-    """So many clients that do what none should, again and again; how the server ended it."""
+    """Run hostile clients again and again; count how the server ended each."""
     ends: Counter[str] = Counter()
 
     async def again(act: Client) -> None:
@@ -211,7 +210,7 @@ async def never_reads(target: Target) -> str:
 
 
 async def _trickle(target: Target, content: bytes, at_once: bytes = b"") -> str:
-    """A byte a second; the status of the answer that came before the end."""
+    """Send a byte a second; return the status of an answer before the end."""
     async with target.connected() as (reader, writer):
         writer.write(at_once)
         answer = asyncio.ensure_future(_answer(reader))
@@ -228,14 +227,14 @@ async def _trickle(target: Target, content: bytes, at_once: bytes = b"") -> str:
 
 
 async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """Status and body."""
+    """Read status and body."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
     return int(head[9:12]), await reader.readexactly(int(length[1]) if length else 0)
 
 
 def _bodies(image_shape: ImageShape) -> list[bytes]:
-    """Whole requests, each with one digit of the sample; of models of another size with noise."""
+    """Return whole requests, each with one digit of the sample, or with noise for a model of another size."""
     images = sample().train.images[:: max(1, len(sample().train) // DRAWINGS)]
     if image_shape != images.shape[1:]:
         images = np.random.default_rng(0).integers(0, 256, (DRAWINGS, *image_shape), dtype=np.uint8)
@@ -249,7 +248,7 @@ def _model_in(folder: Path) -> Path:
 
 
 def _resident(pid: int) -> float:
-    """Megabytes."""
+    """Return the resident memory in megabytes."""
     return int(subprocess.check_output(["ps", "-o", "rss=", "-p", str(pid)], text=True)) / 1024  # noqa: S607
 
 

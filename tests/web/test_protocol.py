@@ -18,9 +18,9 @@ HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 def test_the_protocol_was_checked_with_this_uvicorn() -> None:
     assert uvicorn.__version__ == UVICORN, (
-        f"hitofude/web/protocol.py uses more of uvicorn's H11Protocol than is documented. It was checked with {UVICORN}, "
-        f"and this is {uvicorn.__version__}. Compare uvicorn/protocols/http/h11_impl.py of both (app, conn, connections, "
-        "on_response_complete, send_400_response), run tests/web, and then change UVICORN here."
+        f"hitofude/web/protocol.py uses more of uvicorn's H11Protocol than is documented. It was checked with uvicorn "
+        f"{UVICORN}; this is {uvicorn.__version__}. Compare uvicorn/protocols/http/h11_impl.py of both versions (app, "
+        "conn, connections, on_response_complete, send_400_response), run tests/web, and then change UVICORN here."
     )
 
 
