@@ -2,8 +2,8 @@
 
 python -m benchmarks.page_pictures RUN [--folder docs]
 
-A two is drawn by the mouse, on a desktop and on a phone, in light and in dark colours; and a photo of generated digits is
-read. RUN: a finished run, or its exported model. Each picture has at most 256 colours.
+A two is drawn by the mouse, on a desktop and on a phone, in light and in dark colours; and a photo of generated digits
+is read. RUN: a finished run, or its exported model. Each picture has at most 256 colours.
 """
 
 import argparse

@@ -2,11 +2,11 @@
 
 python -m benchmarks.serve --run runs/sample-fast [--seconds 30] [--clients 16] [--hostile 20]
 
-Starts `hitofude serve` with a run, or an exported model, in a process, and sends requests from another: 16 clients, each
-on one connection, each sending its next request, with one real digit, when it has its answer. Then the same beside 20
-hostile clients that send slowly, send 2 MB, or do not read, each again half a second after it was refused or cut off.
-Prints requests/s, the median and the 99th percentile of the latency, errors, and the server's memory before, between and
-after these rounds. Ends with 1 if a request got a wrong answer.
+Starts `hitofude serve` with a run, or an exported model, in a process, and sends requests from another: 16 clients,
+each on one connection, each sending its next request, with one real digit, when it has its answer. Then the same beside
+20 hostile clients that send slowly, send 2 MB, or do not read, each again half a second after it was refused or cut
+off. Prints requests/s, the median and the 99th percentile of the latency, errors, and the server's memory before,
+between and after these rounds. Ends with 1 if a request got a wrong answer.
 """
 
 import argparse
