@@ -2,8 +2,8 @@
 
 python -m benchmarks.hostile [--cases 1000] [--seed 0]
 
-A mutation knows what must become of it: refused with exit code 2, at its line where it has one, or accepted with the
-very content that it had. Prints, for each kind, how many ended as they must, and what did not.
+Each mutation has an expected outcome: refused with exit code 2, at its line if it has one, or accepted with unchanged
+content. Prints, for each kind, the number of expected outcomes, and all others.
 """
 
 import argparse
@@ -52,17 +52,17 @@ EXIT_WRONG_INPUT = 2
 
 @dataclass(frozen=True)
 class Case:
-    """A file, and what must become of it."""
+    """A file and its expected outcome."""
 
     name: str
     content: bytes
     line: int | None = None
-    """Of the complaint; None where it has no line, or where the file is to be accepted."""
+    """The line in the error; None if it has none, or if the file is valid."""
     is_valid: bool = False
 
 
 class Table:
-    """A real CSV file as fields, freely changed."""
+    """A real CSV file as fields that a mutation changes."""
 
     def __init__(self, generator: np.random.Generator) -> None:
         images = sample().train.take(np.arange(ROWS))
@@ -87,7 +87,7 @@ class Table:
 
 
 def wrong_value(table: Table) -> Case:
-    """A field that is no pixel."""
+    """A field that is not a pixel."""
     row, column = table.place()
     table.rows[row][column] = str(table.generator.choice(WRONG_VALUES))
     return table.csv(row + 2)
@@ -126,7 +126,7 @@ def unknown_column(table: Table) -> Case:
 
 
 def missing_column(table: Table) -> Case:
-    """Then the pixels make no square."""
+    """One column less: the pixels do not make a square."""
     _, column = table.place()
     for fields in (table.header, *table.rows):
         del fields[column]
@@ -196,7 +196,7 @@ def other_file(table: Table) -> Case:
 def one_class(table: Table) -> Case:
     for fields in table.rows:
         fields[1] = "7"
-    return table.csv(is_valid=True)  # a set of images may be; that a training needs two is said by run
+    return table.csv(is_valid=True)  # valid as images; only training needs two classes
 
 
 def cut_gzip(table: Table) -> Case:
@@ -205,7 +205,7 @@ def cut_gzip(table: Table) -> Case:
 
 
 def flipped_gzip(table: Table) -> Case:
-    """A bit of the compressed content."""
+    """A flipped bit of the compressed content."""
     packed = bytearray(gzip.compress(table.text().encode()))
     packed[int(table.generator.integers(10, len(packed)))] ^= 1 << int(table.generator.integers(8))
     return Case("train.csv.gz", bytes(packed))
@@ -224,7 +224,7 @@ def cut_zip(table: Table) -> Case:
 
 
 def flipped_zip(table: Table) -> Case:
-    """A bit of the compressed content, which its checksum must notice."""
+    """A flipped bit of the compressed content, which the checksum must reveal."""
     packed = zipped(table)
     end = packed.index(b"PK\x01\x02")
     packed[int(table.generator.integers(30 + len("train.csv"), end))] ^= 1 << int(table.generator.integers(8))
@@ -262,7 +262,7 @@ def nested_zip(table: Table) -> Case:
 
 
 def doubled_zip(table: Table) -> Case:
-    """Two candidates."""
+    """A zip with two candidates."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for folder in ("a", "b"):
@@ -271,7 +271,7 @@ def doubled_zip(table: Table) -> Case:
 
 
 def valid(table: Table) -> Case:
-    """The same table in another dress."""
+    """The same table with other separators, quotes, line ends or packing."""
     generator = table.generator
     delimiter, ending = str(generator.choice([",", ";", "\t"])), str(generator.choice(["\n", "\r\n"]))
     if generator.random() < 0.3:
@@ -304,8 +304,8 @@ MUTATIONS: list[Callable[[Table], Case]] = [
 ]  # fmt: skip
 
 
-def judge(case: Case, folder: Path, fingerprint: str) -> str:
-    """`as it must`, or what went wrong."""
+def outcome(case: Case, folder: Path, fingerprint: str) -> str:
+    """Return `as expected`, or the fault."""
     path = folder / case.name
     path.write_bytes(case.content)
     code, said = call("data", "check", str(path))
@@ -313,14 +313,14 @@ def judge(case: Case, folder: Path, fingerprint: str) -> str:
         return f"traceback or exit code {code}: {said.strip()[-200:]}"
     if code == 0:
         same = case.is_valid or open_source(path).train.fingerprint == fingerprint
-        return "as it must" if same else "accepted wrongly"
+        return "as expected" if same else "accepted wrongly"
     if case.is_valid:
         return f"refused wrongly: {said.strip()[:200]}"
     if case.line is not None and (found := re.search(r"line (\d+)", said)) and int(found[1]) != case.line:
         return f"line {found[1]} named instead of {case.line}: {said.strip()[:160]}"
     if case.line is not None and "line " not in said:
         return f"no line named, {case.line} expected: {said.strip()[:160]}"
-    return "as it must"
+    return "as expected"
 
 
 def call(*arguments: str) -> tuple[int, str]:
@@ -353,14 +353,14 @@ def main() -> None:
         fingerprint = open_source(folder / "train.csv").train.fingerprint
         for number, mutate in enumerate(kinds):
             case = mutate(Table(np.random.default_rng([arguments.seed, number])))
-            outcomes.setdefault(mutate.__name__, Counter())[judge(case, folder, fingerprint)] += 1
-    good = sum(found["as it must"] for found in outcomes.values())
+            outcomes.setdefault(mutate.__name__, Counter())[outcome(case, folder, fingerprint)] += 1
+    good = sum(found["as expected"] for found in outcomes.values())
     for kind, found in outcomes.items():
-        print(f"{kind:<18} {found['as it must']:>4} of {sum(found.values()):>4} as they must")
-        for outcome, count in found.items():
-            if outcome != "as it must":
-                print(f"    {count} x {outcome}")
-    print(f"{good} of {len(kinds)} as they must, in {time.monotonic() - started:.0f} s")
+        print(f"{kind:<18} {found['as expected']:>4} of {sum(found.values()):>4} as expected")
+        for fault, count in found.items():
+            if fault != "as expected":
+                print(f"    {count} x {fault}")
+    print(f"{good} of {len(kinds)} as expected, in {time.monotonic() - started:.0f} s")
     sys.exit(good < len(kinds))
 
 

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 import hitofude
 from hitofude.inputs.image_set import ImageSet, encode_labels, row_numbers
 from hitofude.inputs.sources import Dataset
+from hitofude.runs.result import RunResult
 from tests.conftest import Call, write_csv
 
 QUICK = {"schedule.min_steps": 0, "optimizer.batch_size": 32, "ensemble.folds": 2}
@@ -104,33 +105,25 @@ def test_colour_goes_all_the_way(call: Call, tmp_path: Path) -> None:
     assert (np.ptp(values, axis=2) > 100).any(), "the pictures are drawn in colour"
 
 
-@pytest.fixture(scope="module")
-def finished(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("formats") / "run"
-    source = (dataset.train.images[:, 0], dataset.train.known_labels())
-    hitofude.run(source, run=folder, settings=QUICK | {"schedule.epochs": 1}, device="cpu", threads=1, quiet=True)
-    return folder
-
-
 def test_the_same_images_are_predicted_alike_whatever_they_come_in(
-    finished: Path, dataset: Dataset, call: Call, tmp_path: Path
+    finished: RunResult, dataset: Dataset, call: Call, tmp_path: Path
 ) -> None:
     assert dataset.test is not None
-    images = dataset.test.images
+    run, images = finished.folder.path, dataset.test.images
     flat = pd.DataFrame(images.reshape(50, -1), columns=[f"pixel{i}" for i in range(784)])
-    expected = hitofude.predict(finished, images, device="cpu")
+    expected = hitofude.predict(run, images, device="cpu")
     for same in (images[:, 0], images.transpose(0, 2, 3, 1), images.reshape(50, 784), flat):
-        assert np.array_equal(hitofude.predict(finished, same, device="cpu"), expected)
+        assert np.array_equal(hitofude.predict(run, same, device="cpu"), expected)
     flat.to_parquet(tmp_path / "test.parquet")
     np.savez(tmp_path / "test.npz", images=images)
     for path in (tmp_path / "test.parquet", tmp_path / "test.npz", write_csv(tmp_path / "test.csv", dataset.test)):
-        assert call("predict", finished, path, "--out", tmp_path / "found.npz", "--device", "cpu")[0] == 0
+        assert call("predict", run, path, "--out", tmp_path / "found.npz", "--device", "cpu")[0] == 0
         with np.load(tmp_path / "found.npz") as found:
             assert np.array_equal(found["probabilities"], expected)
 
 
-def test_an_ending_that_cannot_be_written_is_refused_before_anything_is_read(finished: Path, call: Call) -> None:
-    code, _, err = call("predict", finished, "no-such-file.csv", "--out", "found.xlsx")
+def test_an_ending_that_cannot_be_written_is_refused_before_anything_is_read(finished: RunResult, call: Call) -> None:
+    code, _, err = call("predict", finished.folder.path, "no-such-file.csv", "--out", "found.xlsx")
     assert code == 2
     assert "found.xlsx: predictions are written as .csv, .npz, .parquet" in err
 

@@ -6,11 +6,7 @@ would need all ids in memory, and an .npz file's labels.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages, join
@@ -18,6 +14,7 @@ from hitofude.inputs.formats.csv_source import csv_file
 from hitofude.inputs.formats.idx import is_idx
 from hitofude.inputs.formats.npz import stream_npz
 from hitofude.inputs.formats.parquet import stream_parquet
+from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import ReadOptions
 from hitofude.inputs.photos.photo_file import is_picture
 
@@ -25,15 +22,7 @@ ENDINGS = (".parquet", ".csv", ".csv.gz", ".npz")
 """The files of a folder that are read; a file named by the user may be CSV under any other name."""
 
 
-@dataclass(frozen=True, eq=False)
-class Block:
-    """Consecutive images of a file."""
-
-    images: NDArray[np.uint8]  # (N, C, H, W)
-    ids: NDArray[np.str_]  # (N,)
-
-
-def open_blocks(path: Path, options: ReadOptions, images: int) -> Iterator[Block]:
+def open_blocks(path: Path, options: ReadOptions, images: int) -> Iterator[ImageSet]:
     """Read a file in blocks of this many images; the last may be smaller. Without ids in the file, use row numbers.
 
     options: `like` is required. Raise InputError with line or row, column and a remedy.
@@ -47,17 +36,14 @@ def open_blocks(path: Path, options: ReadOptions, images: int) -> Iterator[Block
             pieces = csv_file(path).stream(options)
     done = 0
     for block in _rebatched(pieces, images):
-        yield Block(block.images, block.ids_or_numbers(done + 1))
+        yield ImageSet(block.images, None, block.ids_or_numbers(done + 1), ())
         done += len(block.images)
 
 
 def check_streams(path: Path) -> None:
     """Raise InputError for a kind of file that cannot be read in blocks, such as a picture."""
     if path.suffix.lower() == ".zip" or is_idx(path) or is_picture(path):
-        raise InputError(
-            f"{path}: files of this kind cannot be predicted in blocks, only {', '.join(ENDINGS)}. Predict it by "
-            "itself, with a file for --out."
-        )
+        raise InputError(f"{path}: only {', '.join(ENDINGS)} can be read in blocks. Predict it with a file for --out.")
 
 
 def _rebatched(pieces: Iterable[RawImages], images: int) -> Iterator[RawImages]:

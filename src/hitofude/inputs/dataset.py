@@ -61,9 +61,9 @@ class RawImages:
 
     def __post_init__(self) -> None:
         """Raise InputError if there are more or fewer labels or ids than images."""
+        count = len(self.images)
         for word, texts in (("labels", self.labels), ("ids", self.ids)):
-            if texts is not None and len(texts) != len(self.images):
-                count = len(self.images)
+            if texts is not None and len(texts) != count:
                 raise InputError(f"{self.name}: {count} images, but {len(texts)} {word}. Each image needs one.")
 
     def location(self, row: int) -> str:
@@ -137,9 +137,8 @@ def make_dataset(name: str, train: RawImages, test: RawImages | None = None) -> 
     images = train.labelled()
     if test is None:
         return Dataset(name, images)
-    if test.labels is None:
-        return Dataset(name, images, replace(test.unlabelled(), classes=images.classes))
-    return Dataset(name, images, test.labelled(images.classes))
+    known = test.unlabelled() if test.labels is None else test.labelled(images.classes)
+    return Dataset(name, images, replace(known, classes=images.classes))
 
 
 def describe_dataset(dataset: Dataset) -> str:
@@ -169,16 +168,11 @@ def with_template(dataset: Dataset, template: SubmissionTemplate, name: str) -> 
     test = dataset.test
     if test is None:
         return dataset
-    if len(test) != len(template.ids):
-        raise InputError(
-            f"{name}: {len(template.ids)} rows, but there are {len(test)} test images. "
-            "Are these files of the same competition?"
-        )
-    ids = test.ids
+    ids, remedy = test.ids, "Are these files of the same competition?"
+    if len(ids) != len(template.ids):
+        raise InputError(f"{name}: {len(template.ids)} rows, but there are {len(ids)} test images. {remedy}")
     if set(ids.tolist()) != set(template.ids):
         if not np.array_equal(ids, row_numbers(len(ids))):
-            raise InputError(
-                f"{name}: its ids are not those of the test images. Are these files of the same competition?"
-            )
+            raise InputError(f"{name}: its ids are not those of the test images. {remedy}")
         ids = np.array(template.ids)
     return replace(dataset, test=replace(test, ids=ids), template=template)

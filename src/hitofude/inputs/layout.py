@@ -61,9 +61,7 @@ def parse_shape(text: str | None) -> Shape | None:
 
 def check_shape(shape: Shape | None) -> None:
     """Raise InputError for anything but (H, W) and (H, W, 1 or 3)."""
-    if shape is None:
-        return
-    if len(shape) not in (2, 3) or min(shape) < 1 or (len(shape) == 3 and shape[2] not in CHANNELS):
+    if shape is not None and (len(shape) < 2 or min(shape) < 1 or tuple(shape[2:]) not in ((), (1,), (3,))):
         raise InputError(f"shape {shape}: expected (height, width), or (height, width, 3) for colour.")
 
 
@@ -78,7 +76,11 @@ def images_of_rows(pixels: NDArray[np.uint8], name: str, options: ReadOptions) -
 
     name: the file, for messages. Raise InputError if P does not match the size.
     """
-    height, width, channels = _layout_of_rows(pixels.shape[1], name, options)
+    count = pixels.shape[1]
+    side = math.isqrt(count)
+    channels, height, width = options.like or (options.channels or 1, *(options.size or (side, side)))
+    if channels * height * width != count:
+        raise InputError(f"{name}: {count} pixel columns{_explain_pixels(count, options)}")
     return channels_first(pixels.reshape(len(pixels), height, width, channels))
 
 
@@ -123,7 +125,8 @@ def join_images(images: Sequence[NDArray[np.uint8]], names: Sequence[str], chann
                 "All images must have the same size; resize pictures with --shape HEIGHTxWIDTH."
             )
     channels = max(channels, *(array.shape[1] for array in images))
-    return np.concatenate([np.broadcast_to(array, (len(array), channels, height, width)) for array in images])
+    joined = [np.broadcast_to(array, (len(array), channels, height, width)) for array in images]
+    return _contiguous(np.concatenate(joined))
 
 
 def _contiguous(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -131,33 +134,17 @@ def _contiguous(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.require(images, requirements=["C", "W"])
 
 
-def _layout_of_rows(pixels: int, name: str, options: ReadOptions) -> tuple[int, int, int]:
-    """(H, W, C)"""
+def _explain_pixels(count: int, options: ReadOptions) -> str:
     if options.like is not None:
-        channels, height, width = options.like
-        if pixels != math.prod(options.like):
-            raise InputError(
-                f"{name}: {pixels} pixel columns, but the training images have {math.prod(options.like)} "
-                f"({describe_size(options.like)}). Are these images of the same kind?"
-            )
-        return height, width, channels
-    side = math.isqrt(pixels)
+        expected = f"{math.prod(options.like)} ({describe_size(options.like)})"
+        return f", but the training images have {expected}. Are these images of the same kind?"
+    found = "that is not a square number"
+    if options.shape is not None:
+        found = f"{'x'.join(map(str, options.shape))} makes {math.prod(options.shape)}"
+    side = math.isqrt(count // 3)
     height, width = options.size or (side, side)
-    channels = options.channels or 1
-    if height * width * channels != pixels:
-        asked = "x".join(map(str, options.shape or ()))
-        found = f"{asked} makes {height * width * channels}" if asked else "that is not a square number"
-        raise InputError(
-            f"{name}: {pixels} pixel columns; {found}. Give the images' size with --shape HEIGHTxWIDTH"
-            f"{_suggest_colour(pixels, options.size)}."
-        )
-    return height, width, channels
-
-
-def _suggest_colour(pixels: int, size: tuple[int, int] | None) -> str:
-    side = math.isqrt(pixels // 3)
-    height, width = size or (side, side)
-    return f", in colour --shape {height}x{width}x3" if height * width * 3 == pixels else ""
+    colour = f", in colour --shape {height}x{width}x3" if height * width * 3 == count else ""
+    return f"; {found}. Give the images' size with --shape HEIGHTxWIDTH{colour}."
 
 
 def _usual_shapes(like: ImageShape | None) -> str:

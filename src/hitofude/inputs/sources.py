@@ -24,7 +24,7 @@ from hitofude.inputs.dataset import SPLITS, Dataset, RawImages, Split, Submissio
 from hitofude.inputs.formats.archive import reading
 from hitofude.inputs.formats.arrays import Frame, is_frame, raw_from_arrays
 from hitofude.inputs.formats.csv_source import SAMPLE_SUBMISSION, CsvFile, csv_file, csv_files_in_zip
-from hitofude.inputs.formats.idx import idx_files, is_idx, read_idx_images, read_idx_pair
+from hitofude.inputs.formats.idx import idx_files, is_idx, read_idx_images
 from hitofude.inputs.formats.npz import npz_splits, read_npz
 from hitofude.inputs.formats.parquet import read_parquet
 from hitofude.inputs.formats.picture import ENDINGS
@@ -41,7 +41,6 @@ logger = logging.getLogger(__name__)
 Images = ArrayLike | Frame
 Source = str | Path | Dataset | Frame | tuple[Images, ArrayLike]
 TABLES = (".csv", ".csv.gz", ".npz", ".parquet")
-FROM_ARRAYS = "arrays"
 
 
 def open_source(
@@ -112,19 +111,19 @@ def _read_images(path: Path, image_shape: ImageShape, options: ReadOptions) -> I
     channels, height, width = image_shape
     dataset = open_source(path, label=options.label, shape=(height, width, channels))
     if dataset.test is None:
-        raise InputError(
-            f"{path}: there is no test.csv in it, nor test images of another kind. Name the file to predict."
-        )
+        raise InputError(f"{path}: there is no test.csv in it, nor other test images. Name the file to predict.")
     return dataset.test
 
 
-def _read_both(name: str, train: Any, test: Any, options: ReadOptions) -> Dataset:
+def _read_both(name: str, train: Any, test: Any, options: ReadOptions, template: CsvFile | None = None) -> Dataset:
     """Read the training images and, if there are any, the test images in the same shape."""
     raw = train if isinstance(train, RawImages) else _read_split(train, options, "train")
     if test is None:
         return make_dataset(name, raw)
     channels, height, width = raw.images.shape[1:]
-    return make_dataset(name, raw, _read_split(test, replace(options, like=(channels, height, width)), "test"))
+    like = replace(options, like=(channels, height, width))
+    dataset = make_dataset(name, raw, _read_split(test, like, "test"))
+    return dataset if template is None else with_template(dataset, template.read_template(), template.name)
 
 
 def _from_arrays(source: Any, test: str | Path | Images | None, options: ReadOptions) -> Dataset:
@@ -132,30 +131,25 @@ def _from_arrays(source: Any, test: str | Path | Images | None, options: ReadOpt
         source = (source, None)
     if not isinstance(source, tuple) or len(source) != 2:
         raise InputError(f"A source is a path, (images, labels), or a data frame with labels; found {type(source)}.")
-    return _read_both(FROM_ARRAYS, raw_from_arrays(*source, "images", options), test, options)
+    return _read_both("arrays", raw_from_arrays(*source, "images", options), test, options)
 
 
 def _from_path(path: Path, options: ReadOptions) -> Dataset:
     if not path.exists():
-        path = _fetch(str(path))
+        if str(path) not in PUBLIC_DATA:
+            raise InputError(
+                f"{path}: there is no such file or folder. Known names: {', '.join((SAMPLE, *PUBLIC_DATA))}."
+            )
+        path = fetch_public(str(path))
     if path.is_dir():
         return _from_folder(path, options)
     if path.suffix.lower() == ".zip":
-        return _from_zip(path, options)
+        files = csv_files_in_zip(path)
+        return _read_both(_name(path), files["train"], files.get("test"), options, files.get(SAMPLE_SUBMISSION))
     if is_idx(path):
         raise InputError(f"{path}: name the folder that holds the IDX files of images and labels, not one of them.")
     holds_test = path.suffix.lower() == ".npz" and "test" in npz_splits(path)
     return _read_both(_name(path), path, path if holds_test else None, options)
-
-
-def _fetch(name: str) -> Path:
-    """Download a public data set and return its folder."""
-    if name not in PUBLIC_DATA:
-        raise InputError(
-            f"{name}: there is no such file or folder. Leave it out to use the embedded sample, or name one of "
-            f"{', '.join(PUBLIC_DATA)} to download it."
-        )
-    return fetch_public(name)
 
 
 def _check_size(dataset: Dataset, options: ReadOptions) -> Dataset:
@@ -169,7 +163,7 @@ def _check_size(dataset: Dataset, options: ReadOptions) -> Dataset:
 def _from_folder(folder: Path, options: ReadOptions) -> Dataset:
     name, idx = _name(folder), idx_files(folder)
     if idx:
-        raw = {split: read_idx_pair(*paths) for split, paths in idx.items()}
+        raw = {split: read_idx_images(*paths) for split, paths in idx.items()}
         return _check_size(make_dataset(name, raw["train"], raw.get("test")), options)
     files = _tables(folder) or picture_folders(folder)
     if "train" not in files:
@@ -177,19 +171,8 @@ def _from_folder(folder: Path, options: ReadOptions) -> Dataset:
             f"{folder}: there is no train.csv in it (nor train.csv.gz, train.npz, train.parquet, IDX files or a folder "
             "of pictures for each class). Name the files with --train and --test."
         )
-    dataset = _read_both(name, files["train"], files.get("test"), options)
-    template = _find(folder, SAMPLE_SUBMISSION, (".csv", ".csv.gz"))
-    return dataset if template is None or files["train"].is_dir() else _with_template(dataset, csv_file(template))
-
-
-def _from_zip(path: Path, options: ReadOptions) -> Dataset:
-    files = csv_files_in_zip(path)
-    dataset = _read_both(_name(path), files["train"], files.get("test"), options)
-    return _with_template(dataset, files[SAMPLE_SUBMISSION]) if SAMPLE_SUBMISSION in files else dataset
-
-
-def _with_template(dataset: Dataset, file: CsvFile) -> Dataset:
-    return with_template(dataset, file.read_template(), file.name)
+    found = None if files["train"].is_dir() else _find(folder, SAMPLE_SUBMISSION, (".csv", ".csv.gz"))
+    return _read_both(name, files["train"], files.get("test"), options, csv_file(found) if found else None)
 
 
 def _read_split(source: str | Path | CsvFile | Images, options: ReadOptions, split: Split) -> RawImages:

@@ -83,11 +83,11 @@ def test_a_hidden_program_never_runs(place: str, tmp_path: Path) -> None:
     [
         ({"pictures": IMAGES, "labels": LABELS}, r"no array 'images'.*It holds: labels, pictures"),
         ({"images": IMAGES}, r"no array 'labels'"),
-        ({"images": IMAGES, "labels": LABELS[:3]}, r"4 images, but 3 labels"),
+        ({"images": IMAGES, "labels": LABELS[:3]}, r"the lengths differ: 'images' \(4, 6, 6\), 'labels' \(3,\)"),
         ({"images": IMAGES / 255, "labels": LABELS}, r"float64 from 0 to 0\.56.*\(255 \* images\)\.round"),
         ({"images": IMAGES > 9, "labels": LABELS}, r"found bool"),
         ({"images": IMAGES.astype(int) * 2, "labels": LABELS}, r"row 4, pixel \[3, 2\]: found 256.* 16 values are out"),
-        ({"images": IMAGES[0, 0], "labels": LABELS}, r"found the shape \(6\); expected \(N, pixels\)"),
+        ({"images": IMAGES[:, 0, 0], "labels": LABELS}, r"found the shape \(4\); expected \(N, pixels\)"),
         ({"images": IMAGES[:, :, :, None, None], "labels": LABELS}, r"found the shape \(4, 6, 6, 1, 1\)"),
         ({"images": IMAGES[:0], "labels": LABELS[:0]}, r"there are no images in it"),
         ({"images": IMAGES, "labels": np.eye(4)}, r"the shape \(4, 4\).*argmax"),

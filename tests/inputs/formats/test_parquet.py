@@ -74,8 +74,8 @@ def test_pictures_as_hugging_face_has_them(as_struct: bool, tmp_path: Path) -> N
     [
         ({"label": ["a", "b"], "pixel0": [1, None]}, "row 2, column 'pixel0': there is no value"),
         ({"label": ["a", None], "pixel0": [1, 2]}, "row 2, column 'label': there is no value"),
-        ({"label": ["a", "b"], "pixel0": [1.5, 2]}, "row 1, column 'pixel0': found the type double"),
-        ({"label": ["a", "b"], "pixel0": ["1", "2"]}, "row 1, column 'pixel0': found the type string"),
+        ({"label": ["a", "b"], "pixel0": [1.5, 2]}, "column 'pixel0': found the type double"),
+        ({"label": ["a", "b"], "pixel0": ["1", "2"]}, "column 'pixel0': found the type string"),
         ({"label": ["a", "b"], "pixel0": [1, 256]}, "row 2, column 'pixel0': found 256"),
         ({"label": ["a", "b"], "pixel0": [-1, 2]}, "row 1, column 'pixel0': found -1"),
         ({"label": [1.0, 2.0], "pixel0": [1, 2]}, "column 'label': found the type double"),

@@ -108,7 +108,7 @@ def test_pictures_to_predict_must_be_like_those_learned_from(folder: Path) -> No
     assert read_images(folder, image_shape=(1, 28, 28), shape=(28, 28)).image_shape == (1, 28, 28)
     assert read_images(folder, image_shape=(3, 8, 6)).image_shape == (3, 8, 6)
     draw(folder / "ಕ" / "2.png", colour=True)
-    with pytest.raises(InputError, match=r"2\.png: the picture is in colour.*--shape 8x6x1"):
+    with pytest.raises(InputError, match=r"2\.png: in colour.*--shape 8x6x1"):
         read_images(folder, image_shape=(1, 8, 6))
 
 
@@ -142,7 +142,7 @@ def png() -> bytes:
         ("inner/3.png", png(), "inner: a folder inside a class folder"),
         ("../3.png", png(), "3.png: this picture is not in a class folder"),
         ("../empty/.keep", b"", "empty: there is no picture of the class 'empty'"),
-        ("a\nb.png", png(), r"the file name 'a\\nb.png' contains control characters"),
+        ("a\nb.png", png(), r"the file name contains control characters or invalid UTF-8\. Rename 'a\\nb.png'"),
     ],
 )
 def test_a_wrong_file_is_named(name: str, content: bytes, message: str, folder: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_wrong_file_is_named(name: str, content: bytes, message: str, folder: 
 
 def test_a_name_that_is_not_utf_8_is_refused(folder: Path) -> None:
     (Path(os.fsdecode(os.fsencode(folder) + b"/\xff"))).mkdir()
-    with pytest.raises(InputError, match="control characters or is not UTF-8"):
+    with pytest.raises(InputError, match="control characters or invalid UTF-8"):
         open_source(folder)
 
 

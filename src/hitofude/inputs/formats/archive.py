@@ -29,10 +29,7 @@ def reading(name: str) -> Iterator[None]:
     except (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise InputError(f"{name}: the compressed file is damaged or cut short ({error}). Fetch it again.") from None
     except (NotImplementedError, UnicodeDecodeError, lzma.LZMAError) as error:
-        raise InputError(
-            f"{name}: the compressed file is damaged, or its compression method is not supported ({error}). "
-            "Compress it again."
-        ) from None
+        raise InputError(f"{name}: damaged, or compressed by an unknown method ({error}). Compress it again.") from None
     except OSError as error:
         raise InputError(f"{name}: cannot be read: {error.strerror or error}.") from None
 
@@ -48,8 +45,7 @@ def open_file(path: Path) -> BinaryIO:
 
 def open_member(path: Path, member: str) -> io.BufferedReader:
     """Open a file in a zip."""
-    archive = zipfile.ZipFile(path)
-    return _bounded(cast(BinaryIO, archive.open(member)), f"{path}/{member}", max_size(path, member))
+    return _bounded(cast(BinaryIO, zipfile.ZipFile(path).open(member)), f"{path}/{member}", max_size(path, member))
 
 
 def max_size(path: Path, member: str) -> int:

@@ -11,11 +11,9 @@ from hitofude.errors import InputError
 from hitofude.inputs.dataset import SPLITS, RawImages, SubmissionTemplate
 from hitofude.inputs.formats.archive import list_members, open_file, open_member, reading
 from hitofude.inputs.formats.csv_table import CsvTable, read_csv, stream_csv
-from hitofude.inputs.formats.picture import ENDINGS as PICTURES
 from hitofude.inputs.layout import ReadOptions, images_of_rows
 
 SAMPLE_SUBMISSION = "sample_submission"
-OTHER_FORMATS = (".npz", ".parquet", "-ubyte", "-ubyte.gz", *PICTURES)
 
 
 @dataclass(frozen=True)
@@ -72,13 +70,5 @@ def csv_files_in_zip(path: Path) -> dict[str, CsvFile]:
             files[name] = CsvFile(f"{path}/{member}", partial(open_member, path, member))
     if "train" not in files:
         held = ", ".join(members[:5]) or "nothing"
-        raise InputError(f"{path}: there is no train.csv in it. It holds: {held}.{_remedy(members)}")
+        raise InputError(f"{path}: there is no train.csv in it. It holds: {held}. Unpack it, and name what to read.")
     return files
-
-
-def _remedy(members: list[str]) -> str:
-    if any(member.lower().endswith(".zip") for member in members):
-        return " Unpack the zip in it, and name that."
-    if any(member.lower().endswith(OTHER_FORMATS) for member in members):
-        return " Unpack it, and name the folder or the file."
-    return ""

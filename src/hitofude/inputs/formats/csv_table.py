@@ -88,9 +88,7 @@ def parse_header(line: bytes, name: str, label: str | None = None) -> Columns:
     names = tuple(field.strip() for field in split_line(text, delimiter, location))
     duplicates = sorted(column for column, count in Counter(names).items() if count > 1)
     if duplicates and all(_PIXEL_VALUE.fullmatch(column) for column in names):
-        raise InputError(
-            f"{location}: expected a header with column names, found numbers. Add a line such as label,pixel0,pixel1,…"
-        )
+        raise InputError(f"{location}: expected column names, found numbers. Add a line such as label,pixel0,pixel1,…")
     if duplicates:
         raise InputError(f"{location}: duplicate column '{duplicates[0]}'. Rename or remove one.")
     return find_columns(names, location, delimiter, label)
@@ -200,15 +198,12 @@ class _Lines:
         if b"\r" in line.rstrip(b"\r\n"):
             raise InputError(f"{self.name}, line 1: lines end in CR alone, as on old Macs. Save it with LF or CR LF.")
         if not line.strip():
-            raise InputError(f"{self.name}, line 1: expected a header with column names, the file or line is empty.")
+            raise InputError(f"{self.name}, line 1: expected column names, the file or line is empty.")
         self._line = 2
         return line
 
     def blocks(self) -> Iterator[tuple[bytes, int]]:
-        """Whole lines that end in LF, without the blank lines at the file's end.
-
-        An error in a line that is not text is raised after the lines before it.
-        """
+        """Whole lines that end in LF, without the blank lines at the file's end; then the error of a bad line."""
         blank_line: int | None = None
         while chunk := self._stream.read(BLOCK_BYTES):
             block = chunk + self._stream.readline(LONGEST_LINE)
@@ -272,10 +267,8 @@ def _parse_plain(block: bytes, columns: Columns) -> CsvTable | None:
 
 
 def _has_odd_pixels(is_odd: NDArray[np.bool_], ends: NDArray[np.int64], columns: Columns) -> bool:
-    if not is_odd.any():
-        return False
     odd_columns = np.searchsorted(ends, np.flatnonzero(is_odd)) % len(columns.names)
-    return not np.isin(odd_columns, [column for column in (columns.label, columns.id) if column is not None]).all()
+    return not {columns.label, columns.id}.issuperset(np.unique(odd_columns).tolist())
 
 
 def _values_and_oddities(

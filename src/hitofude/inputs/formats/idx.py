@@ -35,15 +35,10 @@ def is_idx(path: Path) -> bool:
     return path.is_file() and "-ubyte" in path.name
 
 
-def read_idx_pair(images_path: Path, labels_path: Path) -> RawImages:
-    """Read images and their labels. Raise InputError if a file is damaged, or their lengths differ."""
-    images, labels = read_idx(images_path, 3)[:, None], read_idx(labels_path, 1)
-    return RawImages(str(labels_path), images, labels.astype(np.str_), None)
-
-
-def read_idx_images(path: Path) -> RawImages:
-    """Read images without labels."""
-    return RawImages(str(path), read_idx(path, 3)[:, None], None, None)
+def read_idx_images(images_path: Path, labels_path: Path | None = None) -> RawImages:
+    """Read images and, if given, their labels. Raise InputError if a file is damaged, or their lengths differ."""
+    labels = None if labels_path is None else read_idx(labels_path, 1).astype(np.str_)
+    return RawImages(str(labels_path or images_path), read_idx(images_path, 3)[:, None], labels, None)
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
@@ -63,10 +58,8 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
         raise InputError(f"{path}: the header is cut short. Fetch the file again.")
     shape = struct.unpack(f">{rank}I", content[4:header])
     if len(content) - header != math.prod(shape):
-        raise InputError(
-            f"{path}: {len(content) - header} bytes of values, expected {math.prod(shape)} for {shape}. "
-            "Fetch the file again."
-        )
+        found = len(content) - header
+        raise InputError(f"{path}: {found} bytes of values, expected {math.prod(shape)} for {shape}. Fetch it again.")
     writable = bytearray(content)  # as PyTorch needs it
     return np.frombuffer(writable, dtype=np.uint8, offset=header).reshape(shape)
 

@@ -8,7 +8,7 @@ Source of the format: numpy.lib.format.
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedReader
 from itertools import count, repeat
 from pathlib import Path
@@ -39,12 +39,9 @@ def read_npz(path: Path, options: ReadOptions, split: Split) -> RawImages:
     If no array names this split, read the arrays that name none. Raise InputError, before any values are read, for an
     array of Python objects or of too many bytes.
     """
-    images, labels, ids = _find(path, split)
-    name = f"{path}/{images}"
-    pixels = images_of_array(to_uint8(_read(path, images), name), name, options)
-    label_values, id_values = (label_texts(_read(path, it), f"{path}/{it}") if it else None for it in (labels, ids))
     missing = f"there is no array 'labels' (nor y_{split} or {split}_labels), and training needs it."
-    return RawImages(name, pixels, label_values, id_values, missing_labels=missing)
+    [raw] = _read(path, _find(path, split), options)
+    return replace(raw, missing_labels=missing)
 
 
 def stream_npz(path: Path, options: ReadOptions, rows: int) -> Iterator[RawImages]:
@@ -52,36 +49,36 @@ def stream_npz(path: Path, options: ReadOptions, rows: int) -> Iterator[RawImage
 
     Raise the errors of read_npz, and InputError if the first index of the images changes fastest.
     """
-    images_name, _, ids_name = _find(path, "test")
-    name = f"{path}/{images_name}"
+    images, _, ids = _find(path, "test")
+    return _read(path, [images, None, ids], options, rows)
+
+
+def _read(path: Path, names: list[str | None], options: ReadOptions, rows: int | None = None) -> Iterator[RawImages]:
+    """Read the arrays of images, labels and ids. Raise InputError if their lengths differ."""
     with ExitStack() as stack:
-        images = stack.enter_context(_opened(path, images_name))
-        ids = None if ids_name is None else stack.enter_context(_opened(path, ids_name))
-        if ids is not None and ids.header.shape[:1] != images.header.shape[:1]:
-            found, expected = ids.header.shape, images.header.shape
-            raise InputError(
-                f"{path}: '{ids_name}' has the shape {found}, '{images_name}' {expected}. Each image needs one id."
-            )
-        batches = zip(count(1, rows), images.batches(rows), repeat(None) if ids is None else ids.batches(rows))
-        for first, values, id_values in batches:
-            pixels = images_of_array(to_uint8(values, name, first_row=first), name, options)
-            texts = None if id_values is None else label_texts(id_values, f"{path}/{ids_name}")
-            yield RawImages(name, pixels, None, texts, first_row=first)
+        arrays = [None if name is None else stack.enter_context(_opened(path, name)) for name in names]
+        shapes = {name: array.header.shape for name, array in zip(names, arrays, strict=True) if array}
+        if len({shape[:1] for shape in shapes.values()}) > 1:
+            found = ", ".join(f"'{name}' {shape}" for name, shape in shapes.items())
+            raise InputError(f"{path}: the lengths differ: {found}. Each image needs one label and one id.")
+        batches = (repeat(None) if array is None else array.batches(rows) for array in arrays)
+        name = f"{path}/{names[0]}"
+        for first, images, *others in zip(count(1, rows or 1), *batches):
+            pixels = images_of_array(to_uint8(images, name, first_row=first), name, options)
+            texts = zip(others, names[1:], strict=True)
+            labels, ids = (None if text is None else label_texts(text, f"{path}/{array}") for text, array in texts)
+            yield RawImages(name, pixels, labels, ids, first_row=first)
 
 
-def _find(path: Path, split: Split) -> tuple[str, str | None, str | None]:
+def _find(path: Path, split: Split) -> list[str | None]:
     """The names of the arrays of images, labels and ids. Raise InputError if there are no images."""
     names = {_parse_name(name): name for name in _names(path)}
     prefix = split if any((split, kind) in names for kind in IMAGES) else ""
-
-    def find(kinds: tuple[str, ...]) -> str | None:
-        return next((names[prefix, kind] for kind in kinds if (prefix, kind) in names), None)
-
-    images = find(IMAGES)
-    if images is None:
+    found = [[names[prefix, kind] for kind in kinds if (prefix, kind) in names] for kinds in (IMAGES, LABELS, IDS)]
+    if not found[0]:
         held = ", ".join(sorted(names.values())) or "nothing"
         raise InputError(f"{path}: there is no array 'images' (nor x_{split} or {split}_images). It holds: {held}.")
-    return images, find(LABELS), find(IDS)
+    return [candidates[0] if candidates else None for candidates in found]
 
 
 def _names(path: Path) -> list[str]:
@@ -94,11 +91,6 @@ def _parse_name(name: str) -> tuple[str, str]:
     words = name.lower().split("_")
     split = next((word for word in words if word in (*SPLITS, "val")), "")
     return split, "_".join(word for word in words if word != split)
-
-
-def _read(path: Path, name: str) -> NDArray[Any]:
-    with _opened(path, name) as array:
-        return array.read()
 
 
 @dataclass(frozen=True)
@@ -129,15 +121,13 @@ class _OpenArray:
     header: ArrayHeader
     stream: BufferedReader
 
-    def read(self) -> NDArray[Any]:
-        """Read all values. Raise InputError if they are cut short."""
-        shape = self.header.shape
-        return self._values(shape[::-1]).T if self.header.is_fortran else self._values(shape)
-
-    def batches(self, rows: int) -> Iterator[NDArray[Any]]:
-        """Read at most `rows` rows at a time. Raise InputError if they are cut short or not one after the other."""
-        shape = self.header.shape
-        if not shape or (self.header.is_fortran and len(shape) > 1):
+    def batches(self, rows: int | None) -> Iterator[NDArray[Any]]:
+        """Read at most `rows` rows at a time, or all. Raise InputError if they are cut short or not consecutive."""
+        shape, is_fortran = self.header.shape, self.header.is_fortran
+        if rows is None:
+            yield self._values(shape[::-1]).T if is_fortran else self._values(shape)
+            return
+        if not shape or (is_fortran and len(shape) > 1):
             raise InputError(
                 f"{self.name}: the first index of this array changes fastest, or it has none, so its images cannot be "
                 "read one after the other. Save it as numpy.ascontiguousarray(array)."

@@ -114,18 +114,13 @@ class _Table:
             start += len(batch)
 
     def _check_types(self) -> None:
-        types = self._types
-        for column in self._pixel_columns:
-            if not types.is_integer(self._type_of[column]):
-                raise InputError(
-                    f"{self._path}, row 1, column '{column}': found the type {self._type_of[column]}; expected "
-                    "integers from 0 to 255."
-                )
-        for column in filter(None, (self._label, self._id)):
-            type = self._type_of[column]
-            plain = type.value_type if types.is_dictionary(type) else type
-            if not (types.is_integer(plain) or types.is_string(plain) or types.is_large_string(plain)):
-                raise InputError(f"{self._path}, column '{column}': found the type {type}; expected integers or text.")
+        for column in filter(None, (*self._pixel_columns, self._label, self._id)):
+            type, is_pixel = self._type_of[column], column not in (self._label, self._id)
+            plain = type.value_type if self._types.is_dictionary(type) and not is_pixel else type
+            is_text = self._types.is_string(plain) or self._types.is_large_string(plain)
+            if not self._types.is_integer(plain) and (is_pixel or not is_text):
+                expected = "integers from 0 to 255" if is_pixel else "integers or text"
+                raise InputError(f"{self._path}, column '{column}': found the type {type}; expected {expected}.")
 
     def _holds_images(self, column: str) -> bool:
         type = self._type_of[column]

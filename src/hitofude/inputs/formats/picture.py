@@ -34,24 +34,17 @@ def read_picture(
     with open_picture(source, name, most_pixels) as picture:
         pixels = _pixels(picture, options)
     height, width, channels = pixels.shape
+    found = f"{name}: {height}x{width} pixels"
     if options.like is None:
         if max(height, width) > MOST_SIDE and options.shape is None:
-            raise InputError(
-                f"{name}: {height}x{width} pixels; pictures larger than {MOST_SIDE}x{MOST_SIDE} must be resized. "
-                "Resize them with --shape HEIGHTxWIDTH, such as --shape 64x64."
-            )
+            raise InputError(f"{found}, more than {MOST_SIDE}x{MOST_SIDE}. Resize them, such as with --shape 64x64.")
         return pixels
-    like_channels, like_height, like_width = options.like
-    if (height, width) != (like_height, like_width):
-        raise InputError(
-            f"{name}: {height}x{width} pixels, but the training images have {describe_size(options.like)}. "
-            f"Resize the pictures with --shape {like_height}x{like_width}."
-        )
-    if channels > like_channels:
-        raise InputError(
-            f"{name}: the picture is in colour, the training images are grey. "
-            f"Make the pictures grey with --shape {like_height}x{like_width}x1."
-        )
+    size = f"{options.like[1]}x{options.like[2]}"
+    if (height, width) != options.like[1:]:
+        wanted = describe_size(options.like)
+        raise InputError(f"{found}, but the training images have {wanted}. Resize them with --shape {size}.")
+    if channels > options.like[0]:
+        raise InputError(f"{name}: in colour, but the training images are grey. Make them grey with --shape {size}x1.")
     return pixels
 
 

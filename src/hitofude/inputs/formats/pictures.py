@@ -37,10 +37,8 @@ def read_picture_folder(folder: Path, options: ReadOptions, *, labelled: bool = 
     """
     classes, loose = _folders(folder), [path for path in _entries(folder) if _is_picture(path)]
     if loose and (labelled or classes):
-        raise InputError(
-            f"{loose[0]}: this picture is not in a class folder. Move it into the folder of its class, such as "
-            f"{folder / 'CLASS' / loose[0].name}."
-        )
+        moved = folder / "CLASS" / loose[0].name
+        raise InputError(f"{loose[0]}: this picture is not in a class folder. Move it, such as to {moved}.")
     paths = loose or [path for class_folder in classes for path in _pictures_of_class(class_folder)]
     if not paths:
         raise InputError(f"{folder}: there are no pictures in it. Expected {folder / 'CLASS' / 'NAME.png'} and more.")
@@ -71,7 +69,7 @@ def _entries(folder: Path) -> list[Path]:
     for path in seen:
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in path.name):
             raise InputError(
-                f"{folder}: the file name {path.name!a} contains control characters or is not UTF-8. Rename it."
+                f"{folder}: the file name contains control characters or invalid UTF-8. Rename {path.name!a}."
             )
     return sorted(seen, key=lambda path: (natural(path.name), path.name))
 
