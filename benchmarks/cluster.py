@@ -1,15 +1,15 @@
-"""Kill workers and drivers of runs on real Dask and Ray clusters; each must end with the bytes of an undisturbed one.
+"""Kill workers and drivers of runs on Dask and Ray clusters; each run must end with the bytes of an undisturbed one.
 
-python -m benchmarks.cluster [--seed N] [--engines dask ray] [--kills 5] [--overhead ROUNDS]
+python -m benchmarks.cluster [--seed N] [--clusters dask ray] [--kills 5] [--overhead ROUNDS]
 
-For each compute, a cluster of two workers on this machine, and five members of the sample:
+For each kind of cluster, two workers on this machine, and five members of the sample:
 - undisturbed: the bytes of `--workers 1`;
-- SIGKILL of a worker of the compute, or of hitofude's process in it, at seeded moments in the middle of a member;
-- SIGKILL of the command itself, which is then given again;
-- at last, SIGKILL of the scheduler, or of Ray's head: the command must end with 6, and what is done be kept.
+- SIGKILL of a worker of the cluster, or of hitofude's process in it, at seeded moments in the middle of a member;
+- SIGKILL of the command itself, which is then run again;
+- finally, SIGKILL of the scheduler, or of Ray's head: the command must end with 6, and finished work must be kept.
 
-With --overhead, nobody is killed: on larger members, how much longer the command takes than with processes of this
-machine, so many rounds in turn.
+--overhead kills nothing. It measures on larger members how much longer the command takes on a cluster than with
+processes of this machine, in this many rounds.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.clusters import DaskCluster, RayCluster, kill_a_seat, running
+from benchmarks.clusters import DaskCluster, RayCluster, kill_a_worker, running
 from benchmarks.crash import contents
 from hitofude.errors import ClusterError
 from hitofude.learning.compute import processor_name
@@ -46,24 +46,13 @@ Disturb = Callable[[subprocess.Popen[str]], str]
 
 
 def command(folder: Path, workers: str, settings: dict[str, int]) -> list[str]:
-    options = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
-    return [
-        sys.executable,
-        "-m",
-        "hitofude",
-        "run",
-        "--run",
-        str(folder),
-        "--workers",
-        workers,
-        "--threads",
-        "1",
-        *options,
-    ]
+    options = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+    where = ["--run", str(folder), "--workers", workers, "--threads", "1"]
+    return [sys.executable, "-m", "hitofude", "run", *where, *options]
 
 
 def run(folder: Path, workers: str, settings: dict[str, int], disturb: Disturb | None = None) -> tuple[float, str]:
-    """Seconds that the command took, and what was done to it."""
+    """Return the seconds that the command took, and what was done to it."""
     started = time.monotonic()
     done = ""
     with open(folder.with_suffix(".log"), "a") as log:  # noqa: PTH123
@@ -81,7 +70,7 @@ def run(folder: Path, workers: str, settings: dict[str, int], disturb: Disturb |
 
 
 def wait_for_epochs(process: subprocess.Popen[str], count: int) -> None:
-    """Read so many lines of epochs."""
+    """Read this many lines of epochs."""
     assert process.stdout is not None
     for line in process.stdout:
         count -= f"/{FOLDS} " in line and f"/{EPOCHS} " in line
@@ -91,7 +80,7 @@ def wait_for_epochs(process: subprocess.Popen[str], count: int) -> None:
 
 
 class Trials:
-    """Runs whose bytes are compared with those of the undisturbed one."""
+    """Runs whose bytes are compared with an undisturbed run's."""
 
     def __init__(self, root: Path, chance: random.Random) -> None:
         self.root, self.chance = root, chance
@@ -118,13 +107,13 @@ class Trials:
         self.compare(folder, f"undisturbed, {seconds:.0f} s")
 
     def kill_worker(self, name: str, cluster: DaskCluster | RayCluster) -> None:
-        """At a moment in the middle of an epoch of some member."""
+        """Kill a worker in the middle of an epoch."""
         epochs = self.chance.randrange(1, EPOCHS * FOLDS - 2)
 
         def disturb(process: subprocess.Popen[str]) -> str:
             wait_for_epochs(process, epochs)
             time.sleep(self.chance.uniform(0, 0.2))
-            return kill_a_seat(cluster, self.chance)
+            return kill_a_worker(cluster, self.chance)
 
         folder = self.root / name
         seconds, victim = run(folder, cluster.address, MEMBERS, disturb)
@@ -142,11 +131,11 @@ class Trials:
         _, victim = run(folder, cluster.address, MEMBERS, disturb)
         assert not (folder / "report.json").exists()
         seconds, _ = run(folder, cluster.address, MEMBERS)
-        self.compare(folder, f"{victim} killed after {epochs} epochs and given again, {seconds:.0f} s")
+        self.compare(folder, f"{victim} killed after {epochs} epochs and run again, {seconds:.0f} s")
 
 
 def lose_head(folder: Path, cluster: DaskCluster | RayCluster) -> bool:
-    """Whether the command ended as it should."""
+    """Kill the head; return whether the command ends as it should."""
     longer = MEMBERS | {"schedule.epochs": 300}
     with subprocess.Popen(
         command(folder, cluster.address, longer), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -162,12 +151,12 @@ def lose_head(folder: Path, cluster: DaskCluster | RayCluster) -> bool:
     return process.returncode == ClusterError.exit_code and kept > 0 and "to continue:" in complaints
 
 
-def measure_overhead(root: Path, engines: Sequence[str], rounds: int) -> int:
-    """The whole command on larger members, in turn: two processes of this machine, then each cluster's two workers."""
-    taken: dict[str, list[float]] = {name: [] for name in ("2", *engines)}
-    with ExitStack() as last:
-        places = {compute: Path(last.enter_context(tempfile.TemporaryDirectory())) for compute in engines}
-        clusters = {compute: last.enter_context(running(compute, place)).address for compute, place in places.items()}
+def measure_overhead(root: Path, kinds: Sequence[str], rounds: int) -> int:
+    """Time the whole command on larger members, in turn by two processes of this machine and by each cluster."""
+    taken: dict[str, list[float]] = {name: [] for name in ("2", *kinds)}
+    with ExitStack() as stack:
+        folders = {kind: Path(stack.enter_context(tempfile.TemporaryDirectory())) for kind in kinds}
+        clusters = {kind: stack.enter_context(running(kind, folder)).address for kind, folder in folders.items()}
         for number in range(rounds):
             for name in sorted(taken, reverse=number % 2 == 1):
                 folder = root / f"larger-{name}-{number}"
@@ -188,33 +177,33 @@ def _seconds(found: list[float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--engines", nargs="+", choices=("dask", "ray"), default=["dask", "ray"])
+    parser.add_argument("--clusters", nargs="+", choices=("dask", "ray"), default=["dask", "ray"])
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--overhead", type=int, default=0, metavar="ROUNDS")
     arguments = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         if arguments.overhead:
-            failures = measure_overhead(Path(name), arguments.engines, arguments.overhead)
+            failures = measure_overhead(Path(name), arguments.clusters, arguments.overhead)
         else:
-            failures = kill(Path(name), arguments.engines, arguments.kills, arguments.seed)
+            failures = kill(Path(name), arguments.clusters, arguments.kills, arguments.seed)
     minutes, seconds = divmod(round(time.monotonic() - began), 60)
     print(f"{processor_name()}: {minutes} min {seconds} s")
     sys.exit(failures > 0)
 
 
-def kill(root: Path, engines: Sequence[str], kills: int, seed: int) -> int:
-    """How many runs ended with other bytes, or otherwise than they should."""
+def kill(root: Path, kinds: Sequence[str], kills: int, seed: int) -> int:
+    """Return how many runs ended with other bytes, or in another way than they should."""
     trials = Trials(root, random.Random(seed))  # noqa: S311
     trials.begin()
     failures = 0
-    for compute in engines:
-        with tempfile.TemporaryDirectory() as place, running(compute, Path(place)) as cluster:
-            trials.undisturbed(f"{compute}-undisturbed", cluster)
+    for kind in kinds:
+        with tempfile.TemporaryDirectory() as folder, running(kind, Path(folder)) as cluster:
+            trials.undisturbed(f"{kind}-undisturbed", cluster)
             for number in range(1, kills + 1):
-                trials.kill_worker(f"{compute}-{number}", cluster)
-            trials.kill_driver(f"{compute}-driver", cluster)
-            failures += not lose_head(root / f"{compute}-head", cluster)
+                trials.kill_worker(f"{kind}-{number}", cluster)
+            trials.kill_driver(f"{kind}-driver", cluster)
+            failures += not lose_head(root / f"{kind}-head", cluster)
     print(f"seed {seed}: {trials.same} of {trials.trials} runs ended byte-identical")
     return failures + trials.trials - trials.same
 

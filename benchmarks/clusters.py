@@ -1,4 +1,4 @@
-"""Real clusters of this machine, to be measured and to be killed: Dask's own commands, Ray's nodes."""
+"""Dask and Ray clusters of this machine, to measure and to kill: Dask's own commands, Ray's nodes."""
 
 import json
 import os
@@ -15,20 +15,21 @@ from typing import Any, Protocol, TypeVar
 import psutil
 from ray.cluster_utils import Cluster as Nodes
 
-from hitofude.workers.on_ray import HostActor
+from hitofude.learning.dispatch import MODULE
+from hitofude.workers.on_ray import ProcessActor
 
 SECONDS_TO_START = 60
 Found = TypeVar("Found")
 
 
 class Cluster(Protocol):
-    """What is done to a cluster."""
+    """A cluster that can be damaged."""
 
     address: str
-    """As `--workers` takes it."""
+    """For `--workers`."""
 
-    def seats(self) -> list[psutil.Process]:
-        """The processes of the compute that host hitofude's, at this moment."""
+    def hosts(self) -> list[psutil.Process]:
+        """Return the processes of Dask or Ray whose child is a hitofude process at this moment."""
         ...
 
     def lose_head(self) -> None:
@@ -50,13 +51,13 @@ class DaskCluster:
         wait_for(lambda: len(self.workers()) == workers, "the Dask workers")
 
     def workers(self) -> list[psutil.Process]:
-        """The nannies' processes that do the work."""
+        """Return the nannies' children, which do the work."""
         return [
             child for nanny in self._processes[1:] for child in _children(nanny.pid) if "spawn_main" in _line(child)
         ]
 
-    def seats(self) -> list[psutil.Process]:
-        return [worker for worker in self.workers() if any(_is_hosted(child) for child in _children(worker.pid))]
+    def hosts(self) -> list[psutil.Process]:
+        return [worker for worker in self.workers() if _hosted_by(worker)]
 
     def lose_head(self) -> None:
         self._processes[0].kill()
@@ -70,7 +71,7 @@ class DaskCluster:
 
 
 class RayCluster:
-    """Nodes of one machine, each as if it were one of its own."""
+    """Ray nodes on one machine, each like a machine of its own."""
 
     def __init__(self, nodes: int, threads: int = 1) -> None:
         self._nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": threads, "include_dashboard": False})
@@ -79,12 +80,12 @@ class RayCluster:
         self._nodes.wait_for_nodes()
         self.address = self._nodes.address
 
-    def seats(self) -> list[psutil.Process]:
+    def hosts(self) -> list[psutil.Process]:
         raylets = [
             found.process.pid for node in self._nodes.list_all_nodes() for found in node.all_processes.get("raylet", [])
         ]
-        actors = [child for raylet in raylets for child in _children(raylet) if HostActor.__name__ in _line(child)]
-        return [actor for actor in actors if any(_is_hosted(child) for child in _children(actor.pid))]
+        actors = [child for raylet in raylets for child in _children(raylet) if ProcessActor.__name__ in _line(child)]
+        return [actor for actor in actors if _hosted_by(actor)]
 
     def lose_head(self) -> None:
         head: Any = self._nodes.head_node
@@ -95,26 +96,25 @@ class RayCluster:
 
 
 @contextmanager
-def running(compute: str, folder: Path, workers: int = 2, threads: int = 1) -> Iterator[DaskCluster | RayCluster]:
-    """A cluster of `dask` or `ray`, for the length of the block."""
-    cluster = DaskCluster(folder, workers, threads) if compute == "dask" else RayCluster(workers, threads)
+def running(kind: str, folder: Path, workers: int = 2, threads: int = 1) -> Iterator[DaskCluster | RayCluster]:
+    """Run a cluster during the block. kind: `dask` or `ray`."""
+    cluster = DaskCluster(folder, workers, threads) if kind == "dask" else RayCluster(workers, threads)
     try:
         yield cluster
     finally:
         cluster.stop()
 
 
-def kill_a_seat(cluster: Cluster, chance: random.Random) -> str:
-    """SIGKILL one of the compute's processes that work for us, or hitofude's process within it; which it was."""
-    seat = chance.choice(wait_for(cluster.seats, "a seat"))
-    hosted = next(child for child in _children(seat.pid) if _is_hosted(child))
-    victim, name = chance.choice([(seat, "the compute's worker"), (hosted, "hitofude's process")])
+def kill_a_worker(cluster: Cluster, chance: random.Random) -> str:
+    """SIGKILL a process of Dask or Ray that works for us, or hitofude's process in it; return which."""
+    host = chance.choice(wait_for(cluster.hosts, "a worker"))
+    victim, name = chance.choice([(host, "the cluster's worker"), (_hosted_by(host)[0], "hitofude's process")])
     victim.send_signal(signal.SIGKILL)
     return name
 
 
 def wait_for(look: Callable[[], Found], what: str) -> Found:
-    """What is found as soon as there is something."""
+    """Return what `look` finds, as soon as it finds something."""
     deadline = time.monotonic() + SECONDS_TO_START
     while not (found := look()):
         if time.monotonic() > deadline:
@@ -124,7 +124,7 @@ def wait_for(look: Callable[[], Found], what: str) -> Found:
 
 
 def _dask(command: str, *options: str) -> subprocess.Popen[bytes]:
-    """Its output goes nowhere: what it says of those that are killed is no news."""
+    """Start a Dask command without its output, which reports the killed processes."""
     line = [sys.executable, "-m", f"distributed.cli.dask_{command}", "--no-dashboard", *options]
     quiet = {"DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "critical"}
     return subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | quiet)
@@ -153,5 +153,5 @@ def _line(process: psutil.Process) -> str:
         return ""
 
 
-def _is_hosted(process: psutil.Process) -> bool:
-    return "hitofude.learning.worker" in _line(process)
+def _hosted_by(process: psutil.Process) -> list[psutil.Process]:
+    return [child for child in _children(process.pid) if MODULE in _line(child)]

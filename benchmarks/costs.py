@@ -1,4 +1,4 @@
-"""What docs/scaling.md reckons with: bytes of states, of jobs and of images in Parquet; images/s of one thread.
+"""The figures that docs/scaling.md uses: bytes of states, messages and images in Parquet; images/s of one thread.
 
 python -m benchmarks.costs RUN [SOURCE]     (a finished run, and a source whose images to predict are taken)
 """
@@ -21,7 +21,7 @@ from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import choose_compute, processor_name
 from hitofude.learning.ensemble import plan_members
 from hitofude.learning.member import EnsembleTask
-from hitofude.learning.messages import EnsembleMessage, pack_plan
+from hitofude.learning.messages import EnsembleMessage
 from hitofude.learning.networks import build_network
 from hitofude.learning.optimizers import make_optimizer
 from hitofude.prediction.model import Model
@@ -33,7 +33,7 @@ ROUNDS = 3
 
 
 def state_bytes(name: str, preset: str, folder: Path) -> tuple[int, int]:
-    """Of a state after an epoch, and of a finished member."""
+    """Return the size of a state after an epoch, and of a finished member."""
     network = build_network(name, (1, 28, 28), 10, torch.Generator().manual_seed(0))
     optimizer = make_optimizer(network, Recipe.preset(preset).optimizer)
     network(torch.ones(8, 1, 28, 28)).square().mean().backward()
@@ -49,19 +49,19 @@ def state_bytes(name: str, preset: str, folder: Path) -> tuple[int, int]:
     return len(state.pack()), len(finished.pack())
 
 
-def job_bytes(dataset: Dataset) -> tuple[int, int]:
-    """Of the images, kept by a machine; of a member's plan, told with the member."""
+def message_bytes(dataset: Dataset) -> tuple[int, int]:
+    """Return the size of the images, sent once to a machine, and of the rows that are sent with a member."""
     recipe = Recipe.preset("fast")
     plans = plan_members(recipe, dataset.train)
     compute = choose_compute("cpu", "float32")
     packed = EnsembleMessage(
         EnsembleTask(recipe, compute, tuple(plans), dataset.train, dataset.test, Path("run"), True), ""
     )
-    return len(packed.images[1]), len(pack_plan(plans[0])[1])
+    return len(packed.images[1]), len(packed.member(plans[0], None)[1])
 
 
 def parquet_bytes(pixels: NDArray[np.uint8], path: Path) -> dict[str, float]:
-    """An image, by how its pixels are kept."""
+    """Return the bytes of an image by the type of its pixels' columns."""
     tables = {
         "784 columns": pa.table({f"pixel{i}": pixels[:, i] for i in range(pixels.shape[1])}),
         "a list": pa.table({"image": pa.FixedSizeListArray.from_arrays(pa.array(pixels.ravel()), pixels.shape[1])}),
@@ -75,7 +75,7 @@ def parquet_bytes(pixels: NDArray[np.uint8], path: Path) -> dict[str, float]:
 
 
 def images_per_second(run: Path, images: ImageSet, precision: str) -> list[float]:
-    """Of processor time, by one thread, all members of the run."""
+    """Measure images per second of processor time, by one thread and all members of the run."""
     model = Model.of_run(RunFolder(run), choose_compute("cpu", precision, 1), None)
     pixels, found = torch.from_numpy(images.images), []
     for _ in range(ROUNDS):
@@ -97,7 +97,7 @@ def main() -> None:
         for name, preset in NETWORKS:
             state, finished = state_bytes(name, preset, Path(folder))
             print(f"{name}: a state {state:,} bytes, a finished member {finished:,}")
-        images, plan = job_bytes(dataset)
+        images, plan = message_bytes(dataset)
         print(f"images {images:,} bytes a machine, a member's plan {plan:,} bytes")
         pixels = dataset.test.images.reshape(len(dataset.test), -1)
         for name, size in parquet_bytes(pixels, Path(folder) / "images.parquet").items():

@@ -24,7 +24,6 @@ from hitofude.learning.member import EnsembleTask, MemberProbabilities
 from hitofude.learning.messages import (
     EnsembleMessage,
     pack_arrays,
-    pack_member,
     unpack_arrays,
     unpack_images,
     unpack_member,
@@ -35,8 +34,9 @@ from hitofude.learning.worker import REMOTE, MemberReporter, MemberWorker
 from hitofude.recipe import Recipe
 from hitofude.workers.messages import receive
 from hitofude.workers.pool import WorkerPool
+from hitofude.workers.process import LocalProcesses
 from hitofude.workers.shared_disk import disk_token
-from hitofude.workers.worker import LocalProcesses, Node
+from hitofude.workers.worker import Node
 from tests.conftest import wait_for_line
 from tests.learning.test_training import Listener
 
@@ -154,8 +154,7 @@ def test_a_replaced_worker_does_not_change_the_files_of_its_successor(job: Ensem
             events = io.BytesIO()
             worker = MemberWorker(MemberReporter(events))
             worker.answer(*ensemble.images)
-            worker.answer(ensemble.rest, b"")
-            worker.answer(*pack_member(ensemble.folder, job.plans[0], None))
+            worker.answer(*ensemble.member(job.plans[0], None))
             assert b'"finished"' in events.getvalue()
     assert len(list((tmp_path / REMOTE).iterdir())) == 2
     assert not (tmp_path / "00").exists()
@@ -168,8 +167,7 @@ def test_a_member_continues_from_the_state_that_is_sent_with_it(
     ensemble, events = EnsembleMessage(replace(job, folder=tmp_path), "of another folder"), io.BytesIO()
     worker = MemberWorker(MemberReporter(events))
     worker.answer(*ensemble.images)
-    worker.answer(ensemble.rest, b"")
-    worker.answer(*pack_member(ensemble.folder, job.plans[0], state))
+    worker.answer(*ensemble.member(job.plans[0], state))
     events.seek(0)
     message, content = receive(events) or ({}, b"")
     assert message["event"] == "finished"
@@ -217,8 +215,9 @@ def is_running(pid: int) -> bool:
 
 def test_a_task_arrives_as_it_was_sent(job: EnsembleTask) -> None:
     ensemble = EnsembleMessage(replace(job, unattended=True))
-    found = unpack_task(ensemble.rest, unpack_images(*ensemble.images))
-    plans = [unpack_member(*pack_member(ensemble.folder, plan, None))[0] for plan in job.plans]
+    sent = [ensemble.member(plan, None) for plan in job.plans]
+    found = unpack_task(sent[0][0], unpack_images(*ensemble.images))
+    plans = [unpack_member(*message)[0] for message in sent]
     assert (found.recipe, found.compute, found.folder) == (job.recipe, job.compute, job.folder)
     assert found.train.fingerprint == job.train.fingerprint
     assert found.unattended

@@ -89,9 +89,10 @@ def test_out_of_fold_is_the_mean_over_the_members_that_held_the_row_out() -> Non
     rows = np.arange(4)
     plans = [MemberPlan(0, "cnn-lean", rows[2:], rows[:2]), MemberPlan(1, "cnn-lean", rows[:1], rows[1:3])]
     held_out = [np.array([[1, 0], [1, 0]], dtype=np.float32), np.array([[0, 1], [0, 1]], dtype=np.float32)]
-    joined = join_out_of_fold(plans, held_out, count=4, classes=2)
+    joined, disagreement = join_out_of_fold(plans, held_out, count=4, classes=2)
     assert joined[:3].tolist() == [[1, 0], [0.5, 0.5], [0, 1]]
     assert np.isnan(joined[3]).all()
+    assert disagreement.tolist() == [0, 0.5, 0, 0]
 
 
 def test_the_mean_is_over_probabilities() -> None:

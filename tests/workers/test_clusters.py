@@ -1,4 +1,4 @@
-"""Real clusters of this machine: the same bytes as here, whoever is killed. `benchmarks/cluster.py` does more of it."""
+"""Real clusters of this machine: the same bytes as without, even after kills. `benchmarks/cluster.py` does more."""
 
 import random
 import subprocess
@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from benchmarks.clusters import DaskCluster, RayCluster, kill_a_seat, running
+from benchmarks.clusters import DaskCluster, RayCluster, kill_a_worker, running
 from benchmarks.crash import contents
-from hitofude.workers.host import kept_folder
+from hitofude.workers.remote_process import cache_folder
 
 import hitofude
 from hitofude.runs.claim import saved_epochs
 from hitofude.runs.folder import RunFolder
 from tests.conftest import wait_for_line
+
+pytestmark = pytest.mark.slow
 
 FIVE_MEMBERS = {"rows": 300, "ensemble.folds": 5, "schedule.epochs": 3, "schedule.min_steps": 0}
 Cluster = DaskCluster | RayCluster
@@ -37,17 +39,17 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 def command(folder: Path, workers: str, epochs: int = 3) -> list[str]:
     settings = FIVE_MEMBERS | {"schedule.epochs": epochs}
-    options = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+    options = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
     where = ["--run", str(folder), "--workers", workers, "--threads", "1", "--device", "cpu"]
     return [sys.executable, "-m", "hitofude", "run", *where, *options]
 
 
-def kept_images() -> dict[Path, int]:
-    return {path: path.stat().st_ino for path in kept_folder().iterdir() if path.is_file()}
+def cached_images() -> dict[Path, int]:
+    return {path: path.stat().st_ino for path in cache_folder().iterdir() if path.is_file()}
 
 
 def start(folder: Path, workers: str) -> subprocess.Popen[str]:
-    """The command, once it has finished the first epoch."""
+    """Start the command, and return when it has finished the first epoch."""
     process = subprocess.Popen(command(folder, workers), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for_line(process, " 1/3 ")
     return process
@@ -65,23 +67,23 @@ def test_five_members_become_the_same(
 def test_neither_a_killed_worker_nor_a_killed_command_changes_anything(
     cluster: Cluster, alone: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """First one is killed in the middle of a member, whose work goes on elsewhere; then the other, and given again."""
+    """First a worker is killed in the middle of a member; later the command, which is run again."""
     with start(tmp_path / "run", cluster.address) as process:
-        kill_a_seat(cluster, random.Random(1))  # noqa: S311
-        wait_for_line(process, "goes on elsewhere")
+        kill_a_worker(cluster, random.Random(1))  # noqa: S311
+        wait_for_line(process, "continues on another worker")
         wait_for_line(process, " 3/3 ")
-        workers, kept = cluster.workers(), kept_images()
+        hosts, cached = cluster.hosts(), cached_images()
         process.kill()
     found = subprocess.run(command(tmp_path / "run", cluster.address), capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
     assert contents(tmp_path / "run") == alone
-    assert not set(workers) & set(cluster.workers())
-    assert kept.items() <= kept_images().items()  # they were not sent again; other tests send others
+    assert not set(hosts) & set(cluster.hosts())
+    assert cached.items() <= cached_images().items()  # they were not sent again; other tests send others
 
 
 @pytest.mark.parametrize("cluster", ["dask"], indirect=True)
 def test_a_lost_head_ends_with_6_and_what_is_done_is_kept(cluster: Cluster, tmp_path: Path) -> None:
-    """The last of these tests: there is no cluster any more. Of Ray's, see `benchmarks/cluster.py`."""
+    """The last test: the cluster is gone then. For Ray's head, see `benchmarks/cluster.py`."""
     line = command(tmp_path / "run", cluster.address, epochs=200)
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         wait_for_line(process, " 1/200 ")

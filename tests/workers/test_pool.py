@@ -12,8 +12,8 @@ import pytest
 from hitofude.errors import ClusterError, DivergedError, OutOfResourcesError, UserError, WorkerError
 from hitofude.workers.messages import Message
 from hitofude.workers.pool import WorkerPool, error_of, wait_for_nodes
-from hitofude.workers.process import WorkerProcess
-from hitofude.workers.worker import LocalProcesses, LocalWorker, Node, Worker, WorkerLostError
+from hitofude.workers.process import LocalProcesses, LocalWorker
+from hitofude.workers.worker import Node, Worker, WorkerLostError
 
 MODULE = "tests.workers.scripted_process"
 HERE, THERE = Node("here", 1), Node("there", 1)
@@ -42,7 +42,7 @@ class FakeCluster:
     def start_worker(self, node: Node, module: str, threads: int, gpus: float) -> Worker:
         if node.name in self.refusing:
             raise WorkerLostError(ClusterError(self.refusing[node.name]))
-        return LocalWorker(node.name, WorkerProcess(module, threads))
+        return LocalWorker(node.name, module, threads)
 
     def close(self) -> None: ...
 
@@ -152,7 +152,7 @@ def test_log_records_of_workers_are_logged_here(caplog: pytest.LogCaptureFixture
 
     class LoggingCluster(FakeCluster):
         def start_worker(self, node: Node, module: str, threads: int, gpus: float) -> Worker:
-            return Logs(node.name, WorkerProcess(module, threads))
+            return Logs(node.name, module, threads)
 
     pool = WorkerPool(LoggingCluster(HERE), MODULE, threads=1)
     assert done(pool, ScriptedTask(["progress", "finish"])) == {"finished": 1}

@@ -1,7 +1,6 @@
 """A worker process behind calls: bytes in and out, the machine's cache, and its end."""
 
 import hashlib
-import io
 import os
 import tempfile
 import time
@@ -11,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from hitofude.workers.messages import pack, receive
-from hitofude.workers.remote_process import RemoteProcess, cache_folder
+from hitofude.workers.remote_process import Events, RemoteProcess, cache_folder
 from hitofude.workers.remote_worker import RemoteWorker
 from hitofude.workers.worker import WorkerLostError
 
@@ -49,23 +47,22 @@ class DirectChannel:
         self.process.stop()
 
 
-def read_all(process: RemoteProcess) -> tuple[bytes, str]:
-    """Return everything until the end, and the reason of the end."""
-    output = b""
+def read_all(process: RemoteProcess) -> tuple[Events, str]:
+    """Return all events until the end, and the reason of the end."""
+    found: Events = []
     while True:
-        content, end = process.read()
+        events, end = process.read()
         if end is not None:
-            return output, end
-        output += content
+            return found, end
+        found += events
         time.sleep(0.01)
 
 
 def test_requests_arrive_and_events_are_read(process: RemoteProcess) -> None:
-    process.write(pack({"steps": ["progress", "fail"], "kind": None}, b"12345") + b"12345")
-    output, end = read_all(process)
-    stream = io.BytesIO(output)
-    assert [receive(stream) is not None for _ in range(3)] == [True, True, False]
-    assert b"12345" in output
+    process.send({"steps": ["progress", "fail"], "kind": None}, b"12345")
+    events, end = read_all(process)
+    assert [message["event"] for message, _ in events] == ["batch_finished", "failed"]
+    assert events[0][1] == b"12345"
     assert "ended with code 1" in end
 
 
@@ -105,7 +102,7 @@ def test_an_abandoned_process_ends_and_leaves_nothing(folder: Path) -> None:
 
 def test_a_request_to_an_ended_process_is_ignored_and_the_end_is_read(process: RemoteProcess) -> None:
     process.stop()
-    process.write(b"nobody reads this")
+    process.send({"steps": ["finish"]})
     assert "killed" in read_all(process)[1]
 
 

@@ -1,4 +1,4 @@
-"""A Dask cluster that speaks TLS alone, by the lines of docs/scaling.md: it serves who has a certificate of its own."""
+"""A Dask cluster with TLS only, started by the lines of docs/scaling.md: clients need a certificate of its authority."""
 
 import json
 import re
@@ -22,6 +22,8 @@ from hitofude.recipe import Recipe
 from tests.conftest import Call
 from tests.learning.test_training import Listener
 
+pytestmark = pytest.mark.slow
+
 TEXT = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text(encoding="utf-8")
 CERTIFICATES = re.findall(r"```\n(openssl .*?)```", TEXT, re.DOTALL)[0]
 ENVIRONMENT = dict(re.findall(r"^export (DASK_\w+__TLS__\w+)=\$PWD/(\S+)$", TEXT, re.MULTILINE))
@@ -32,11 +34,11 @@ SECONDS_TO_START = 60
 class Cluster:
     address: str
     configuration: dict[str, object]
-    """Of a client with a certificate."""
+    """For a client with a certificate."""
 
 
 def make_certificates(folder: Path) -> dict[str, object]:
-    """By the lines of the document; the settings that Dask makes of the environment that it names."""
+    """Run the document's lines, and return Dask's settings for the environment that it names."""
     folder.mkdir(exist_ok=True)
     subprocess.run(["bash", "-ec", CERTIFICATES], cwd=folder, check=True, capture_output=True)  # noqa: S607
     keys = {name: name.removeprefix("DASK_").lower().replace("__", ".") for name in ENVIRONMENT}
@@ -62,8 +64,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def start(folder: Path, command: str, *options: str) -> "subprocess.Popen[bytes]":
     tls = ("--tls-ca-file", "ca.pem", "--tls-cert", "cert.pem", "--tls-key", "key.pem")
     line = [sys.executable, "-m", f"distributed.cli.dask_{command}", *options, *tls]
-    at_home = ("--host", "tls://127.0.0.1", "--no-dashboard")
-    return subprocess.Popen([*line, *at_home], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    local = ("--host", "tls://127.0.0.1", "--no-dashboard")
+    return subprocess.Popen([*line, *local], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def wait_for_address(file: Path) -> str:
@@ -74,11 +76,11 @@ def wait_for_address(file: Path) -> str:
     return str(json.loads(file.read_text())["address"])
 
 
-def test_the_document_names_what_a_client_needs() -> None:
+def test_the_document_names_the_variables_of_a_client() -> None:
     assert len(ENVIRONMENT) == 3
 
 
-def test_members_made_through_tls_have_the_bytes_of_those_made_here(
+def test_members_made_through_tls_have_the_same_bytes(
     cluster: Cluster, dataset: Dataset, quick: Recipe, compute: Compute, tmp_path: Path
 ) -> None:
     recipe, found = quick.with_settings({"ensemble.folds": 2, "schedule.epochs": 1}), []
@@ -94,7 +96,7 @@ def test_members_made_through_tls_have_the_bytes_of_those_made_here(
     assert found[0] == found[1]
 
 
-def test_without_a_certificate_the_command_ends_with_6_and_names_what_is_wanted(
+def test_without_a_certificate_the_command_ends_with_6_and_names_the_variables(
     cluster: Cluster, tmp_path: Path, call: Call
 ) -> None:
     code, _, errors = call("run", "--run", tmp_path / "run", "--workers", cluster.address)
@@ -110,7 +112,7 @@ def test_a_certificate_of_another_authority_is_refused(cluster: Cluster, tmp_pat
     assert "Traceback" not in errors
 
 
-def test_a_certificate_that_is_not_there_is_named(cluster: Cluster, tmp_path: Path, call: Call) -> None:
+def test_a_missing_certificate_ends_with_6(cluster: Cluster, tmp_path: Path, call: Call) -> None:
     with dask.config.set(cluster.configuration | {"distributed.comm.tls.ca_file": str(tmp_path / "ca.pem")}):
         code, _, errors = call("run", "--run", tmp_path / "run", "--workers", cluster.address)
     assert code == 6, errors

@@ -13,22 +13,21 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import torch
-
 from hitofude.errors import RecipeError
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import Compute, choose_compute, processors
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleTask, MemberProbabilities, MemberRunner, owning_member_folder
-from hitofude.learning.messages import EnsembleMessage, pack_member, unpack_probabilities, unpack_state
+from hitofude.learning.messages import EnsembleMessage, unpack_compute, unpack_probabilities, unpack_state
 from hitofude.learning.training import MemberPlan, Observer
 from hitofude.learning.worker import REMOTE
 from hitofude.workers.clusters import open_cluster
 from hitofude.workers.messages import Event, Message
 from hitofude.workers.pool import WorkerPool, wait_for_nodes
+from hitofude.workers.process import LocalProcesses
 from hitofude.workers.shared_disk import disk_token
 from hitofude.workers.versions import versions
-from hitofude.workers.worker import LocalProcesses, Node, Worker
+from hitofude.workers.worker import Node, Worker
 
 logger = logging.getLogger(__name__)
 
@@ -191,7 +190,7 @@ def _backend_of(pool: WorkerPool, members: int, device: str, precision: str) -> 
                 logger.info("%s", message["message"])
             case event:
                 raise ValueError(f"unexpected event {event!r} of {question.name}")
-    compute = Compute(torch.device(answer["device"]), answer["precision"], answer["threads"], environment["device"])
+    compute = unpack_compute(answer, environment["device"])
     return TrainingBackend(compute, min(members, max(1, pool.size())), pool, environment)
 
 
@@ -217,12 +216,16 @@ def run_members(task: EnsembleTask, workers: int | WorkerPool, observer: Observe
     if workers == 1:
         runner = MemberRunner(task, observer)
         return [runner.run(plan) for plan in task.plans]
-    if isinstance(workers, WorkerPool):
-        done = _run_on_cluster(task, workers, observer)
-    else:
+    if not isinstance(workers, WorkerPool):
         with WorkerPool(LocalProcesses(workers, task.compute.threads), MODULE, task.compute.threads) as pool:
-            done = make_members(EnsembleMessage(task), pool, observer)
-    return [done[plan.member] for plan in task.plans]
+            return make_members(EnsembleMessage(task), pool, observer)
+    remote = task.folder / REMOTE
+    shutil.rmtree(remote, ignore_errors=True)  # a killed run may have left it
+    try:
+        with disk_token(task.folder) as token:
+            return make_members(EnsembleMessage(task, token), workers, observer)
+    finally:
+        shutil.rmtree(remote, ignore_errors=True)
 
 
 def _check_counts(workers: int | None, threads: int | None) -> None:
@@ -236,24 +239,13 @@ def _relative_duration(members: int, workers: int, threads: int) -> float:
     return math.ceil(members / workers) / math.pow(threads, SPEEDUP_EXPONENT)
 
 
-def _run_on_cluster(task: EnsembleTask, pool: WorkerPool, observer: Observer) -> dict[int, MemberProbabilities]:
-    """Make members on machines that may or may not share the disk with the run's folder."""
-    remote = task.folder / REMOTE
-    shutil.rmtree(remote, ignore_errors=True)  # a killed run may have left it
-    try:
-        with disk_token(task.folder) as token:
-            return make_members(EnsembleMessage(task, token), pool, observer)
-    finally:
-        shutil.rmtree(remote, ignore_errors=True)
-
-
-def make_members(ensemble: EnsembleMessage, pool: WorkerPool, observer: Observer) -> dict[int, MemberProbabilities]:
-    """Make every member by a pool, and return its probabilities by its number. Raises as run_members does."""
+def make_members(ensemble: EnsembleMessage, pool: WorkerPool, observer: Observer) -> list[MemberProbabilities]:
+    """Make every member by a pool, and return its probabilities in the plans' order. Raises as run_members does."""
     collector = _Collector(ensemble.task, observer)
     _ = ensemble.images  # packed once, before several threads need them
     for task, message, content in pool.work([_MemberTask(ensemble, plan) for plan in ensemble.task.plans]):
         collector.handle(task.plan.member, message, content)
-    return collector.done
+    return [collector.done[plan.member] for plan in ensemble.task.plans]
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,11 +263,8 @@ class _MemberTask:
         ensemble = self.ensemble
         if worker.first_time(ensemble.images_name):
             worker.send(*ensemble.images, cache=True)
-        if worker.first_time(ensemble.folder):
-            worker.send(ensemble.rest)
-        is_local = ensemble.token is None
         folder = MemberFolder(ensemble.task.member_folder(self.plan.member))
-        worker.send(*pack_member(ensemble.folder, self.plan, None if is_local else folder.newest_saved()))
+        worker.send(*ensemble.member(self.plan, None if ensemble.token is None else folder.newest_saved()))
 
 
 class _Collector:

@@ -27,7 +27,7 @@ class EnsembleProbabilities:
 
     out_of_fold: each training row's mean probabilities over the members that were not trained on it; NaN if all
     were (`split = "holdout"`).
-    disagreement: the share of these members whose answer differs from their mean's.
+    disagreement: the share of these members whose answer differs from their mean's; 0 if there is only one.
     held_out: each member's probabilities of its validation rows.
     """
 
@@ -77,9 +77,8 @@ def train_ensemble(task: EnsembleTask, workers: int | WorkerPool, observer: Obse
     members = run_members(task, workers, observer)
     held_out = [member.held_out for member in members]
     test = [member.test for member in members if member.test is not None]
-    out_of_fold = join_out_of_fold(task.plans, held_out, len(task.train), len(task.train.classes))
-    shares = disagreement(task.plans, held_out, out_of_fold)
-    return EnsembleProbabilities(out_of_fold, shares, held_out, np.stack(test) if test else None)
+    out_of_fold, disagreement = join_out_of_fold(task.plans, held_out, len(task.train), len(task.train.classes))
+    return EnsembleProbabilities(out_of_fold, disagreement, held_out, np.stack(test) if test else None)
 
 
 def load_members(
@@ -97,32 +96,21 @@ def load_members(
 
 def join_out_of_fold(
     plans: Sequence[MemberPlan], held_out: Sequence[NDArray[np.float32]], count: int, classes: int
-) -> NDArray[np.float32]:
-    """Return (count, classes), each row's mean over the members that held it out; NaN if there is none.
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return out_of_fold and disagreement, as of EnsembleProbabilities, for `count` rows.
 
     held_out: for each plan (len(validation_rows), classes).
     """
     total = np.zeros((count, classes), dtype=np.float32)
-    members = np.zeros((count, 1), dtype=np.float32)
+    members, differing = np.zeros((2, count), dtype=np.float32)
     for plan, probabilities in zip(plans, held_out, strict=True):
         total[plan.validation_rows] += probabilities
         members[plan.validation_rows] += 1
-    return np.where(members > 0, total / np.maximum(members, 1), np.nan).astype(np.float32)
-
-
-def disagreement(
-    plans: Sequence[MemberPlan], held_out: Sequence[NDArray[np.float32]], out_of_fold: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Return (N,), the share of a row's held-out answers that differ from their mean's; 0 if there is only one.
-
-    held_out: for each plan (len(validation_rows), classes); out_of_fold: (N, classes).
-    """
+    out_of_fold = np.where(members[:, None] > 0, total / np.maximum(members, 1)[:, None], np.nan).astype(np.float32)
     answers = np.nan_to_num(out_of_fold, nan=-1).argmax(axis=1)
-    others, members = np.zeros((2, len(answers)), dtype=np.float32)
     for plan, probabilities in zip(plans, held_out, strict=True):
-        others[plan.validation_rows] += probabilities.argmax(axis=1) != answers[plan.validation_rows]
-        members[plan.validation_rows] += 1
-    return (others / np.maximum(members, 1)).astype(np.float32)
+        differing[plan.validation_rows] += probabilities.argmax(axis=1) != answers[plan.validation_rows]
+    return out_of_fold, (differing / np.maximum(members, 1)).astype(np.float32)
 
 
 def _check_classes(image_set: ImageSet, recipe: EnsembleRecipe) -> None:

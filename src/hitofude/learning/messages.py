@@ -1,7 +1,6 @@
 """The tasks and results of learning, as messages of hitofude.workers: JSON and safetensors."""
 
 import logging
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,22 +31,16 @@ def unpack_arrays(content: bytes) -> Arrays:
     return {name: tensor.numpy() for name, tensor in load(content).items()}
 
 
-@dataclass(frozen=True)
-class Images:
-    """The images of a task; a worker process receives them once."""
-
-    train: ImageSet
-    test: ImageSet | None
+Images = tuple[ImageSet, ImageSet | None]
+"""The training and the test images of a task; a worker process receives them once."""
 
 
 class EnsembleMessage:
-    """An ensemble's task as two messages: its images, which other tasks may share, and the rest."""
+    """An ensemble's task as messages: the images, which other tasks may share, and each member."""
 
     def __init__(self, task: EnsembleTask, token: str | None = None) -> None:
         """token: of hitofude.workers.shared_disk in the task's folder; None if the workers use that folder itself."""
         self.task, self.token = task, token
-        self.folder = str(task.folder.absolute())
-        """It identifies the task."""
 
     @cached_property
     def images(self) -> tuple[Message, bytes]:
@@ -63,22 +56,25 @@ class EnsembleMessage:
         test = self.task.test
         return f"{self.task.train.fingerprint} {'' if test is None else test.fingerprint}"
 
-    @property
-    def rest(self) -> Message:
+    def member(self, plan: MemberPlan, state: SavedState | None) -> tuple[Message, bytes]:
+        """Pack a member with its rows, the state that it continues from, and the settings of the task."""
         task = self.task
-        return {
-            "ask": "task",
-            "folder": self.folder,
+        rows = pack_arrays({"train_rows": plan.train_rows, "validation_rows": plan.validation_rows})
+        message, content = pack_state(state)
+        return message | {
+            "ask": "member",
+            "member": plan.member,
+            "network": plan.network,
+            "rows": len(rows),
+            "folder": str(task.folder.absolute()),
             "images": self.images_name,
             "recipe": task.recipe.to_toml(),
-            "device": str(task.compute.device),
-            "precision": task.compute.precision,
-            "threads": task.compute.threads,
+            "compute": pack_compute(task.compute),
             "log_level": logging.getLogger("hitofude").getEffectiveLevel(),
             "unattended": task.unattended,
             "versions": versions(),
             "token": self.token,
-        }
+        }, rows + content
 
 
 def unpack_images(message: Message, content: bytes) -> Images:
@@ -87,34 +83,34 @@ def unpack_images(message: Message, content: bytes) -> Images:
     no_ids = np.array([], dtype=np.str_)
     train = ImageSet(arrays["train.images"], arrays["train.labels"], no_ids, tuple(message["classes"]))
     test = arrays.get("test.images")
-    return Images(train, None if test is None else ImageSet(test, None, no_ids, ()))
+    return train, None if test is None else ImageSet(test, None, no_ids, ())
 
 
 def unpack_task(message: Message, images: Images) -> EnsembleTask:
-    """Unpack a task without plans: each member is sent with its own."""
+    """Unpack the task of a member, without plans."""
     return EnsembleTask(
         recipe=Recipe.from_toml(message["recipe"], "of the run"),
-        compute=Compute(torch.device(message["device"]), message["precision"], message["threads"]),
+        compute=unpack_compute(message["compute"]),
         plans=(),
-        train=images.train,
-        test=images.test,
+        train=images[0],
+        test=images[1],
         folder=Path(message["folder"]),
         unattended=message["unattended"],
     )
-
-
-def pack_member(folder: str, plan: MemberPlan, state: SavedState | None) -> tuple[Message, bytes]:
-    """Pack a member of the task in `folder`, and the state that it continues from."""
-    rows = pack_arrays({"train_rows": plan.train_rows, "validation_rows": plan.validation_rows})
-    message, content = pack_state(state)
-    plan_message = {"ask": "member", "folder": folder, "member": plan.member, "network": plan.network}
-    return plan_message | {"rows": len(rows)} | message, rows + content
 
 
 def unpack_member(message: Message, content: bytes) -> tuple[MemberPlan, SavedState | None]:
     rows = message["rows"]
     plan = MemberPlan(message["member"], message["network"], **unpack_arrays(content[:rows]))
     return plan, None if message["state"] is None else unpack_state(message, content[rows:])
+
+
+def pack_compute(compute: Compute) -> Message:
+    return {"device": str(compute.device), "precision": compute.precision, "threads": compute.threads}
+
+
+def unpack_compute(message: Message, device_name: str | None = None) -> Compute:
+    return Compute(torch.device(message["device"]), message["precision"], message["threads"], device_name)
 
 
 def pack_state(state: SavedState | None) -> tuple[Message, bytes]:

@@ -1,4 +1,4 @@
-"""A worker process that makes members: it receives images and tasks, then members, and reports events.
+"""A worker process that makes members: it receives images and members, and reports events.
 
 On the driver's machine it works in the members' own folders. For a cluster's run it works in a folder of its own, and
 sends each state to the driver at the end of an epoch. If it shares the driver's disk, that folder lies within the
@@ -18,6 +18,7 @@ from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleTask, MemberRunner
 from hitofude.learning.messages import (
     Images,
+    pack_compute,
     pack_probabilities,
     pack_state,
     unpack_images,
@@ -73,62 +74,56 @@ class MemberReporter(Reporter):
 
 
 class MemberWorker:
-    """The state of a worker process: images and tasks by name, and the data of one task on the device."""
+    """The state of a worker process: images by name, and the data of one task on the device."""
 
     def __init__(self, reporter: MemberReporter) -> None:
         self._reporter = reporter
         self._images: dict[str, Images] = {}
-        self._tasks: dict[str, tuple[EnsembleTask, Workspace | None]] = {}
-        self._runner: tuple[str, MemberRunner] | None = None
+        self._folder: str | None = None
+        """The run's folder for the task."""
+        self._task: EnsembleTask
+        self._runner: MemberRunner | None = None
 
     def answer(self, message: Message, content: bytes) -> None:
         """Do what is requested. Raises the errors of a member's training."""
         match message["ask"]:
             case "compute":
-                self._describe_compute(message)
+                check_versions(message)
+                compute = choose_compute(message["device"], message["precision"], message["threads"])
+                self._reporter.finished(compute=pack_compute(compute), environment=describe_environment(compute))
             case "images":
                 self._images[message["images"]] = unpack_images(message, content)
-            case "task":
-                self._tasks[message["folder"]] = self._begin(message)
             case "member":
                 self._make(message, content)
             case request:
                 raise ValueError(f"unexpected request {request!r}")
 
-    def _describe_compute(self, message: Message) -> None:
-        check_versions(message)
-        compute = choose_compute(message["device"], message["precision"], message["threads"])
-        described = {"device": str(compute.device), "precision": compute.precision, "threads": compute.threads}
-        self._reporter.finished(compute=described, environment=describe_environment(compute))
-
-    def _begin(self, message: Message) -> tuple[EnsembleTask, Workspace | None]:
-        forward_logs(self._reporter, message["log_level"])
-        task, token = unpack_task(message, self._images[message["images"]]), message["token"]
-        if token is None:
-            return task, None
-        check_versions(message)
-        is_shared = shares_disk(task.folder, token)
-        # a temporary folder is removed with the process's TMPDIR
-        folder = task.folder / REMOTE / uuid.uuid4().hex if is_shared else Path(tempfile.mkdtemp())
-        task = replace(task, folder=folder)
-        return task, Workspace(task, is_shared)
-
     def _make(self, message: Message, content: bytes) -> None:
+        if message["folder"] != self._folder:
+            self._begin(message)
         plan, state = unpack_member(message, content)
-        task, workspace = self._tasks[message["folder"]]
-        self._reporter.workspace = workspace
         if state is not None:
-            MemberFolder(task.member_folder(plan.member)).adopt(state)
-        probabilities = self._runner_of(message["folder"], task).run(plan)
-        if workspace is not None and message["state"] != FINISHED:
-            self._reporter.send_state(workspace, plan.member)
+            MemberFolder(self._task.member_folder(plan.member)).adopt(state)
+        if self._runner is None:
+            self._runner = MemberRunner(self._task, self._reporter)
+        probabilities = self._runner.run(plan)
+        if self._reporter.workspace is not None and message["state"] != FINISHED:
+            self._reporter.send_state(self._reporter.workspace, plan.member)
         self._reporter.finished(pack_probabilities(probabilities))
 
-    def _runner_of(self, name: str, task: EnsembleTask) -> MemberRunner:
-        if self._runner is None or self._runner[0] != name:
-            self._runner = None  # release the other task's data first
-            self._runner = name, MemberRunner(task, self._reporter)
-        return self._runner[1]
+    def _begin(self, message: Message) -> None:
+        """Begin with another task."""
+        forward_logs(self._reporter, message["log_level"])
+        self._folder = message["folder"]
+        self._runner = None  # before the next task's data is loaded
+        self._task = unpack_task(message, self._images[message["images"]])
+        self._reporter.workspace = None
+        if (token := message["token"]) is not None:
+            check_versions(message)
+            is_shared = shares_disk(self._task.folder, token)
+            own = self._task.folder / REMOTE / uuid.uuid4().hex if is_shared else Path(tempfile.mkdtemp())
+            self._task = replace(self._task, folder=own)
+            self._reporter.workspace = Workspace(self._task, is_shared)
 
 
 def main() -> None:

@@ -26,13 +26,19 @@ def open_cluster(address: str, processors: int) -> "Cluster":
     Raises RecipeError if the address is no cluster's or the package is missing, ClusterError if no cluster answers.
     """
     check_cluster(address)
-    if _is_dask(address):
-        from hitofude.workers.on_dask import DaskCluster
+    try:
+        if _is_dask(address):
+            from hitofude.workers.on_dask import DaskCluster
 
-        return DaskCluster(address, processors)
-    from hitofude.workers.on_ray import RayCluster
+            return DaskCluster(address, processors)
+        from hitofude.workers.on_ray import RayCluster
 
-    return RayCluster(address, processors)
+        return RayCluster(address, processors)
+    except ModuleNotFoundError as error:
+        extra = "dask" if _is_dask(address) else "ray"
+        raise RecipeError(
+            f"--workers {extra} needs the package {error.name}: pip install 'hitofude[{extra}]'"
+        ) from error
 
 
 def _is_dask(address: str) -> bool:

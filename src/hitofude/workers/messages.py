@@ -20,14 +20,9 @@ class Event(StrEnum):
     EPOCH_FINISHED = "epoch_finished"
 
 
-def pack(message: Message, content: bytes = b"") -> bytes:
-    """Return the line that precedes the content."""
-    return json.dumps(message | {"bytes": len(content)}).encode() + b"\n"
-
-
 def send(stream: BinaryIO, message: Message, content: bytes = b"") -> None:
     """Write a whole message. Raises BrokenPipeError if the other side has ended."""
-    stream.write(pack(message, content))
+    stream.write(json.dumps(message | {"bytes": len(content)}).encode() + b"\n")
     stream.write(content)
     stream.flush()
 

@@ -13,7 +13,9 @@ from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any
 
-from hitofude.errors import ClusterError, RecipeError, first_line
+import distributed
+
+from hitofude.errors import ClusterError, first_line
 from hitofude.workers.remote_process import SECONDS_BETWEEN_READS, SECONDS_TO_READ, RemoteProcess
 from hitofude.workers.remote_worker import RemoteWorker, Result
 from hitofude.workers.worker import Node, Worker, WorkerLostError
@@ -40,9 +42,8 @@ class DaskCluster:
     def __init__(self, address: str, processors: int) -> None:
         """address: a scheduler's, or `dask` to start a cluster of this many processors here.
 
-        Raises RecipeError if the package is missing, ClusterError if no scheduler answers.
+        Raises ClusterError if no scheduler answers.
         """
-        distributed = _import_distributed()
         self.name = f"the Dask cluster {address}" if address != LOCAL else "the Dask cluster of this machine"
         _silence()
         self._cluster = None
@@ -54,7 +55,7 @@ class DaskCluster:
                 silence_logs=logging.CRITICAL,
                 env=QUIET,
             )
-        _check_tls(distributed, address)
+        _check_tls(address)
         try:
             self._client = distributed.Client(
                 self._cluster or address, timeout=SECONDS_TO_CONNECT, set_as_default=False, name="hitofude"
@@ -145,7 +146,7 @@ async def has_process(name: str) -> bool:
 
 
 async def call_process(name: str, method: str, *arguments: Any) -> Any:
-    """On a Dask worker: call a method of a process; a read waits for output. Raises LookupError if it has ended."""
+    """On a Dask worker: call a method of a process; a read waits for events. Raises LookupError if it has ended."""
     process = _processes[name]
     if method != RemoteProcess.read.__name__:
         return await asyncio.to_thread(getattr(process, method), *arguments)
@@ -155,7 +156,7 @@ async def call_process(name: str, method: str, *arguments: Any) -> Any:
     return found
 
 
-def _check_tls(distributed: Any, address: str) -> None:
+def _check_tls(address: str) -> None:
     """Raise ClusterError if the address requires TLS, and no certificate is configured or it cannot be read."""
     if not address.startswith(("tls://", "wss://")):
         return
@@ -183,11 +184,3 @@ def _explain(task: Any, address: str) -> Exception:
     if isinstance(error, ModuleNotFoundError):
         return ClusterError(f"{address} has no hitofude ({error}). Install the same version there as here.")
     return ClusterError(f"{address} could not start a process: {first_line(error) if error else 'it has left'}")
-
-
-def _import_distributed() -> Any:
-    try:
-        import distributed
-    except ModuleNotFoundError:
-        raise RecipeError("--workers dask needs the package distributed: pip install 'hitofude[dask]'") from None
-    return distributed

@@ -11,8 +11,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from hitofude.errors import ClusterError, RecipeError, first_line
-from hitofude.workers.remote_process import SECONDS_BETWEEN_READS, SECONDS_TO_READ, RemoteProcess
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from hitofude.errors import ClusterError, first_line
+from hitofude.workers.remote_process import SECONDS_BETWEEN_READS, SECONDS_TO_READ, Events, RemoteProcess
 from hitofude.workers.remote_worker import SECONDS_TO_ANSWER, RemoteWorker, Result
 from hitofude.workers.worker import Node, Worker, WorkerLostError
 
@@ -32,29 +35,28 @@ class RayCluster:
         """address: `ray://HOST:PORT` of a client server; HOST:PORT of a cluster that this machine belongs to; or `ray`
         for the cluster that RAY_ADDRESS names, or else to start one of this many processors here.
 
-        Raises RecipeError if the package is missing, ClusterError if no cluster answers.
+        Raises ClusterError if no cluster answers.
         """
-        self._ray = _import_ray()
         self.name = f"the Ray cluster {address}" if address != LOCAL else "the Ray cluster of this machine"
-        quiet = {"log_to_driver": False, "logging_level": "CRITICAL", "configure_logging": True}
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL", "configure_logging": True}
         try:
             if address == LOCAL and "RAY_ADDRESS" not in os.environ:
-                self._ray.init(address="local", num_cpus=processors, include_dashboard=False, **quiet)
+                ray.init(address="local", num_cpus=processors, include_dashboard=False, **quiet)
             else:
-                self._ray.init(address=None if address == LOCAL else address, **quiet)
+                ray.init(address=None if address == LOCAL else address, **quiet)
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             raise ClusterError(
                 f"No Ray cluster answers at {address} ({first_line(error)}). Start one with `ray start --head`, or "
                 "leave --workers out; see docs/scaling.md."
             ) from error
         is_client = address.startswith("ray://")
-        self._head: str | None = None if is_client else self._ray.get_runtime_context().gcs_address
+        self._head: str | None = None if is_client else ray.get_runtime_context().gcs_address
 
     def nodes(self) -> Sequence[Node]:
         self._check_head()
         try:
-            nodes = self._ray.nodes()
-        except (ConnectionError, RuntimeError, self._ray.exceptions.RayError) as error:
+            nodes = ray.nodes()
+        except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
             raise ClusterError(f"The connection to {self.name} is lost ({first_line(error)}).") from error
         return [
             Node(_name(node), int(resources.get("CPU", 0)), resources.get("GPU", 0), node["NodeID"])
@@ -63,10 +65,10 @@ class RayCluster:
         ]
 
     def start_worker(self, node: Node, module: str, threads: int, gpus: float) -> Worker:
-        return RemoteWorker(node.name, _RayChannel(self._ray, node, module, threads, gpus))
+        return RemoteWorker(node.name, _RayChannel(node, module, threads, gpus))
 
     def close(self) -> None:
-        self._ray.shutdown()
+        ray.shutdown()
 
     def _check_head(self) -> None:
         """Raise ClusterError if the head is lost: Ray itself would end this process without a message."""
@@ -82,14 +84,14 @@ class RayCluster:
 class _RayChannel:
     """The way to a process in an actor."""
 
-    def __init__(self, ray: Any, node: Node, module: str, threads: int, gpus: float) -> None:
+    def __init__(self, node: Node, module: str, threads: int, gpus: float) -> None:
         """Start the process, and wait until it runs. Raises WorkerLostError."""
-        self._ray, self._node = ray, node.name
-        affinity = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node.id, soft=False)
+        self._node = node.name
+        affinity = NodeAffinitySchedulingStrategy(node.id, soft=False)
         actor = ray.remote(ProcessActor).options(
             num_cpus=threads, num_gpus=gpus, scheduling_strategy=affinity, max_restarts=0, max_concurrency=4
         )
-        self._actor = actor.remote(module, threads)
+        self._actor: Any = actor.remote(module, threads)
         self._call(RemoteProcess.keep_alive, (), SECONDS_TO_START)
 
     def call(self, method: Callable[..., Result], *arguments: object) -> Result:
@@ -98,13 +100,13 @@ class _RayChannel:
     def stop(self) -> None:
         """End the process. The actor itself ends with the last reference to it."""
         with suppress(Exception):  # it may have ended already, and Ray too
-            self._ray.get(self._actor.stop.remote(), timeout=SECONDS_TO_STOP)
+            ray.get(self._actor.stop.remote(), timeout=SECONDS_TO_STOP)
 
     def _call(self, method: Callable[..., Result], arguments: Sequence[object], timeout: float) -> Result:
         try:
             answer = getattr(self._actor, method.__name__).remote(*arguments)
-            result: Result = self._ray.get(answer, timeout=timeout)
-        except (self._ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError) as error:
+            result: Result = ray.get(answer, timeout=timeout)
+        except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError) as error:
             logger.info("%s: %s", self._node, first_line(error))
             raise WorkerLostError(ClusterError(_explain(error))) from error
         return result
@@ -113,8 +115,8 @@ class _RayChannel:
 class ProcessActor(RemoteProcess):
     """A Ray actor."""
 
-    def read(self) -> tuple[bytes, str | None]:
-        """Wait a while for output."""
+    def read(self) -> tuple[Events, str | None]:
+        """Wait a while for events."""
         deadline = time.monotonic() + SECONDS_TO_READ
         while not any(found := super().read()) and time.monotonic() < deadline:
             time.sleep(SECONDS_BETWEEN_READS)
@@ -138,12 +140,3 @@ def _explain(error: BaseException) -> str:
     if "No module named 'hitofude" in str(error):
         return "it has no hitofude. Install the same version there as here."
     return "it does not answer"
-
-
-def _import_ray() -> Any:
-    try:
-        import ray
-        import ray.util.scheduling_strategies
-    except ModuleNotFoundError:
-        raise RecipeError("--workers ray needs the package ray: pip install 'hitofude[ray]'") from None
-    return ray

@@ -1,4 +1,4 @@
-"""A worker process on a machine of a cluster; the driver uses its pipes through calls.
+"""A worker process on a machine of a cluster; the driver sends its requests and reads its events through calls.
 
 Content that will likely be sent again, such as the images, is cached in a folder of that machine by its SHA-256: it
 is sent once to each machine, whatever the number of workers, runs and restarts. A process that receives no call for a
@@ -16,32 +16,35 @@ from contextlib import suppress
 from pathlib import Path
 
 from hitofude.storage import write_bytes
-from hitofude.workers.process import WorkerProcess
+from hitofude.workers.messages import Message
+from hitofude.workers.process import LocalWorker
+from hitofude.workers.worker import WorkerLostError
 
 SECONDS_WITHOUT_CALL = 20.0
 SECONDS_TO_READ = 1.0
-"""A read that finds nothing returns after this time."""
+"""A read that finds no event returns after this time."""
 SECONDS_BETWEEN_READS = 0.02
-CHUNK_BYTES = 2**22
 CACHE_SECONDS = 86_400.0
+
+Events = list[tuple[Message, bytes]]
 
 
 class RemoteProcess:
-    """A worker process whose pipes the driver uses through calls, which may come from several threads."""
+    """A worker process that the driver uses through calls, which may come from several threads."""
 
     def __init__(self, module: str, threads: int, patience: float = SECONDS_WITHOUT_CALL) -> None:
         self._scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=cache_folder()))
-        self._process = WorkerProcess(module, threads, self._scratch)
+        self._worker = LocalWorker("", module, threads, self._scratch)
         self._patience = patience
         self._called = time.monotonic()
-        self._output: list[bytes] = []
+        self._events: Events = []
         self._end: str | None = None
         """The reason of its end."""
         self._lock = threading.Lock()
         self._is_over = threading.Event()
         """Set when the process has ended, and the driver has read so or calls no more."""
-        self._reader = threading.Thread(target=self._read_output, daemon=True)
-        self._reader.start()
+        self._receiver = threading.Thread(target=self._receive, daemon=True)
+        self._receiver.start()
         threading.Thread(target=self._stop_if_abandoned, daemon=True).start()
 
     def keep_alive(self) -> None:
@@ -61,31 +64,27 @@ class RemoteProcess:
                 _remove(path)
         write_bytes(folder / hashlib.sha256(content).hexdigest(), content)
 
-    def write(self, content: bytes) -> None:
-        """Write to the process's standard input, if it has not ended."""
+    def send(self, message: Message, content: bytes = b"") -> None:
+        """Send a request to the process, if it has not ended."""
         self.keep_alive()
-        with suppress(BrokenPipeError, ValueError):
-            self._process.requests.write(content)
-            self._process.requests.flush()
+        with suppress(WorkerLostError, ValueError):  # the next read tells why
+            self._worker.send(message, content)
 
-    def write_cached(self, sha256: str) -> None:
-        """Write cached content to the process's standard input, if it has not ended."""
-        self.keep_alive()
+    def send_cached(self, message: Message, sha256: str) -> None:
+        """Send a request with cached content."""
         path = cache_folder() / sha256
-        with suppress(BrokenPipeError, ValueError), path.open("rb") as stream:
-            shutil.copyfileobj(stream, self._process.requests, CHUNK_BYTES)
-            self._process.requests.flush()
+        self.send(message, path.read_bytes())
         path.touch()
 
-    def read(self) -> tuple[bytes, str | None]:
-        """Return the output since the last call; if the process has ended and all is read, also the reason."""
+    def read(self) -> tuple[Events, str | None]:
+        """Return the events since the last call; if the process has ended and all are read, also the reason."""
         self.keep_alive()
         with self._lock:
-            content, self._output = b"".join(self._output), []
-        if content or self._end is None:
-            return content, None
+            events, self._events = self._events, []
+            if events or self._end is None:
+                return events, None
         self._is_over.set()
-        return content, self._end
+        return events, self._end
 
     def wait(self) -> None:
         """Wait until the process has ended, and the driver has read so."""
@@ -93,19 +92,21 @@ class RemoteProcess:
 
     def stop(self) -> None:
         """End the process, and remove its temporary files."""
-        self._process.kill()
-        self._reader.join()
+        self._worker.stop()
+        self._receiver.join()
         self._is_over.set()
 
-    def _read_output(self) -> None:
-        while content := os.read(self._process.events.fileno(), CHUNK_BYTES):
+    def _receive(self) -> None:
+        try:
+            while True:
+                event = self._worker.receive()
+                with self._lock:
+                    self._events.append(event)
+        except Exception as error:
+            self._worker.close()
+            _remove(self._scratch)
             with self._lock:
-                self._output.append(content)
-        reason = str(self._process.explain_death())
-        with self._lock:
-            self._end = reason
-        self._process.close()
-        _remove(self._scratch)
+                self._end = str(error)
 
     def _stop_if_abandoned(self) -> None:
         while not self._is_over.wait(timeout=1):

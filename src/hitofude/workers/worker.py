@@ -1,12 +1,11 @@
-"""The interface of all clusters, and the one that starts processes of this machine."""
+"""The interface of clusters, their nodes, and the workers on them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from hitofude.workers.messages import Message, receive, send
-from hitofude.workers.process import WorkerProcess
+from hitofude.workers.messages import Message
 
 
 class WorkerLostError(Exception):
@@ -84,47 +83,3 @@ class Cluster(Protocol):
     def close(self) -> None:
         """Disconnect; all that was started ends."""
         ...
-
-
-class LocalProcesses:
-    """At most `count` processes of this machine. A lost one ends the work: here, memory has run out."""
-
-    name = "this machine"
-    replaces_lost = False
-
-    def __init__(self, count: int, threads: int) -> None:
-        self._nodes = [Node(self.name, count * threads)]
-
-    def nodes(self) -> Sequence[Node]:
-        return self._nodes
-
-    def start_worker(self, node: Node, module: str, threads: int, gpus: float) -> Worker:  # noqa: ARG002
-        return LocalWorker(node.name, WorkerProcess(module, threads))
-
-    def close(self) -> None: ...
-
-
-class LocalWorker(Worker):
-    """A worker process of this machine, behind its pipes."""
-
-    def __init__(self, node: str, process: WorkerProcess) -> None:
-        super().__init__(node)
-        self._process = process
-
-    def send(self, message: Message, content: bytes = b"", *, cache: bool = False) -> None:  # noqa: ARG002
-        try:
-            send(self._process.requests, message, content)
-        except (BrokenPipeError, ValueError):  # it has ended, or was stopped
-            raise WorkerLostError(self._process.explain_death()) from None
-
-    def receive(self) -> tuple[Message, bytes]:
-        event = receive(self._process.events)
-        if event is None:
-            raise WorkerLostError(self._process.explain_death())
-        return event
-
-    def stop(self) -> None:
-        self._process.kill()
-
-    def close(self) -> None:
-        self._process.close()
