@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
-from hitofude.errors import InputError, WeightsError
+from hitofude.errors import InputError, WeightsError, first_line
 from hitofude.inputs.layout import ImageShape
 
 FORMAT_VERSION = "1"
@@ -37,13 +38,10 @@ class OnnxDescription:
 
     @classmethod
     def of_metadata(cls, metadata: dict[str, str]) -> "OnnxDescription":
-        """Raises KeyError, TypeError or ValueError if hitofude did not write the metadata."""
+        """Raises KeyError or ValueError if hitofude did not write the metadata."""
         if metadata["hitofude_format"] != FORMAT_VERSION:
             raise ValueError("another format")
-        values = {name: json.loads(metadata[name]) for name in cls.__dataclass_fields__}
-        channels, height, width = map(int, values.pop("image_shape"))
-        classes, networks = (tuple(map(str, values.pop(name))) for name in ("classes", "networks"))
-        return cls(**values, classes=classes, networks=networks, image_shape=(channels, height, width))
+        return TypeAdapter(cls).validate_python({name: json.loads(metadata[name]) for name in cls.__dataclass_fields__})
 
 
 class OnnxModel:
@@ -72,7 +70,7 @@ class OnnxModel:
         session = _session(content, name, threads)
         try:
             description = OnnxDescription.of_metadata(session.get_modelmeta().custom_metadata_map)
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, ValueError):
             raise WeightsError(
                 f"{name} is no model of this version of hitofude. Make one with hitofude export RUN --onnx model.onnx."
             ) from None
@@ -98,5 +96,4 @@ def _session(content: bytes, name: str, threads: int) -> Any:
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no base class of their own
-        reason = str(error).splitlines()[0]
-        raise WeightsError(f"{name} is no ONNX model, or is damaged ({reason}). Export it again.") from None
+        raise WeightsError(f"{name} is no ONNX model, or is damaged ({first_line(error)}). Export it again.") from None

@@ -1,10 +1,10 @@
 """Eight-bit models: smaller, faster, and their cost in accuracy."""
 
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,12 +65,14 @@ def quantise(networks: "onnx.ModelProto", images: NDArray[np.uint8]) -> "onnx.Mo
     import onnx
     from onnxruntime import quantization
 
+    batches = iter(np.split(images, range(BATCH_SIZE, len(images), BATCH_SIZE)))
+    reader = SimpleNamespace(get_next=lambda: next(({"pixels": batch} for batch in batches), None))
     logging.disable(logging.WARNING)  # onnxruntime advises a preparation that changes nothing in these networks
     try:
         with TemporaryDirectory() as folder:
             path = Path(folder, "networks.onnx")
             quantization.quantize_static(
-                networks, path, _Batches(images), per_channel=True, reduce_range=True,
+                networks, path, reader, per_channel=True, reduce_range=True,
                 activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8,
             )  # fmt: skip
             return onnx.load(path)
@@ -101,15 +103,3 @@ def _held_out_by(recipe: Recipe, train: ImageSet) -> NDArray[np.bool_]:
     for plan in plans:
         held_out[plan.member, plan.validation_rows] = True
     return held_out
-
-
-class _Batches:
-    """The images, for onnxruntime's calibration."""
-
-    def __init__(self, images: NDArray[np.uint8]) -> None:
-        self._left: Iterator[NDArray[np.uint8]] = iter(np.split(images, range(BATCH_SIZE, len(images), BATCH_SIZE)))
-
-    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
-        """Return the next (N, C, H, W) by the input's name, or None at the end."""
-        batch = next(self._left, None)
-        return None if batch is None else {"pixels": batch}

@@ -1,8 +1,8 @@
 """Error answers: a status, and a message that repeats nothing of the request and names no path of the server."""
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Collection, Mapping
+from typing import cast
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
@@ -39,21 +39,16 @@ def add_handlers(app: FastAPI, methods: Mapping[str, Collection[str]]) -> None:
     app.add_exception_handler(MemoryError, _overloaded)
 
 
-def describe_invalid(errors: Sequence[Any]) -> str:
-    """Describe the first of pydantic's errors: the place, by field names of ours and indices, and what was expected."""
-    first = errors[0]
-    if first["type"] == "extra_forbidden":
-        return "The body: there is an unknown field."
-    return f"{'.'.join(map(str, first['loc'])) or 'The body'}: {first['msg']}."
-
-
 def _answer(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
     return JSONResponse({"detail": detail}, status, headers)
 
 
 def _invalid(_: Request, error: Exception) -> Response:
-    found = cast(ValidationError, error).errors(include_url=False, include_input=False, include_context=False)
-    return _answer(422, describe_invalid(found))
+    """Describe pydantic's first problem: the place, by field names of ours and indices, and what was expected."""
+    problem = cast(ValidationError, error).errors(include_url=False, include_input=False, include_context=False)[0]
+    if problem["type"] == "extra_forbidden":
+        return _answer(422, "The body: there is an unknown field.")
+    return _answer(422, f"{'.'.join(map(str, problem['loc'])) or 'The body'}: {problem['msg']}.")
 
 
 def _not_kept(_: Request, error: Exception) -> Response:
