@@ -1,13 +1,12 @@
-"""How many digits in photos are right? Pictures written by a seed, read by the default run.
+"""Measure the accuracy on digits in photos: pictures drawn from a seed, read by the default run.
 
 python -m benchmarks.photos [--run FOLDER] [--digits 300] [--letters 200] [--seeds 100 101 102] [--draw docs/photos.png]
 
-Without --run the default run is trained first. Prints, for each seed, the share of the digits that are right, a
-picture in which not as many are found as there are counting as all wrong; then, for thresholds of the calibrated
-probability, how many are answered, how many answers are right, and how many printed letters, which are no digits, are
-answered too. Seeds below 100 were looked at while the preparation
-of photos was made, and the threshold was chosen on 0 to 2; those from 100 up chose nothing. --draw writes five
-pictures of the first seed, with what the network saw.
+Without --run the default run is trained first. For each seed the accuracy is printed; if the number of digits found in
+a picture is wrong, all its digits count as wrong. Then, for thresholds of the calibrated probability, the shares of
+digits answered, of right answers, and of printed letters answered, which are no digits. Seeds below 100 were used while
+the photo pipeline was developed, and 0 to 2 to choose the threshold; use seeds from 100 for results. --draw writes five
+pictures of the first seed with the network's input.
 """
 
 import argparse
@@ -31,12 +30,12 @@ from hitofude.runs.result import load_result
 
 THRESHOLDS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
 DRAWN = (("strokes", "shadow"), ("strokes", "board"), ("screen",), ("strokes", "slope"), ("DejaVu", "paper"))
-"""Words that tell how each picture was made."""
+"""Words in the descriptions of the pictures to draw."""
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """To some digits; where not as many were found in a picture as there are, all of its are wrong, and surely so."""
+    """The answers to some digits. If their number in a picture is wrong, all are wrong, with probability 1."""
 
     right: NDArray[np.bool_]  # (N,) whether the likeliest class is right
     probability: NDArray[np.float32]  # (N,) of that class
@@ -55,21 +54,21 @@ def main() -> None:
         answers = []
         for seed in arguments.seeds:
             pictures = write_pictures(arguments.digits, seed)
-            answers.append(read_and_judge(run, pictures, Path(folder, "photo.png")))
+            answers.append(read_and_score(run, pictures, Path(folder, "photo.png")))
             right = answers[-1].right
             print(f"seed {seed}: {len(pictures)} pictures, {Accuracy(int(right.sum()), len(right))}", flush=True)
         letters = write_letters(arguments.letters, arguments.seeds[0])
-        print_thresholds(answers, read_and_judge(run, letters, Path(folder, "photo.png")))
+        print_thresholds(answers, read_and_score(run, letters, Path(folder, "photo.png")))
         if arguments.draw:
             draw(arguments.draw, run, write_pictures(arguments.digits, arguments.seeds[0]), Path(folder))
 
 
-def read_and_judge(run: Path, pictures: Sequence[WrittenPicture], path: Path) -> Answers:
-    """Write each picture to the path, read it, and compare all answers with the truth."""
+def read_and_score(run: Path, pictures: Sequence[WrittenPicture], path: Path) -> Answers:
+    """Write each picture to the path, read it, and compare the answers with the truth."""
     images = [_images(picture, path) for picture in pictures]
-    as_many = [len(found) == len(picture.digits) for found, picture in zip(images, pictures, strict=True)]
-    truth = "".join(picture.digits for picture in compress(pictures, as_many))
-    probabilities = hitofude.predict(run, np.concatenate(list(compress(images, as_many))), calibrated=True)
+    is_complete = [len(found) == len(picture.digits) for found, picture in zip(images, pictures, strict=True)]
+    truth = "".join(picture.digits for picture in compress(pictures, is_complete))
+    probabilities = hitofude.predict(run, np.concatenate(list(compress(images, is_complete))), calibrated=True)
     likeliest = np.asarray(load_result(run).classes)[probabilities.argmax(axis=1)]
     missed = sum(len(picture.digits) for picture in pictures) - len(likeliest)
     right = np.concatenate([likeliest == np.array(list(truth)), np.zeros(missed, dtype=np.bool_)])
@@ -77,7 +76,7 @@ def read_and_judge(run: Path, pictures: Sequence[WrittenPicture], path: Path) ->
 
 
 def _images(picture: WrittenPicture, path: Path) -> NDArray[np.uint8]:
-    """(N, 1, 28, 28) what is found in it."""
+    """Return the images (N, 1, 28, 28) found in the picture."""
     picture.image.save(path)
     try:
         return read_photo(path, (28, 28)).images
@@ -86,9 +85,9 @@ def _images(picture: WrittenPicture, path: Path) -> NDArray[np.uint8]:
 
 
 def print_thresholds(answers: Sequence[Answers], letters: Answers) -> None:
-    """letters: no answer to them is right; one in which not one letter was found counts as answered."""
-    right = np.concatenate([part.right for part in answers])
-    probability = np.concatenate([part.probability for part in answers])
+    """letters: no answer to them is right; a picture in which the letter was not found counts as answered."""
+    right = np.concatenate([of_seed.right for of_seed in answers])
+    probability = np.concatenate([of_seed.probability for of_seed in answers])
     print(f"{'threshold':>9} {'answered':>9} {'right of these':>15} {'wrong':>6} {'letters answered':>17}")
     for threshold in THRESHOLDS:
         of_these = right[probability >= threshold]
@@ -99,7 +98,7 @@ def print_thresholds(answers: Sequence[Answers], letters: Answers) -> None:
 
 
 def draw(path: Path, run: Path, pictures: Iterable[WrittenPicture], folder: Path) -> None:
-    """Five pictures, one of each of DRAWN, as `hitofude predict --show` draws them, in 256 colours."""
+    """Draw five pictures, one for each of DRAWN, as `hitofude predict --show` does, in 256 colours."""
     left, files = list(pictures), []
     for number, words in enumerate(DRAWN, start=1):
         fitting = [picture for picture in left if all(word in picture.kind for word in words)]

@@ -1,7 +1,7 @@
-"""Pictures of digits as people make them, drawn by a seed: from fonts, and as strokes of a pen.
+"""Draw realistic pictures of digits from a seed: printed in fonts, and handwritten as strokes of a pen.
 
-Nothing here knows how hitofude prepares a picture. A picture has one to eight digits, in one line or two; they differ
-in writing, width of the pen, size, slant, colours, paper, light, noise, and in being ink on paper or chalk on a board.
+Independent of hitofude's photo pipeline. A picture has one to eight digits in one line or two; pictures differ in
+writing, pen width, size, slant, colours, paper, light and noise, and are ink on paper or chalk on a board.
 """
 
 import io
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-Mask = NDArray[np.float64]  # (H, W), 0..1, how much ink
-Points = NDArray[np.float64]  # (K, 2), x to the right and y down, a digit is one high
+Mask = NDArray[np.float64]  # (H, W), the amount of ink, 0..1
+Points = NDArray[np.float64]  # (K, 2), x to the right and y down; a digit has height 1
 
 FONTS = (
     "DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic",
     "DejaVuSansMono-Oblique", "STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "cmr10", "cmss10", "cmtt10",
 )  # fmt: skip
-"""All of them are there with matplotlib."""
+"""All are part of matplotlib."""
 
 STROKES = {
     "0": (
@@ -75,21 +75,21 @@ STROKES = {
         "54,8 30,2 8,18 8,40 30,44 52,22 56,6 46,50 30,100",
     ),
 }
-"""Of each digit, ways to write it: strokes of the pen, each a curve through points, in hundredths of the height."""
+"""Ways to write each digit: strokes of the pen, each a curve through points in hundredths of the height."""
 
 
 @dataclass(frozen=True)
 class WrittenPicture:
-    """A picture, and the digits in it in reading order."""
+    """A picture and its digits in reading order."""
 
     image: Image.Image
     digits: str
     kind: str
-    """How it was made, in words."""
+    """A description: writing, size, surface, light."""
 
 
 def write_pictures(digits: int, seed: int) -> list[WrittenPicture]:
-    """Pictures that hold so many digits together, all ten as often as that allows."""
+    """Draw pictures with this many digits in total, all ten equally often if possible."""
     generator = np.random.default_rng(seed)
     text = "".join(generator.permutation(list("0123456789" * -(-digits // 10)))[:digits])
     pictures: list[WrittenPicture] = []
@@ -101,18 +101,18 @@ def write_pictures(digits: int, seed: int) -> list[WrittenPicture]:
 
 
 LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz"
-"""But those that are drawn as digits are: I, O, l, o."""
+"""Without those that look like digits: I, O, l, o."""
 
 
 def write_letters(count: int, seed: int) -> list[WrittenPicture]:
-    """Pictures of a printed letter each, all letters as often as that allows: they are no digits."""
+    """Draw pictures of one printed letter each, all letters equally often if possible."""
     generator = np.random.default_rng(seed)
     letters = generator.permutation(list(LETTERS * -(-count // len(LETTERS))))[:count]
     return [write_picture(str(letter), generator, str(generator.choice(FONTS))) for letter in letters]
 
 
 def write_picture(digits: str, generator: np.random.Generator, font: str | None = None) -> WrittenPicture:
-    """These digits, everything else drawn at random; with a font also letters."""
+    """Draw these digits, or letters if a font is given, with everything else at random."""
     writing = font or ("strokes" if generator.random() < 0.6 else str(generator.choice(FONTS)))
     height = int(generator.choice([28, 48, 80, 140, 260]))
     mask = _lay_out([_glyph(digit, writing, height, generator) for digit in digits], height, generator)
@@ -125,7 +125,7 @@ def write_picture(digits: str, generator: np.random.Generator, font: str | None 
 
 
 def _glyph(digit: str, writing: str, height: int, generator: np.random.Generator) -> Mask:
-    """One digit at about this height, cropped to its ink."""
+    """Draw one digit at about this height, cropped to its ink."""
     height = round(height * generator.uniform(0.85, 1.15))
     mask = _from_strokes(digit, height, generator) if writing == "strokes" else _from_font(digit, writing, height)
     angle = generator.normal(0, 4 if writing == "strokes" else 2)
@@ -134,7 +134,7 @@ def _glyph(digit: str, writing: str, height: int, generator: np.random.Generator
 
 
 def _from_strokes(digit: str, height: int, generator: np.random.Generator) -> Mask:
-    """A digit written by a pen whose pressure varies, on a canvas of four times the size, then reduced."""
+    """Write a digit with a pen of varying pressure at four times the size, then reduce it."""
     strokes = _strokes(str(generator.choice(STROKES[digit])))
     width, slant, aspect = generator.uniform(0.02, 0.15), generator.normal(0.05, 0.12), generator.uniform(0.8, 1.25)
     shift = {tuple(point): generator.normal(0, 0.018, 2) for stroke in strokes for point in stroke}
@@ -159,7 +159,7 @@ def _strokes(text: str) -> list[Points]:
 
 
 def _curve(points: Points) -> Points:
-    """A Catmull-Rom spline through the points, closely sampled."""
+    """Return a densely sampled Catmull-Rom spline through the points."""
     padded = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
     before, start, end, after = padded[:-3], padded[1:-2], padded[2:-1], padded[3:]
     t = np.linspace(0, 1, 60)[:, None, None]
@@ -185,7 +185,7 @@ def _cropped(mask: Mask) -> Mask:
 
 
 def _lay_out(glyphs: list[Mask], height: int, generator: np.random.Generator) -> Mask:
-    """One line, or two where there are four digits or more; never touching."""
+    """Arrange the digits in one line, or two if there are four or more, never touching."""
     lines = 2 if len(glyphs) >= 4 and generator.random() < 0.5 else 1
     per_line = -(-len(glyphs) // lines)
     placed: list[tuple[int, int, Mask]] = []
@@ -205,25 +205,25 @@ def _lay_out(glyphs: list[Mask], height: int, generator: np.random.Generator) ->
 
 
 def _on_screen(mask: Mask, generator: np.random.Generator) -> Image.Image:
-    """As a drawing program saves it: two plain colours, or one on nothing."""
+    """Draw as a drawing program saves it: two plain colours, or one on a transparent background."""
     dark, light = generator.integers(0, 90, 3), generator.integers(170, 256, 3)
-    ink, ground = (dark, light) if generator.random() < 0.6 else (light, dark)
+    ink, background = (dark, light) if generator.random() < 0.6 else (light, dark)
     if generator.random() < 0.4:
         pixels = np.concatenate([np.broadcast_to(ink, (*mask.shape, 3)), 255 * mask[..., None]], axis=2)
         return Image.fromarray(pixels.round().astype(np.uint8))
-    pixels = ground + (ink - ground) * mask[..., None]
+    pixels = background + (ink - background) * mask[..., None]
     return Image.fromarray(pixels.round().astype(np.uint8))
 
 
 def _photographed(mask: Mask, surface: str, light: str, generator: np.random.Generator) -> Image.Image:
-    """Ink on paper or chalk on a board, in uneven light, a little out of focus, with noise, as JPEG."""
+    """Draw ink on paper or chalk on a board, in uneven light, slightly out of focus, with noise, as JPEG."""
     height, width = mask.shape
-    ground = generator.uniform(190, 250) + generator.normal(0, 8, 3)
+    background = generator.uniform(190, 250) + generator.normal(0, 8, 3)
     ink = np.array([[25, 25, 30], [30, 45, 130], [150, 30, 40], [90, 90, 95], [20, 90, 50]])[generator.integers(5)]
     if surface == "board":
-        ground, ink = np.array([[40, 75, 55], [35, 35, 38]])[generator.integers(2)], np.array([225, 222, 212])
+        background, ink = np.array([[40, 75, 55], [35, 35, 38]])[generator.integers(2)], np.array([225, 222, 212])
     opacity = generator.uniform(0.75, 1) * (1 + 0.15 * _texture((height, width), 1.2, generator))
-    pixels = ground + (ink - ground) * np.clip(mask * opacity, 0, 1)[..., None]
+    pixels = background + (ink - background) * np.clip(mask * opacity, 0, 1)[..., None]
     pixels = pixels * (1 + 0.02 * _texture((height, width), generator.uniform(1, 8), generator))[..., None]
     pixels = pixels * _light((height, width), light, generator)[..., None]
     pixels = ndimage.gaussian_filter(pixels, (*[generator.uniform(0.3, 1.0)] * 2, 0))
@@ -236,14 +236,14 @@ def _photographed(mask: Mask, surface: str, light: str, generator: np.random.Gen
 
 
 def _texture(shape: tuple[int, int], size: float, generator: np.random.Generator) -> Mask:
-    """Blurred noise of standard deviation one."""
+    """Return blurred noise with standard deviation one."""
     noise = ndimage.gaussian_filter(generator.normal(size=shape), size)
     texture: Mask = noise / noise.std()
     return texture
 
 
 def _light(shape: tuple[int, int], light: str, generator: np.random.Generator) -> Mask:
-    """Even; falling off to one side; or with the soft-edged shadow of a hand across the page."""
+    """Return even light, light fading to one side, or the soft-edged shadow of a hand across the page."""
     rows, columns = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
     angle = generator.uniform(0, 2 * np.pi)
     across = np.cos(angle) * columns + np.sin(angle) * rows

@@ -1,7 +1,4 @@
-"""What Kaggle's server answers, to Kaggle's own package, on the loopback address.
-
-Only the package's table of addresses is changed: its name for api.kaggle.com.
-"""
+"""Kaggle's server on the loopback address, for Kaggle's own package, whose table of addresses is patched."""
 
 import io
 import json
@@ -27,7 +24,7 @@ TAKEN = {"message": "Successfully submitted to Digit Recognizer", "ref": 7}
 leaving_connections_open = pytest.mark.filterwarnings(
     "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
 )
-"""As the package does."""
+"""The package leaves sockets open."""
 
 
 def zipped() -> bytes:
@@ -46,20 +43,20 @@ def introspect(handler: Handler) -> None:
 
 
 def stored(content: bytes, length: int | None = None) -> Answer:
-    """As Kaggle's storage hands it out; each connection ends after `length` bytes."""
+    """Answer as Kaggle's storage does; each connection ends after `length` bytes."""
     about = {"Accept_Ranges": "bytes", "ETag": '"1"', "Last_Modified": "Mon, 02 Jan 2023 00:00:00 GMT"}
     return lambda handler: handler.wfile.write(handler.begin_part(content, **about)[:length]) and None
 
 
 def point_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the package take this address for Kaggle's."""
+    """Point the package to this address."""
     environment = pytest.importorskip("kagglesdk.kaggle_env")
     monkeypatch.setitem(environment._env_to_endpoint, environment.KaggleEnv.PROD, url)
 
 
 @contextmanager
 def serving_kaggle(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """Kaggle's server, and an account whose token is `secret`."""
+    """Start Kaggle's server, with an account whose token is `secret`."""
     (home / ".kaggle").mkdir(parents=True)
     for name, value in (("HOME", str(home)), ("KAGGLE_API_TOKEN", "secret"), ("NO_PROXY", "127.0.0.1")):
         monkeypatch.setenv(name, value)

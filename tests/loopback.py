@@ -1,4 +1,4 @@
-"""A real web server on the loopback address, whose files misbehave as told."""
+"""A real web server on the loopback address with scripted answers and failures."""
 
 import json
 import threading
@@ -30,11 +30,11 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def asked_from(self) -> int:
-        """The first byte that the request asks for."""
+        """Return the first byte of the requested range."""
         return int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
 
     def begin_part(self, content: bytes, **headers: Any) -> bytes:
-        """Send the headers of what is asked for; what is to be sent then."""
+        """Send the headers for the requested range and return its content."""
         start = self.asked_from()
         part = {"Content_Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
         self.begin(206 if start else 200, Content_Length=len(content) - start, **part, **headers)
@@ -45,7 +45,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """answers: by path; requests: path and range of each, as they came."""
+    """answers: by path; requests: path and range of each, in order."""
 
     daemon_threads = True
 
@@ -55,7 +55,7 @@ class Server(ThreadingHTTPServer):
         self.requests: list[tuple[str, str | None]] = []
 
     def url(self, path: str, answer: Answer | None = None) -> str:
-        """The address of a path, which is answered like that from now on."""
+        """Return the address of a path, and set its answer if one is given."""
         if answer is not None:
             self.answers[path] = answer
         return f"http://127.0.0.1:{self.server_port}{path}"
@@ -89,7 +89,7 @@ def without_ranges(content: bytes) -> Answer:
 
 
 def cut_after(length: int, content: bytes) -> Answer:
-    """Each connection ends after so many bytes."""
+    """End each connection after this many bytes."""
     return lambda handler: handler.wfile.write(handler.begin_part(content)[:length]) and None
 
 
@@ -112,14 +112,14 @@ def status(code: int, **headers: Any) -> Answer:
 
 
 def endless(handler: Handler) -> None:
-    """Announces no length, and never ends."""
+    """Announce no length, and never end."""
     handler.begin(200)
     while True:
         handler.wfile.write(bytes(1 << 16))
 
 
 def saying(content: Any, code: int = 200) -> Answer:
-    """JSON."""
+    """Answer with JSON."""
 
     def answer(handler: Handler) -> None:
         text = json.dumps(content).encode()

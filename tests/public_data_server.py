@@ -1,4 +1,4 @@
-"""A small data set that goes by the name of mnist, on the loopback address."""
+"""A small data set named mnist, served on the loopback address."""
 
 import gzip
 import hashlib
@@ -20,14 +20,14 @@ from tests.loopback import Server, whole
 
 @contextmanager
 def serving_mnist(dataset: Dataset, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """The server of the data set's four files; the cache is this folder."""
+    """Serve the data set's four files, and use this folder as the cache."""
     monkeypatch.setenv("HITOFUDE_CACHE", str(cache))
     assert dataset.test is not None
     files = []
     with loopback.serving() as server:
-        for name, part in (("train", dataset.train), ("t10k", dataset.test)):
-            labels = part.known_labels().astype(np.uint8)
-            for kind, array in (("images-idx3", part.images[:, 0]), ("labels-idx1", labels)):
+        for name, images in (("train", dataset.train), ("t10k", dataset.test)):
+            labels = images.known_labels().astype(np.uint8)
+            for kind, array in (("images-idx3", images.images[:, 0]), ("labels-idx1", labels)):
                 content = gzip.compress(idx_bytes(array))
                 url = server.url(f"/{name}-{kind}", whole(content))
                 sha256 = hashlib.sha256(content).hexdigest()

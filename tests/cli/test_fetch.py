@@ -1,4 +1,4 @@
-"""The commands that go over the network, as a user calls them, against servers on the loopback address."""
+"""The commands that use the network, as a user calls them, with servers on the loopback address."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ pytestmark = leaving_connections_open
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commands are called in an empty folder."""
+    """Call the commands in an empty folder."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
 
@@ -35,14 +35,14 @@ def test_a_public_data_set_is_fetched_and_can_be_named_as_a_source(mnist: Server
     assert len(mnist.requests) == 4
 
 
-def test_a_folder_of_ones_own_gets_the_files(mnist: Server, call: Call) -> None:
+def test_out_names_a_folder_for_the_files(mnist: Server, call: Call) -> None:
     code, out, _ = call("data", "mnist", "--out", "mine")
     assert code == 0
     assert "hitofude run mine" in out
     assert "300 in 10 classes" in call("data", "check", "mine")[1]
 
 
-def test_mirrors_that_fail_are_named_and_end_with_2(mnist: Server, call: Call) -> None:
+def test_failing_mirrors_are_named_and_the_exit_code_is_2(mnist: Server, call: Call) -> None:
     mnist.answers.clear()
     code, out, err = call("data", "mnist")
     assert (code, out) == (2, "")
@@ -50,14 +50,14 @@ def test_mirrors_that_fail_are_named_and_end_with_2(mnist: Server, call: Call) -
     assert "Traceback" not in err
 
 
-def test_kaggles_zip_is_fetched_into_the_folder_where_one_is(kaggle: Server, call: Call) -> None:
+def test_kaggles_zip_is_fetched_into_the_current_folder(kaggle: Server, call: Call) -> None:
     code, out, err = call("data", "kaggle")
     assert (code, err) == (0, "")
     assert out == "digit-recognizer.zip\nTrain on it with: hitofude run digit-recognizer.zip\n"
     assert Path("digit-recognizer.zip").read_bytes() == ZIP
 
 
-def test_unaccepted_rules_end_with_2_and_the_address_to_click(kaggle: Server, call: Call) -> None:
+def test_unaccepted_rules_exit_with_2_and_their_address(kaggle: Server, call: Call) -> None:
     kaggle.answers[DOWNLOAD] = saying({"code": 403, "message": "You must accept the rules."}, 403)
     code, _, err = call("data", "kaggle", "Kannada-MNIST", "--out", "deep/er")
     assert code == 2

@@ -1,4 +1,4 @@
-"""Photos from the file to the answer: digits that the test writes itself, read by a run that it trains itself.
+"""Photos from the file to the answer: handwriting drawn by the test, read by a run trained in the test.
 
 benchmarks/photos.py measures the same on many more digits, with the default run, which is better than this one.
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from benchmarks.photos import read_and_judge
+from benchmarks.photos import read_and_score
 from benchmarks.written_digits import write_pictures
 from PIL import Image
 
@@ -28,7 +28,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One member, trained on 900 digits for some seconds."""
+    """A run with one member, trained on 900 digits for a few seconds."""
     folder = tmp_path_factory.mktemp("photos") / "run"
     run_pipeline(Dataset("digits", sample().train), run=folder, settings=SETTINGS, quiet=True)
     return folder
@@ -36,7 +36,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
-    """The picture with the most digits of thirty."""
+    """The picture with the most digits among thirty."""
     path = tmp_path / "photo.png"
     pictures = write_pictures(30, seed=7)
     max(pictures, key=lambda picture: len(picture.digits)).image.save(path)
@@ -44,7 +44,7 @@ def photo(tmp_path: Path) -> Path:
 
 
 def test_of_digits_written_and_printed_nine_in_ten_are_right(trained: Path, tmp_path: Path) -> None:
-    judged = read_and_judge(trained, write_pictures(100, seed=200), tmp_path / "photo.png")
+    judged = read_and_score(trained, write_pictures(100, seed=200), tmp_path / "photo.png")
     assert len(judged.right) == 100
     assert judged.right.mean() >= 0.9
     assert judged.right[judged.probability >= 0.9].mean() >= 0.95
@@ -59,8 +59,8 @@ def test_photos_and_tables_are_predicted_side_by_side(
     calibrated = predict_files(trained, [table], calibrated=True)
     assert both.ids.tolist() == calibrated.ids.tolist() + alone.ids.tolist()
     assert alone.ids[0] == f"{photo}#1"
-    parts = [calibrated.probabilities, alone.probabilities]
-    assert np.allclose(both.probabilities, np.concatenate(parts), atol=1e-5)
+    expected = [calibrated.probabilities, alone.probabilities]
+    assert np.allclose(both.probabilities, np.concatenate(expected), atol=1e-5)
     assert NOT_SURE not in predict_files(trained, [table, photo], sure=1).labels[: len(calibrated.ids)]
 
 

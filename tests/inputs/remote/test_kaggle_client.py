@@ -1,4 +1,4 @@
-"""Kaggle's own package talks to a server on the loopback address, which answers as Kaggle's does."""
+"""Kaggle's own package, with a server on the loopback address that answers as Kaggle's does."""
 
 import json
 import subprocess
@@ -45,22 +45,20 @@ def test_a_competitions_zip_is_fetched_once_and_nothing_else_is_left(kaggle: Ser
     assert len(kaggle.requests) == asked
 
 
-def test_a_download_that_was_cut_off_is_continued(
-    kaggle: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_download_is_resumed(kaggle: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # the package waits for minutes in all
     first, then = stored(ZIP, MIB + 1000), status(503)
     kaggle.answers[STORED] = lambda handler: (then if handler.asked_from() else first)(handler)
     with pytest.raises(InputError, match="503") as error:
         fetch_competition("digit-recognizer", tmp_path)
-    assert "signed" not in str(error.value), "what signs an address is not shown"
+    assert "signed" not in str(error.value), "signatures are not shown"
     assert not (tmp_path / "digit-recognizer.zip").exists()
     kaggle.answers[STORED] = stored(ZIP)
     assert fetch_competition("digit-recognizer", tmp_path).read_bytes() == ZIP
     assert kaggle.ranges(STORED)[-1] == f"bytes={MIB}-"
 
 
-def test_a_page_instead_of_a_zip_is_thrown_away(kaggle: Server, tmp_path: Path) -> None:
+def test_a_page_instead_of_a_zip_is_deleted(kaggle: Server, tmp_path: Path) -> None:
     kaggle.answers[STORED] = stored(b"<html>log in</html>")
     with pytest.raises(InputError, match="not a zip"):
         fetch_competition("digit-recognizer", tmp_path)
@@ -70,7 +68,7 @@ def test_a_page_instead_of_a_zip_is_thrown_away(kaggle: Server, tmp_path: Path) 
     assert [entry.name for entry in tmp_path.iterdir()] == ["home"]
 
 
-def test_a_damaged_zip_that_is_there_is_named(kaggle: Server, tmp_path: Path) -> None:
+def test_a_damaged_zip_in_the_folder_is_named(kaggle: Server, tmp_path: Path) -> None:
     path = tmp_path / "digit-recognizer.zip"
     path.write_bytes(ZIP[:-30])
     with pytest.raises(InputError, match=r"digit-recognizer\.zip.*not a zip file"):
@@ -112,7 +110,7 @@ def test_a_submission_is_uploaded_with_its_message(kaggle: Server, submission: P
         (status(503), "503"),
     ],
 )
-def test_what_kaggle_refuses_is_said_with_what_to_click(
+def test_a_refusal_is_explained_with_the_page_to_open(
     answer: Answer, message: str, kaggle: Server, submission: Path, tmp_path: Path
 ) -> None:
     kaggle.answers |= {DOWNLOAD: answer, START: answer}
@@ -133,7 +131,7 @@ def test_what_kaggle_refuses_is_said_with_what_to_click(
         ({START: loopback.without_ranges(b"<html>")}, "unexpected form"),
     ],
 )
-def test_a_submission_that_is_not_taken_is_no_success(
+def test_a_submission_that_is_not_accepted_is_an_error(
     changed: dict[str, Answer], message: str, kaggle: Server, submission: Path
 ) -> None:
     kaggle.answers |= changed
@@ -142,7 +140,7 @@ def test_a_submission_that_is_not_taken_is_no_success(
 
 
 @pytest.mark.parametrize("token", [None, "of-somebody-else"])
-def test_without_a_good_token_it_is_said_where_to_make_one_and_where_to_put_it(
+def test_without_a_valid_token_the_error_says_how_to_get_one(
     token: str | None,
     kaggle: Server,
     tmp_path: Path,
@@ -161,14 +159,14 @@ def test_a_token_in_its_file_is_used(kaggle: Server, tmp_path: Path, monkeypatch
     assert fetch_competition("digit-recognizer", tmp_path).exists()
 
 
-def test_without_network_it_is_said(kaggle: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_network_the_error_says_so(kaggle: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     point_to("http://127.0.0.1:1", monkeypatch)
     with pytest.raises(InputError, match="cannot be reached"):
         fetch_competition("digit-recognizer", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["../up", "", "a/b", "https://www.kaggle.com/competitions/digit-recognizer"])
-def test_a_name_that_is_none_is_refused_before_anything_is_asked(name: str, kaggle: Server, tmp_path: Path) -> None:
+def test_an_invalid_name_is_refused_before_any_request(name: str, kaggle: Server, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="last part of the address"):
         fetch_competition(name, tmp_path)
     assert kaggle.requests == []

@@ -1,4 +1,4 @@
-"""Public data sets by their names, from a server on the loopback address."""
+"""Public data sets, from a server on the loopback address."""
 
 import hashlib
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.loopback import Server
 from tests.public_data_server import serving_mnist
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
-"""Where Debian's package dataset-fashion-mnist puts it."""
+"""The folder of Debian's package dataset-fashion-mnist."""
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_a_name_is_a_source_that_is_fetched_once(
     assert len(mnist.requests) == 4
 
 
-def test_a_folder_of_that_name_is_taken_before(mnist: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_that_name_takes_precedence(mnist: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mnist").mkdir()
     with pytest.raises(InputError, match=r"no train\.csv in it"):
@@ -58,13 +58,13 @@ def test_a_copy_does_not_replace_other_files(mnist: Server, tmp_path: Path) -> N
     assert mnist.requests == []
 
 
-def test_a_file_that_cannot_be_fetched_ends_with_the_place_to_put_it(mnist: Server, tmp_path: Path) -> None:
+def test_the_error_names_the_folder_to_put_a_missing_file_into(mnist: Server, tmp_path: Path) -> None:
     mnist.answers.clear()
     with pytest.raises(InputError, match=r"404[\s\S]*by hand into .*cache/mnist"):
         open_source("mnist")
 
 
-def test_the_published_lists_are_complete_and_https_alone() -> None:
+def test_the_published_lists_are_complete_and_use_https() -> None:
     for data in PUBLIC_DATA.values():
         assert len(data.files) == 4
         for file in data.files:
@@ -75,7 +75,7 @@ def test_the_published_lists_are_complete_and_https_alone() -> None:
 
 @pytest.mark.parametrize("file", PUBLIC_DATA["fashion-mnist"].files, ids=lambda file: file.name)
 def test_fashion_mnists_checksums_are_those_of_the_files_themselves(file: RemoteFile) -> None:
-    """Debian removed name and time from the gzip headers; with them the files are the published ones again."""
+    """Debian removed name and time from the gzip headers; restoring them gives the published files."""
     if not FASHION.exists():
         pytest.skip("Debian's dataset-fashion-mnist is not there")
     stripped = (FASHION / file.name).read_bytes()
