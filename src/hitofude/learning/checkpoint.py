@@ -94,17 +94,13 @@ class Checkpoint:
     epochs: list[EpochLog]
 
 
-def ignore(_warning: str) -> None:
-    """Ignore warnings."""
-
-
 class MemberFolder:
     """The folder of one member.
 
     warn: receives a warning for each damaged state that is skipped. keeps_states: whether to save states in training.
     """
 
-    def __init__(self, path: Path, warn: Callable[[str], None] = ignore, *, keeps_states: bool = True) -> None:
+    def __init__(self, path: Path, warn: Callable[[str], None] = lambda _: None, *, keeps_states: bool = True) -> None:
         self.path = path
         self._warn = warn
         self._keeps_states = keeps_states
@@ -173,7 +169,7 @@ class MemberFolder:
         Raises RunFolderError if all states are damaged, or the description of the finished member is.
         """
         if not self.is_finished:
-            state = self._newest_state(ignore)
+            state = self._newest_state(warn=lambda _: None)
             return [] if state is None else state.epochs
         description = _parse_description(self.description_path.read_bytes(), self.description_path)
         if description is None:

@@ -38,7 +38,7 @@ def count_parameters(network: nn.Module) -> int:
 def _cnn_medium(image_shape: ImageShape, classes: int) -> nn.Module:
     """The tutorial's network with its layer names: 95,156 parameters for 28×28 and ten classes."""
     channels, height, width = image_shape
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    layers: dict[str, nn.Module] = {}
     for index, (wide, stride) in enumerate([(16, 1), (32, 1), (32, 1), (32, 2), (64, 1), (32, 1)], start=1):
         layers[f"conv{index}"] = nn.Conv2d(channels, wide, kernel_size=3, stride=stride)
         layers[f"relu{index}"] = nn.LeakyReLU(0.05)
@@ -47,19 +47,17 @@ def _cnn_medium(image_shape: ImageShape, classes: int) -> nn.Module:
     layers["fc7"] = nn.Linear(channels * height * width, 30)
     layers["relu7"] = nn.LeakyReLU(0.05)
     layers["fc8"] = nn.Linear(30, classes)
-    return nn.Sequential(layers)
+    return _sequential(**layers)
 
 
 def _cnn_lean(image_shape: ImageShape, classes: int) -> nn.Module:
     """A network of few operations: half the resolution at once, then more channels, then global maximum pooling."""
-    return nn.Sequential(
-        OrderedDict(
-            stem=_layer(image_shape[0], 32, kernel=5, stride=2),
-            layer2=_layer(32, 48, pool=True),
-            layer3=_layer(48, 96),
-            layer4=_layer(96, 96),
-            **_head(96, classes),
-        )
+    return _sequential(
+        stem=_layer(image_shape[0], 32, kernel=5, stride=2),
+        layer2=_layer(32, 48, pool=True),
+        layer3=_layer(48, 96),
+        layer4=_layer(96, 96),
+        **_head(96, classes),
     )
 
 
@@ -67,49 +65,43 @@ def _cnn_deep(image_shape: ImageShape, classes: int) -> nn.Module:
     """The network with the best documented score without test labels, 0.99757: strides in place of pooling, dropout
     after each stage (C. Deotte 2018, kaggle.com/code/cdeotte/25-million-images-0-99757-mnist).
     """
-    return nn.Sequential(
-        OrderedDict(
-            layer1=_layer(image_shape[0], 32, padding=0),
-            layer2=_layer(32, 32, padding=0),
-            layer3=_layer(32, 32, kernel=5, stride=2),
-            dropout3=nn.Dropout(0.4),
-            layer4=_layer(32, 64, padding=0),
-            layer5=_layer(64, 64, padding=0),
-            layer6=_layer(64, 64, kernel=5, stride=2),
-            dropout6=nn.Dropout(0.4),
-            layer7=_layer(64, 128, kernel=4, padding=0),
-            dropout7=nn.Dropout(0.4),
-            **_head(128, classes),
-        )
+    return _sequential(
+        layer1=_layer(image_shape[0], 32, padding=0),
+        layer2=_layer(32, 32, padding=0),
+        layer3=_layer(32, 32, kernel=5, stride=2),
+        dropout3=nn.Dropout(0.4),
+        layer4=_layer(32, 64, padding=0),
+        layer5=_layer(64, 64, padding=0),
+        layer6=_layer(64, 64, kernel=5, stride=2),
+        dropout6=nn.Dropout(0.4),
+        layer7=_layer(64, 128, kernel=4, padding=0),
+        dropout7=nn.Dropout(0.4),
+        **_head(128, classes),
     )
 
 
 def _resnet(image_shape: ImageShape, classes: int) -> nn.Module:
     """Residual blocks at half and a quarter of the resolution (K. He et al. 2016, arXiv:1512.03385)."""
-    return nn.Sequential(
-        OrderedDict(
-            stem=_layer(image_shape[0], 32),
-            down1=_layer(32, 64, stride=2),
-            block1=_Residual(64),
-            down2=_layer(64, 128, stride=2),
-            block2=_Residual(128),
-            **_head(128, classes),
-        )
+    return _sequential(
+        stem=_layer(image_shape[0], 32),
+        down1=_layer(32, 64, stride=2),
+        block1=_Residual(64),
+        down2=_layer(64, 128, stride=2),
+        block2=_Residual(128),
+        **_head(128, classes),
     )
 
 
 def _senet(image_shape: ImageShape, classes: int) -> nn.Module:
     """Large kernels, and squeeze-and-excitation of the channels (J. Hu et al. 2018, arXiv:1709.01507)."""
-    return nn.Sequential(
-        OrderedDict(
-            stem=_layer(image_shape[0], 64, kernel=7, stride=2),
-            layer2=_layer(64, 64, kernel=5),
-            weigh2=_SqueezeExcite(64),
-            pool2=nn.MaxPool2d(2),
-            layer3=_layer(64, 128, kernel=5),
-            weigh3=_SqueezeExcite(128),
-            **_head(128, classes),
-        )
+    return _sequential(
+        stem=_layer(image_shape[0], 64, kernel=7, stride=2),
+        layer2=_layer(64, 64, kernel=5),
+        weigh2=_SqueezeExcite(64),
+        pool2=nn.MaxPool2d(2),
+        layer3=_layer(64, 128, kernel=5),
+        weigh3=_SqueezeExcite(128),
+        **_head(128, classes),
     )
 
 
@@ -150,14 +142,16 @@ def _layer(
     pool: 2×2 maximum pooling before norm and ReLU, which then have a quarter of the work.
     """
     padding = kernel // 2 if padding is None else padding
-    return nn.Sequential(
-        OrderedDict(
-            conv=nn.Conv2d(channels, wide, kernel, stride, padding, bias=False),
-            **({"pool": nn.MaxPool2d(2)} if pool else {}),
-            norm=nn.BatchNorm2d(wide),
-            relu=nn.ReLU(inplace=True),
-        )
+    return _sequential(
+        conv=nn.Conv2d(channels, wide, kernel, stride, padding, bias=False),
+        **({"pool": nn.MaxPool2d(2)} if pool else {}),
+        norm=nn.BatchNorm2d(wide),
+        relu=nn.ReLU(inplace=True),
     )
+
+
+def _sequential(**layers: nn.Module) -> nn.Sequential:
+    return nn.Sequential(OrderedDict(layers))
 
 
 def _head(channels: int, classes: int) -> dict[str, nn.Module]:

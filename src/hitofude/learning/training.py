@@ -6,7 +6,7 @@ losses and hits stay there until its end. After each epoch a durable state is sa
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -157,7 +157,8 @@ class Trainer:
         train_accuracy = hits.sum().item() / count
         seconds = time.perf_counter() - started
         if self.average is not None and epoch == self.epochs and self.recipe.ema.batch_norm == "recomputed":
-            self.average.recompute_statistics(self._batches_for_statistics(epoch))
+            some = self.draw_batches(epoch)[:BATCHES_FOR_STATISTICS]
+            self.average.recompute_statistics(self._pixels(*batch) for batch in some)
         validation_loss, validation_accuracy = self._validate()
         return EpochLog(
             member=self.plan.member,
@@ -217,10 +218,6 @@ class Trainer:
         if transforms is not None:
             pixels = transform(pixels, transforms, self.recipe.augment)
         return pixels.contiguous(memory_format=torch.channels_last)
-
-    def _batches_for_statistics(self, epoch: int) -> Iterator[Tensor]:
-        for rows, transforms in self.draw_batches(epoch)[:BATCHES_FOR_STATISTICS]:
-            yield self._pixels(rows, transforms)
 
     def _set_learning_rate(self, epochs_done: int, share_of_epoch: float) -> None:
         progress = (epochs_done + share_of_epoch) / self.epochs
