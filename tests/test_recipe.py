@@ -1,9 +1,44 @@
+"""Recipes: the tutorial's presets, helpful errors, and the names of earlier versions."""
+
+import pickle
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from hitofude.errors import RecipeError
-from hitofude.recipe import AugmentRecipe, Recipe, ScheduleRecipe, parse_settings, preset_names
+from hitofude.recipe import FORMER_NAMES, AugmentRecipe, Recipe, ScheduleRecipe, Stage, parse_settings, preset_names
+
+RENAMED = {
+    "augment.rate": "augment.probability",
+    "augment.erase_rate": "augment.erase_probability",
+    "augment.max_erased": "augment.erase_max_area",
+    "augment.elastic": "augment.elastic_std",
+    "augment.elastic_knots": "augment.elastic_grid",
+    "augment.untouched_epochs": "augment.no_aug_epochs",
+    "optimizer.other_learning_rate": "optimizer.adamw_learning_rate",
+    "schedule.factor": "schedule.gamma",
+    "schedule.minimum_steps": "schedule.min_steps",
+    "averaging.decay": "ema.decay",
+    "averaging.batch_norm": "ema.batch_norm",
+    "ensemble.all_rows": "ensemble.full_data_members",
+    "views.shift": "tta.shift",
+    "views.below": "tta.threshold",
+}
+
+
+def as_formerly_pickled(stage: Stage) -> Stage:
+    """A copy whose pickle has the names of earlier versions."""
+    former = {new: old for old, new in FORMER_NAMES.items()}
+    state = stage.__getstate__()
+    values = {
+        former.get(name, name): as_formerly_pickled(value) if isinstance(value, Stage) else value
+        for name, value in state["__dict__"].items()
+    }
+    set_fields = {former.get(name, name) for name in state["__pydantic_fields_set__"]}
+    copy = type(stage).__new__(type(stage))
+    BaseModel.__setstate__(copy, state | {"__dict__": values, "__pydantic_fields_set__": set_fields})
+    return copy
 
 
 def test_article_simple_is_the_tutorials_first_step() -> None:
@@ -123,3 +158,30 @@ def test_a_recipe_that_is_not_toml_is_refused_with_its_line() -> None:
 def test_a_missing_recipe_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="cannot be read"):
         Recipe.load(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(("former", "name"), RENAMED.items())
+def test_a_former_name_is_an_error_with_the_new_one(former: str, name: str) -> None:
+    with pytest.raises(RecipeError, match=rf"There is no setting '{former}'\. It is called '{name}' now\."):
+        Recipe().with_settings(parse_settings([f"{former}=1"]))
+    stage, key = former.split(".")
+    expected = f"'{name}'" if stage in Recipe.model_fields else f"'{name.partition('.')[0]}'"
+    with pytest.raises(RecipeError, match=rf"there is no such setting\. It is called {expected} now\."):
+        Recipe.from_toml(f"[{stage}]\n{key} = 1\n", "mine.toml")
+
+
+@pytest.mark.parametrize(("former", "name"), [("views", "tta"), ("averaging", "ema")])
+def test_a_former_stage_is_an_error_with_the_new_one(former: str, name: str) -> None:
+    with pytest.raises(RecipeError, match=rf"It is called '{name}' now\."):
+        Recipe().with_settings({former: {}})
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_pickle_with_former_names_is_read(name: str) -> None:
+    recipe = Recipe.preset(name).with_settings({"tta.shift": 2, "ema.decay": 0.5, "augment.elastic_std": 1.0})
+    content = pickle.dumps(as_formerly_pickled(recipe))
+    assert b"averaging" in content
+    again = pickle.loads(content)  # noqa: S301
+    assert again == recipe
+    assert again.to_toml() == recipe.to_toml()
+    assert again.model_fields_set == recipe.model_fields_set

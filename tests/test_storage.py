@@ -1,14 +1,29 @@
+"""Durable files and folders."""
+
 import errno
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hitofude.errors import OutOfResourcesError, RunFolderError
-from hitofude.storage import link, making_folder, read_json, read_npz, write_json, write_npz, write_text, writing
+from hitofude.storage import (
+    explaining_os_errors,
+    link,
+    making_folder,
+    owning,
+    read_json,
+    read_npz,
+    validated,
+    write_json,
+    write_npz,
+    write_text,
+    writing,
+)
 
 
-def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_a_file_appears_complete_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "file.txt"
     write_text(path, "earlier")
     with pytest.raises(ZeroDivisionError), writing(path) as stream:
@@ -17,7 +32,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == ["file.txt"]
 
 
-def test_two_writers_of_one_file_do_not_meet_though_their_processes_have_one_number(tmp_path: Path) -> None:
+def test_two_writers_with_the_same_process_id_have_different_temporary_files(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     with writing(path) as replaced:
         replaced.write(b"first, and ")
@@ -27,7 +42,7 @@ def test_two_writers_of_one_file_do_not_meet_though_their_processes_have_one_num
     assert [entry.name for entry in tmp_path.iterdir()] == ["file.txt"]
 
 
-def test_a_name_that_means_the_file_already_is_linked_again_without_a_trace(tmp_path: Path) -> None:
+def test_linking_twice_leaves_no_temporary_file(tmp_path: Path) -> None:
     write_text(tmp_path / "file.txt", "content")
     assert link(tmp_path / "file.txt", tmp_path / "other.txt")
     assert link(tmp_path / "file.txt", tmp_path / "other.txt")
@@ -39,22 +54,20 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_a_really_full_device_is_named() -> None:
+def test_a_full_device_is_named() -> None:
     if not Path("/dev/full").exists():
-        pytest.skip("there is no /dev/full here")
-    from hitofude.storage import explaining_os_errors
-
+        pytest.skip("no /dev/full")
     with pytest.raises(OutOfResourcesError), explaining_os_errors(Path("/dev/full")):
         Path("/dev/full").write_bytes(b"x")
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunFolderError, match="cannot be written"):
         write_text(tmp_path / "file" / "below", "")
 
 
-def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_a_folder_appears_complete_or_not_at_all(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "folder"
     with pytest.raises(ZeroDivisionError), making_folder(folder) as partial:
         write_text(partial / "file.txt", "half" * (1 // 0))
@@ -65,7 +78,7 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["file.txt"]
 
 
-def test_a_made_folder_replaces_nothing_but_an_empty_one(tmp_path: Path) -> None:
+def test_a_made_folder_replaces_only_an_empty_one(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with making_folder(tmp_path / "folder") as partial:
         write_text(partial / "file.txt", "first")
@@ -76,7 +89,7 @@ def test_a_made_folder_replaces_nothing_but_an_empty_one(tmp_path: Path) -> None
     assert (tmp_path / "folder" / "file.txt").read_text() == "first"
 
 
-def test_a_folder_that_somebody_fills_meanwhile_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_filled_by_another_process_meanwhile_is_not_changed(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     with pytest.raises(RunFolderError, match="cannot be written"), making_folder(folder):
         write_text(folder / "file.txt", "theirs")
@@ -89,7 +102,7 @@ def test_json_survives(tmp_path: Path) -> None:
     assert read_json(tmp_path / "a.json") == {"name": "一筆"}
 
 
-def test_missing_and_damaged_json_are_told_apart(tmp_path: Path) -> None:
+def test_missing_and_damaged_json_have_different_errors(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="is missing"):
         read_json(tmp_path / "a.json")
     (tmp_path / "a.json").write_text("{")
@@ -108,3 +121,22 @@ def test_pickled_arrays_are_never_loaded(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", values=np.array([{}], dtype=object))
     with pytest.raises(RunFolderError, match="damaged"):
         read_npz(tmp_path / "a.npz")
+
+
+@dataclass
+class Content:
+    name: str
+    count: int
+
+
+@pytest.mark.parametrize(("content", "key"), [({"name": "a", "count": "many"}, "count"), ([], "its beginning")])
+def test_json_of_the_wrong_type_is_named(content: object, key: str) -> None:
+    with pytest.raises(RunFolderError, match=rf"a\.json is damaged at {key}"):
+        validated(Content, content, Path("a.json"))
+
+
+def test_a_folder_has_one_owner(tmp_path: Path) -> None:
+    with owning(tmp_path / "folder") as first, owning(tmp_path / "folder") as second:
+        assert (first, second) == (True, False)
+    with owning(tmp_path / "folder") as again:
+        assert again

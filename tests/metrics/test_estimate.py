@@ -73,3 +73,8 @@ def test_fewer_images_to_predict_make_the_score_less_certain() -> None:
 def test_an_interval_stays_within_zero_and_one(right: int) -> None:
     low, high = Estimate(Accuracy(right, 1000), 0.0, 0.0, 50).interval
     assert 0 <= low < high <= 1
+
+
+def test_an_estimate_is_shown_in_a_line() -> None:
+    shown = repr(Estimate(Accuracy(990, 1000), 0.001, 0.0, 28_000))
+    assert shown == "Estimate(0.9910, 95 % interval 0.9827 to 0.9954, for 28,000 images)"
