@@ -112,9 +112,14 @@ def test_a_client_that_sends_before_it_listens_reads_the_refusal(server: Running
     assert server.ask("POST", "/api/predict", bytes(5 * LIMIT), JSON).status == 413
 
 
-def test_a_body_in_chunks_is_counted_as_it_arrives(server: Running) -> None:
+@pytest.mark.parametrize("end", [b"", b"no chunk\r\n"])
+def test_a_body_in_chunks_is_counted_as_it_arrives(
+    end: bytes, server: Running, caplog: pytest.LogCaptureFixture
+) -> None:
     chunk = b"%x\r\n" % 100_000 + bytes(100_000) + b"\r\n"
-    assert server.exchange(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + 11 * chunk).startswith(b"HTTP/1.1 413")
+    answer = server.exchange(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + 11 * chunk + end)
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert not caplog.text
 
 
 def test_a_form_is_bounded_as_any_body(server: Running) -> None:

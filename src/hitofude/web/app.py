@@ -57,9 +57,7 @@ def create_app(model: ServedModel, settings: Settings) -> FastAPI:
     add_handlers(app, methods)
     app.add_middleware(BodyLimit, limits=settings.limits)
     app.add_middleware(Guard, settings=settings)
-    app.add_middleware(
-        RequestCounter, metrics=api.metrics, routes=methods
-    )  # the last one added is the first one called
+    app.add_middleware(RequestCounter, metrics=api.metrics, routes=methods)  # the last one is called first
     return app
 
 

@@ -98,12 +98,11 @@ class LimitedProtocol(H11Protocol):
             self.transport.close()
 
     def _end_with(self, refusal: Refusal) -> None:
-        """Answer without the application, and close."""
-        if self.transport.is_closing():
-            return
-        head = h11.Response(status_code=refusal.status, headers=refusal.all_headers)
-        events = (head, h11.Data(data=refusal.body), h11.EndOfMessage())
-        self.transport.write(b"".join(self.conn.send(event) or b"" for event in events))
+        """Answer without the application, unless it has begun to answer, and close."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE) and not self.transport.is_closing():
+            head = h11.Response(status_code=refusal.status, headers=refusal.all_headers)
+            events = (head, h11.Data(data=refusal.body), h11.EndOfMessage())
+            self.transport.write(b"".join(self.conn.send(event) or b"" for event in events))
         self.transport.close()
 
 
