@@ -82,7 +82,8 @@ def quantise(networks: "onnx.ModelProto", images: NDArray[np.uint8]) -> "onnx.Mo
 
 def measure_cost(int8: OnnxModel, float32: OnnxModel, recipe: Recipe, train: ImageSet, most: int) -> Cost:
     """Predict up to `most` training images with both, evenly of all classes, each by members that never saw it."""
-    held_out_by = _held_out_by(recipe, train)
+    plans, all_rows = plan_members(recipe, train), np.arange(len(train))
+    held_out_by = np.stack([np.isin(all_rows, plan.validation_rows) for plan in plans])  # (members, N)
     rows = shuffled_evenly(train.known_labels(), 0)
     rows = rows[held_out_by[:, rows].any(axis=0)][:most]
     labels, weights = train.known_labels()[rows], held_out_by[:, rows, None]
@@ -94,12 +95,3 @@ def measure_cost(int8: OnnxModel, float32: OnnxModel, recipe: Recipe, train: Ima
     accuracy, accuracy_of_float32 = (float((answer == labels).mean()) for answer in answers)
     changed = int((answers[0] != answers[1]).sum())
     return Cost(len(rows), accuracy, accuracy_of_float32, changed, *rates)
-
-
-def _held_out_by(recipe: Recipe, train: ImageSet) -> NDArray[np.bool_]:
-    """(members, N) whether a member never saw a row."""
-    plans = plan_members(recipe, train)
-    held_out = np.zeros((len(plans), len(train)), dtype=np.bool_)
-    for plan in plans:
-        held_out[plan.member, plan.validation_rows] = True
-    return held_out
