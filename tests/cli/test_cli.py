@@ -96,11 +96,11 @@ def test_run_prints_accuracy_interval_and_paths_in_plain_lines(files: Path, call
     assert str(tmp_path / "run" / "submission.csv") in out
 
 
-def test_two_named_files_can_be_run(files: Path, call: Call, tmp_path: Path) -> None:
-    train, test = files / "train.csv", files / "test.csv"
-    code, out, _ = call("run", "--train", train, "--test", test, "--run", tmp_path / "run", *QUICK)
+def test_a_source_can_be_two_named_files(files: Path, call: Call) -> None:
+    code, out, _ = call("data", "check", "--train", files / "train.csv", "--test", files / "test.csv")
     assert code == 0
-    assert "50 to predict" in out
+    assert "300 in 10 classes" in out
+    assert "to predict  50" in out
 
 
 def test_predict_writes_csv_npz_or_to_the_terminal(finished: Path, files: Path, call: Call, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.outputs.display import Display, SilentDisplay
 from hitofude.outputs.display.plain import clock
-from hitofude.sweep.trial import Failure, Result, Run, count, describe_settings
+from hitofude.sweep.trial import Result, Run, count, describe_settings
 
 
 @dataclass(frozen=True)
@@ -59,18 +59,12 @@ class Progress:
     def finished(self, result: Result) -> None:
         with self.lock:
             self._ended += 1
-            outcome = (
-                f"failed: {result.reason}"
-                if isinstance(result, Failure)
-                else f"out of fold {result.accuracy.value:.4f}"
-            )
             run, left = result.run, ""
             if 0 < self.images_done < self._images:
                 seconds = (time.monotonic() - self._started) * (self._images / self.images_done - 1)
                 left = f", about {clock(seconds)} left"
-            self.display.message(
-                f"run {self._ended} of {self._runs}, {run.name} ({describe_settings(run.settings)}): {outcome}{left}"
-            )
+            settings, outcome = describe_settings(run.settings), result.describe()
+            self.display.message(f"run {self._ended} of {self._runs}, {run.name} ({settings}): {outcome}{left}")
 
 
 class RunProgress(SilentDisplay):
@@ -80,6 +74,7 @@ class RunProgress(SilentDisplay):
         """first: the number of its first member among all members of the sweep."""
         super().__init__()
         self._progress, self._run, self._first, self._images_left = progress, planned.run, first, planned.images
+        self._epochs: dict[int, int] = {}
 
     def member_started(self, member: int, epochs: int, epochs_done: int) -> None:
         with self._progress.lock:

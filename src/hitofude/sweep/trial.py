@@ -55,6 +55,9 @@ class Trial:
         expected = None if result.estimate is None else result.estimate.value
         return cls(run, result.folder.path, result.accuracy, expected, result.summary.training_seconds, right)
 
+    def describe(self) -> str:
+        return f"out of fold {self.accuracy.value:.4f}"
+
 
 @dataclass(frozen=True, eq=False)
 class Failure:
@@ -62,6 +65,9 @@ class Failure:
 
     run: Run
     reason: str
+
+    def describe(self) -> str:
+        return f"failed: {self.reason}"
 
 
 Result = Trial | Failure
