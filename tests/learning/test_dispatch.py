@@ -224,6 +224,13 @@ def test_a_task_arrives_as_it_was_sent(job: EnsembleTask) -> None:
     assert all(np.array_equal(a.train_rows, b.train_rows) for a, b in zip(plans, job.plans, strict=True))
 
 
+def test_a_worker_process_loads_no_heavy_package_besides_torch() -> None:
+    code = "import sys, hitofude.learning.worker, hitofude.prediction.bulk.worker; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "torch" in loaded
+    assert not {"scipy", "sklearn", "joblib", "matplotlib", "pandas", "pyarrow"} & set(loaded)
+
+
 def test_arrays_of_a_message_may_share_memory() -> None:
     """The rows of several members that are trained on all rows do."""
     everything = np.arange(6)

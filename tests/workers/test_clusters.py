@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from benchmarks.clusters import DaskCluster, RayCluster, kill_a_worker, running
 from benchmarks.crash import contents
-from hitofude.workers.remote_process import cache_folder
 
 import hitofude
 from hitofude.runs.claim import saved_epochs
 from hitofude.runs.folder import RunFolder
+from hitofude.workers.remote_process import cache_folder
 from tests.conftest import wait_for_line
 
 pytestmark = pytest.mark.slow

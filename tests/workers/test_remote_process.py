@@ -1,8 +1,10 @@
-"""A worker process behind calls: bytes in and out, the machine's cache, and its end."""
+"""A worker process behind calls: requests and events, the machine's cache, and its end."""
 
+import asyncio
 import hashlib
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -82,6 +84,24 @@ def test_the_end_of_a_remote_worker_is_explained(process: RemoteProcess) -> None
     worker.send({"steps": ["die"]})
     with pytest.raises(WorkerLostError, match="killed"):
         worker.receive()
+
+
+def test_a_dask_worker_hosts_a_process_until_its_end() -> None:
+    on_dask = pytest.importorskip("hitofude.workers.on_dask")
+
+    def call(method: str, *arguments: object) -> Any:
+        return asyncio.run(on_dask.call_process("it", method, *arguments))
+
+    task = threading.Thread(target=on_dask.host_process, args=("it", MODULE, 1))
+    task.start()
+    while not asyncio.run(on_dask.has_process("it")):
+        time.sleep(0.01)
+    call("send", {"steps": ["finish"]}, b"12345")
+    assert [content for _, content in call("read")[0]] == [b"12345"]
+    call("stop")
+    task.join()
+    with pytest.raises(LookupError):
+        call("read")
 
 
 def test_cached_content_is_removed_after_a_day(process: RemoteProcess) -> None:

@@ -1,4 +1,4 @@
-"""A Dask cluster with TLS only, started by the lines of docs/scaling.md: clients need a certificate of its authority."""
+"""A Dask cluster with TLS only, started by the lines of docs/scaling.md: clients need one of its certificates."""
 
 import json
 import re

@@ -8,7 +8,7 @@ its successor.
 
 import tempfile
 import uuid
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -34,43 +34,36 @@ REMOTE = ".remote"
 """In the folder of the members' folders: those of a cluster's workers that share the disk."""
 
 
-@dataclass(frozen=True, eq=False)
-class Workspace:
-    """A worker's own folder for a task of a cluster's run. task: with that folder."""
-
-    task: EnsembleTask
-    shares_disk: bool
-
-    def pack_newest(self, member: int) -> tuple[Message, bytes]:
-        """Pack a member's newest state, or only its name and folder if the driver can link it."""
-        folder = MemberFolder(self.task.member_folder(member))
-        if self.shares_disk:
-            return {"state": folder.names()[0], "folder": str(folder.path)}, b""
-        return pack_state(folder.newest_saved())
-
-
 class MemberReporter(Reporter):
     """A reporter that observes the training of members."""
 
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__(stream)
-        self.workspace: Workspace | None = None
-        """None if this process works in the run's folder."""
+        self.remote_task: EnsembleTask | None = None
+        """The task, if its folder is this worker's own and not the run's."""
+        self.shares_disk = False
 
     def member_started(self, member: int, epochs: int, epochs_done: int) -> None:
         self.send(Event.MEMBER_STARTED, member=member, epochs=epochs, epochs_done=epochs_done)
 
     def epoch_finished(self, log: EpochLog) -> None:
         self.report_images()
-        if self.workspace is None:
+        if self.remote_task is None:
             self.send(Event.EPOCH_FINISHED, log=asdict(log))
         else:
-            self.send_state(self.workspace, log.member, asdict(log))
+            self.send_state(self.remote_task, log.member, asdict(log))
 
-    def send_state(self, workspace: Workspace, member: int, log: dict[str, Any] | None = None) -> None:
-        """Send the member's newest state, and the log of the epoch that led to it."""
-        message, content = workspace.pack_newest(member)
-        self.send(Event.SAVED, content, log=log, **message)
+    def send_state(self, task: EnsembleTask, member: int, log: dict[str, Any] | None = None) -> None:
+        """Send the member's newest state, or only its name and folder if the driver can link it.
+
+        log: of the epoch that led to it.
+        """
+        folder = MemberFolder(task.member_folder(member))
+        if self.shares_disk:
+            self.send(Event.SAVED, log=log, state=folder.names()[0], folder=str(folder.path))
+        else:
+            message, content = pack_state(folder.newest_saved())
+            self.send(Event.SAVED, content, log=log, **message)
 
 
 class MemberWorker:
@@ -107,8 +100,8 @@ class MemberWorker:
         if self._runner is None:
             self._runner = MemberRunner(self._task, self._reporter)
         probabilities = self._runner.run(plan)
-        if self._reporter.workspace is not None and message["state"] != FINISHED:
-            self._reporter.send_state(self._reporter.workspace, plan.member)
+        if self._reporter.remote_task is not None and message["state"] != FINISHED:
+            self._reporter.send_state(self._task, plan.member)
         self._reporter.finished(pack_probabilities(probabilities))
 
     def _begin(self, message: Message) -> None:
@@ -117,13 +110,12 @@ class MemberWorker:
         self._folder = message["folder"]
         self._runner = None  # before the next task's data is loaded
         self._task = unpack_task(message, self._images[message["images"]])
-        self._reporter.workspace = None
+        self._reporter.remote_task = None
         if (token := message["token"]) is not None:
             check_versions(message)
-            is_shared = shares_disk(self._task.folder, token)
+            is_shared = self._reporter.shares_disk = shares_disk(self._task.folder, token)
             own = self._task.folder / REMOTE / uuid.uuid4().hex if is_shared else Path(tempfile.mkdtemp())
-            self._task = replace(self._task, folder=own)
-            self._reporter.workspace = Workspace(self._task, is_shared)
+            self._task = self._reporter.remote_task = replace(self._task, folder=own)
 
 
 def main() -> None:
