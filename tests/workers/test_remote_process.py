@@ -34,10 +34,11 @@ def process() -> Iterator[RemoteProcess]:
     process.stop()
 
 
-class DirectChannel:
-    """A channel to a process of this machine, which counts the calls."""
+class DirectWorker(RemoteWorker):
+    """A worker whose process is called directly."""
 
     def __init__(self, process: RemoteProcess) -> None:
+        super().__init__("here")
         self.process = process
         self.calls: list[str] = []
 
@@ -70,16 +71,16 @@ def test_requests_arrive_and_events_are_read(process: RemoteProcess) -> None:
 
 def test_cached_content_is_sent_to_a_machine_once(process: RemoteProcess) -> None:
     content = os.urandom(100_000)
-    workers = [RemoteWorker("here", DirectChannel(process)), RemoteWorker("here", DirectChannel(process))]
+    workers = [DirectWorker(process), DirectWorker(process)]
     for worker in workers:
         worker.send({"steps": ["finish"]}, content, cache=True)
         assert worker.receive()[1] == content
-    assert [worker._channel.calls.count("cache") for worker in workers] == [1, 0]
+    assert [worker.calls.count("cache") for worker in workers] == [1, 0]
     assert process.has_cached(hashlib.sha256(content).hexdigest())
 
 
 def test_the_end_of_a_remote_worker_is_explained(process: RemoteProcess) -> None:
-    worker = RemoteWorker("here", DirectChannel(process))
+    worker = DirectWorker(process)
     worker.keep_alive()
     worker.send({"steps": ["die"]})
     with pytest.raises(WorkerLostError, match="killed"):

@@ -75,7 +75,7 @@ class DaskCluster:
         ]
 
     def start_worker(self, node: Node, module: str, threads: int, gpus: float) -> Worker:
-        return RemoteWorker(node.name, _DaskChannel(self._client, node.name, module, threads, gpus))
+        return DaskWorker(self._client, node.name, module, threads, gpus)
 
     def close(self) -> None:
         self._client.close(timeout=SECONDS_TO_CONNECT)
@@ -83,13 +83,13 @@ class DaskCluster:
             self._cluster.close()
 
 
-class _DaskChannel:
-    """The way to a process on a Dask worker."""
+class DaskWorker(RemoteWorker):
+    """A process on a Dask worker."""
 
     def __init__(self, client: Any, address: str, module: str, threads: int, gpus: float) -> None:
         """Start the process, and wait until it runs. Raises WorkerLostError."""
-        self._client, self._address, self._name = client, address, f"hitofude-{uuid.uuid4().hex}"
-        self._is_lost = False
+        super().__init__(address)
+        self._client, self._name, self._is_lost = client, f"hitofude-{uuid.uuid4().hex}", False
         self._task = client.submit(
             host_process,
             self._name,
@@ -123,10 +123,10 @@ class _DaskChannel:
     def _run(self, function: Callable[..., Any], *arguments: object) -> Any:
         """Run a function on the Dask worker, beside its tasks."""
         try:
-            return self._client.run(function, self._name, *arguments, workers=[self._address])[self._address]
+            return self._client.run(function, self._name, *arguments, workers=[self.node])[self.node]
         except UNREACHABLE as error:
             self._is_lost = True
-            logger.info("%s: %s", self._address, first_line(error))
+            logger.info("%s: %s", self.node, first_line(error))
             raise WorkerLostError(ClusterError("it does not answer")) from error
 
 

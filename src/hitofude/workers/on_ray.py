@@ -65,7 +65,7 @@ class RayCluster:
         ]
 
     def start_worker(self, node: Node, module: str, threads: int, gpus: float) -> Worker:
-        return RemoteWorker(node.name, _RayChannel(node, module, threads, gpus))
+        return RayWorker(node, module, threads, gpus)
 
     def close(self) -> None:
         ray.shutdown()
@@ -81,35 +81,34 @@ class RayCluster:
             time.sleep(1)
 
 
-class _RayChannel:
-    """The way to a process in an actor."""
+class RayWorker(RemoteWorker):
+    """A process in an actor."""
 
     def __init__(self, node: Node, module: str, threads: int, gpus: float) -> None:
         """Start the process, and wait until it runs. Raises WorkerLostError."""
-        self._node = node.name
+        super().__init__(node.name)
         affinity = NodeAffinitySchedulingStrategy(node.id, soft=False)
         actor = ray.remote(ProcessActor).options(
             num_cpus=threads, num_gpus=gpus, scheduling_strategy=affinity, max_restarts=0, max_concurrency=4
         )
         self._actor: Any = actor.remote(module, threads)
-        self._call(RemoteProcess.keep_alive, (), SECONDS_TO_START)
+        self._timeout = SECONDS_TO_START
+        self.keep_alive()
+        self._timeout = SECONDS_TO_ANSWER
 
     def call(self, method: Callable[..., Result], *arguments: object) -> Result:
-        return self._call(method, arguments, SECONDS_TO_ANSWER)
+        try:
+            answer = getattr(self._actor, method.__name__).remote(*arguments)
+            result: Result = ray.get(answer, timeout=self._timeout)
+        except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError) as error:
+            logger.info("%s: %s", self.node, first_line(error))
+            raise WorkerLostError(ClusterError(_explain(error))) from error
+        return result
 
     def stop(self) -> None:
         """End the process. The actor itself ends with the last reference to it."""
         with suppress(Exception):  # it may have ended already, and Ray too
             ray.get(self._actor.stop.remote(), timeout=SECONDS_TO_STOP)
-
-    def _call(self, method: Callable[..., Result], arguments: Sequence[object], timeout: float) -> Result:
-        try:
-            answer = getattr(self._actor, method.__name__).remote(*arguments)
-            result: Result = ray.get(answer, timeout=timeout)
-        except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError) as error:
-            logger.info("%s: %s", self._node, first_line(error))
-            raise WorkerLostError(ClusterError(_explain(error))) from error
-        return result
 
 
 class ProcessActor(RemoteProcess):

@@ -2,9 +2,10 @@
 
 import hashlib
 import threading
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from hitofude.errors import ClusterError
 from hitofude.workers.messages import Message
@@ -19,50 +20,37 @@ Result = TypeVar("Result")
 _filling_caches = threading.Lock()
 
 
-class Channel(Protocol):
-    """The way to one RemoteProcess."""
+class RemoteWorker(Worker):
+    """A RemoteProcess that is called through the cluster."""
 
+    def __init__(self, node: str) -> None:
+        super().__init__(node)
+        self._events: deque[tuple[Message, bytes]] = deque()
+
+    @abstractmethod
     def call(self, method: Callable[..., Result], *arguments: object) -> Result:
-        """Call a method of RemoteProcess over there. A read waits a while for events.
+        """Call a method of RemoteProcess on the node. A read waits a while for events.
 
         Raises WorkerLostError if the process cannot be reached.
         """
-        ...
-
-    def stop(self) -> None:
-        """End the process. Raises nothing."""
-        ...
-
-
-class RemoteWorker(Worker):
-    """A worker process behind a channel."""
-
-    def __init__(self, node: str, channel: Channel) -> None:
-        super().__init__(node)
-        self._channel = channel
-        self._events: deque[tuple[Message, bytes]] = deque()
 
     def send(self, message: Message, content: bytes = b"", *, cache: bool = False) -> None:
-        call = self._channel.call
         if not cache:
-            call(RemoteProcess.send, message, content)
+            self.call(RemoteProcess.send, message, content)
             return
         sha256 = hashlib.sha256(content).hexdigest()
         with _filling_caches:  # or two workers of one machine would be sent the same
-            if not call(RemoteProcess.has_cached, sha256):
-                call(RemoteProcess.cache, content)
-        call(RemoteProcess.send_cached, message, sha256)
+            if not self.call(RemoteProcess.has_cached, sha256):
+                self.call(RemoteProcess.cache, content)
+        self.call(RemoteProcess.send_cached, message, sha256)
 
     def receive(self) -> tuple[Message, bytes]:
         while not self._events:
-            events, end = self._channel.call(RemoteProcess.read)
+            events, end = self.call(RemoteProcess.read)
             if end is not None:
                 raise WorkerLostError(ClusterError(end))
             self._events.extend(events)
         return self._events.popleft()
 
     def keep_alive(self) -> None:
-        self._channel.call(RemoteProcess.keep_alive)
-
-    def stop(self) -> None:
-        self._channel.stop()
+        self.call(RemoteProcess.keep_alive)
