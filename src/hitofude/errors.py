@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -107,6 +107,11 @@ def suggest(wrong: str, known: list[str]) -> str:
     if nearest:
         return f" Did you mean '{nearest[0]}'?"
     return f" Known: {', '.join(known)}."
+
+
+def differences(begun: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Return `name: there → here` for each value that differs from the one the work was begun with."""
+    return [f"{name}: {begun.get(name)} → {value}" for name, value in found.items() if begun.get(name) != value]
 
 
 def explain_invalid(error: "ValidationError", explain_unknown: Callable[[str], str]) -> str:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from hitofude.errors import OutOfResourcesError, RunFolderError
+from hitofude.errors import OutOfResourcesError, RunFolderError, differences
 from hitofude.inputs.dataset import Dataset
 from hitofude.learning.compute import Compute
 from hitofude.recipe import Recipe
 from hitofude.runs import claim
-from hitofude.runs.claim import ClaimedFolder, claim_run, differences
+from hitofude.runs.claim import ClaimedFolder, claim_run
 from hitofude.runs.folder import RunFolder
 from hitofude.storage import owning
 

@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from hitofude.errors import RunFolderError
+from hitofude.errors import RunFolderError, differences
 from hitofude.learning.epoch_log import EpochLog as EpochLog  # pickled estimators of earlier versions look for it here
 from hitofude.storage import link, to_json, write_bytes
 
@@ -302,10 +302,7 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: Tensors) -> None:
 
 
 def _check_origin(found: Origin, expected: Origin, path: Path) -> None:
-    different = [
-        f"{name}: {found.get(name)} → {expected[name]}" for name in expected if found.get(name) != expected[name]
-    ]
-    if different:
+    if different := differences(found, expected):
         listed = "\n  ".join(different)
         raise RunFolderError(
             f"{path} holds a member of another origin (there → here):\n  {listed}\n"

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hitofude.errors import RunFolderError
+from hitofude.errors import RunFolderError, differences
 from hitofude.inputs.dataset import Dataset
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import Compute, describe_arithmetic, describe_environment
@@ -94,11 +94,6 @@ class ClaimedFolder:
             return f"process {owner['pid']} on {owner['host']}, since {owner['since']}"
         except (OSError, ValueError, KeyError):
             return "another process"
-
-
-def differences(begun: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """Return `name: there → here` for each value that differs from the one the work was begun with."""
-    return [f"{name}: {begun.get(name)} → {value}" for name, value in found.items() if begun.get(name) != value]
 
 
 def claim_run(

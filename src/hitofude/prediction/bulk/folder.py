@@ -17,9 +17,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hitofude.errors import RunFolderError
+from hitofude.errors import RunFolderError, differences
 from hitofude.prediction.bulk.shards import Shard
-from hitofude.runs.claim import ClaimedFolder, differences
+from hitofude.runs.claim import ClaimedFolder
 from hitofude.storage import explaining_os_errors, read_json, write_json
 from hitofude.workers.shared_disk import disk_token
 
