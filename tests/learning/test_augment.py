@@ -1,4 +1,4 @@
-"""The affine map, against scikit-image; and what may never be touched."""
+"""Augmentation: the affine map against scikit-image, and the images that stay unchanged."""
 
 import numpy as np
 import pytest
@@ -67,12 +67,12 @@ def test_the_identity_leaves_every_bit() -> None:
     assert torch.equal(warp(images, torch.eye(2, 3).expand(5, 2, 3)), images)
 
 
-def test_the_rate_is_the_share_of_images_that_change(digits: ImageSet) -> None:
+def test_the_probability_is_the_share_of_images_that_change(digits: ImageSet) -> None:
     images = torch.from_numpy(digits.images).float()
     recipe = AugmentRecipe(probability=0.5)
     changed = (augment(images, recipe, torch.Generator().manual_seed(0)) != images).flatten(1).any(dim=1)
     assert 0.4 < changed.float().mean() < 0.6
-    none = recipe.model_copy(update={"rate": 0.0})
+    none = AugmentRecipe(probability=0.0)
     assert torch.equal(augment(images, none, torch.Generator().manual_seed(0)), images)
 
 
@@ -93,7 +93,7 @@ def test_parameters_stay_within_their_limits(about: str) -> None:
     scales = torch.stack([maps[:, 0, 0], maps[:, 1, 1]])
     assert 0.8 <= scales.min() < 0.81
     assert 1.19 < scales.max() <= 1.2
-    assert not torch.equal(scales[0], scales[1]), "x and y are drawn apart"
+    assert not torch.equal(scales[0], scales[1]), "x and y are drawn separately"
 
 
 def test_the_same_generator_draws_the_same() -> None:
@@ -108,8 +108,7 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_displacements_are_skimages_warp_to_the_displaced_places() -> None:
-    """At the knots the displacement is what was drawn; between them the picture is read from between."""
+def test_equal_displacements_are_skimages_translation() -> None:
     image = torch.rand(20, 28, generator=seeded()).numpy()
     knots = torch.zeros(1, 2, 2, 2)
     knots[0, 0] = torch.tensor([[1.5, 1.5], [1.5, 1.5]])  # x
@@ -119,7 +118,7 @@ def test_displacements_are_skimages_warp_to_the_displaced_places() -> None:
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_displacements_of_a_corner_leave_the_other_corners() -> None:
+def test_a_displaced_corner_leaves_the_opposite_corner() -> None:
     image = torch.rand(1, 1, 28, 28, generator=seeded())
     knots = torch.zeros(1, 2, 4, 4)
     knots[:, :, 0, 0] = 2.0
@@ -137,14 +136,14 @@ def test_elastic_displacements_have_their_standard_deviation_and_no_bias() -> No
     assert abs(displacements.mean().item()) < 0.03
 
 
-def test_untouched_images_are_untouched_by_crop_and_elastic_too(digits: ImageSet) -> None:
+def test_unwarped_images_are_neither_cropped_nor_displaced(digits: ImageSet) -> None:
     images = torch.from_numpy(digits.images).float()
     recipe = AugmentRecipe(probability=0.5, elastic_std=2.0, min_crop=0.7)
     changed = (augment(images, recipe, seeded()) != images).flatten(1).any(dim=1)
     assert 0.4 < changed.float().mean() < 0.6
 
 
-def test_a_crop_blows_up_a_window_within_the_image() -> None:
+def test_a_crop_enlarges_a_window_within_the_image() -> None:
     maps = draw_transforms(2_000, AugmentRecipe(**UNMOVED, min_crop=0.6), (20, 30), seeded()).maps
     corners = torch.tensor([[0.0, 0.0, 1.0], [29.0, 19.0, 1.0]]).T
     first, last = (maps @ corners).unbind(dim=2)
@@ -157,7 +156,7 @@ def test_a_crop_blows_up_a_window_within_the_image() -> None:
 
 
 def test_a_crop_is_taken_before_the_affine_map_reads_from_it() -> None:
-    """What lies outside the window is never seen, whatever the rotation: it is the map of the crop's own result."""
+    """The rotation is about the centre of the cropped image, so its source stays within the window's range."""
     recipe = AugmentRecipe(**(UNMOVED | {"max_rotation": 30.0}), min_crop=0.5)
     maps = draw_transforms(500, recipe, (28, 28), seeded()).maps
     middle = maps @ torch.tensor([13.5, 13.5, 1.0])
@@ -165,7 +164,7 @@ def test_a_crop_is_taken_before_the_affine_map_reads_from_it() -> None:
     assert middle.max() <= 27 - 13.5 * 0.5 + 1e-3
 
 
-def test_erasing_blackens_just_the_rectangle() -> None:
+def test_erasing_blackens_only_the_rectangle() -> None:
     images = torch.ones(2, 3, 6, 8)
     erased = erase(images, torch.tensor([[1, 3, 2, 7], [0, 0, 0, 0]]))
     assert erased[0].sum() == 3 * (6 * 8 - 2 * 5)
@@ -173,7 +172,7 @@ def test_erasing_blackens_just_the_rectangle() -> None:
     assert torch.equal(erased[1], images[1])
 
 
-def test_the_erase_rate_is_the_share_of_images_and_the_area_is_bounded() -> None:
+def test_the_erase_probability_is_the_share_of_images_and_the_area_is_bounded() -> None:
     recipe = AugmentRecipe(probability=0.0, erase_probability=0.4, erase_max_area=0.25)
     left = augment(torch.ones(3_000, 1, 28, 28), recipe, seeded()).mean(dim=(1, 2, 3))
     assert 0.36 < (left < 1).float().mean() < 0.42, "some rectangles round to nothing"

@@ -1,4 +1,4 @@
-"""A member's files: two states are kept, a damaged one is passed over, another network's are refused."""
+"""A member's files: two states are kept, damaged ones are skipped, those of another network are refused."""
 
 from copy import deepcopy
 from pathlib import Path
@@ -53,7 +53,7 @@ def test_the_last_two_states_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "remove", "not-json", "other-figure"])
-def test_a_damaged_newest_state_is_passed_over_with_a_warning(damage: str, tmp_path: Path) -> None:
+def test_a_damaged_newest_state_is_skipped_with_a_warning(damage: str, tmp_path: Path) -> None:
     earlier = trained(1)
     MemberFolder(tmp_path).save_state(*earlier, ORIGIN, LOGS[:1])
     MemberFolder(tmp_path).save_state(*trained(2), ORIGIN, LOGS[:2])
@@ -87,8 +87,8 @@ def test_no_whole_state_is_an_error_and_deletes_nothing(tmp_path: Path) -> None:
 
 
 def test_truncations_and_flipped_bits_never_load_anything_wrong() -> None:
-    """The thousand trials of benchmarks/damage.py, in small."""
-    endings = run_trials(trials=150, seed=1)
+    """A small version of benchmarks/damage.py."""
+    endings = run_trials(trials=100, seed=1)
     assert set(endings) == {"refused", "nothing was lost", "the state before, with a warning"}
 
 
@@ -110,7 +110,7 @@ def test_a_state_of_another_network_is_not_continued(tmp_path: Path) -> None:
 
 
 def test_the_optimizers_state_is_laid_out_as_its_parameters(tmp_path: Path) -> None:
-    """A fused step goes through both in storage order."""
+    """A fused step walks both in storage order."""
 
     def convolution() -> tuple[Networks, torch.optim.Optimizer]:
         network = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -128,7 +128,7 @@ def test_the_optimizers_state_is_laid_out_as_its_parameters(tmp_path: Path) -> N
     assert torch.equal(restored["exp_avg"], next(iter(optimizer.state.values()))["exp_avg"])
 
 
-def test_what_a_finished_member_has_of_epochs_is_read_or_refused(tmp_path: Path) -> None:
+def test_the_epochs_of_a_finished_member_are_read_or_refused(tmp_path: Path) -> None:
     assert MemberFolder(tmp_path).epochs() == []
     MemberFolder(tmp_path).finish(trained(0)[0]["network"], ORIGIN, LOGS)
     assert MemberFolder(tmp_path).epochs() == LOGS

@@ -26,9 +26,9 @@ def test_bfloat16_is_used_when_asked_for() -> None:
     assert product.dtype == torch.bfloat16
 
 
-def test_a_device_that_is_not_there_is_refused() -> None:
+def test_an_unavailable_device_is_refused() -> None:
     if torch.cuda.is_available():
-        pytest.skip("CUDA is there")
+        pytest.skip("CUDA is available")
     with pytest.raises(RecipeError, match="not available"):
         choose_compute("cuda")
 
@@ -38,7 +38,7 @@ def test_an_unknown_device_is_refused() -> None:
         choose_compute("tpu")
 
 
-def test_a_number_of_threads_holds_only_within() -> None:
+def test_a_number_of_threads_applies_only_in_the_block() -> None:
     before = torch.get_num_threads()
     with choose_compute("cpu", "float32", threads=before + 1).applied():
         assert torch.get_num_threads() == before + 1
@@ -51,6 +51,6 @@ def test_a_full_memory_is_explained(allocate: Callable[[], object]) -> None:
         allocate()
 
 
-def test_other_errors_stay_what_they_are() -> None:
+def test_other_errors_are_not_changed() -> None:
     with pytest.raises(RuntimeError, match="mat1 and mat2"), choose_compute("cpu").applied():
         torch.mm(torch.ones(2, 3), torch.ones(2, 3))

@@ -1,4 +1,4 @@
-"""On CUDA a recorded step does what the step itself does; recording it, on any device, changes nothing."""
+"""On CUDA a recorded step equals the step itself; recording it, on any device, changes nothing."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from hitofude.learning.training import Trainer, TrainingData
 from hitofude.recipe import Recipe
 from tests.learning.test_training import PLAN, Listener, train
 
-on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA is not there")
+on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA is not available")
 
 
 def trainer_on(device: str, recipe: Recipe, digits: ImageSet) -> Trainer:
@@ -26,7 +26,7 @@ def trainer_on(device: str, recipe: Recipe, digits: ImageSet) -> Trainer:
 
 @pytest.mark.parametrize("steps_before", [0, 2])
 def test_the_steps_of_a_recording_are_undone(steps_before: int, quick: Recipe, digits: ImageSet) -> None:
-    """Afterwards the training goes on as one without a recording, from its first step or from a later one."""
+    """Training continues as without a recording, from the first step or from a later one."""
     plain, recorded = (trainer_on("cpu", quick, digits) for _ in range(2))
     batches = plain.draw_batches(1)
     for trainer in (plain, recorded):

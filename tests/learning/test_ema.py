@@ -1,4 +1,4 @@
-"""Averaged weights: PyTorch's own average, and statistics of what they see."""
+"""Averaged weights against PyTorch's own, and recomputed batch-norm statistics."""
 
 import torch
 from torch import nn
@@ -13,7 +13,7 @@ def small() -> nn.Module:
 
 
 def step(network: nn.Module) -> None:
-    """A change of weights and of statistics."""
+    """Change weights and statistics."""
     network(torch.rand(4, 1, 5, 5))
     with torch.no_grad():
         for values in network.parameters():

@@ -19,8 +19,8 @@ def test_cnn_medium_has_the_tutorials_parameters_and_names() -> None:
     assert slopes == {0.05}
 
 
-def test_cnn_medium_begins_as_chainer_does() -> None:
-    """LeCun normal weights, of variance 1 / fan-in, and zero biases."""
+def test_cnn_medium_is_initialised_as_in_chainer() -> None:
+    """LeCun normal weights of variance 1 / fan-in, and zero biases."""
     network = build_network("cnn-medium", (1, 28, 28), 10, seeded())
     conv5, fc7 = network.get_submodule("conv5"), network.get_submodule("fc7")
     assert isinstance(conv5, nn.Conv2d)

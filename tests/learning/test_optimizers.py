@@ -1,4 +1,4 @@
-"""The optimizers: PyTorch's where it has them, and Muon by what defines it."""
+"""The optimizers: PyTorch's own, and Muon by its definition."""
 
 import pytest
 import torch

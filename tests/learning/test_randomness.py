@@ -3,12 +3,12 @@ import torch
 from hitofude.learning.randomness import generator_for, seed_for
 
 
-def test_the_same_place_draws_the_same() -> None:
+def test_the_same_arguments_draw_the_same() -> None:
     first, second = (torch.rand(5, generator=generator_for(1, 2, 3, "augment")) for _ in range(2))
     assert torch.equal(first, second)
 
 
-def test_every_place_has_its_own_seed() -> None:
+def test_different_arguments_have_different_seeds() -> None:
     seeds = {
         seed_for(seed, member, epoch, purpose)
         for seed in range(3)

@@ -1,4 +1,4 @@
-"""How long a member is trained, and how its learning rate goes."""
+"""The number of epochs, and the learning rate over time."""
 
 import pytest
 

@@ -29,7 +29,10 @@ NO_TTA = TtaRecipe()
 
 
 def images_at_once(image_shape: Sequence[int]) -> int:
-    """Return the block size for streaming (C, H, W) images: the bits of a block do not depend on other blocks."""
+    """Return the block size for streaming (C, H, W) images.
+
+    Blocks of this size, counted from the first image, have the same bits whether predicted together or one by one.
+    """
     fitting = BYTES_AT_ONCE // math.prod(image_shape)
     return min(IMAGES_AT_ONCE, max(FEWEST_AT_ONCE, fitting // FEWEST_AT_ONCE * FEWEST_AT_ONCE))
 

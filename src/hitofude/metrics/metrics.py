@@ -137,7 +137,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
     only_first, only_second: the number of rows that only the first, or only the second model has right.
     """
     fewer, total = min(only_first, only_second), only_first + only_second
-    probability = tail = math.comb(total, fewer) / 2**total
+    probability = tail = float(math.comb(total, fewer) / 2**total)
     for count in range(fewer, 0, -1):
         probability *= count / (total - count + 1)
         tail += probability
