@@ -77,9 +77,9 @@ def test_eight_bits_are_a_third_of_the_size_and_hardly_less_accurate(
 
 
 def test_the_cost_of_eight_bits_is_measured_on_the_runs_own_images(finished: RunResult, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"Name the source that the run in .* learned from"):
+    with pytest.raises(InputError, match=r"Name the source that the run in .* was trained on"):
         export_onnx(finished.folder.path, tmp_path / "m.onnx", int8=True)
-    with pytest.raises(InputError, match=r"sample is not what the run in .* learned from"):
+    with pytest.raises(InputError, match=r"sample is not the source that the run in .* was trained on"):
         export_onnx(finished.folder.path, tmp_path / "m.onnx", source=sample(), int8=True)
 
 
