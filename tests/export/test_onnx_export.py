@@ -1,4 +1,4 @@
-"""A run becomes a file that any runtime takes, or no file."""
+"""A run becomes a file that onnxruntime alone can run, or no file."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The graph says what the networks say; the oracle is PyTorch, by the way that `hitofude predict` goes."""
+"""The graph computes the same as the networks; the oracle is PyTorch, as in `hitofude predict`."""
 
 import numpy as np
 import onnx

@@ -1,4 +1,4 @@
-"""What is in a file is told without PyTorch, and what is no model of ours is refused."""
+"""Models are loaded without PyTorch, and files that hitofude did not write are refused."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A model is compared with the networks themselves, and one that differs is found out."""
+"""A model is compared with the networks themselves, and one that differs is detected."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The page in a real browser, and what it complains of."""
+"""The page in a real browser, and its console messages."""
 
 import shutil
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ ANSWERED = "#winner:is(.sure, .unsure)"
 
 @contextmanager
 def browsing() -> Iterator[Browser]:
-    """Skips the test where there is no Chromium."""
+    """Start Chromium; skip the test if it is not installed."""
     if CHROMIUM is None:
         pytest.skip("chromium is not there")
     with sync_playwright() as playwright:
@@ -26,7 +26,7 @@ def browsing() -> Iterator[Browser]:
 
 @contextmanager
 def opened(browser: Browser, url: str, **context: Any) -> Iterator[Page]:
-    """The page, ready to draw on. At the end it must not have complained, nor asked another address for anything."""
+    """Open the page. At the end there must be no errors or warnings, and no requests to other addresses."""
     with watched(browser, url, **context) as (page, complaints):
         yield page
         assert not complaints, complaints
@@ -34,7 +34,7 @@ def opened(browser: Browser, url: str, **context: Any) -> Iterator[Page]:
 
 @contextmanager
 def watched(browser: Browser, url: str, **context: Any) -> Iterator[tuple[Page, list[str]]]:
-    """The page, ready to draw on, and what it complains of."""
+    """Open the page; the list gets its errors, warnings and requests to other addresses."""
     chosen = {"viewport": {"width": 1280, "height": 800}, "locale": "en-US", "reduced_motion": "reduce", **context}
     complaints = list[str]()
     surroundings = browser.new_context(**chosen)
@@ -54,6 +54,6 @@ def is_own(asked: str, url: str) -> bool:
 
 
 def answer(page: Page) -> str:
-    """The likeliest class, when the prediction of all that was drawn is there."""
+    """Wait for the prediction of the whole drawing; return the likeliest class."""
     page.wait_for_selector(f"#answer[aria-busy=false] {ANSWERED}")
     return page.locator("#bars .best b").inner_text()

@@ -1,4 +1,4 @@
-"""A real server on the loopback address, with limits short enough to be waited for, and a small real model."""
+"""A real server on the loopback address, with limits short enough to wait for, and a small real model."""
 
 import http.client
 import json
@@ -43,13 +43,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Running:
-    """A server that runs."""
+    """A running server."""
 
     port: int
     stop: Callable[[], None]
 
     def ask(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
-        """On a connection of its own."""
+        """Send a request on its own connection."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             connection.request(method, path, body, headers or {})
@@ -76,14 +76,14 @@ class Running:
             yield connection
 
     def exchange(self, sent: bytes) -> bytes:
-        """What comes back until the server closes the connection."""
+        """Send bytes; return the answer, up to the end of the connection."""
         with self.connected() as connection:
             connection.sendall(sent)
             return rest_of(connection)
 
 
 def rest_of(connection: socket.socket) -> bytes:
-    """Until the other side closes it; TimeoutError where it does not."""
+    """Read until the other side closes the connection; raise TimeoutError if it does not."""
     parts = []
     while part := connection.recv(65536):
         parts.append(part)
@@ -91,7 +91,7 @@ def rest_of(connection: socket.socket) -> bytes:
 
 
 def wait_for(condition: Callable[[], bool]) -> bool:
-    """Whether it comes true in time."""
+    """Whether the condition becomes true in time."""
     end = time.monotonic() + PATIENCE
     while not (met := condition()) and time.monotonic() < end:
         time.sleep(0.02)
@@ -140,7 +140,7 @@ def server(model: OnnxModel, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
-    """Start a server of any model, with other limits or settings."""
+    """Start a server with any model, other limits or settings."""
     with ExitStack() as stack:
 
         def start(model: ServedModel, limits: dict[str, Any] | None = None, **settings: Any) -> Running:
@@ -152,7 +152,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
 
 
 class Held:
-    """A model that answers only when it is let go, and remembers how many images it was given at once."""
+    """A model that answers only after `go`, and records the sizes of its batches."""
 
     def __init__(self, model: ServedModel) -> None:
         self.name, self.classes = model.name, model.classes

@@ -1,4 +1,4 @@
-"""How well the page's colours are told apart, by WCAG 2."""
+"""The contrast of the page's colours, by WCAG 2."""
 
 import re
 
@@ -17,7 +17,7 @@ def ground(page: Page) -> tuple[int, ...]:
 
 
 def contrasts(page: Page) -> list[float]:
-    """Of everything that is written, to its ground."""
+    """Return the contrast of each text colour to its background."""
     pairs = [("text", "ground"), ("quiet", "ground"), ("quiet", "raised"), ("quiet", "paper"), ("blue", "ground")]
     pairs += [("orange", "ground"), ("on-blue", "blue"), ("ground", "orange"), ("text", "raised"), ("blue", "paper")]
     return [contrast(colour(page, f"--{one}"), colour(page, f"--{other}")) for one, other in pairs]

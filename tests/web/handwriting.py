@@ -44,11 +44,11 @@ DIGITS = {
         "60,24 48,19 38,28 39,42 49,48 59,41 62,28 60,46 54,66 47,82",
     ),
 }
-"""Strokes are parted by a bar; they go straight from point to point."""
+"""Strokes are separated by a bar; they are straight from point to point."""
 
 
 def write(page: Page, strokes: str) -> None:
-    """With the mouse, on the sheet."""
+    """Write on the sheet with the mouse."""
     box = page.locator("#sheet").bounding_box()
     assert box is not None
     for stroke in strokes.split("|"):

@@ -1,4 +1,4 @@
-"""The page as the server sends it, and as files on a plain host."""
+"""The page as files on a plain host."""
 
 import functools
 import shutil
@@ -26,7 +26,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @contextmanager
 def hosting(folder: Path) -> Iterator[str]:
-    """The address of a folder's files on the loopback."""
+    """Serve a folder's files on the loopback; return the address."""
     handler = functools.partial(Quiet, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -39,9 +39,9 @@ def hosting(folder: Path) -> Iterator[str]:
 
 
 def write_site(folder: Path, path: Path, model: OnnxModel) -> None:
-    """What `hitofude export --web` writes, of a model that is exported already, in the file at the path."""
+    """Write the site as `hitofude export --web` does, for a model that is exported already as the file `path`."""
     if shutil.which("npm") is None and not cached_package().is_file():
-        pytest.skip("npm is not there, which fetches what computes in the browser")
+        pytest.skip("npm, which fetches onnxruntime-web, is not installed")
     folder.mkdir(parents=True)
     shutil.copy(path, folder / "model.onnx")
     write_static_page(folder, model.description, browser_runtime())

@@ -1,4 +1,4 @@
-"""What the page and programs ask of the server, and that its answers are the model's own."""
+"""The API for the page and for programs: the answers are the model's own."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What waits for the model is computed together, everybody gets the own answer, and only so much may wait."""
+"""Waiting requests are computed together, each gets its own answer, and the queue is bounded."""
 
 import asyncio
 from collections.abc import Callable
@@ -22,7 +22,7 @@ def drawings(*labels: int) -> NDArray[np.uint8]:
 
 
 async def while_one_is_computed(batcher: Batcher, held: Held, *waiting: NDArray[np.uint8]) -> list[list[int]]:
-    """Ask for one image, then for the others while the model has it; everybody's likeliest classes."""
+    """Ask for one image, then for the others while the model computes; return each request's likeliest classes."""
     first = asyncio.create_task(batcher.predict(drawings(0)))
     await asyncio.to_thread(held.begun.wait, PATIENCE)
     others = [asyncio.create_task(batcher.predict(images)) for images in waiting]

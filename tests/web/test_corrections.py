@@ -1,4 +1,4 @@
-"""What is kept of corrections is what can be learned from: whole files, one for a drawing, in folders of classes."""
+"""Corrections are kept to train on: whole files, one for each drawing, in folders of classes."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -17,7 +17,7 @@ from hitofude.web.settings import Limits, Settings
 from tests.web.tiny_model import write_tiny_model
 
 SMALL = (1, 4, 4)
-"""Pixels, so that hypothesis can make up 64 images."""
+"""Few pixels, so that hypothesis can make up 64 images."""
 CASES = {("/api/predict", "positive"): 170, ("/api/corrections", "positive"): 80}
 CASES |= {("/api/predict", "negative"): 170, ("/api/corrections", "negative"): 80}
 ROUTES = {"/api/model", "/api/predict", "/api/corrections", "/healthz", "/metrics"}
@@ -40,7 +40,7 @@ def operations(app: FastAPI) -> dict[tuple[str, str], Any]:
 
 
 def answered(operation: Any, mode: GenerationMode, cases: int) -> Counter[tuple[str | None, int]]:
-    """How the cases were answered, by content type and status; raises where an answer is not as the document says."""
+    """Send the cases; count the answers by content type and status. Raises if an answer is not as documented."""
     seen: Counter[tuple[str | None, int]] = Counter()
 
     @settings(max_examples=cases, derandomize=True, database=None, deadline=None, suppress_health_check=SLOW)

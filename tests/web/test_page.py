@@ -59,7 +59,7 @@ def server(model: OnnxModel, kept: Path) -> Iterator[Running]:
 def sites(
     server: Running, trained: Path, model: OnnxModel, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], str]]:
-    """The page's address, served or static."""
+    """Return the page's address, served or static."""
     root = tmp_path_factory.mktemp("host")
     with ExitStack() as stack:
 
@@ -92,7 +92,7 @@ def page(browser: Browser, site: str) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The picture with the most digits of thirty, and these."""
+    """The picture with the most digits among thirty, and its digits."""
     written = max(write_pictures(30, seed=7), key=lambda picture: len(picture.digits))
     path = tmp_path_factory.mktemp("photo") / "photo.png"
     written.image.save(path)
@@ -144,7 +144,7 @@ def test_clearing_lifts_the_pen(page: Page) -> None:
 
 
 def drawn(page: Page) -> int:
-    """How many pixels of the sheet have ink."""
+    """Count the pixels of the sheet that have ink."""
     script = """sheet => {
         const copy = new OffscreenCanvas(sheet.width, sheet.height).getContext("2d", { willReadFrequently: true });
         copy.drawImage(sheet, 0, 0);

@@ -1,4 +1,4 @@
-"""The page reads pictures as Python does: its modules in a real browser, Python's as the oracle."""
+"""The page reads pictures as Python does: its modules run in a real browser, and Python's are the oracle."""
 
 import base64
 import io
@@ -31,7 +31,7 @@ READ = """async ([file, model]) => {
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    """A page that has nothing but the modules."""
+    """A page from which only the modules are loaded."""
     with browsing() as browser, hosting(PAGE) as url:
         page = browser.new_page()
         page.goto(f"{url}style.css")

@@ -1,4 +1,4 @@
-"""The page's words: in each language all of them, and all that the page asks for."""
+"""The page's texts: complete in each language, and all of them used."""
 
 import json
 import re

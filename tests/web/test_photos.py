@@ -1,4 +1,4 @@
-"""Pictures that are sent: what is in them is found; bombs and rubbish are refused before they cost anything."""
+"""Uploaded pictures: their digits are found; bombs and garbage are refused before they cost anything."""
 
 import asyncio
 import io
@@ -35,7 +35,7 @@ def encoded(pixels: NDArray[np.uint8], kind: str = "PNG", **options: object) -> 
 
 
 def bomb(side: int) -> bytes:
-    """A small PNG that says it is side × side pixels, and is."""
+    """Return a small PNG of side × side pixels."""
 
     def part(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

@@ -1,4 +1,4 @@
-"""Clients without haste, and more of them than are served: each is cut, and the others never notice."""
+"""Slow clients, and too many clients, are cut off; the others never notice."""
 
 import socket
 import time
@@ -25,7 +25,7 @@ def test_the_protocol_was_checked_with_this_uvicorn() -> None:
 
 
 def trickle(connection: socket.socket, content: bytes) -> bytes:
-    """Send a byte at a time until the other side has had enough; its answer."""
+    """Send a byte at a time until the other side answers; return its answer."""
     connection.settimeout(0.02)
     for byte in content:
         try:
@@ -35,7 +35,7 @@ def trickle(connection: socket.socket, content: bytes) -> bytes:
             continue
         except OSError:
             return b""
-    raise AssertionError("all of it was listened to")
+    raise AssertionError("the server read all of it")
 
 
 def send_on_and_on(connection: socket.socket, content: bytes) -> None:
@@ -44,7 +44,7 @@ def send_on_and_on(connection: socket.socket, content: bytes) -> None:
 
 
 def answer_of(connection: socket.socket) -> bytes:
-    """One answer with a short body, on a connection that stays."""
+    """Read one short answer from a connection that stays open."""
     answer = b""
     while not answer.endswith(b"}"):
         answer += connection.recv(65536)
@@ -78,7 +78,7 @@ def test_a_body_that_trickles_in_is_cut(server: Running) -> None:
 
 
 def test_a_client_that_does_not_read_is_cut(server: Running) -> None:
-    """It asks on and on; in the end neither its questions nor our answers go through."""
+    """It sends requests until neither they nor the answers fit into the buffers."""
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(PATIENCE)

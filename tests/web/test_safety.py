@@ -1,4 +1,4 @@
-"""What hostile clients try, on a real server: foreign pages, wrong tokens, bodies without end, paths that climb."""
+"""Attacks on a real server: foreign pages, wrong tokens, endless bodies, paths that lead out of the folder."""
 
 import json
 import re
@@ -30,7 +30,7 @@ CLIMBING = [
 
 @pytest.fixture
 def locked(start: Callable[..., Running], model: OnnxModel) -> Running:
-    """A server that asks for a token."""
+    """A server that needs a token."""
     return start(model, token=TOKEN)
 
 
@@ -164,7 +164,7 @@ def test_every_answer_carries_the_policy(server: Running) -> None:
 
 
 class Broken(Held):
-    """A model that fails with words that no client should read."""
+    """A model that fails with a message that no client should read."""
 
     def predict(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         raise RuntimeError("the secret stands in /home/ana/model.onnx")

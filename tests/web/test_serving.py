@@ -1,4 +1,4 @@
-"""The command `hitofude serve` as a user meets it: an address, a token, a good end, and mistakes that are explained."""
+"""The command `hitofude serve`: its address, token and exit, and its explanations of mistakes."""
 
 import re
 import shutil
@@ -26,7 +26,7 @@ from tests.web.conftest import PATIENCE, Running, wait_for
 
 @contextmanager
 def command(*arguments: str | Path) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """`hitofude serve`, and the address that it prints."""
+    """Start `hitofude serve`; return the process and the line that it prints."""
     words = [sys.executable, "-m", "hitofude", "serve", *map(str, arguments)]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -38,7 +38,7 @@ def command(*arguments: str | Path) -> Iterator[tuple["subprocess.Popen[str]", s
 
 
 def asked(line: str) -> Running:
-    """The server at the address in a line."""
+    """Return the server at the address in a line."""
     found = re.search(r"http://[^:]+:(\d+)/", line)
     assert found is not None, line
     return Running(int(found[1]), lambda: None)

@@ -1,4 +1,4 @@
-"""A small model in a file, as `hitofude export` would write it; it answers by where in the image the ink is."""
+"""A small model in a file, as `hitofude export` would write it; its answer is the place of the ink in the image."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ tiny (uint8[N, {sizes}] pixels) => (float[N, {classes}] probabilities, float[2, 
 def write_tiny_model(
     path: Path, classes: tuple[str, ...] = DIGITS, image_shape: ImageShape = (1, 28, 28), name: str = "tiny"
 ) -> Path:
-    """Two members that agree. Class k of K is answered where the k-th K-th of the pixels is the brightest."""
+    """Write two members that agree. The answer is class k of K if the k-th K-th of the pixels is the brightest."""
     sizes = ", ".join(map(str, image_shape))
     model = onnx.parser.parse_model(GRAPH.format(sizes=sizes, classes=len(classes)))
     weights = np.zeros((int(np.prod(image_shape)), len(classes)), dtype=np.float32)
@@ -46,7 +46,7 @@ def write_tiny_model(
 
 
 def drawing_of(label: int, classes: int = 10, image_shape: ImageShape = (1, 28, 28)) -> NDArray[np.uint8]:
-    """(C, H, W) what the tiny model takes for the class of this number."""
+    """Return (C, H, W), which the tiny model takes for the class of this number."""
     pixels = np.zeros(int(np.prod(image_shape)), dtype=np.uint8)
     pixels[np.array_split(np.arange(len(pixels)), classes)[label]] = 255
     return pixels.reshape(image_shape)
