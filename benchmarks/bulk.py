@@ -46,7 +46,7 @@ def make_shards(folder: Path, source: str | None, images: int, shards: int, seed
     generator = np.random.default_rng(seed)
     for shard, rows in enumerate(np.array_split(np.arange(images), shards)):
         chosen = moved(test.images[generator.integers(0, len(test), len(rows)), 0], generator)
-        pixels = {f"pixel{place}": values for place, values in enumerate(chosen.reshape(len(rows), -1).T)}
+        pixels = {f"pixel{column}": values for column, values in enumerate(chosen.reshape(len(rows), -1).T)}
         pq.write_table(pa.table({"id": [str(row) for row in rows], **pixels}), folder / f"shard-{shard:03d}.parquet")
 
 

@@ -60,7 +60,7 @@ def start(folder: Path, workers: int, prepare: Prepare = nothing) -> int:
     child = os.fork()
     if child:
         return child
-    settings = [part for name, value in SETTINGS.items() for part in ("--set", f"{name}={value}")]
+    settings = [word for name, value in SETTINGS.items() for word in ("--set", f"{name}={value}")]
     try:
         with open(folder.with_suffix(".log"), "a") as log:  # noqa: PTH123
             os.dup2(log.fileno(), 1)

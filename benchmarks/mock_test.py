@@ -38,8 +38,8 @@ def verdict(result: hitofude.RunResult, true: Accuracy) -> str:
     """Say whether the true score lies within the interval of the estimate."""
     assert result.estimate is not None
     low, high = result.estimate.interval
-    place = "within" if low <= true.value <= high else "OUTSIDE"
-    return f"true score of the rows aside: {true}, {place} the interval {low:.4f} to {high:.4f} of the estimate"
+    relation = "within" if low <= true.value <= high else "OUTSIDE"
+    return f"true score of the rows aside: {true}, {relation} the interval {low:.4f} to {high:.4f} of the estimate"
 
 
 if __name__ == "__main__":

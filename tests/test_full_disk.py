@@ -28,7 +28,7 @@ ARTEFACTS = [
     "accuracy.png", "oof.npz", "test_probabilities.npz", "submission.csv", "hardest.csv", "label_issues.csv",
     "duplicates.csv", "hardest.png", "report.html", "report.json",
 ]  # fmt: skip
-OF_EACH_STAGE = ["recipe.toml", "state-0001.safetensors", "member.json", "oof.npz", "report.json"]
+OF_EACH_STAGE = ["recipe.toml", "state-0001.safetensors", "oof.npz"]
 COMPARED = ["submission.csv", "oof.npz", "test_probabilities.npz", "members/00/weights.safetensors",
             "members/01/weights.safetensors"]  # fmt: skip
 EPOCHS = {"schedule.epochs": 2}
@@ -43,7 +43,7 @@ def small(dataset: Dataset) -> Dataset:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A real disk of 32 MB, in memory; the test is skipped where it cannot be mounted."""
+    """A real disk of 32 MB, in memory; the test is skipped if it cannot be mounted."""
     disk, mount = tmp_path / "disk", shutil.which("mount")
     disk.mkdir()
     command = [str(mount), "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(disk)]

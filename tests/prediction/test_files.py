@@ -1,4 +1,4 @@
-"""Predicting with a folder that somebody may have changed: never code, never fewer members, never another run's."""
+"""Predicting with a folder that was changed: no code is executed, no member is missing or from another run."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ Tensors = dict[str, torch.Tensor]
 
 
 class Payload:
-    """When unpickled, it leaves a file behind."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, trace: Path) -> None:
         self.trace = trace
@@ -42,7 +42,7 @@ def run(finished: RunResult, tmp_path: Path) -> RunFolder:
 
 
 def describe_as_whole(member: MemberFolder, changes: dict[str, Any] | None = None) -> None:
-    """Write the checksums anew, as somebody who wants to be believed would."""
+    """Write valid checksums, as an attacker would."""
     description = json.loads(member.description_path.read_text()) | (changes or {})
     description["sha256"] = hashlib.sha256(member.weights_path.read_bytes()).hexdigest()
     del description["sha256_of_this"]
@@ -125,7 +125,7 @@ def test_weights_for_other_classes_or_images_are_refused_naming_both(run: RunFol
 
 
 def test_a_member_in_anothers_place_is_refused(run: RunFolder) -> None:
-    """Else it would count twice."""
+    """It would count twice."""
     shutil.rmtree(run.member(1))
     shutil.copytree(run.member(0), run.member(1))
     with pytest.raises(RunFolderError, match="member: 0 → 1"):

@@ -1,4 +1,4 @@
-"""Auditing what others trained: labels and probabilities as files."""
+"""Auditing another program's predictions: labels and probabilities from files."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,7 @@ def probabilities() -> NDArray[np.float32]:
 
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, Path]:
-    """Labels in another order than the probabilities, those of the ids 1 to 5 wrong."""
+    """Labels in another order than the probabilities; the labels of the ids 1 to 5 are wrong."""
     labels = np.where(np.arange(200) < 5, (TRUE + 1) % 3, TRUE)
     lines = [f"{id},{CLASSES[label]}" for id, label in zip(IDS, labels, strict=True)]
     (tmp_path / "labels.csv").write_text("\n".join(["id,label", *reversed(lines)]) + "\n")
@@ -34,11 +34,11 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_wrong_labels_of_anybodys_probabilities_are_found(files: tuple[Path, Path], tmp_path: Path) -> None:
-    said = audit_labels(predictions_of_files(*files), tmp_path)
+    text = audit_labels(predictions_of_files(*files), tmp_path)
     found = pd.read_csv(tmp_path / "label_issues.csv")
     assert len(set(found["id"]) & set(range(1, 6))) >= 4
     assert len(found) <= 6
-    assert f"{len(found)} of 200 labels are probably wrong" in said
+    assert f"{len(found)} of 200 labels are probably wrong" in text
     assert len(pd.read_csv(tmp_path / "hardest.csv")) == 200
 
 
@@ -90,6 +90,6 @@ def test_files_that_do_not_fit_are_refused_with_the_line(
 def test_images_alone_are_compared_with_each_other(dataset: Dataset, tmp_path: Path) -> None:
     assert dataset.test is not None
     leaking = replace(dataset, test=replace(dataset.test, images=dataset.train.images[:50]))
-    said = audit_images(leaking, tmp_path)
-    assert "50 to predict resemble a training image" in said
+    text = audit_images(leaking, tmp_path)
+    assert "50 to predict resemble a training image" in text
     assert len(pd.read_csv(tmp_path / "duplicates.csv")) == 50

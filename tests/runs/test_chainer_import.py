@@ -1,4 +1,4 @@
-"""Importing Chainer's files: its own probabilities, and a folder that predicts and pretends to nothing more."""
+"""Importing Chainer's files: the same probabilities, in a folder that can predict and nothing else."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +25,7 @@ CHAINER = Path(__file__).parents[3] / "shared" / "data" / "chainer"
 
 @pytest.fixture
 def models(tmp_path: Path) -> list[Path]:
-    """Two networks of other weights."""
+    """Two networks with different weights."""
     paths = [tmp_path / "first.npz", tmp_path / "second.npz"]
     for seed, path in enumerate(paths):
         np.savez(path, **chainer_arrays("predictor/", seed=seed))
@@ -40,7 +40,7 @@ def imported(models: list[Path], tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def expected() -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Images and Chainer's own probabilities of them; the test is skipped where they are not there."""
+    """Images and Chainer's own probabilities of them; the test is skipped if they are missing."""
     if not CHAINER.exists():
         pytest.skip("Chainer's files are not there")
     with np.load(CHAINER / "expected.npz") as arrays:
@@ -107,7 +107,7 @@ def test_networks_of_other_classes_are_no_ensemble(models: list[Path], tmp_path:
 
 
 def test_a_photo_is_read_by_imported_networks_too(tmp_path: Path) -> None:
-    """By their own probabilities, for there is nothing to calibrate them by."""
+    """By uncalibrated probabilities, since there are no out-of-fold rows."""
     np.savez(tmp_path / "model.npz", **chainer_arrays())
     import_chainer([tmp_path / "model.npz"], tmp_path / "run")
     bar = np.pad(np.zeros((40, 8), dtype=np.uint8), 12, constant_values=255)
@@ -127,10 +127,10 @@ def test_what_was_imported_is_told(models: list[Path], tmp_path: Path) -> None:
     arrays = chainer_arrays("updater/model:main/predictor/") | {"updater/iteration": np.array(42000)}
     np.savez(tmp_path / "snapshot.npz", **arrays)
     run = tmp_path / "run"
-    told = describe_import(import_chainer([models[0], tmp_path / "snapshot.npz"], run), run)
-    assert "first.npz: model\n" in told
-    assert "snapshot.npz: snapshot after 42,000 iterations\n" in told
-    assert "Their accuracy is not known" in told
+    text = describe_import(import_chainer([models[0], tmp_path / "snapshot.npz"], run), run)
+    assert "first.npz: model\n" in text
+    assert "snapshot.npz: snapshot after 42,000 iterations\n" in text
+    assert "Their accuracy is not known" in text
 
 
 def test_all_that_needs_held_out_rows_is_refused(imported: Path, dataset: Dataset) -> None:

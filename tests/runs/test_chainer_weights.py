@@ -152,14 +152,14 @@ def test_a_file_that_is_cut_short_is_refused_wherever_it_ends(tmp_path: Path) ->
 def test_a_flipped_bit_in_any_array_is_noticed(tmp_path: Path) -> None:
     path = save(tmp_path / "model.npz", chainer_arrays())
     content = path.read_bytes()
-    for place in np.linspace(100, len(content) * 0.95, 20).astype(int):
-        path.write_bytes(content[:place] + bytes([content[place] ^ 16]) + content[place + 1 :])
+    for position in np.linspace(100, len(content) * 0.95, 20).astype(int):
+        path.write_bytes(content[:position] + bytes([content[position] ^ 16]) + content[position + 1 :])
         with pytest.raises(WeightsError, match="damaged"):
             read_chainer(path)
 
 
 def repacked(path: Path, name: str, content: bytes, compression: int = zipfile.ZIP_DEFLATED) -> Path:
-    """The file with another content under a name, and right checksums."""
+    """Replace the content under a name, with valid checksums."""
     with zipfile.ZipFile(path) as archive:
         members = {member: archive.read(member) for member in archive.namelist()}
     with zipfile.ZipFile(path, "w") as archive:

@@ -1,4 +1,4 @@
-"""Runs beside each other, checked by counting: a run, and a copy of it with worse predictions and another setting."""
+"""Comparison of runs, checked by counting: a run, and a copy with worse predictions and another setting."""
 
 import json
 import shutil

@@ -40,11 +40,11 @@ def test_a_run_is_submitted_to_the_competition_it_learned_from(run: Path, kaggle
         saying(TAKEN)(handler)
 
     kaggle.answers[CREATE] = created
-    said = submit_run(run)
+    answer = submit_run(run)
     assert received[0]["competitionName"] == "digit-recognizer"
     assert received[0]["submissionDescription"].startswith("hitofude, copy: 0.")
-    assert said.startswith("Successfully submitted to Digit Recognizer\n")
-    assert "kaggle.com/competitions/digit-recognizer/submissions; expected: 0." in said
+    assert answer.startswith("Successfully submitted to Digit Recognizer\n")
+    assert "kaggle.com/competitions/digit-recognizer/submissions; expected: 0." in answer
 
 
 def test_message_and_competition_can_be_named(run: Path, kaggle: Server) -> None:
@@ -78,10 +78,10 @@ def test_nothing_is_sent_of_a_run_that_is_not_finished_or_has_no_submission(
 @pytest.mark.parametrize("source", ["mnist", "sample", "kmnist"])
 def test_a_run_of_public_data_is_no_competitions(source: str, run: Path, kaggle: Server) -> None:
     named(run, source)
-    with pytest.raises(InputError, match="no competition's") as error:
+    with pytest.raises(InputError, match="do not belong to a competition") as error:
         submit_run(run, competition="digit-recognizer")
     named(run, "digit-recognizer")
-    assert ("trains on the labels" in str(error.value)) == (source != "kmnist")
+    assert ("MNIST contains the labels" in str(error.value)) == (source != "kmnist")
     assert kaggle.requests == []
 
 

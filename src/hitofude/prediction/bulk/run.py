@@ -124,7 +124,7 @@ class _ShardTask:
     def send(self, worker: Worker) -> None:
         if worker.first_time("model"):
             worker.send(self.model)
-        worker.send(asdict(self.shard))
+        worker.send({"shard": asdict(self.shard)})
 
 
 def _predict(request: Message, shards: Sequence[Shard], pool: WorkerPool, display: BulkDisplay) -> dict[str, str]:

@@ -95,7 +95,7 @@ def main() -> None:
     with answering(Reporter) as (requests, reporter):
         bulk = BulkModel.open(requests.get()[0])
         while True:
-            bulk.finish(Shard(**requests.get()[0]), reporter)
+            bulk.finish(Shard(**requests.get()[0]["shard"]), reporter)
 
 
 if __name__ == "__main__":
