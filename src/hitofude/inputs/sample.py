@@ -11,7 +11,7 @@ from hitofude.inputs.dataset import Dataset, make_dataset
 from hitofude.inputs.formats.archive import reading
 from hitofude.inputs.formats.csv_source import raw_from_table
 from hitofude.inputs.formats.csv_table import Columns, read_headerless_csv
-from hitofude.inputs.image_set import ImageSet, row_numbers, shuffled_evenly
+from hitofude.inputs.image_set import row_numbers, shuffled_evenly
 from hitofude.inputs.layout import ReadOptions
 
 SAMPLE = "sample"
@@ -33,9 +33,6 @@ def sample() -> Dataset:
         table = read_headerless_csv(stream, path.name, columns)
     images = make_dataset(SAMPLE, raw_from_table(table, path.name, ReadOptions())).train
     rows = shuffled_evenly(images.known_labels(), SAMPLE_SEED)
-    train, test = images.take(rows[:SAMPLE_TRAIN]), images.take(rows[SAMPLE_TRAIN:])
-    return Dataset(SAMPLE, _renumbered(train), _renumbered(test))
-
-
-def _renumbered(images: ImageSet) -> ImageSet:
-    return replace(images, ids=row_numbers(len(images)))
+    splits = images.take(rows[:SAMPLE_TRAIN]), images.take(rows[SAMPLE_TRAIN:])
+    train, test = (replace(split, ids=row_numbers(len(split))) for split in splits)
+    return Dataset(SAMPLE, train, test)

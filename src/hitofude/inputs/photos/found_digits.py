@@ -115,18 +115,17 @@ def _digit(labels: NDArray[np.int32], numbers: NDArray[np.int64], boxes: Boxes) 
 def _reading_order(boxes: Boxes) -> list[int]:
     """Add each digit to the line whose last digit is beside it, so that a line may rise or fall."""
     lines: list[list[int]] = []
-    height, _ = _sizes(boxes)
     for row in np.argsort(boxes[:, 1], kind="stable").tolist():
-        best, most = None, MIN_LINE_OVERLAP
-        for line in lines:
-            last = line[-1]
-            shared = min(boxes[row, 2], boxes[last, 2]) - max(boxes[row, 0], boxes[last, 0])
-            share = shared / min(height[row], height[last])
-            if share > most:
-                best, most = line, share
-        if best is None:
-            lines.append([row])
+        overlaps = [_line_overlap(boxes[row], boxes[line[-1]]) for line in lines]
+        if max(overlaps, default=0) > MIN_LINE_OVERLAP:
+            lines[int(np.argmax(overlaps))].append(row)
         else:
-            best.append(row)
+            lines.append([row])
     lines.sort(key=lambda line: float(np.mean([boxes[row, 0] + boxes[row, 2] for row in line])))
     return [row for line in lines for row in line]
+
+
+def _line_overlap(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
+    """Return the vertical overlap of two boxes as a share of the lower one's height."""
+    shared = min(first[2], second[2]) - max(first[0], second[0])
+    return float(shared / min(first[2] - first[0], second[2] - second[0]))

@@ -84,8 +84,6 @@ def _unevenness(background: Plane) -> float:
 
 def _reduced(plane: Plane, step: int) -> Plane:
     """The means of squares of step × step pixels, the edge repeated to fill the last ones."""
-    if step == 1:
-        return plane
     height, width = plane.shape
     padded = np.pad(plane, ((0, -height % step), (0, -width % step)), mode="edge")
     means: Plane = padded.reshape(padded.shape[0] // step, step, padded.shape[1] // step, step).mean(axis=(1, 3))
