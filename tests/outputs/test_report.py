@@ -12,8 +12,8 @@ from hitofude.outputs.report import (
     Calibration,
     MemberSummary,
     RunSummary,
-    read_report,
-    write_report,
+    read_summary,
+    write_summary,
 )
 
 OUT_OF_FOLD = Accuracy(3960, 4000)
@@ -43,8 +43,8 @@ SUMMARY = RunSummary(
 
 
 def test_a_report_survives_and_states_its_intervals(tmp_path: Path) -> None:
-    write_report(tmp_path / "report.json", SUMMARY)
-    assert read_report(tmp_path / "report.json") == SUMMARY
+    write_summary(tmp_path / "report.json", SUMMARY)
+    assert read_summary(tmp_path / "report.json", RunSummary) == SUMMARY
     content = json.loads((tmp_path / "report.json").read_text())
     assert content["out_of_fold"]["low"] < content["out_of_fold"]["accuracy"] == 0.99 < content["out_of_fold"]["high"]
     assert content["estimate"]["accuracy"] == pytest.approx(0.992)
@@ -53,14 +53,14 @@ def test_a_report_survives_and_states_its_intervals(tmp_path: Path) -> None:
 
 def test_a_report_of_another_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
-    write_report(path, SUMMARY)
+    write_summary(path, SUMMARY)
     path.write_text(path.read_text().replace('"format_version": 4', '"format_version": 1'))
     with pytest.raises(RunFolderError, match="another version of hitofude"):
-        read_report(path)
+        read_summary(path, RunSummary)
 
 
 def test_a_report_states_what_follows_from_its_figures(tmp_path: Path) -> None:
-    write_report(tmp_path / "report.json", SUMMARY)
+    write_summary(tmp_path / "report.json", SUMMARY)
     content = json.loads((tmp_path / "report.json").read_text())
     assert content["class_scores"][0]["f1"] == pytest.approx(2 * 1990 / (2 * 1990 + 10 + 30))
     error = content["calibration"]["as_predicted"]["expected_calibration_error"]
@@ -69,7 +69,7 @@ def test_a_report_states_what_follows_from_its_figures(tmp_path: Path) -> None:
 
 def test_a_damaged_report_names_the_place(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
-    write_report(path, SUMMARY)
+    write_summary(path, SUMMARY)
     path.write_text(path.read_text().replace('"label_issues": 3', '"label_issues": "many"'))
     with pytest.raises(RunFolderError, match=r"damaged at audit\.label_issues"):
-        read_report(path)
+        read_summary(path, RunSummary)

@@ -9,13 +9,13 @@ import pytest
 
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.metrics.metrics import Accuracy
-from hitofude.outputs.display import PlainDisplay
+from hitofude.outputs.display import Display
 from hitofude.recipe import Recipe
 from hitofude.sweep.progress import Planned, Progress
 from hitofude.sweep.trial import Failure, Run, Trial
 
 
-class Counting(PlainDisplay):
+class Counting(Display):
     """Plain lines, and the images of the bar."""
 
     def __init__(self) -> None:

@@ -20,13 +20,10 @@ class Operation:
     """A node of the graph."""
 
     name: str
-    label: str
-    """For people: the layer's name and type, or the function."""
-    shape: str
-    """The shape of the output for N images."""
+    label: str  # for people: the layer's name and type, or the function
+    shape: str  # of the output, for N images
     parameters: int
-    sources: tuple[str, ...]
-    """The names of the operations whose outputs it takes."""
+    sources: tuple[str, ...]  # the names of the operations whose outputs it takes
 
 
 def write_network_graph(path: Path, network: "nn.Module", image_shape: ImageShape, name: str) -> None:

@@ -109,8 +109,7 @@ class DrawnPhoto:
     picture: NDArray[np.uint8]  # (H, W, 3)
     boxes: Sequence[tuple[int, int, int, int]]  # top, left, bottom, right
     images: NDArray[np.uint8]  # (N, 1, h, w)
-    answers: Sequence[tuple[str, bool]]
-    """For each digit a text, and whether its probability suffices for an answer."""
+    answers: Sequence[tuple[str, bool]]  # for each digit a text, and whether its probability suffices for an answer
 
     @property
     def height(self) -> float:
@@ -122,42 +121,35 @@ class DrawnPhoto:
 
 def plot_photos(path: Path, photos: Sequence[DrawnPhoto]) -> None:
     """Draw each photo with its digits numbered, and beside it the small images with the answers, ink dark on white."""
-    photos = photos[:PHOTOS_DRAWN]
-    width = _PHOTO_WIDTH + _PHOTO_COLUMNS * _CELL_WIDTH + 0.5
-    total = sum(_NAME_HEIGHT + photo.height for photo in photos)
-    figure, top = Figure(figsize=(width, total)), 0.0
+    photos, left, top = photos[:PHOTOS_DRAWN], _MARGIN + _PHOTO_WIDTH + 0.3, 0.0
+    figure, axes = _sheet(left + _PHOTO_COLUMNS * _CELL_WIDTH, sum(_NAME_HEIGHT + photo.height for photo in photos))
     for photo in photos:
-        top += _NAME_HEIGHT + photo.height
-        bottom, height = 1 - top / total, photo.height / total
-        _draw_photo(figure.add_axes((0.1 / width, bottom, _PHOTO_WIDTH / width, height)), photo)
-        left, cells = _PHOTO_WIDTH + 0.3, _PHOTO_COLUMNS * _CELL_WIDTH
-        _draw_digits(figure.add_axes((left / width, bottom, cells / width, height)), photo)
+        top += _NAME_HEIGHT
+        _draw_photo(axes, photo, top)
+        digits = enumerate(zip(photo.images[:DIGITS_DRAWN], photo.answers, strict=False), start=1)
+        cells = [
+            _Cell(image, f"{number}: {text}{'' if is_sure else ' ?'}", BLACK if is_sure else ORANGE, frame=LINE)
+            for number, (image, (text, is_sure)) in digits
+        ]
+        _draw_cells(axes, cells, _PHOTO_COLUMNS, top, left)
+        if len(photo.images) > DIGITS_DRAWN:
+            axes.text(left, top, f"the first {DIGITS_DRAWN} of {len(photo.images)}", fontsize=8, va="bottom")
+        top += photo.height
     _save(figure, path)
 
 
-def _draw_photo(axes: Axes, photo: DrawnPhoto) -> None:
+def _draw_photo(axes: Axes, photo: DrawnPhoto, top: float) -> None:
     height, width = photo.picture.shape[:2]
-    step = max(1, max(height, width) // 800)
-    axes.imshow(photo.picture[::step, ::step], extent=(0, width, height, 0))
-    axes.set_axis_off()
-    axes.set_anchor("NW")
-    axes.set_title(photo.name, fontsize=8, loc="left", pad=2, parse_math=False)
-    for number, (top, left, bottom, right) in enumerate(photo.boxes[:DIGITS_DRAWN]):
-        colour = BLUE if photo.answers[number][1] else ORANGE
-        axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, color=colour, linewidth=1.2))
+    scale, step = min(_PHOTO_WIDTH / width, photo.height / height), max(1, max(height, width) // 800)
+    extent = (_MARGIN, _MARGIN + scale * width, top + scale * height, top)
+    axes.imshow(photo.picture[::step, ::step], extent=extent)
+    axes.text(_MARGIN, top, photo.name, fontsize=8, va="bottom", parse_math=False)
+    for number, (box, (_, is_sure)) in enumerate(zip(photo.boxes[:DIGITS_DRAWN], photo.answers, strict=False), start=1):
+        above, before, below, after = (scale * side for side in box)
+        corner, colour = (_MARGIN + before, top + above), BLUE if is_sure else ORANGE
+        axes.add_patch(Rectangle(corner, after - before, below - above, fill=False, color=colour, linewidth=1.2))
         label = {"boxstyle": "square,pad=0.1", "facecolor": colour, "edgecolor": "none"}
-        axes.text(left, top, str(number + 1), fontsize=7, color="white", va="bottom", bbox=label)
-
-
-def _draw_digits(axes: Axes, photo: DrawnPhoto) -> None:
-    digits = enumerate(zip(photo.images[:DIGITS_DRAWN], photo.answers, strict=False), start=1)
-    cells = [
-        _Cell(image, f"{number}: {text}{'' if is_sure else ' ?'}", BLACK if is_sure else ORANGE, frame=LINE)
-        for number, (image, (text, is_sure)) in digits
-    ]
-    _draw_cells(axes, cells, _PHOTO_COLUMNS, photo.height)
-    if len(photo.images) > DIGITS_DRAWN:
-        axes.set_title(f"the first {DIGITS_DRAWN} of {len(photo.images)}", fontsize=8, loc="left", pad=2)
+        axes.text(*corner, str(number), fontsize=7, color="white", va="bottom", bbox=label)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,20 +163,27 @@ class _Cell:
 
 
 def _plot_cells(path: Path, cells: Sequence[_Cell], columns: int, title: str) -> None:
-    top = _TITLE if title else 0
-    width, height = columns * _CELL_WIDTH, top + -(-len(cells) // columns) * _CELL_HEIGHT
-    figure = Figure(figsize=(width, height))
-    axes = figure.add_axes((0, 0, 1, 1))
-    _draw_cells(axes, cells, columns, height, top)
+    top, width = _TITLE if title else 0, columns * _CELL_WIDTH
+    figure, axes = _sheet(width, top + -(-len(cells) // columns) * _CELL_HEIGHT)
+    _draw_cells(axes, cells, columns, top)
     axes.text(width / 2, top / 2, title, fontsize=9, ha="center", va="center", parse_math=False)
     _save(figure, path)
 
 
-def _draw_cells(axes: Axes, cells: Sequence[_Cell], columns: int, height: float, top: float = 0) -> None:
-    """Draw rows of cells from `top` down, all in one Axes, which is faster than one for each; its unit is an inch."""
+def _sheet(width: float, height: float) -> tuple[Figure, Axes]:
+    """Return a figure with one Axes in inches: an Axes for each image would take seconds to draw."""
+    figure = Figure(figsize=(width, height))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, width), ylim=(height, 0))
+    axes.set_axis_off()
+    return figure, axes
+
+
+def _draw_cells(axes: Axes, cells: Sequence[_Cell], columns: int, top: float, start: float = 0) -> None:
+    """Draw rows of cells, the first at `top` and `start`, its left edge."""
     for number, cell in enumerate(cells):
         high, wide = (side * _IMAGE / max(cell.image.shape[1:]) for side in cell.image.shape[1:])
-        left = (number % columns + 0.5) * _CELL_WIDTH - wide / 2
+        left = start + (number % columns + 0.5) * _CELL_WIDTH - wide / 2
         bottom = top + (number // columns + 1) * _CELL_HEIGHT - _MARGIN
         image = cell.image[0] if len(cell.image) == 1 else cell.image.transpose(1, 2, 0).astype(np.uint8)
         extent = (left, left + wide, bottom, bottom - high)
@@ -193,8 +192,6 @@ def _draw_cells(axes: Axes, cells: Sequence[_Cell], columns: int, height: float,
         above = bottom - _IMAGE - _MARGIN
         text = axes.text(left + wide / 2, above, cell.caption, ha="center", va="bottom", parse_math=False)
         text.set(fontsize=8, color=cell.colour)
-    axes.set(xlim=(0, columns * _CELL_WIDTH), ylim=(height, 0))
-    axes.set_axis_off()
 
 
 def _plot_curves(path: Path, draw: Callable[[Axes, Sequence[EpochLog]], None], logs: Sequence[EpochLog]) -> None:

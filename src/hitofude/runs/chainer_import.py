@@ -14,7 +14,7 @@ from hitofude.inputs.layout import ImageShape
 from hitofude.learning.checkpoint import MemberFolder, Origin
 from hitofude.learning.networks import build_network
 from hitofude.learning.training import describe_task
-from hitofude.outputs.report import ImportedMember, ImportSummary, write_import
+from hitofude.outputs.report import ImportedMember, ImportSummary, write_summary
 from hitofude.runs.chainer_weights import ChainerModel, read_chainer, to_state
 from hitofude.runs.folder import FORMAT_VERSION, DataDescription, RunFolder
 from hitofude.storage import making_folder, write_json, write_text
@@ -107,4 +107,4 @@ def _write(folder: RunFolder, networks: Sequence[nn.Module], summary: ImportSumm
         MemberFolder(folder.member(number)).finish(network, origin, [])
     write_json(folder.data, asdict(data))
     write_text(folder.recipe, RECIPE)
-    write_import(folder.imported, summary)
+    write_summary(folder.imported, summary)

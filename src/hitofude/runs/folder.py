@@ -31,7 +31,7 @@ from typing import Any
 from hitofude.errors import OutOfResourcesError, RecipeError, RunFolderError
 from hitofude.inputs.layout import ImageShape
 from hitofude.learning.epoch_log import EpochLog, member_folder_name
-from hitofude.outputs.report import ImportSummary, RunSummary, read_import, read_report
+from hitofude.outputs.report import ImportSummary, RunSummary, read_summary
 from hitofude.recipe import Recipe
 from hitofude.storage import explaining_os_errors, free_bytes, read_json, validated, write_text
 
@@ -126,11 +126,11 @@ class RunFolder:
         self.check_trained_here()
         if not self.is_finished:
             raise RunFolderError(f"The run in {self.path} is not finished. Run its command again to continue it.")
-        return read_report(self.report)
+        return read_summary(self.report, RunSummary)
 
     def load_import(self) -> ImportSummary:
         """Read where imported networks come from. Raises RunFolderError if that is missing or damaged."""
-        return read_import(self.imported)
+        return read_summary(self.imported, ImportSummary)
 
     def load_networks(self) -> tuple[str, ...]:
         """Return each member's network. Raises RunFolderError if the run is not finished."""

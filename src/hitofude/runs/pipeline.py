@@ -21,7 +21,7 @@ from hitofude.metrics.metrics import Accuracy, accuracy, mean_of_members
 from hitofude.outputs.display import Display, SilentDisplay, choose_display
 from hitofude.outputs.network_graph import write_network_graph
 from hitofude.outputs.plots import plot_accuracy, plot_loss
-from hitofude.outputs.report import write_report
+from hitofude.outputs.report import write_summary
 from hitofude.outputs.submission import KAGGLE_HEADER, write_submission
 from hitofude.recipe import DEFAULT_PRESET, choose_recipe
 from hitofude.runs.claim import check_same_run, claim_run, saved_epochs
@@ -127,7 +127,7 @@ def _train(plan: RunPlan, folder: RunFolder, backend: TrainingBackend, display: 
     test_accuracy = _write_predictions(plan, folder, probabilities)
     with ONE_AT_A_TIME, _logging_seconds("audit and report"):
         summary = evaluate(plan, folder, probabilities, recorder.logs, test_accuracy)
-    write_report(folder.report, summary)
+    write_summary(folder.report, summary)
 
 
 @contextmanager

@@ -7,12 +7,12 @@ import pytest
 from rich.console import Console
 
 from hitofude.learning.epoch_log import EpochLog
-from hitofude.outputs.display import PlainDisplay, TerminalDisplay
+from hitofude.outputs.display import Display, TerminalDisplay
 
 LOG = EpochLog(0, 2, 0.51234, 0.8123, 0.4123, 0.9012, 0.00123, 3.0, 12345.6)
 
 
-def train(display: PlainDisplay) -> None:
+def train(display: Display) -> None:
     with display.training(members=3, images=1000):
         display.member_started(0, epochs=5, epochs_done=1)
         display.batch_finished(500)
@@ -20,7 +20,7 @@ def train(display: PlainDisplay) -> None:
 
 
 def test_plain_lines_have_the_figures_and_no_control_codes(capsys: pytest.CaptureFixture[str]) -> None:
-    train(PlainDisplay())
+    train(Display())
     text = capsys.readouterr().out
     assert "\x1b" not in text
     assert "\r" not in text
@@ -31,7 +31,7 @@ def test_plain_lines_have_the_figures_and_no_control_codes(capsys: pytest.Captur
 
 
 def test_the_columns_are_aligned_and_fit_a_terminal_of_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
-    train(PlainDisplay())
+    train(Display())
     header, *_, row = capsys.readouterr().out.splitlines()
     assert len(header) == len(row) <= 80
 

@@ -72,4 +72,4 @@ import IPython
 print(type(choose_display()).__name__)
 """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.split() == ["PlainDisplay", "False", "PlainDisplay"]
+    assert found.stdout.split() == ["Display", "False", "Display"]

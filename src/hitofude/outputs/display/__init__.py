@@ -1,10 +1,10 @@
 """Progress of a run: live on a terminal and in a notebook, plain lines elsewhere."""
 
 from hitofude.outputs.display.notebook import NotebookDisplay, in_notebook
-from hitofude.outputs.display.plain import Display, PlainDisplay, SilentDisplay
+from hitofude.outputs.display.plain import Display, SilentDisplay
 from hitofude.outputs.display.terminal import TerminalDisplay, live_console
 
-__all__ = ["Display", "NotebookDisplay", "PlainDisplay", "SilentDisplay", "TerminalDisplay", "choose_display"]
+__all__ = ["Display", "NotebookDisplay", "SilentDisplay", "TerminalDisplay", "choose_display"]
 
 
 def choose_display() -> Display:
@@ -12,4 +12,4 @@ def choose_display() -> Display:
     if in_notebook():
         return NotebookDisplay()
     console = live_console()
-    return TerminalDisplay(console) if console else PlainDisplay()
+    return TerminalDisplay(console) if console else Display()

@@ -19,12 +19,9 @@ class Pace:
     """Progress, speed and remaining time. The number of images in a file is known once it has been read."""
 
     shards: int
-    shards_done: int
-    """Including those that were finished before this command."""
-    bytes_left: int
-    """The size of the shards that are neither finished nor refused."""
-    images_finished: int = 0
-    """In the shards finished by this command."""
+    shards_done: int  # including those that were finished before this command
+    bytes_left: int  # of the shards that are neither finished nor refused
+    images_finished: int = 0  # in the shards finished by this command
     _bytes_finished: int = 0
     _under_way: Counter[str] = field(default_factory=Counter)
     _started: float = field(default_factory=time.monotonic)

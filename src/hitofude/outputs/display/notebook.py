@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from hitofude.learning.epoch_log import EpochLog
-from hitofude.outputs.display.plain import PlainDisplay
+from hitofude.outputs.display.plain import Display
 from hitofude.outputs.display.training_table import TrainingTable
 
 SECONDS_BETWEEN_UPDATES = 0.5
@@ -36,7 +36,7 @@ def publish(bundle: Bundle) -> Callable[[Bundle], None]:
     return lambda newer: handle.update(newer, raw=True)
 
 
-class NotebookDisplay(PlainDisplay):
+class NotebookDisplay(Display):
     """Messages as plain lines; the training as a table updated in place."""
 
     def __init__(self, publish: Publish = publish) -> None:

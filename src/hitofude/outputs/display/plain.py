@@ -1,9 +1,8 @@
-"""A line for each event, without control codes; and the interface of every display of a run."""
+"""The progress of a run as plain lines, without control codes."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from hitofude.learning.epoch_log import EpochLog
 
@@ -12,25 +11,6 @@ HEADER = (
     f" {'lr':>8} {'images/s':>8} {'elapsed':>7}"
 )
 """79 columns; see plain_row."""
-
-
-class Display(Protocol):
-    """Messages, and an observer of the training."""
-
-    def message(self, text: str) -> None: ...
-
-    @contextmanager
-    def training(self, members: int, images: int) -> Iterator[None]:
-        """Show the training within the block. images: left to train on, summed over members and epochs."""
-        ...
-
-    def member_started(self, member: int, epochs: int, epochs_done: int) -> None: ...
-
-    def batch_finished(self, images: int) -> None: ...
-
-    def epoch_finished(self, log: EpochLog) -> None: ...
-
-    def warned(self, message: str) -> None: ...
 
 
 class Lines:
@@ -50,8 +30,8 @@ class NoLines(Lines):
         pass
 
 
-class PlainDisplay(Lines):
-    """A line for each epoch."""
+class Display(Lines):
+    """A line for each epoch; the base of the other displays of a run."""
 
     def __init__(self) -> None:
         self._members = 0
@@ -60,6 +40,7 @@ class PlainDisplay(Lines):
 
     @contextmanager
     def training(self, members: int, images: int) -> Iterator[None]:
+        """Show the training within the block. images: left to train on, summed over members and epochs."""
         self._members, self._started = members, time.monotonic()
         if images:
             self.message(HEADER)
@@ -78,7 +59,7 @@ class PlainDisplay(Lines):
         self.message(plain_row(log, self._members, self._epochs[log.member], elapsed))
 
 
-class SilentDisplay(NoLines, PlainDisplay):
+class SilentDisplay(NoLines, Display):
     """No output."""
 
 

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from hitofude.learning.epoch_log import EpochLog
-from hitofude.outputs.display.plain import Lines, PlainDisplay
+from hitofude.outputs.display.plain import Display, Lines
 
 
 def live_console() -> Console | None:
@@ -30,11 +30,11 @@ class LinesAboveBar(Lines):
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-class TerminalDisplay(LinesAboveBar, PlainDisplay):
+class TerminalDisplay(LinesAboveBar, Display):
     """The plain lines above a bar with images/s and the time left."""
 
     def __init__(self, console: Console) -> None:
-        PlainDisplay.__init__(self)
+        Display.__init__(self)
         columns = TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.percentage:>3.0f} %")
         super().__init__(console, *columns, _ImagesPerSecond(), TextColumn("left"), TimeRemainingColumn())
         self._training: set[int] = set()

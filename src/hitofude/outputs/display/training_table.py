@@ -11,20 +11,16 @@ COLUMNS = (
     "member", "epoch", "progress", "train loss", "train accuracy", "valid. loss", "valid. accuracy", "learning rate",
     "images/s",
 )  # fmt: skip
-FIGURES = len(COLUMNS) - 3
 
 
 @dataclass
 class MemberRow:
     """The progress of a member."""
 
-    epochs: int = 0
-    """0 before it starts."""
+    epochs: int = 0  # 0 before it starts
     epochs_done: int = 0
-    log: EpochLog | None = None
-    """The newest."""
-    seconds: float = 0.0
-    """From the start of the training to the end of that epoch."""
+    log: EpochLog | None = None  # of the newest epoch
+    seconds: float = 0.0  # from the start of the training to the end of that epoch
 
 
 @dataclass
@@ -36,8 +32,7 @@ class TrainingTable:
     """
 
     members: int
-    images: int
-    """Left to train on, summed over members and epochs."""
+    images: int  # left to train on, summed over members and epochs
     state: Literal["training", "trained", "stopped"] = "training"
     images_done: int = 0
     rows: dict[int, MemberRow] = field(init=False)
@@ -93,15 +88,12 @@ class TrainingTable:
     def _row(self, member: int, row: MemberRow) -> str:
         bar = _bar(f"member {member + 1}", row.epochs_done, row.epochs, "8em")
         epoch = f"{row.epochs_done}/{row.epochs}" if row.epochs else "-"
-        cells = "".join(f"<td>{value}</td>" for value in (epoch, bar, *_figures(row.log)))
+        figures, log = ["-"] * (len(COLUMNS) - 3), row.log
+        if log:
+            scores = (log.train_loss, log.train_accuracy, log.validation_loss, log.validation_accuracy)
+            figures = [*map(figure, scores), f"{log.learning_rate:.3g}", f"{log.images_per_second:,.0f}"]
+        cells = "".join(f"<td>{value}</td>" for value in (epoch, bar, *figures))
         return f'<tr><th scope="row">{member + 1}/{self.members}</th>{cells}</tr>'
-
-
-def _figures(log: EpochLog | None) -> list[str]:
-    if log is None:
-        return ["-"] * FIGURES
-    shares = (log.train_loss, log.train_accuracy, log.validation_loss, log.validation_accuracy)
-    return [*map(figure, shares), f"{log.learning_rate:.3g}", f"{log.images_per_second:,.0f}"]
 
 
 def _bar(name: str, done: int, total: int, width: str) -> str:

@@ -43,24 +43,20 @@ class Page:
     hardness: Hardness
     issues: LabelIssues
     duplicates: Sequence[Duplicate]
-    recipe: str
-    """As TOML."""
+    recipe: str  # TOML
     originals: NDArray[np.uint8]  # (K, C, H, W)
     augmented: NDArray[np.uint8]  # (K, V, C, H, W)
-    operations: Mapping[str, Sequence[Operation]]
-    """By network."""
+    operations: Mapping[str, Sequence[Operation]]  # by network
 
 
 @dataclass(frozen=True)
 class Thumbnail:
     """An image with its caption."""
 
-    style: Markup
-    """CSS that shows the image."""
+    style: Markup  # shows the image
     caption: str
-    note: str
-    bars: tuple[tuple[str, float], ...] = ()
-    """The likeliest classes and their probabilities."""
+    note: str = ""
+    bars: tuple[tuple[str, float], ...] = ()  # the likeliest classes and their probabilities
 
 
 @dataclass(frozen=True)
@@ -70,13 +66,8 @@ class Cell:
     label: int
     predicted: int
     count: int
-    share: float
-    """Of the rows with this label."""
-    thumbnails: tuple[Thumbnail, ...]
-
-    @property
-    def anchor(self) -> str:
-        return f"cell-{self.label}-{self.predicted}"
+    share: float  # of the rows with this label
+    thumbnails: list[Thumbnail]
 
 
 def write_page(path: Path, page: Page) -> None:
@@ -158,7 +149,7 @@ class _Thumbnails:
     def _cell(self, label: int, predicted: int, ranks: list[int]) -> Cell:
         share = len(ranks) / self.page.summary.class_scores[label].rows
         shown = (SHOWN_IF_RIGHT if label == predicted else SHOWN) if self.is_matrix_shown else 0
-        return Cell(label, predicted, len(ranks), share, tuple(self.ranked(ranks[:shown])))
+        return Cell(label, predicted, len(ranks), share, self.ranked(ranks[:shown]))
 
     def ranked(self, ranks: Iterable[int]) -> list[Thumbnail]:
         rows, predicted, losses = self.page.hardness.rows, self.page.hardness.predicted, self.page.hardness.losses
@@ -200,12 +191,12 @@ class _Thumbnails:
     def augmentation(self) -> list[list[Thumbnail]]:
         """Return originals, each followed by its transformed versions."""
         return [
-            [self._show(original, "original"), *(self._show(version, "transformed") for version in versions)]
+            [
+                Thumbnail(self.sheet.place(image), "transformed" if number else "original")
+                for number, image in enumerate([original, *versions])
+            ]
             for original, versions in zip(self.page.originals, self.page.augmented, strict=True)
         ]
-
-    def _show(self, image: NDArray[np.uint8], caption: str) -> Thumbnail:
-        return Thumbnail(self.sheet.place(image), caption, "")
 
     def _train(self, row: int, answer: int, note: str) -> Thumbnail:
         train, probabilities = self.page.train, self.page.out_of_fold[row]
