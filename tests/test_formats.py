@@ -1,4 +1,4 @@
-"""Whole ways through the command with other data than digits: letters of any script, colour, every format of files."""
+"""The whole command with other data than digits: letters of any script, colour, every file format."""
 
 import re
 from importlib.util import find_spec
@@ -28,7 +28,7 @@ def settings(**more: int) -> list[str]:
 
 
 def letters(count: int, seed: int) -> ImageSet:
-    """Letters of 40×40 pixels in several fonts, sizes and places, `count` of each."""
+    """Letters of 40×40 pixels in several fonts, sizes and positions, `count` of each."""
     rng = np.random.default_rng(seed)
     places = find_spec("matplotlib").submodule_search_locations  # type: ignore[union-attr]
     fonts = [str(Path(places[0], "mpl-data", "fonts", "ttf", f"{name}.ttf")) for name in FONTS]  # type: ignore[index]
@@ -64,6 +64,7 @@ def write_pictures(folder: Path, images: ImageSet) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_letters_go_all_the_way_without_a_word_about_digits(call: Call, tmp_path: Path) -> None:
     """Labels as text, 40×40 pixels, 26 classes: run, predict, audit, report."""
     train, test = letters(6, seed=0), letters(2, seed=1)

@@ -1,4 +1,4 @@
-"""Files of any number of images, some at a time: the same images and ids as read whole, and the same refusals."""
+"""Files read in blocks: the same images, ids and errors as for files that are read whole."""
 
 import io
 import tracemalloc
@@ -36,7 +36,7 @@ def frame_of(images: ImageSet, ids: NDArray[np.str_] | None = None) -> pd.DataFr
 
 
 def written(folder: Path, kind: str, images: ImageSet, ids: NDArray[np.str_] | None = None) -> Path:
-    path = folder / f"part.{kind}"
+    path = folder / f"images.{kind}"
     others = {} if ids is None else {"id": ids.tolist()}
     if kind == "npz":
         np.savez(path, images=images.images[:, 0], **({} if ids is None else {"ids": ids}))
@@ -99,7 +99,7 @@ def test_what_is_wrong_is_said_in_the_words_of_reading_it_whole(
     frame = frame_of(digits, digits.ids)
     frame[column] = frame[column].astype(object) if column in frame else None
     frame.loc[row, column] = value
-    path = tmp_path / f"part.{kind}"
+    path = tmp_path / f"images.{kind}"
     frame.to_csv(path, index=False) if kind == "csv" else frame.convert_dtypes().to_parquet(path)
     with pytest.raises(InputError) as whole:
         read_images(path, image_shape=(1, 28, 28))
@@ -134,9 +134,15 @@ def test_rows_before_a_fault_are_given(tmp_path: Path, digits: ImageSet) -> None
 
 
 def test_an_array_whose_first_index_changes_fastest_is_refused(tmp_path: Path, digits: ImageSet) -> None:
-    np.savez(tmp_path / "part.npz", images=np.asfortranarray(digits.images[:, 0]))
+    np.savez(tmp_path / "images.npz", images=np.asfortranarray(digits.images[:, 0]))
     with pytest.raises(InputError, match="ascontiguousarray"):
-        blocks(tmp_path / "part.npz")
+        blocks(tmp_path / "images.npz")
+
+
+def test_arrays_of_another_length_are_refused(tmp_path: Path, digits: ImageSet) -> None:
+    np.savez(tmp_path / "images.npz", images=digits.images[:9, 0], ids=np.arange(10))
+    with pytest.raises(InputError, match=r"the lengths differ: 'images' \(9, 28, 28\), 'ids' \(10,\)"):
+        blocks(tmp_path / "images.npz")
 
 
 @pytest.mark.parametrize("name", ["test.zip", "photo.png", "t10k-images-idx3-ubyte"])

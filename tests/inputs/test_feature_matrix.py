@@ -1,4 +1,4 @@
-"""What scikit-learn calls X becomes images of bytes."""
+"""Scikit-learn's X becomes images of bytes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A reviewed list of label issues, put to use."""
+"""Applying a reviewed list of label issues."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Every kind of source becomes the same data set, or an error that says what to do."""
+"""Every kind of source becomes the same data set, or an error with a remedy."""
 
 import gzip
 import os
@@ -41,7 +41,7 @@ def test_the_sample_is_5000_digits_split_evenly_and_always_the_same() -> None:
     assert data.train.fingerprint.startswith("0218edb3")
 
 
-def test_the_samples_parts_share_no_image() -> None:
+def test_the_samples_splits_share_no_image() -> None:
     data = sample()
     assert data.test is not None
     train = {image.tobytes() for image in data.train.images}
@@ -91,9 +91,9 @@ def test_a_labelled_csv_alone_has_nothing_to_predict(folder: Path) -> None:
 
 def test_idx_files_gzipped_or_not(tmp_path: Path, dataset: Dataset) -> None:
     assert dataset.test is not None
-    for name, part in (("train", dataset.train), ("t10k", dataset.test)):
-        (tmp_path / f"{name}-images-idx3-ubyte").write_bytes(idx_bytes(part.images[:, 0]))
-        labels = gzip.compress(idx_bytes(part.known_labels().astype(np.uint8)))
+    for name, split in (("train", dataset.train), ("t10k", dataset.test)):
+        (tmp_path / f"{name}-images-idx3-ubyte").write_bytes(idx_bytes(split.images[:, 0]))
+        labels = gzip.compress(idx_bytes(split.known_labels().astype(np.uint8)))
         (tmp_path / f"{name}-labels-idx1-ubyte.gz").write_bytes(labels)
     found = open_source(tmp_path)
     assert found.test is not None
@@ -203,7 +203,7 @@ def test_a_source_and_named_files_exclude_each_other(folder: Path) -> None:
         open_source(test=folder / "test.csv")
 
 
-def test_images_to_predict_come_from_csv_idx_or_the_test_part(folder: Path, dataset: Dataset) -> None:
+def test_images_to_predict_come_from_csv_idx_or_the_test_split(folder: Path, dataset: Dataset) -> None:
     assert dataset.test is not None
     (folder / "images-idx3-ubyte").write_bytes(idx_bytes(dataset.test.images[:, 0]))
     for path in (folder, folder / "test.csv", folder / "images-idx3-ubyte"):

@@ -1,4 +1,4 @@
-"""Compressed files that mean harm, or are harmed."""
+"""Compressed files that are malicious or damaged."""
 
 import gzip
 import io
@@ -95,7 +95,7 @@ def test_a_bomb_is_stopped_by_the_bytes_that_come_out(
 
 
 def test_a_size_that_lies_does_not_help_a_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The size in the directory is not what is counted."""
+    """The bytes are counted; the size in the directory is not trusted."""
     monkeypatch.setattr(archive, "ALWAYS_ALLOWED", 10_000)
     path = tmp_path / "train.csv.gz"
     path.write_bytes(gzip.compress(bytes(10_000_000))[:-4] + struct.pack("<I", 5))

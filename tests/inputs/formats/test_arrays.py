@@ -51,7 +51,7 @@ def test_images_to_predict_stand_beside_those_to_learn_from(dataset: Dataset) ->
 
 
 def test_arrays_that_cannot_be_written_to_are_copied() -> None:
-    """PyTorch warns of them."""
+    """PyTorch warns of read-only arrays."""
     fixed = GREY.copy()
     fixed.flags.writeable = False
     assert open_source((fixed, LABELS)).train.images.flags.writeable

@@ -18,7 +18,7 @@ SLOW = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCh
 
 @dataclass(frozen=True)
 class Fuzzed:
-    """A file's bytes, and how many of them are read at once."""
+    """A file's bytes, and the block size to read it with."""
 
     content: bytes
     block_bytes: int
@@ -26,7 +26,7 @@ class Fuzzed:
 
 @st.composite
 def mutated_files(draw: st.DrawFn) -> Fuzzed:
-    """A valid file with up to three places replaced, removed or added to."""
+    """A valid file with up to three random edits."""
     width = draw(st.integers(1, 4))
     rows = draw(st.lists(st.lists(st.integers(0, 255), min_size=width, max_size=width), min_size=1, max_size=12))
     header = ["label", *(f"pixel{number}" for number in range(width - 1))] if width > 1 else ["pixel0"]
@@ -89,13 +89,13 @@ def test_the_line_that_is_refused_is_the_first_that_is_wrong(file: Fuzzed) -> No
 
 
 def line_refused(file: Fuzzed) -> int | None:
-    """The line of the complaint; None where the file is accepted, or holds no rows or no UTF-8 at all."""
+    """The line in the error; None if the file is accepted, has no rows or is not UTF-8."""
     try:
         read(file.content, file.block_bytes)
     except InputError as error:
-        complaint = str(error)
+        message = str(error)
     else:
         return None
-    found = re.search(r"line (\d+)", complaint)
-    assert found or "no rows" in complaint or "UTF-16" in complaint
+    found = re.search(r"line (\d+)", message)
+    assert found or "no rows" in message or "UTF-16" in message
     return int(found[1]) if found else None

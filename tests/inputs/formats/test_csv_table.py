@@ -1,4 +1,4 @@
-"""Reading CSV: what is accepted, in which order, and where exactly a wrong file is wrong."""
+"""CSV files: the variants that are accepted, the order of the pixels, and the exact location of each error."""
 
 import io
 import time
@@ -261,15 +261,15 @@ def test_a_file_without_header_is_read_by_columns_that_one_knows() -> None:
 
 
 def test_wrong_values_are_listed_and_counted() -> None:
-    with pytest.raises(InputError) as complaint:
+    with pytest.raises(InputError) as refused:
         read("label,pixel0\n1,x\n2,y\n")
-    assert str(complaint.value) == (
+    assert str(refused.value) == (
         "mine.csv, line 2, column 'pixel0': found 'x', expected an integer from 0 to 255. "
         "2 values are wrong; fix them:\n  line 2, column 'pixel0': found 'x'\n  line 3, column 'pixel0': found 'y'"
     )
-    with pytest.raises(InputError) as complaint:
+    with pytest.raises(InputError) as refused:
         read("label,pixel0\n" + "1,x\n" * 20)
-    assert "more" not in str(complaint.value)
+    assert "more" not in str(refused.value)
     with pytest.raises(InputError, match="… and 1 more"):
         read("label,pixel0\n" + "1,x\n" * 21)
 

@@ -1,4 +1,4 @@
-"""NumPy's files: what is found in them by name, and what must never be read."""
+"""NumPy's files: arrays are found by name, and objects are never unpickled."""
 
 import struct
 import zipfile
@@ -38,7 +38,7 @@ def test_images_and_labels(tmp_path: Path) -> None:
         ("X_train", "y_train", "X_test"),
     ],
 )
-def test_both_parts_as_keras_and_medmnist_name_them(train: str, train_labels: str, test: str, tmp_path: Path) -> None:
+def test_both_splits_as_keras_and_medmnist_name_them(train: str, train_labels: str, test: str, tmp_path: Path) -> None:
     arrays = {train: IMAGES, train_labels: LABELS[:, None], test: IMAGES[:2], "val_images": IMAGES[:1]}
     found = open_source(saved(tmp_path / "both.npz", **arrays))
     assert found.test is not None
@@ -58,7 +58,7 @@ def test_a_folder_or_two_named_files_of_arrays(tmp_path: Path, dataset: Dataset)
 
 
 class Payload:
-    """Unpickled, it would make a file."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -116,10 +116,10 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         open_source(path)
 
 
-@pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
-def test_a_file_that_is_cut_short_is_named(part: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_a_file_that_is_cut_short_is_named(share: float, tmp_path: Path) -> None:
     path = saved(tmp_path / "cut.npz", images=IMAGES, labels=LABELS)
-    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     with pytest.raises(InputError, match=r"cut\.npz: this is not a zip file"):
         open_source(path)
 

@@ -1,4 +1,4 @@
-"""Parquet files: pixels as columns, as lists, as pictures; and what is wrong with others."""
+"""Parquet files: pixels as columns, as lists, as pictures; and the errors for others."""
 
 import io
 import sys
@@ -69,6 +69,13 @@ def test_pictures_as_hugging_face_has_them(as_struct: bool, tmp_path: Path) -> N
     assert found.classes == ("1", "3")
 
 
+def test_images_of_another_size_are_named_in_a_later_batch_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "BATCH_ROWS", 2)
+    path = written(tmp_path / "sizes.parquet", {"label": list("abc"), "image": [[1] * 4, [2] * 4, [3] * 9]})
+    with pytest.raises(InputError, match=r"row 3: 3x3 pixels, but .*row 1 has 2x2"):
+        open_source(path)
+
+
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
@@ -83,7 +90,8 @@ def test_pictures_as_hugging_face_has_them(as_struct: bool, tmp_path: Path) -> N
         ({"label": ["a", "b"]}, "no pixel columns"),
         ({"label": ["a", "b"], "pixel0": [1, 2], "pixel1": [1, 2]}, "2 pixel columns; that is not a square number"),
         ({"label": ["a", "b"], "image": [[1, 2], [1]]}, "column 'image': the lists have from 1 to 2 values"),
-        ({"label": ["a", "b"], "image": [[1], [None]]}, "column 'image': there is no value"),
+        ({"label": ["a", "b"], "image": [[1], [None]]}, "row 2, column 'image': there is no value"),
+        ({"label": ["a", "b"], "image": [[[1, 2]], [[3, None]]]}, "row 2, column 'image': there is no value"),
         ({"label": ["a", "b"], "image": [[1], [300]]}, r"column 'image', row 2, pixel \[0\]: found 300"),
         ({"label": ["a", "b"], "image": [[1], [2]], "other": [[1], [2]]}, "both hold images"),
         ({"label": ["a", "b"], "image": [b"x", b"y"]}, "row 1: this is not a picture"),
@@ -96,10 +104,10 @@ def test_a_wrong_table_is_refused_with_row_and_column(columns: dict[str, Any], m
         open_source(written(tmp_path / "wrong.parquet", columns))
 
 
-@pytest.mark.parametrize("part", [0, 0.3, 0.99])
-def test_a_file_that_is_cut_short_is_named(part: float, tmp_path: Path, dataset: Dataset) -> None:
+@pytest.mark.parametrize("share", [0, 0.3, 0.99])
+def test_a_file_that_is_cut_short_is_named(share: float, tmp_path: Path, dataset: Dataset) -> None:
     path = written(tmp_path / "cut.parquet", columns_of(dataset.train))
-    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     with pytest.raises(InputError, match=r"cut.parquet: this is not a Parquet file, or it is damaged"):
         open_source(path)
 

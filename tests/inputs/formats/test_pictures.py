@@ -1,4 +1,4 @@
-"""Folders of pictures: classes by the folders' names, sizes, colours, and files that are none."""
+"""Folders of pictures: classes by the folders' names, sizes, colours, and files that are not pictures."""
 
 import io
 import os
@@ -18,7 +18,7 @@ RNG = np.random.default_rng(0)
 
 
 def draw(path: Path, *, size: tuple[int, int] = (8, 6), colour: bool = False) -> np.ndarray:
-    """Write a picture of noise; its pixels (H, W) or (H, W, 3)."""
+    """Write a picture of noise and return its pixels (H, W) or (H, W, 3)."""
     pixels = RNG.integers(0, 256, (*size, 3) if colour else size).astype(np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
@@ -113,7 +113,7 @@ def test_pictures_to_predict_must_be_like_those_learned_from(folder: Path) -> No
 
 
 def bomb() -> bytes:
-    """A PNG that says it is 60,000 pixels wide and high."""
+    """A PNG whose header claims 60,000 × 60,000 pixels."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

@@ -1,1 +1,1 @@
-"""One module for each file format: each turns files into RawImages."""
+"""One module for each file format; each reads files as RawImages."""
