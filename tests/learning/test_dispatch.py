@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +17,9 @@ import torch
 
 from hitofude.errors import ClusterError, DivergedError, OutOfResourcesError, RecipeError
 from hitofude.inputs.sources import Dataset
-from hitofude.learning.checkpoint import MemberFolder
+from hitofude.learning.checkpoint import MemberFolder, SavedState
 from hitofude.learning.compute import Compute
-from hitofude.learning.dispatch import MODULE, ComputeQuestion, Parallelism, _Collector, make_members, run_members
+from hitofude.learning.dispatch import MODULE, ComputeQuestion, Parallelism, _Collector, run_members
 from hitofude.learning.ensemble import plan_members
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleTask, MemberProbabilities
@@ -32,7 +34,7 @@ from hitofude.learning.messages import (
 )
 from hitofude.learning.worker import REMOTE, MemberReporter, MemberWorker
 from hitofude.recipe import Recipe
-from hitofude.workers.messages import receive
+from hitofude.workers.messages import Message, receive
 from hitofude.workers.pool import WorkerPool
 from hitofude.workers.process import LocalProcesses
 from hitofude.workers.shared_disk import disk_token
@@ -128,48 +130,68 @@ def test_a_worker_that_the_system_kills_is_explained_and_the_others_end(job: Ens
     assert children() == []
 
 
-@pytest.mark.parametrize("token", [None, "of another folder"])
-def test_members_made_elsewhere_are_kept_in_the_runs_folder(
-    token: str | None, job: EnsembleTask, alone: list[MemberProbabilities], tmp_path: Path
+Events = list[tuple[Message, bytes]]
+Make = Callable[[EnsembleMessage, SavedState | None], Events]
+
+
+@pytest.fixture
+def make_here(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """A function by which a new worker in this process makes the first member; it returns the events."""
+    monkeypatch.setattr("hitofude.learning.worker.forward_logs", lambda *_: None)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
+
+    def make(ensemble: EnsembleMessage, state: SavedState | None) -> Events:
+        events = io.BytesIO()
+        worker = MemberWorker(MemberReporter(events))
+        worker.answer(*ensemble.images)
+        worker.answer(*ensemble.member(ensemble.task.plans[0], state))
+        events.seek(0)
+        return list(iter(lambda: receive(events), None))
+
+    return make
+
+
+def test_members_made_by_a_pool_are_linked_into_the_runs_folder(
+    job: EnsembleTask, alone: list[MemberProbabilities], tmp_path: Path
 ) -> None:
-    """By links if the workers share the disk, else by messages."""
     remote, listener = replace(job, folder=tmp_path), Listener()
     with WorkerPool(LocalProcesses(2, 1), MODULE, threads=1) as pool:
-        if token is None:
-            run_members(remote, pool, listener)
-        else:
-            make_members(EnsembleMessage(remote, token), pool, listener)
+        run_members(remote, pool, listener)
     assert weights(remote) == weights(job)
     assert sorted((log.member, log.epoch) for log in listener.logs) == [(m, e) for m in (0, 1) for e in (1, 2, 3)]
-    assert sorted(path.name for path in (tmp_path / "00").iterdir()) == [".lock", "member.json", "weights.safetensors"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["00", "01"]
 
 
-def test_a_replaced_worker_does_not_change_the_files_of_its_successor(job: EnsembleTask, tmp_path: Path) -> None:
+def test_a_member_made_without_a_shared_disk_is_kept_from_messages(
+    job: EnsembleTask, alone: list[MemberProbabilities], tmp_path: Path, make_here: Make
+) -> None:
+    remote, listener = replace(job, folder=tmp_path), Listener()
+    collector = _Collector(remote, listener)
+    for message, content in make_here(EnsembleMessage(remote, "of another folder"), None):
+        collector.handle(0, message, content)
+    assert (tmp_path / "00" / "weights.safetensors").read_bytes() == weights(job)[0]
+    assert np.array_equal(collector.done[0].held_out, alone[0].held_out)
+    assert [log.epoch for log in listener.logs] == [1, 2, 3]
+    assert sorted(path.name for path in (tmp_path / "00").iterdir()) == [".lock", "member.json", "weights.safetensors"]
+
+
+def test_a_replaced_worker_does_not_change_the_files_of_its_successor(
+    job: EnsembleTask, tmp_path: Path, make_here: Make
+) -> None:
     """Two workers that share the disk make the same member; each works in a folder of its own."""
     remote = replace(job, folder=tmp_path, recipe=job.recipe.with_settings({"schedule.epochs": 1}))
     with disk_token(tmp_path) as token:
-        ensemble = EnsembleMessage(remote, token)
         for _ in ("replaced", "successor"):
-            events = io.BytesIO()
-            worker = MemberWorker(MemberReporter(events))
-            worker.answer(*ensemble.images)
-            worker.answer(*ensemble.member(job.plans[0], None))
-            assert b'"finished"' in events.getvalue()
+            assert make_here(EnsembleMessage(remote, token), None)[-1][0]["event"] == "finished"
     assert len(list((tmp_path / REMOTE).iterdir())) == 2
     assert not (tmp_path / "00").exists()
 
 
 def test_a_member_continues_from_the_state_that_is_sent_with_it(
-    job: EnsembleTask, alone: list[MemberProbabilities], tmp_path: Path
+    job: EnsembleTask, alone: list[MemberProbabilities], tmp_path: Path, make_here: Make
 ) -> None:
     state = MemberFolder(job.member_folder(0)).newest_saved()
-    ensemble, events = EnsembleMessage(replace(job, folder=tmp_path), "of another folder"), io.BytesIO()
-    worker = MemberWorker(MemberReporter(events))
-    worker.answer(*ensemble.images)
-    worker.answer(*ensemble.member(job.plans[0], state))
-    events.seek(0)
-    message, content = receive(events) or ({}, b"")
+    ((message, content),) = make_here(EnsembleMessage(replace(job, folder=tmp_path), "of another folder"), state)
     assert message["event"] == "finished"
     assert np.array_equal(unpack_probabilities(content).held_out, alone[0].held_out)
 
