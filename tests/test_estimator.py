@@ -24,7 +24,7 @@ from tests.test_recipe import as_formerly_pickled
 
 QUICK = {"schedule.epochs": 2, "schedule.min_steps": 0, "optimizer.batch_size": 32}
 TINY = {
-    "schedule.epochs": 5,
+    "schedule.epochs": 8,
     "schedule.min_steps": 0,
     "augment.probability": 0.0,
     "optimizer.name": "adam",
