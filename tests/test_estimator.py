@@ -174,7 +174,7 @@ def test_a_grid_is_searched_in_a_pipeline(digits: ImageSet) -> None:
     rows, labels = digits.images.reshape(300, 784), digits.known_labels()
     pipeline = make_pipeline(StandardScaler(), quick())
     settings = [QUICK | {"schedule.epochs": epochs} for epochs in (1, 8)]
-    search = GridSearchCV(pipeline, {"hitofudeclassifier__settings": settings}, cv=2).fit(rows, labels)
+    search = GridSearchCV(pipeline, {"hitofudeclassifier__settings": settings}, cv=2, refit=False).fit(rows, labels)
     assert search.best_params_["hitofudeclassifier__settings"] == settings[1]
 
 
@@ -185,6 +185,7 @@ def test_no_file_remains(rows: np.ndarray, labels: np.ndarray, tmp_path: Path, m
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_cross_validation_scores_digits(digits: ImageSet) -> None:
     """benchmarks/estimator.py measures it on 1,500 digits."""
     settings = QUICK | {"schedule.epochs": 12}
