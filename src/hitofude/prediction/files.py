@@ -15,7 +15,7 @@ from hitofude.inputs.layout import ImageShape, ReadOptions, Shape
 from hitofude.inputs.photos.photo import Photo, read_photo
 from hitofude.inputs.photos.photo_file import is_picture
 from hitofude.inputs.sources import Images, read_images
-from hitofude.metrics.calibration import SURE
+from hitofude.metrics.metrics import SURE
 from hitofude.outputs.plots import DrawnPhoto, plot_photos
 from hitofude.prediction.model import Model
 from hitofude.runs.folder import RunFolder
@@ -30,16 +30,9 @@ class FilePredictions:
     ids: NDArray[np.str_]  # (N,)
     probabilities: NDArray[np.float32]  # (N, classes)
     classes: tuple[str, ...]
-    photos: tuple[Photo, ...] = ()
+    labels: NDArray[np.str_]  # (N,) the likeliest class; `not sure` for a digit in a photo, if its probability is low
+    photos: tuple[Photo, ...]
     """The photos among the files, in their order."""
-    is_sure: NDArray[np.bool_] | None = None
-    """(N,) False for a digit in a photo whose probability is too low for an answer; None without photos."""
-
-    @property
-    def labels(self) -> NDArray[np.str_]:
-        """(N,) the likeliest class, or `not sure`."""
-        likeliest = np.asarray(self.classes)[self.probabilities.argmax(axis=1)]
-        return likeliest if self.is_sure is None else np.where(self.is_sure, likeliest, NOT_SURE)
 
 
 def predict(run: str | Path, images: Images, *, device: str = "auto", calibrated: bool = False) -> NDArray[np.float32]:
@@ -79,15 +72,15 @@ def predict_files(
     data = folder.load_data()
     read = [_read(path, data.image_shape, label, shape) for path in inputs]
     photos = tuple(found for found in read if isinstance(found, Photo))
-    sets = [found.as_image_set() if isinstance(found, Photo) else found for found in read]
-    images = np.concatenate([found.images for found in sets])
+    images = np.concatenate([found.images for found in read])
     calibrated = calibrated or (bool(photos) and not folder.is_imported)
     probabilities = predict(run, images, device=device, calibrated=calibrated)
-    ids, classes = np.concatenate([found.ids for found in sets]), data.classes
-    if not photos:
-        return FilePredictions(ids, probabilities, classes)
-    is_answered = np.concatenate([np.full(len(found.images), not isinstance(found, Photo)) for found in read])
-    return FilePredictions(ids, probabilities, classes, photos, is_answered | (probabilities.max(axis=1) >= sure))
+    labels = np.asarray(data.classes)[probabilities.argmax(axis=1)]
+    if photos:
+        is_in_table = np.concatenate([np.full(len(found.images), not isinstance(found, Photo)) for found in read])
+        labels = np.where(is_in_table | (probabilities.max(axis=1) >= sure), labels, NOT_SURE)
+    ids = np.concatenate([found.ids for found in read])
+    return FilePredictions(ids, probabilities, data.classes, labels, photos)
 
 
 def describe_answers(prediction: FilePredictions) -> str:
@@ -110,12 +103,10 @@ def show_photos(path: Path, prediction: FilePredictions) -> None:
     """
     if not prediction.photos:
         raise InputError("--show draws photos, but there is none among the inputs.")
-    likeliest = prediction.probabilities.argmax(axis=1)
+    rows = zip(prediction.ids, prediction.probabilities, prediction.labels, strict=True)
     answers = {
-        str(id): (f"{prediction.classes[best]}  {row[best]:.2f}", str(label) != NOT_SURE)
-        for id, best, row, label in zip(
-            prediction.ids, likeliest, prediction.probabilities, prediction.labels, strict=True
-        )
+        str(id): (f"{prediction.classes[row.argmax()]}  {row.max():.2f}", bool(label != NOT_SURE))
+        for id, row, label in rows
     }
     drawn = [
         DrawnPhoto(photo.path.name, photo.picture, photo.boxes, photo.images, [answers[id] for id in photo.ids])

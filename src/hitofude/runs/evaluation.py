@@ -11,8 +11,7 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.augment import transformed_versions
 from hitofude.learning.ensemble import EnsembleProbabilities
 from hitofude.learning.epoch_log import EpochLog
-from hitofude.metrics.calibration import fit_temperature, with_temperature
-from hitofude.metrics.estimate import Estimate, estimate_ensemble
+from hitofude.metrics.estimate import estimate_ensemble
 from hitofude.metrics.label_issues import LabelIssues
 from hitofude.metrics.metrics import (
     Accuracy,
@@ -21,7 +20,9 @@ from hitofude.metrics.metrics import (
     answered,
     class_scores,
     confusion_matrix,
+    fit_temperature,
     reliability,
+    with_temperature,
 )
 from hitofude.outputs.audit import Hardness, LabelledRows, write_duplicates
 from hitofude.outputs.html_report import Page, write_page
@@ -81,9 +82,10 @@ def _summarise(
     calibration: Calibration,
     audit: AuditSummary,
 ) -> RunSummary:
-    train, known = plan.train, answered(probabilities.out_of_fold)
-    labels, predicted = train.known_labels()[known], probabilities.out_of_fold[known].argmax(axis=1)
-    confusion = confusion_matrix(labels, predicted, len(train.classes))
+    train, out_of_fold, of_test = plan.train, probabilities.out_of_fold, probabilities.test
+    known, labels, held_out = answered(out_of_fold), train.known_labels(), [one.validation_rows for one in plan.members]
+    predicted = out_of_fold[known].argmax(axis=1)
+    confusion = confusion_matrix(labels[known], predicted, len(train.classes))
     members = _summarise_members(plan, probabilities)
     return RunSummary(
         source=plan.dataset.name,
@@ -95,13 +97,13 @@ def _summarise(
         classes=train.classes,
         parameters=plan.parameters(),
         members=members,
-        agreement=_agreement(probabilities.test),
+        agreement=None if of_test is None else tuple(map(tuple, agreement(of_test.argmax(axis=2)).tolist())),
         single=_accuracy_by_network(members),
-        out_of_fold=accuracy(labels, predicted),
+        out_of_fold=accuracy(labels[known], predicted),
         confusion=tuple(map(tuple, confusion.tolist())),
         class_scores=tuple(class_scores(confusion)),
         calibration=calibration,
-        estimate=_estimate(plan, probabilities),
+        estimate=None if of_test is None else estimate_ensemble(labels, out_of_fold, held_out, of_test),
         test=test,
         audit=audit,
         training_seconds=sum(log.seconds for log in logs),
@@ -141,23 +143,10 @@ def _accuracy_by_network(members: Sequence[MemberSummary]) -> dict[str, Accuracy
     """Return the accuracy of each network's members on the rows that they held out, all answers together."""
     found: dict[str, Accuracy] = {}
     for member in members:
-        if member.held_out is not None:
+        if (after := member.held_out) is not None:
             before = found.get(member.network, Accuracy(0, 0))
-            after = member.held_out
             found[member.network] = Accuracy(before.right + after.right, before.total + after.total)
     return found
-
-
-def _agreement(members: NDArray[np.float32] | None) -> tuple[tuple[float, ...], ...] | None:
-    """members: (members, N, classes) probabilities of the test images."""
-    return None if members is None else tuple(map(tuple, agreement(members.argmax(axis=2)).tolist()))
-
-
-def _estimate(plan: RunPlan, probabilities: EnsembleProbabilities) -> Estimate | None:
-    if probabilities.test is None:
-        return None
-    held_out = [member.validation_rows for member in plan.members]
-    return estimate_ensemble(plan.train.known_labels(), probabilities.out_of_fold, held_out, probabilities.test)
 
 
 def _draw_hardest(folder: RunFolder, images: ImageSet, train: LabelledRows, hardness: Hardness) -> None:

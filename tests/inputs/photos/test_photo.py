@@ -25,7 +25,7 @@ def bars(count: int) -> np.ndarray:
 def test_the_digits_of_a_picture_are_numbered(tmp_path: Path) -> None:
     found = read_photo(saved(tmp_path / "photo.png", bars(3)), (28, 28))
     assert found.images.shape == (3, 1, 28, 28)
-    assert found.as_image_set().ids.tolist() == [f"{tmp_path / 'photo.png'}#{number}" for number in (1, 2, 3)]
+    assert found.ids == [f"{tmp_path / 'photo.png'}#{number}" for number in (1, 2, 3)]
     assert [box[1] for box in found.boxes] == [10, 36, 62]
 
 

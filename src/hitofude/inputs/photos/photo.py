@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
-from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.photos.found_digits import find_digits
 from hitofude.inputs.photos.ink import find_ink
 from hitofude.inputs.photos.mnist_format import to_image
@@ -31,9 +30,6 @@ class Photo:
     def ids(self) -> list[str]:
         """Such as `photo.png#1`."""
         return [f"{self.path}#{number}" for number in range(1, len(self.images) + 1)]
-
-    def as_image_set(self) -> ImageSet:
-        return ImageSet(self.images, None, np.array(self.ids), ())
 
 
 def read_photo(path: Path, shape: tuple[int, int]) -> Photo:
