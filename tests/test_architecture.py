@@ -26,7 +26,7 @@ PLAIN_IN_ITS_ROOM = {"__init__", "app", "audit", "errors", "folder", "messages",
 """File names that may occur in several rooms, because the room says whose they are."""
 
 READERS = ["hitofude.runs.result", "hitofude.runs.comparison", "hitofude.outputs.submission", "hitofude.inputs.sources"]
-HEAVY = {"torch", "scipy", "sklearn", "matplotlib", "pandas"}
+HEAVY = {"torch", "scipy", "sklearn", "matplotlib", "pandas", "pooch", "requests"}
 
 
 def imports_of(module: str) -> set[str]:

@@ -24,20 +24,20 @@ const sizeOf = (box) => Math.max(heightOf(box), widthOf(box));
 /** mask → [{box, mask}], the mask cut to the box, in reading order: lines from the top, each from the left. */
 export function findDigits(mask) {
   const { labels, boxes } = componentsOf(mask);
-  const kept = withoutNoise(boxes, candidates(boxes, mask));
-  const groups = joined(kept.map((row) => boxes[row]));
+  const kept = withoutNoise(boxes, withoutFramesAndBackground(boxes, mask));
+  const groups = groupIntoDigits(kept.map((row) => boxes[row]));
   const digits = groups.map((group) => digitOf(labels, mask.width, group.map((place) => kept[place]), boxes));
   const high = digits.filter(({ box }) => heightOf(box) >= MIN_DIGIT_HEIGHT);
   return readingOrder(high.map(({ box }) => box)).map((number) => high[number]);
 }
 
 /** Rows without frames around other components, and without large ones that the picture's edge cuts. */
-function candidates(boxes, { width, height }) {
+function withoutFramesAndBackground(boxes, { width, height }) {
   const largest = [...boxes.keys()].sort((a, b) => areaOf(boxes[b]) - areaOf(boxes[a])).slice(0, MAX_FRAMES);
   const frames = new Set(largest.filter((row) => isFrame(boxes[row], boxes)));
   const rows = [...boxes.keys()].filter((row) => !frames.has(row));
   const isCut = ([top, left, bottom, right]) => top === 0 || left === 0 || bottom === height || right === width;
-  const usual = usualHeight(rows.map((row) => boxes[row]).filter((box) => !isCut(box)));
+  const usual = digitHeight(rows.map((row) => boxes[row]).filter((box) => !isCut(box)));
   if (usual < MIN_DIGIT_HEIGHT) return rows;
   return rows.filter((row) => !isCut(boxes[row]) || sizeOf(boxes[row]) <= MAX_CUT_SIZE * usual);
 }
@@ -54,12 +54,12 @@ function isFrame([top, left, bottom, right], boxes) {
 
 function withoutNoise(boxes, rows) {
   const highest = [...rows].sort((a, b) => heightOf(boxes[b]) - heightOf(boxes[a])).slice(0, MAX_COMPONENTS);
-  const least = Math.max(NOISE_SIZE * usualHeight(highest.map((row) => boxes[row])), 2);
+  const least = Math.max(NOISE_SIZE * digitHeight(highest.map((row) => boxes[row])), 2);
   return highest.filter((row) => sizeOf(boxes[row]) >= least).sort((a, b) => a - b);
 }
 
 /** The median height, weighted by the height squared: a digit's, however much noise there is. */
-function usualHeight(boxes) {
+function digitHeight(boxes) {
   const heights = boxes.map(heightOf).sort((a, b) => a - b);
   const half = heights.reduce((total, height) => total + height ** 2, 0) / 2;
   let weight = 0;
@@ -67,8 +67,8 @@ function usualHeight(boxes) {
 }
 
 /** Groups of indices in `boxes`, each of one digit. A stroke without a digit is left out. */
-function joined(boxes) {
-  const usual = usualHeight(boxes);
+function groupIntoDigits(boxes) {
+  const usual = digitHeight(boxes);
   const isStroke = boxes.map((box) => heightOf(box) < STROKE_HEIGHT * usual);
   const parent = [...boxes.keys()];
   const whole = parent.filter((place) => !isStroke[place]);
@@ -89,7 +89,7 @@ function joined(boxes) {
 
 function areHalves(first, second, usual) {
   const gap = gapBetween(first, second);
-  return gap <= BREAK_GAP * usual && gap >= -BREAK_OVERLAP * usual && areOver(first, second);
+  return gap <= BREAK_GAP * usual && gap >= -BREAK_OVERLAP * usual && overlap(first, second);
 }
 
 /** The nearest of the digits that are over or under a stroke; −1 if there is none. */
@@ -97,7 +97,7 @@ function nearest(boxes, stroke, whole, most) {
   let [best, least] = [-1, Infinity];
   for (const place of whole) {
     const gap = gapBetween(boxes[stroke], boxes[place]);
-    if (gap <= most && gap < least && areOver(boxes[stroke], boxes[place])) [best, least] = [place, gap];
+    if (gap <= most && gap < least && overlap(boxes[stroke], boxes[place])) [best, least] = [place, gap];
   }
   return best;
 }
@@ -106,7 +106,7 @@ function gapBetween(first, second) {
   return Math.max(first[0], second[0]) - Math.min(first[2], second[2]);
 }
 
-function areOver(first, second) {
+function overlap(first, second) {
   const across = Math.min(first[3], second[3]) - Math.max(first[1], second[1]);
   return across >= MIN_COLUMN_OVERLAP * Math.min(widthOf(first), widthOf(second));
 }

@@ -1,4 +1,4 @@
-/** Finds ink, darker or lighter than its ground, under uneven light; see hitofude/inputs/photos/ink.py. */
+/** Finds ink, darker or lighter than its background, under uneven light; see hitofude/inputs/photos/ink.py. */
 
 import { quantileOf } from "./order.js";
 import { above, cut, emptyPlane, grown, paddedByEdge, propagated, readLine, roundHalfEven } from "./raster.js";
@@ -13,7 +13,7 @@ const WEAK_SHARE = 0.5;
 
 /**
  * picture: {width, height, data}; data: red, green, blue and an opaque alpha of each pixel.
- * Returns {contrast, mask}, or null if there is nothing but ground.
+ * Returns {contrast, mask}, or null if there is nothing but background.
  */
 export function findInk(picture) {
   const contrast = contrastOf(picture);
@@ -21,8 +21,8 @@ export function findInk(picture) {
   const low = quantileOf(values.slice(), 0.05);
   const quarter = quantileOf(values.slice(), 0.25);
   const noise = quarter - low; // in a normal distribution these are 0.97 deviations apart, whatever the amount of ink
-  const ground = quarter + 0.67 * noise;
-  for (let place = 0; place < values.length; place++) values[place] = Math.max(values[place] - ground, 0);
+  const background = quarter + 0.67 * noise;
+  for (let place = 0; place < values.length; place++) values[place] = Math.max(values[place] - background, 0);
   const floor = Math.max(MIN_DEVIATIONS * noise, MIN_CONTRAST);
   const clear = above(contrast, floor);
   if (!clear.data.includes(1)) return null;
@@ -32,7 +32,7 @@ export function findInk(picture) {
   return { contrast, mask: propagated(above(contrast, threshold), weak) };
 }
 
-/** Each pixel's difference from its ground, as if the light were everywhere that of most of the ground. */
+/** Each pixel's difference from its background, as if the light were everywhere that of most of the background. */
 function contrastOf(picture) {
   const { width, height } = picture;
   const channels = isGrey(picture) ? [0] : [0, 1, 2];
@@ -59,11 +59,11 @@ function channelOf({ width, height, data }, channel) {
   return plane;
 }
 
-/** A typed array of differences from the ground, with the light divided out; ink is above 0. */
+/** A typed array of differences from the background, with the light divided out; ink is above 0. */
 function difference(plane) {
-  const [ground, sign] = groundOf(plane);
-  const usual = quantileOf(ground.data.slice(), 0.5) + MIN_LIGHT;
-  return plane.data.map((value, i) => (sign * (value - ground.data[i]) * usual) / (ground.data[i] + MIN_LIGHT));
+  const [background, sign] = backgroundOf(plane);
+  const usual = quantileOf(background.data.slice(), 0.5) + MIN_LIGHT;
+  return plane.data.map((value, i) => (sign * (value - background.data[i]) * usual) / (background.data[i] + MIN_LIGHT));
 }
 
 function energyOf(values) {
@@ -72,23 +72,23 @@ function energyOf(values) {
   return sum / values.length + 1e-12;
 }
 
-/** The more even one of two grounds, and whether ink is darker (−1) or lighter (1) than it. */
-function groundOf(plane) {
+/** The more even one of two backgrounds, and whether ink is darker (−1) or lighter (1) than it. */
+function backgroundOf(plane) {
   const { width, height } = plane;
   const step = Math.ceil(Math.max(width, height) / REDUCED_SIDE);
   const small = reduced(plane, step);
   const window = Math.max(3, roundHalfEven(MAX_STROKE * Math.min(small.width, small.height)) | 1);
   const wide = paddedByEdge(small, window, window);
   const inner = [window, window, window + small.height, window + small.width];
-  const closed = cut(darkest(brightest(wide, window), window), inner);
-  const opened = cut(brightest(darkest(wide, window), window), inner);
+  const closed = cut(erosion(dilation(wide, window), window), inner);
+  const opened = cut(dilation(erosion(wide, window), window), inner);
   const [found, sign] = unevenness(closed) <= unevenness(opened) ? [closed, -1] : [opened, 1];
   const smooth = blurred(found, window / 12);
   const whole = resized(smooth, small.width * step, small.height * step, "bilinear");
   return [cut(whole, [0, 0, height, width]), sign];
 }
 
-/** The change from pixel to pixel. The wrong ground has edges where ink is; shadows are in both. */
+/** The change from pixel to pixel. The wrong background has edges where ink is; shadows are in both. */
 function unevenness({ width, height, data }) {
   let sum = 0;
   for (let i = 0; i < data.length; i++) {
@@ -113,23 +113,23 @@ function reduced(plane, step) {
   return small;
 }
 
-function darkest(plane, window) {
+function erosion(plane, window) {
   const negative = (values) => values.map((value) => -value);
-  const result = brightest({ ...plane, data: negative(plane.data) }, window);
+  const result = dilation({ ...plane, data: negative(plane.data) }, window);
   return { ...result, data: negative(result.data) };
 }
 
 /** The maximum in a square around each pixel; window: its side, an odd number. */
-function brightest({ width, height, data }, window) {
+function dilation({ width, height, data }, window) {
   const result = { width, height, data: data.slice() };
   const [row, column] = [new Float32Array(width), new Float32Array(height)];
-  for (let y = 0; y < height; y++) brightestOfLine(result.data, y * width, 1, row, window >> 1);
-  for (let x = 0; x < width; x++) brightestOfLine(result.data, x, width, column, window >> 1);
+  for (let y = 0; y < height; y++) dilationOfLine(result.data, y * width, 1, row, window >> 1);
+  for (let x = 0; x < width; x++) dilationOfLine(result.data, x, width, column, window >> 1);
   return result;
 }
 
 /** The maximum from `reach` before to `reach` behind each place of a line, in linear time. */
-function brightestOfLine(values, offset, stride, line, reach) {
+function dilationOfLine(values, offset, stride, line, reach) {
   readLine(values, offset, stride, line);
   const { length } = line;
   const queue = new Int32Array(length); // places of decreasing values, the maximum first

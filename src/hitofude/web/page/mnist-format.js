@@ -29,7 +29,7 @@ export function toImage(contrast, mask, [height, width]) {
   const across = 4 * (distances / ink) - 2; // across a stroke the distances from its edges rise and fall linearly
   const thicker = Math.max(STROKE * WORKING_SIDE - across, 0) / (2 * (1 - STROKE));
   for (let i = 0; i < outside.length; i++) soft.data[i] = clipped(soft.data[i] - outside[i] + thicker + 0.5);
-  return placed(boxed(cut(soft, boxOf(above(soft, 0.5))), height, width), height, width);
+  return placed(reduced(cut(soft, boxOf(above(soft, 0.5))), height, width), height, width);
 }
 
 /** The digit in black and white, at its working size. */
@@ -43,7 +43,7 @@ function strokesOf(contrast, mask) {
 }
 
 /** Reduce the digit to fit the box; each pixel is the mean of the area that it covers. */
-function boxed(soft, height, width) {
+function reduced(soft, height, width) {
   const scale = Math.min((BOX * height) / soft.height, (BOX * width) / soft.width);
   return resized(soft, scaled(soft.width, scale), scaled(soft.height, scale), "box");
 }

@@ -26,7 +26,7 @@ export function readsWriting({ classes, image_shape: [channels] }) {
 export function readPhoto(picture, model) {
   const shape = model.image_shape;
   const [, height, width] = shape;
-  const opaque = onItsGround(picture);
+  const opaque = onBackground(picture);
   const whole = [[0, 0, picture.height, picture.width]];
   if (!readsWriting(model)) return { boxes: whole, images: [resizedToShape(opaque, shape)] };
   if (isTrainingImage(opaque, height, width)) return { boxes: whole, images: [channelOf(opaque, 0)] };
@@ -41,11 +41,11 @@ export function readPhoto(picture, model) {
 }
 
 /**
- * The picture with an opaque ground behind its transparent pixels. If most of it is opaque, that is paper, and the
- * ground has its colour; else it is ink, on the more distant of black and white. See
+ * The picture with an opaque background behind its transparent pixels. If most of it is opaque, that is paper, and the
+ * background has its colour; else it is ink, on the more distant of black and white. See
  * hitofude/inputs/photos/photo_file.py.
  */
-export function onItsGround({ width, height, data }) {
+export function onBackground({ width, height, data }) {
   const opaque = [];
   let isWhole = true;
   for (let i = 0; i < data.length; i += 4) {
@@ -53,18 +53,18 @@ export function onItsGround({ width, height, data }) {
     if (data[i + 3] < 255) isWhole = false;
   }
   if (isWhole) return { width, height, data };
-  const ground = groundFor(data, opaque, width * height);
+  const background = backgroundFor(data, opaque, width * height);
   const flat = new Uint8Array(data.length).fill(255);
   for (let i = 0; i < data.length; i++) {
     const channel = i % 4;
     if (channel === 3) continue;
     const opacity = data[i - channel + 3] / 255;
-    flat[i] = Math.round(ground[channel] + (data[i] - ground[channel]) * opacity);
+    flat[i] = Math.round(background[channel] + (data[i] - background[channel]) * opacity);
   }
   return { width, height, data: flat };
 }
 
-function groundFor(data, opaque, pixels) {
+function backgroundFor(data, opaque, pixels) {
   if (!opaque.length) return [255, 255, 255];
   const channels = [0, 1, 2].map((channel) => Uint8Array.from(opaque, (i) => data[i + channel]));
   if (opaque.length > pixels / 2) return channels.map((values) => quantileOf(values, 0.5));
