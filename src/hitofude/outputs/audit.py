@@ -1,8 +1,6 @@
 """Lists of training images to review, as CSV: hard images, probable label errors, duplicates."""
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from hitofude.inputs.duplicates import Duplicate
 from hitofude.inputs.image_set import ImageSet
 from hitofude.metrics.label_issues import LabelIssues
 from hitofude.metrics.metrics import answered, cross_entropy
-from hitofude.storage import write_text
+from hitofude.storage import write_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +61,7 @@ def write_hardest(path: Path, train: LabelledRows, hardness: Hardness, disagreem
         for row, predicted, loss, probabilities in ranked
     )
     names = [f"probability_{name}" for name in train.classes]
-    _write(path, ["id", "label", "predicted", "loss", "disagreement", *names], lines)
+    write_rows(path, [["id", "label", "predicted", "loss", "disagreement", *names], *lines])
 
 
 def write_label_issues(
@@ -79,7 +77,7 @@ def write_label_issues(
             issues.rows, issues.suggested, issues.scores, probabilities[issues.rows, issues.suggested], strict=True
         )
     )
-    _write(path, ["id", "label", "suggested", "score", "probability_of_suggested"], lines)
+    write_rows(path, [["id", "label", "suggested", "score", "probability_of_suggested"], *lines])
 
 
 def write_duplicates(
@@ -97,10 +95,4 @@ def write_duplicates(
         for item in duplicates
     )
     header = ["part", "id", "label", "earlier_part", "earlier_id", "earlier_label", "difference"]
-    _write(path, header, lines)
-
-
-def _write(path: Path, header: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *lines])
-    write_text(path, text.getvalue())
+    write_rows(path, [header, *lines])

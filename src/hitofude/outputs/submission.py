@@ -1,7 +1,5 @@
 """Submissions: ids and labels as CSV, checked against the sample submission, scored against a solution."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +10,7 @@ from numpy.typing import NDArray
 from hitofude.errors import InputError
 from hitofude.inputs.formats.text_table import read_text_table
 from hitofude.metrics.metrics import Accuracy
-from hitofude.storage import write_text
+from hitofude.storage import write_rows
 
 KAGGLE_HEADER = ("ImageId", "Label")
 
@@ -30,9 +28,7 @@ def write_submission(
     Raises InputError, and writes nothing, if an id is a duplicate or the ids are not the expected ones.
     """
     check_ids(ids.tolist(), expected_ids)
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *zip(ids.tolist(), labels, strict=True)])
-    write_text(path, text.getvalue())
+    write_rows(path, [header, *zip(ids.tolist(), labels, strict=True)])
 
 
 def check_ids(ids: Sequence[str], expected: Sequence[str] | None) -> None:

@@ -1,7 +1,5 @@
 """Comparison of runs: which is better, whether that is chance, where they differ."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -14,7 +12,7 @@ from hitofude.errors import InputError, UserError
 from hitofude.metrics.metrics import Accuracy, accuracy, answered, mcnemar
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.result import RunResult, load_result
-from hitofude.storage import write_text
+from hitofude.storage import write_rows
 
 SHOWN = 10
 
@@ -126,13 +124,11 @@ def write_differences(path: Path, comparison: RunComparison) -> int:
     right = comparison.answers == comparison.labels
     differing = np.flatnonzero(right.any(axis=0) & ~right.all(axis=0))
     classes = comparison.results[0].classes
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "label", *comparison.names])
-    for row in differing:
-        answers = (classes[answer] for answer in comparison.answers[:, row])
-        writer.writerow([comparison.ids[row], classes[comparison.labels[row]], *answers])
-    write_text(path, text.getvalue())
+    rows = [
+        [comparison.ids[row], *(classes[found] for found in (comparison.labels[row], *comparison.answers[:, row]))]
+        for row in differing
+    ]
+    write_rows(path, [["id", "label", *comparison.names], *rows])
     return len(differing)
 
 

@@ -1,7 +1,5 @@
 """A ranked sweep in words, as tables for other programs, and its best recipe as a file."""
 
-import csv
-import io
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -10,7 +8,7 @@ from typing import Any
 
 from hitofude.errors import DivergedError
 from hitofude.inputs.dataset import Dataset
-from hitofude.storage import write_json, write_text
+from hitofude.storage import write_json, write_rows
 from hitofude.sweep.folder import SweepFolder
 from hitofude.sweep.ranking import COMPARED, Candidate, Ranking
 from hitofude.sweep.spec import SweepSpec
@@ -19,10 +17,8 @@ from hitofude.sweep.trial import Failure, Result, as_text, describe_settings
 
 def write_table(path: Path, spec: SweepSpec, results: Iterable[Result]) -> None:
     """Write a CSV line for each run that has ended."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     figures = ["accuracy", "right", "rows", "expected_score", "training_seconds", "run", "failed"]
-    writer.writerow(["recipe", *spec.vary, "seed", *figures])
+    rows: list[list[object]] = [["recipe", *spec.vary, "seed", *figures]]
     for result in results:
         run = result.run
         row = [run.number, *(as_text(run.settings[name]) for name in spec.vary), run.seed]
@@ -31,8 +27,8 @@ def write_table(path: Path, spec: SweepSpec, results: Iterable[Result]) -> None:
         else:
             right, score = result.accuracy, result.expected_score
             row += [right.value, right.right, right.total, score, result.seconds, result.path, None]
-        writer.writerow(row)
-    write_text(path, text.getvalue())
+        rows.append(row)
+    write_rows(path, rows)
 
 
 @dataclass(frozen=True, eq=False)
