@@ -163,7 +163,12 @@ def making_folder(folder: Path) -> Iterator[Path]:
     Raises RunFolderError if the name is taken or the path cannot be written.
     """
     with explaining_os_errors(folder):
-        _check_vacant(folder)
+        if folder.exists() and not folder.is_dir():
+            raise RunFolderError(f"{folder} is a file. Name a new or empty folder with --run.")
+        if held := sorted(entry.name for entry in folder.iterdir()) if folder.exists() else []:
+            raise RunFolderError(
+                f"{folder} is not empty: it holds {', '.join(held[:3])}. Name a new or empty folder with --run."
+            )
         folder = folder.resolve()
         partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
         shutil.rmtree(partial, ignore_errors=True)  # left by a killed process with this id
@@ -177,16 +182,6 @@ def making_folder(folder: Path) -> Iterator[Path]:
             sync_folder(folder.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _check_vacant(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise RunFolderError(f"{folder} is a file. Name a new or empty folder with --run.")
-    held = sorted(entry.name for entry in folder.iterdir()) if folder.exists() else []
-    if held:
-        raise RunFolderError(
-            f"{folder} is not empty: it holds {', '.join(held[:3])}. Name a new or empty folder with --run."
-        )
 
 
 def remove_partial_files(folder: Path) -> None:
@@ -217,6 +212,16 @@ def free_bytes(path: Path) -> int:
     while not existing.exists():
         existing = existing.parent
     return shutil.disk_usage(existing).free
+
+
+def check_disk(path: Path, needed: int, work: str, option: str) -> None:
+    """Raise OutOfResourcesError if the path's disk has no room for this many bytes; work: the words before them."""
+    free = free_bytes(path)
+    if free < needed:
+        raise OutOfResourcesError(
+            f"{work} about {needed:,} bytes more on the disk of {path}; {free:,} are free. "
+            f"Free some space, or name a folder on another disk with {option}."
+        )
 
 
 def sync_folder(folder: Path) -> None:

@@ -67,7 +67,7 @@ def test_help_and_reading_load_no_heavy_package(finished: Path, files: Path, dat
     code = ["import sys", "from hitofude.cli import main"]
     for arguments in commands:
         code += [f"sys.argv = {['hitofude', *map(str, arguments)]}", "try: main()", "except SystemExit as end:"]
-        code += ["    print('loaded', end.code, *({'torch', 'scipy', 'numpy'} & sys.modules.keys()))"]
+        code += ["    print('loaded', end.code, *({'torch', 'scipy', 'sklearn', 'matplotlib', 'numpy'} & sys.modules.keys()))"]
     out = subprocess.run([sys.executable, "-c", "\n".join(code)], capture_output=True, text=True, check=True).stdout
     loaded = [line.split()[1:] for line in out.splitlines() if line.startswith("loaded")]
     assert loaded == [["0"], *[["0", "numpy"]] * 4]

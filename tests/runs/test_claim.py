@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hitofude.errors import OutOfResourcesError, RunFolderError, differences
+from hitofude.errors import RunFolderError, differences
 from hitofude.inputs.dataset import Dataset
 from hitofude.learning.compute import Compute
 from hitofude.recipe import Recipe
@@ -119,9 +119,3 @@ def test_another_pytorch_or_number_of_threads_does_not_continue_a_run(
     other = claim_run(run, quick, dataset, Compute(compute.device, "float32", threads=1))
     with pytest.raises(RunFolderError, match=r"torch: 2\.5\.9 → .*\n  threads: 3 → 1"), other:
         pass
-
-
-def test_too_little_room_on_the_disk_is_told_in_bytes(run: RunFolder) -> None:
-    run.check_disk(1)
-    with pytest.raises(OutOfResourcesError, match=r"1,000,000,000,000,000,000 bytes more .* are free"):
-        run.check_disk(10**18)

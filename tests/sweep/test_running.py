@@ -276,7 +276,7 @@ def test_an_invalid_recipe_is_named_before_anything_is_written(
 def test_a_disk_too_small_for_all_runs_is_noticed_before_the_first(
     spec: Path, tmp_path: Path, no_training: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "free_bytes", lambda _: 20_000_000)
+    monkeypatch.setattr("hitofude.storage.free_bytes", lambda _: 20_000_000)
     with pytest.raises(OutOfResourcesError, match=r"The 4 runs need about .* with --out"):
         sweep(spec, out=tmp_path / "out", quiet=True)
 

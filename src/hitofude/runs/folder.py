@@ -28,12 +28,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hitofude.errors import OutOfResourcesError, RecipeError, RunFolderError
+from hitofude.errors import RecipeError, RunFolderError
 from hitofude.inputs.layout import ImageShape
 from hitofude.learning.epoch_log import EpochLog, member_folder_name
 from hitofude.outputs.report import ImportSummary, RunSummary, read_summary
 from hitofude.recipe import Recipe
-from hitofude.storage import explaining_os_errors, free_bytes, read_json, validated, write_text
+from hitofude.storage import explaining_os_errors, read_json, validated, write_text
 
 FORMAT_VERSION = 1
 
@@ -93,15 +93,8 @@ class RunFolder:
         """Return the threads of each member if a run was begun here, else None."""
         return self.load_environment().get("threads") if self.recipe.exists() else None
 
-    def check_disk(self, needed: int) -> None:
-        """Raise OutOfResourcesError if the disk has no room for a run of this many bytes, part of which may be here."""
-        here = sum(path.stat().st_size for path in self.path.rglob("*") if path.is_file())
-        free = free_bytes(self.path)
-        if here + free < needed:
-            raise OutOfResourcesError(
-                f"The run needs about {needed - here:,} bytes more on the disk of {self.path}; {free:,} are free. "
-                "Free some space, or name a folder on another disk with --run."
-            )
+    def bytes_written(self) -> int:
+        return sum(path.stat().st_size for path in self.path.rglob("*") if path.is_file())
 
     def check_trained_here(self) -> None:
         """Raise RunFolderError if the networks were imported, for only their weights are known."""

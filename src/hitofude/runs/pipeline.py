@@ -18,9 +18,9 @@ from hitofude.learning.ensemble import EnsembleProbabilities, train_ensemble
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleTask
 from hitofude.metrics.metrics import Accuracy, accuracy, mean_of_members
-from hitofude.outputs.display import Display, SilentDisplay, choose_display
-from hitofude.outputs.network_graph import write_network_graph
-from hitofude.outputs.plots import plot_accuracy, plot_loss
+from hitofude.outputs.display import Display, choose_display
+from hitofude.outputs.network_graph import network_graph
+from hitofude.outputs.plots import draw_accuracy, draw_loss, plot_curves
 from hitofude.outputs.report import write_summary
 from hitofude.outputs.submission import KAGGLE_HEADER, write_submission
 from hitofude.recipe import DEFAULT_PRESET, choose_recipe
@@ -29,7 +29,7 @@ from hitofude.runs.evaluation import evaluate
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.plan import RunPlan
 from hitofude.runs.result import RunResult, load_result
-from hitofude.storage import write_npz
+from hitofude.storage import check_disk, write_npz, write_text
 from hitofude.workers.pool import WorkerPool
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def run(
 
     Raises a subclass of hitofude.errors.UserError for everything a user can fix.
     """
-    display = SilentDisplay() if quiet else choose_display()
+    display = choose_display(quiet=quiet)
     recipe = choose_recipe(preset, settings or {}, debug=debug)
     with explaining_memory_errors():
         dataset = open_source(source, label=label, shape=shape)
@@ -115,9 +115,9 @@ def finish_run(
 
 
 def _train(plan: RunPlan, folder: RunFolder, backend: TrainingBackend, display: Display) -> None:
-    folder.check_disk(plan.bytes_needed(backend.workers))
+    check_disk(folder.path, plan.bytes_needed(backend.workers) - folder.bytes_written(), "The run needs", "--run")
     name, network = next(iter(plan.networks.items()))
-    write_network_graph(folder.network, network, plan.train.image_shape, name)
+    write_text(folder.network, network_graph(network, plan.train.image_shape, name))
     recorder = _Recorder(folder, plan, display)
     members, test = tuple(plan.members), plan.dataset.test
     ensemble = EnsembleTask(plan.recipe, backend.compute, members, plan.train, test, folder.members)
@@ -165,8 +165,8 @@ class _Recorder:
         """Draw all epochs so far, unless they are drawn already or, without waiting, another run is being drawn."""
         if self._drawn < len(self.logs) and ONE_AT_A_TIME.acquire(blocking=wait):
             try:
-                plot_loss(self._folder.loss, self.logs)
-                plot_accuracy(self._folder.accuracy, self.logs)
+                plot_curves(self._folder.loss, draw_loss, self.logs)
+                plot_curves(self._folder.accuracy, draw_accuracy, self.logs)
             finally:
                 ONE_AT_A_TIME.release()
             self._drawn = len(self.logs)

@@ -8,18 +8,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from hitofude.errors import DivergedError, InputError, OutOfResourcesError, RecipeError, RunFolderError
-from hitofude.inputs.leaks import check_no_leak
+from hitofude.errors import DivergedError, InputError, RecipeError, RunFolderError
+from hitofude.inputs.duplicates import check_no_leak
 from hitofude.learning.compute import explaining_memory_errors
 from hitofude.learning.dispatch import open_worker_pool, share_of_gpu
-from hitofude.outputs.display import Display, SilentDisplay, choose_display
+from hitofude.outputs.display import Display, choose_display
 from hitofude.recipe import Recipe
 from hitofude.runs.claim import check_same_run, saved_epochs
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.pipeline import finish_run
 from hitofude.runs.plan import RunPlan
 from hitofude.runs.result import load_result
-from hitofude.storage import free_bytes
+from hitofude.storage import check_disk
 from hitofude.sweep.folder import State, SweepFolder
 from hitofude.sweep.progress import Planned, Progress, RunProgress
 from hitofude.sweep.search import next_round, recipes_to_check
@@ -52,7 +52,7 @@ def sweep(
     """
     spec, folder = SweepSpec.load(path), SweepFolder(out or Path("sweeps", path.stem))
     with explaining_memory_errors():
-        running = _Sweep(spec, folder, resources or Resources(), SilentDisplay() if quiet else choose_display())
+        running = _Sweep(spec, folder, resources or Resources(), choose_display(quiet=quiet))
         with folder.claimed(spec, running.base) as state, running:
             results = running.run(state)
         return SweepResult.write(folder, spec, running.dataset, results)
@@ -166,28 +166,20 @@ class _Sweep(ExitStack):
         if ended := len(new) - len(left):
             self._progress.skip(ended, f"before   {count(ended, 'run')} finished or failed")
         if left:
-            self._check_disk(left)
+            needed = sum(planned.bytes for planned in left)
+            check_disk(self._folder.path, needed, f"The {len(left)} runs need", "--out")
             self._train(left)
 
     def _what_is_left(self, run: Run) -> Planned:
         plan, folder = self._plan(run), self._folder_of(run)
         members = range(len(plan.members))
-        written = sum(path.stat().st_size for path in folder.path.rglob("*") if path.is_file())
         return Planned(
             run,
             len(members),
             images=plan.images_left(saved_epochs(folder, members)),
-            bytes=max(0, plan.bytes_needed(1) - written),
+            bytes=max(0, plan.bytes_needed(1) - folder.bytes_written()),
             parameters=max(plan.parameters().values()),
         )
-
-    def _check_disk(self, planned: Sequence[Planned]) -> None:
-        needed, free = sum(one.bytes for one in planned), free_bytes(self._folder.path)
-        if free < needed:
-            raise OutOfResourcesError(
-                f"The {len(planned)} runs need about {needed:,} bytes more on the disk of {self._folder.path}; "
-                f"{free:,} are free. Free some space, or name a folder on another disk with --out."
-            )
 
     def _train(self, planned: Sequence[Planned]) -> None:
         """Train runs side by side. Raise what ends the sweep.
