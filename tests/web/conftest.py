@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.web.app import create_app
-from hitofude.web.batching import ServedModel
 from hitofude.web.server import Server, listening
 from hitofude.web.settings import Limits, Settings
 from tests.web.tiny_model import write_tiny_model
@@ -103,7 +102,7 @@ def _lower(header: tuple[str, str]) -> tuple[str, str]:
 
 
 @contextmanager
-def running(model: ServedModel, settings: Settings) -> Iterator[Running]:
+def running(model: OnnxModel, settings: Settings) -> Iterator[Running]:
     with listening("127.0.0.1", 0) as listener:
         started = threading.Event()
         server = Server(create_app(model, settings), settings, started.set)
@@ -143,7 +142,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     """Start a server with any model, other limits or settings."""
     with ExitStack() as stack:
 
-        def start(model: ServedModel, limits: dict[str, Any] | None = None, **settings: Any) -> Running:
+        def start(model: OnnxModel, limits: dict[str, Any] | None = None, **settings: Any) -> Running:
             changed = replace(SHORT, **limits or {})
             chosen = Settings(**{"corrections": tmp_path / "corrections", "limits": changed, **settings})
             return stack.enter_context(running(model, chosen))
@@ -151,12 +150,11 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
         yield start
 
 
-class Held:
+class Held(OnnxModel):
     """A model that answers only after `go`, and records the sizes of its batches."""
 
-    def __init__(self, model: ServedModel) -> None:
-        self.name, self.classes = model.name, model.classes
-        self.image_shape, self.networks = model.image_shape, model.networks
+    def __init__(self, model: OnnxModel) -> None:
+        super().__init__(None, model.description)
         self._model = model
         self.begun, self.go = threading.Event(), threading.Event()
         self.batches: list[int] = []

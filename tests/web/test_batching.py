@@ -1,6 +1,7 @@
 """Waiting requests are computed together, each gets its own answer, and the queue is bounded."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from hitofude.export.onnx_model import OnnxModel
-from hitofude.web.batching import Batcher
+from hitofude.web.batching import Batcher, BoundedThread
 from hitofude.web.prometheus import Metrics
-from hitofude.web.refusal import OverloadedError
+from hitofude.web.safety import OverloadedError
 from hitofude.web.settings import Limits
 from tests.web.conftest import PATIENCE, Held, Running, wait_for
 from tests.web.tiny_model import drawing_of
@@ -70,6 +71,20 @@ def test_too_much_that_waits_is_refused_at_once(held: Held) -> None:
     batcher = Batcher(held, Limits(waiting_images=3), Metrics())
     with pytest.raises(OverloadedError):
         asyncio.run(while_one_is_computed(batcher, held, drawings(1, 2), drawings(3, 4)))
+
+
+def test_what_a_thread_does_and_what_waits_for_it_is_counted_together() -> None:
+    async def ask() -> None:
+        go, thread = threading.Event(), BoundedThread("test", 2)
+        held = [asyncio.create_task(thread.run(go.wait, PATIENCE)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(OverloadedError):
+            await thread.run(int)
+        go.set()
+        assert await asyncio.gather(*held) == [True, True]
+        assert await thread.run(int, "7") == 7
+
+    asyncio.run(ask())
 
 
 def test_an_overloaded_server_says_when_to_come_back_and_that_it_lives(

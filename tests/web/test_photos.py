@@ -1,10 +1,8 @@
 """Uploaded pictures: their digits are found; bombs and garbage are refused before they cost anything."""
 
-import asyncio
 import io
 import re
 import struct
-import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +14,9 @@ from PIL import Image
 
 from hitofude.errors import InputError
 from hitofude.export.onnx_model import OnnxModel
-from hitofude.web.bounded_thread import BoundedThread
 from hitofude.web.photos import SCAN, images_of_picture, reads_writing
-from hitofude.web.refusal import OverloadedError
 from hitofude.web.settings import Limits
-from tests.web.conftest import PATIENCE, Answer, Running
+from tests.web.conftest import Answer, Running
 from tests.web.tiny_model import write_tiny_model
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
@@ -126,20 +122,6 @@ def test_more_pictures_than_may_wait_are_refused(start: Callable[..., Running], 
     refused = send(server, encoded(ONES))
     assert (refused.status, refused.headers["retry-after"]) == (503, "1")
     assert server.get("/healthz").status == 200
-
-
-def test_what_a_thread_does_and_what_waits_for_it_is_counted_together() -> None:
-    async def ask() -> None:
-        go, thread = threading.Event(), BoundedThread("test", 2)
-        held = [asyncio.create_task(thread.run(go.wait, PATIENCE)) for _ in range(2)]
-        await asyncio.sleep(0)
-        with pytest.raises(OverloadedError):
-            await thread.run(int)
-        go.set()
-        assert await asyncio.gather(*held) == [True, True]
-        assert await thread.run(int, "7") == 7
-
-    asyncio.run(ask())
 
 
 def test_a_model_of_things_is_shown_the_whole_picture(start: Callable[..., Running], tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hitofude.export.onnx_model import OnnxModel
-from hitofude.web.refusal import POLICY
+from hitofude.web.safety import POLICY
 from tests.web.conftest import Held, Running
 from tests.web.tiny_model import drawing_of
 

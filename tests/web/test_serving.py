@@ -16,10 +16,10 @@ import pytest
 from hitofude.errors import UserError
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.runs.result import RunResult
-from hitofude.web import model_process, starting
+from hitofude.web import starting
 from hitofude.web.server import listening
 from hitofude.web.settings import Settings, choose_token, url_of
-from hitofude.web.starting import check_packages, find_model_file
+from hitofude.web.starting import find_model_file, main, serve_model
 from tests.conftest import Call, copy_of
 from tests.web.conftest import PATIENCE, Running, wait_for
 
@@ -73,7 +73,7 @@ def test_of_a_run_the_model_is_made_in_its_folder(finished: RunResult, tmp_path:
 def test_the_process_that_exports_ends_with_the_errors_code_and_message(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert model_process.main(tmp_path) == 3
+    assert main(tmp_path) == 3
     assert f"{tmp_path} is not a run folder" in capsys.readouterr().err.replace("\n", " ")
 
 
@@ -117,10 +117,10 @@ def test_a_port_in_use_is_named_with_another_way(call: Call, model_file: Path) -
     assert "--port 0" in err
 
 
-def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named_with_its_extra(model_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(starting, "PACKAGES", ("json", "no_such_package"))
     with pytest.raises(UserError, match=r"serve needs the package no-such-package: pip install 'hitofude\[serve\]'"):
-        check_packages()
+        serve_model(model_file, Settings(), print)
 
 
 def test_the_token_can_come_by_the_environment(

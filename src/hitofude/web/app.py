@@ -1,7 +1,7 @@
 """The application: the page, and the API for the page and for programs."""
 
 import json
-from collections.abc import Awaitable, Callable
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,13 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from hitofude.metrics.calibration import SURE
+from hitofude.export.onnx_model import OnnxModel
+from hitofude.metrics.metrics import SURE
 from hitofude.version import __version__
-from hitofude.web.batching import Answers, Batcher, ServedModel
-from hitofude.web.bodies import Health, Kept, ModelDescription, Picture, Prediction, Predictions, Total, requests_for
-from hitofude.web.bounded_thread import BoundedThread
+from hitofude.web import openapi
+from hitofude.web.batching import Answers, Batcher, BoundedThread
 from hitofude.web.corrections import Corrections
 from hitofude.web.exception_handlers import add_handlers
-from hitofude.web.openapi import document_token, refusal_responses, request_body
-from hitofude.web.pages import PageFile, page_files
 from hitofude.web.photos import PictureImages, images_of_picture, reads_writing
 from hitofude.web.prometheus import Metrics, RequestCounter
 from hitofude.web.safety import BodyLimit, Guard
@@ -30,11 +28,13 @@ from hitofude.web.settings import Settings
 
 JSON, FORM = "application/json", "multipart/form-data"
 FOR_READING = ["GET", "HEAD"]
+PAGE_TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+PAGE_ALIASES = {"/": "index.html", "/docs": "docs.html"}
 DECIMALS = 6
 """The precision of a probability."""
 
 
-def create_app(model: ServedModel, settings: Settings) -> FastAPI:
+def create_app(model: OnnxModel, settings: Settings) -> FastAPI:
     """Return the application. model: used by one thread at a time.
 
     Raises RunFolderError if corrections cannot be kept.
@@ -46,12 +46,11 @@ def create_app(model: ServedModel, settings: Settings) -> FastAPI:
     )  # fmt: skip
     _add_routes(app, api)
     if settings.token is not None:
-        document_token(app)
+        openapi.document_token(app)
     document = app.openapi()
     app.openapi = lambda: document  # type: ignore[method-assign] # FastAPI would make it anew after another route
-    pages = page_files() | {"/openapi.json": PageFile(json.dumps(document).encode(), JSON)}
-    for path, file in pages.items():
-        app.add_api_route(path, _sending(file), methods=FOR_READING, include_in_schema=False)
+    pages = page_files() | {"/openapi.json": Response(json.dumps(document), media_type=JSON)}
+    app.router.routes.extend(Route(path, page, methods=FOR_READING) for path, page in pages.items())
     methods = dict.fromkeys(pages, FOR_READING)
     methods |= {path: [method.upper() for method in found] for path, found in document["paths"].items()}
     add_handlers(app, methods)
@@ -64,7 +63,7 @@ def create_app(model: ServedModel, settings: Settings) -> FastAPI:
 class Api:
     """The handlers of the API's routes."""
 
-    def __init__(self, model: ServedModel, settings: Settings) -> None:
+    def __init__(self, model: OnnxModel, settings: Settings) -> None:
         limits = settings.limits
         self.metrics = Metrics()
         self._model, self._limits = model, limits
@@ -73,12 +72,12 @@ class Api:
         self._pictures = BoundedThread("pictures", limits.waiting_pictures)
         self._corrections = Corrections(settings.corrections, model.classes, limits.corrections)
         self._disk = BoundedThread("corrections", limits.waiting_corrections)
-        self.images_to_predict, self.correction = requests_for(model.image_shape, model.classes)
+        self.images_to_predict, self.correction = openapi.requests_for(model.image_shape, model.classes)
 
-    async def describe(self) -> ModelDescription:
+    async def describe(self) -> openapi.ModelDescription:
         """Describe the model."""
         model = self._model
-        return ModelDescription(
+        return openapi.ModelDescription(
             name=model.name, version=__version__, classes=list(model.classes),
             image_shape=list(model.image_shape), networks=list(model.networks), sure=SURE,
         )  # fmt: skip
@@ -104,15 +103,15 @@ class Api:
         kept = await self._disk.run(self._corrections.keep, pixels, correction.label)
         total = await self._disk.run(self._corrections.total)
         self.metrics.corrections.inc()
-        return _as_json(Kept(kept=kept, total=total), 201)
+        return _as_json(openapi.Kept(kept=kept, total=total), 201)
 
-    async def count_kept(self) -> Total:
+    async def count_kept(self) -> openapi.Total:
         """Count the drawings that are kept."""
-        return Total(total=await self._disk.run(self._corrections.total))
+        return openapi.Total(total=await self._disk.run(self._corrections.total))
 
-    async def health(self) -> Health:
+    async def health(self) -> openapi.Health:
         """Answer; this needs no token."""
-        return Health(status="ok")
+        return openapi.Health(status="ok")
 
     async def measure(self) -> Response:
         """Return the server's own metrics, in Prometheus's format."""
@@ -128,7 +127,7 @@ class Api:
         )
         return _as_json(self._predictions(await self._batcher.predict(found.images), found))
 
-    def _predictions(self, answers: Answers, picture: PictureImages | None = None) -> Predictions:
+    def _predictions(self, answers: Answers, picture: PictureImages | None = None) -> openapi.Predictions:
         """Build the answer: a prediction for each image, with its box and pixels if it was found in a picture."""
         predictions = []
         for number, row in enumerate(answers.probabilities):
@@ -138,42 +137,45 @@ class Api:
             if picture is not None:
                 found = {"box": list(picture.boxes[number]), "pixels": picture.images[number].ravel().tolist()}
             predictions.append(
-                Prediction(
+                openapi.Prediction(
                     label=self._model.classes[best], probability=probabilities[best], sure=probabilities[best] >= SURE,
                     probabilities=probabilities, members=_rounded(answers.members[:, number]), **found,
                 )
             )  # fmt: skip
             self.metrics.predictions.labels(self._model.classes[best]).inc()
-        size = None if picture is None else Picture(width=picture.width, height=picture.height)
-        return Predictions(predictions=predictions, picture=size)
+        size = None if picture is None else openapi.Picture(width=picture.width, height=picture.height)
+        return openapi.Predictions(predictions=predictions, picture=size)
 
 
 def _add_routes(app: FastAPI, api: Api) -> None:
     """Add the API. FastAPI documents /api/predict, but a plain route answers it, without the cost of dependencies."""
     images, correction = api.images_to_predict, api.correction
-    app.add_api_route("/api/model", api.describe, methods=["GET"], responses=refusal_responses())
+    app.add_api_route("/api/model", api.describe, methods=["GET"], responses=openapi.refusal_responses())
     app.add_api_route(
-        "/api/predict", api.predict, methods=["POST"], response_model=Predictions,
-        responses=refusal_responses(415, 422, 503), openapi_extra=request_body(images, pictures=True),
+        "/api/predict", api.predict, methods=["POST"], response_model=openapi.Predictions,
+        responses=openapi.refusal_responses(415, 422, 503), openapi_extra=openapi.request_body(images, pictures=True),
     )  # fmt: skip
     app.add_api_route(
-        "/api/corrections", api.keep, methods=["POST"], response_model=Kept, status_code=201,
-        responses=refusal_responses(409, 415, 422, 503), openapi_extra=request_body(correction),
+        "/api/corrections", api.keep, methods=["POST"], response_model=openapi.Kept, status_code=201,
+        responses=openapi.refusal_responses(409, 415, 422, 503), openapi_extra=openapi.request_body(correction),
     )  # fmt: skip
-    app.add_api_route("/api/corrections", api.count_kept, methods=["GET"], responses=refusal_responses(503))
-    app.add_api_route("/healthz", api.health, methods=["GET"], responses=refusal_responses())
+    app.add_api_route("/api/corrections", api.count_kept, methods=["GET"], responses=openapi.refusal_responses(503))
+    app.add_api_route("/healthz", api.health, methods=["GET"], responses=openapi.refusal_responses())
     app.add_api_route(
         "/metrics", api.measure, methods=["GET"], response_class=Response,
-        responses={**refusal_responses(), 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+        responses={**openapi.refusal_responses(), 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )  # fmt: skip
     app.router.routes.insert(0, Route("/api/predict", api.predict, methods=["POST"]))
 
 
-def _sending(file: PageFile) -> Callable[[], Awaitable[Response]]:
-    async def send() -> Response:
-        return Response(file.content, media_type=file.media_type)
-
-    return send
+def page_files() -> dict[str, Response]:
+    """Return the page's files by path, read once, so that no path of a request ever reaches the disk."""
+    found = {
+        f"/{entry.name}": Response(entry.read_bytes(), media_type=PAGE_TYPES[ending])
+        for entry in files("hitofude.web").joinpath("page").iterdir()
+        if entry.is_file() and (ending := entry.name.rpartition(".")[2]) in PAGE_TYPES
+    }
+    return found | {path: found[f"/{name}"] for path, name in PAGE_ALIASES.items()}
 
 
 async def _file_of_form(request: Request) -> bytes:

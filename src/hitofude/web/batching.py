@@ -1,34 +1,40 @@
-"""Requests that wait while the model computes are computed together, in one run."""
+"""Work beside the event loop, in threads with bounded queues; images that wait for the model are computed together."""
 
 import asyncio
+import threading
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.inputs.layout import ImageShape
+from hitofude.export.onnx_model import OnnxModel
 from hitofude.web.prometheus import Metrics
-from hitofude.web.refusal import OverloadedError
+from hitofude.web.safety import OverloadedError
 from hitofude.web.settings import Limits
 
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
-class ServedModel(Protocol):
-    """A model that can be served, such as hitofude.export.onnx_model.OnnxModel."""
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def classes(self) -> tuple[str, ...]: ...
-    @property
-    def image_shape(self) -> ImageShape: ...
-    @property
-    def networks(self) -> tuple[str, ...]: ...
+class BoundedThread:
+    """One thread that runs calls in their order. limit: how many calls may run or wait at once."""
 
-    def predict(self, images: NDArray[np.uint8], /) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(N, C, H, W) → probabilities (N, classes), and those of the members (M, N, classes)."""
-        ...
+    def __init__(self, name: str, limit: int) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"hitofude-{name}")
+        self._free = threading.BoundedSemaphore(limit)
+
+    async def run(
+        self, function: Callable[Arguments, Result], /, *arguments: Arguments.args, **keywords: Arguments.kwargs
+    ) -> Result:
+        """Call the function. Raises OverloadedError if too many calls wait already."""
+        if not self._free.acquire(blocking=False):
+            raise OverloadedError
+        future = self._thread.submit(function, *arguments, **keywords)
+        future.add_done_callback(lambda _: self._free.release())
+        return await asyncio.wrap_future(future)
 
 
 class Answers(NamedTuple):
@@ -46,7 +52,7 @@ class _Waiting(NamedTuple):
 class Batcher:
     """The model and its queue. It is used from one event loop at a time; the model runs in a thread."""
 
-    def __init__(self, model: ServedModel, limits: Limits, metrics: Metrics) -> None:
+    def __init__(self, model: OnnxModel, limits: Limits, metrics: Metrics) -> None:
         self._model, self._limits, self._metrics = model, limits, metrics
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="hitofude-model")
         self._queue: deque[_Waiting] = deque()

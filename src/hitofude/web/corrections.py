@@ -7,7 +7,6 @@ once, under its newest label.
 import hashlib
 import io
 import os
-import threading
 import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
@@ -31,7 +30,7 @@ class FullError(Exception):
 
 
 class Corrections:
-    """A folder of corrections. One thread at a time writes."""
+    """A folder of corrections, used by one thread."""
 
     def __init__(self, folder: Path, classes: Sequence[str], most: int) -> None:
         """Remove the rest of a killed server: partial files, and empty folders, which no training could read.
@@ -39,7 +38,6 @@ class Corrections:
         Raises RunFolderError if the folder is a file, or cannot be read.
         """
         self._folder, self._classes, self._most = folder, tuple(classes), most
-        self._lock = threading.Lock()
         if folder.exists() and not folder.is_dir():
             raise RunFolderError(f"{folder} is a file. Name a folder to keep corrections in with --corrections.")
         with explaining_os_errors(folder):
@@ -56,11 +54,11 @@ class Corrections:
         self._check(label)
         name = f"{hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()[:NAME_DIGITS]}.png"
         path = self._folder / label / name
-        with self._lock, explaining_os_errors(path):
+        with explaining_os_errors(path):
             if not path.exists():
                 folders = self._class_folders()
                 former = [of_class for of_class in folders if of_class.name != label and (of_class / name).exists()]
-                if not former and self._count() >= self._most:
+                if not former and self.total() >= self._most:
                     raise FullError
                 self._check_spelling(label)
                 make_folder(path.parent)
@@ -73,14 +71,10 @@ class Corrections:
     def total(self) -> int:
         """Return the number of corrections that are kept."""
         with explaining_os_errors(self._folder):
-            return self._count()
+            return sum(path.suffix == ".png" for of_class in self._class_folders() for path in of_class.iterdir())
 
     def _class_folders(self) -> list[Path]:
-        known = set(self._classes)
-        return [path for path in self._folder.iterdir() if path.name in known] if self._folder.is_dir() else []
-
-    def _count(self) -> int:
-        return sum(path.suffix == ".png" for of_class in self._class_folders() for path in of_class.iterdir())
+        return [path for path in self._folder.iterdir() if path.name in self._classes] if self._folder.is_dir() else []
 
     def _check(self, label: str) -> None:
         if label not in self._classes:

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from hitofude.errors import InputError, UserError
 from hitofude.web.corrections import FullError
-from hitofude.web.refusal import OVERLOADED, RETRY_AFTER, OverloadedError
+from hitofude.web.safety import OVERLOADED, RETRY_AFTER, OverloadedError
 
 logger = logging.getLogger(__name__)
 

@@ -7,12 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
-from hitofude.inputs.formats.picture import read_picture
-from hitofude.inputs.formats.picture_file import open_picture
+from hitofude.export.onnx_model import OnnxModel
+from hitofude.inputs.formats.pictures import open_picture, read_picture
 from hitofude.inputs.layout import ImageShape, ReadOptions, channels_first
 from hitofude.inputs.photos.photo import find_in_photo
 from hitofude.inputs.photos.photo_file import read_photo_file
-from hitofude.web.batching import ServedModel
 from hitofude.web.settings import Limits
 
 NAME = "The picture"
@@ -34,7 +33,7 @@ class PictureImages:
     images: NDArray[np.uint8]  # (N, C, H, W)
 
 
-def reads_writing(model: ServedModel) -> bool:
+def reads_writing(model: OnnxModel) -> bool:
     """Whether pictures are searched for writing: the model knows single characters, in grey."""
     return model.image_shape[0] == 1 and all(len(label) == 1 and label.isalnum() for label in model.classes)
 

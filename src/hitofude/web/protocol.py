@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, cast
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from hitofude.web.access import OPEN_PATHS
-from hitofude.web.refusal import OVERLOADED, Refusal, refuse
+from hitofude.web.safety import OPEN_PATHS, OVERLOADED, Refusal, refuse
 from hitofude.web.settings import Limits
 
 if TYPE_CHECKING:
@@ -50,14 +49,14 @@ class LimitedProtocol(H11Protocol):
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_awaiting_head()
-        self._stop_awaiting_reader()
+        _cancel(self._head_timer)
+        _cancel(self._send_timer)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
-            self._stop_awaiting_head()
+            _cancel(self._head_timer)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -66,29 +65,18 @@ class LimitedProtocol(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        if self._send_timer is None:
-            self._send_timer = self.loop.call_later(self.limits.send_seconds, self.transport.abort)
+        self._send_timer = self.loop.call_later(self.limits.send_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._stop_awaiting_reader()
+        _cancel(self._send_timer)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own message
         self._end_with(MALFORMED)
 
     def _await_head(self) -> None:
-        self._stop_awaiting_head()
+        _cancel(self._head_timer)
         self._head_timer = self.loop.call_later(self.limits.header_seconds, self._give_up_on_head)
-
-    def _stop_awaiting_head(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def _stop_awaiting_reader(self) -> None:
-        if self._send_timer is not None:
-            self._send_timer.cancel()
-            self._send_timer = None
 
     def _give_up_on_head(self) -> None:
         """Answer a client that has begun a request; close the connection of one that has sent nothing."""
@@ -104,6 +92,11 @@ class LimitedProtocol(H11Protocol):
             events = (head, h11.Data(data=refusal.body), h11.EndOfMessage())
             self.transport.write(b"".join(self.conn.send(event) or b"" for event in events))
         self.transport.close()
+
+
+def _cancel(timer: asyncio.TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()
 
 
 def _only_health(app: "ASGIApp") -> "ASGIApp":

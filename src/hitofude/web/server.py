@@ -1,36 +1,25 @@
-"""The server: it listens, announces its address, and ends on a signal, after the answers in progress."""
+"""The server: it listens, and ends on a signal, after the answers in progress."""
 
 import contextlib
 import errno
 import logging
 import signal
 import socket
-import threading
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import uvicorn
-from uvicorn.server import HANDLED_SIGNALS
 
 from hitofude.errors import UserError
 from hitofude.web.protocol import LimitedProtocol
-from hitofude.web.settings import Settings, url_of
+from hitofude.web.settings import Settings
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 BACKLOG = 512
 HIGHEST_PORT = 65_535
-
-
-def serve_app(app: "ASGIApp", settings: Settings, announce: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM, and then return. announce: called with the address once it is answered.
-
-    Raises UserError if the server cannot listen there.
-    """
-    with listening(settings.host, settings.port) as listener:
-        url = url_of(settings.host, listener.getsockname()[1], settings.token)
-        Server(app, settings, lambda: announce(url)).run(sockets=[listener])
 
 
 @contextlib.contextmanager
@@ -78,15 +67,8 @@ class Server(uvicorn.Server):
         if not self.should_exit:
             self._started()
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Do as uvicorn does, but do not raise the signal again: an end on request is no failure."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self.handle_exit) for number in HANDLED_SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Do as uvicorn does, but do not raise the signal again at the end: an end on request is no failure."""
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True

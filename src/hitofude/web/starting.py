@@ -1,5 +1,10 @@
-"""From the user's run or model file to a running server."""
+"""From the user's run or model file to a running server.
 
+python -m hitofude.web.starting RUN exports the run's model. The server starts that as a process of its own: PyTorch and
+the exporter leave with it, and the server stays small.
+"""
+
+import subprocess
 import sys
 import threading
 import webbrowser
@@ -9,28 +14,34 @@ from pathlib import Path
 
 from joblib import cpu_count
 
-from hitofude.errors import InputError
+from hitofude.errors import InputError, OutOfResourcesError, RunFolderError, UserError
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.runs.folder import RunFolder
-from hitofude.web.model_process import export_in_process
-from hitofude.web.settings import Settings
+from hitofude.web.settings import Settings, url_of
+from hitofude.workers.process import package_environment
 
 PACKAGES = ("fastapi", "uvicorn", "prometheus_client", "python_multipart", "onnxruntime")
+KINDS: dict[int, type[UserError]] = {kind.exit_code: kind for kind in (InputError, RunFolderError, OutOfResourcesError)}
 
 
 def serve_model(source: Path, settings: Settings, announce: Callable[[str], None]) -> None:
-    """Serve until the process is asked to end.
+    """Serve until SIGINT or SIGTERM, and then return.
 
     source: a run's folder, into which the model is exported if necessary, or an exported model. announce: called with
     the address once it is answered. Raises InputError if a package is missing, UserError if there is no model to serve
     or the server cannot listen at the address.
     """
-    check_packages()
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        raise InputError(f"serve needs the package {missing[0].replace('_', '-')}: pip install 'hitofude[serve]'")
     from hitofude.web.app import create_app
-    from hitofude.web.server import serve_app
+    from hitofude.web.server import Server, listening
 
     model = OnnxModel.load(find_model_file(source), threads=max(1, cpu_count() - 1))  # one is for everything else
-    serve_app(create_app(model, settings), settings, announce)
+    app = create_app(model, settings)
+    with listening(settings.host, settings.port) as listener:
+        url = url_of(settings.host, listener.getsockname()[1], settings.token)
+        Server(app, settings, lambda: announce(url)).run(sockets=[listener])
 
 
 def open_browser(url: str) -> None:
@@ -38,16 +49,35 @@ def open_browser(url: str) -> None:
     threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
 
-def check_packages() -> None:
-    """Raise InputError naming the extra if one of its packages is missing."""
-    missing = [name for name in PACKAGES if name not in sys.modules and find_spec(name) is None]
-    if missing:
-        raise InputError(f"serve needs the package {missing[0].replace('_', '-')}: pip install 'hitofude[serve]'")
-
-
 def find_model_file(source: Path) -> Path:
-    """Return the exported model; export that of a run's folder if it is missing or has other weights."""
+    """Return the exported model; export that of a run's folder if it is missing or has other weights.
+
+    Raises UserError if the run is not finished or damaged, or a package or disk space is missing.
+    """
     if not source.is_dir():
         return source
-    export_in_process(source)
+    ended = subprocess.run(
+        [sys.executable, "-P", "-m", "hitofude.web.starting", str(source)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8", env=package_environment(), check=False,
+    )  # fmt: skip
+    if ended.returncode in KINDS:
+        raise KINDS[ended.returncode](ended.stderr.strip())
+    if ended.returncode:
+        raise RuntimeError(f"exporting ended with {ended.returncode}: {ended.stderr}")
     return RunFolder(source).model
+
+
+def main(run: Path) -> int:
+    """Export; return the error's exit code after printing its message to standard error."""
+    from hitofude.export.onnx_export import model_of_run
+
+    try:
+        model_of_run(run)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
