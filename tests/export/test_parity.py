@@ -7,7 +7,7 @@ from torch import nn
 
 from hitofude.errors import WeightsError
 from hitofude.export.onnx_model import OnnxModel
-from hitofude.export.parity import BORDER, images_to_compare, is_on_border, measure_parity, require_parity
+from hitofude.export.parity import BORDER, images_to_compare, is_on_border, measure_parity
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.compute import Compute
 from hitofude.prediction.model import Model
@@ -22,7 +22,7 @@ def ensemble(finished: RunResult, compute: Compute) -> Model:
 
 def test_the_models_answers_are_the_runs(exported: OnnxModel, ensemble: Model, dataset: Dataset) -> None:
     parity = measure_parity(exported, ensemble, images_to_compare(dataset, (1, 28, 28), 500))
-    require_parity(parity)
+    parity.check()
     assert (parity.images, parity.changed, parity.border) == (500, 0, 0)
     assert 0 < parity.largest < 1e-5
     assert min(parity.images_per_second, parity.images_per_second_of_pytorch) > 0
@@ -37,7 +37,7 @@ def test_a_network_that_is_slightly_another_is_found_out(
     parity = measure_parity(exported, ensemble.with_tta(ensemble.tta), dataset.train.images)
     assert 1e-4 < parity.largest < 1e-2
     with pytest.raises(WeightsError, match="No file was written"):
-        require_parity(parity)
+        parity.check()
 
 
 def test_an_image_on_the_border_of_looking_again_is_left_out(

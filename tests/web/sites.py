@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 import hitofude
-from hitofude.export.npm_package import browser_runtime, cached_package
 from hitofude.export.onnx_model import OnnxModel
-from hitofude.export.web_bundle import write_static_page
+from hitofude.export.web_bundle import browser_runtime, cached_package, write_static_page
 
 PAGE = Path(hitofude.__file__).parent / "web" / "page"
 FOLDER = "some/where"

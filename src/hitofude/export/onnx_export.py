@@ -3,14 +3,14 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hitofude.errors import InputError
-from hitofude.export.onnx_graph import Pixels, ensemble_model, networks_model
+from hitofude.export.onnx_graph import Pixels, ensemble_model, networks_model, quantise
 from hitofude.export.onnx_model import OnnxDescription, OnnxModel
-from hitofude.export.parity import Parity, images_to_compare, measure_parity, require_parity
-from hitofude.export.quantising import CALIBRATION_IMAGES, Cost, measure_cost, quantise, training_images
+from hitofude.export.parity import Cost, Parity, images_to_compare, measure_cost, measure_parity, training_images
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.compute import choose_compute
 from hitofude.prediction.model import Model, model_identity
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 IMAGES = 10_000
 """For the comparison."""
+CALIBRATION_IMAGES = 512
+"""For the ranges of eight-bit activations."""
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 
@@ -70,7 +72,7 @@ def export_onnx(
     content = _serialised(networks, model, description)
     float32 = OnnxModel.of_bytes(content, str(path), model.compute.threads)
     parity = measure_parity(float32, model, images_to_compare(source, description.image_shape, images))
-    require_parity(parity)
+    parity.check()
     cost = None
     if train is not None:
         content = _serialised(quantise(networks, train.images[:CALIBRATION_IMAGES]), model, description)
@@ -159,8 +161,6 @@ def _check_shape(source: Dataset, description: OnnxDescription) -> None:
 
 def _check_packages() -> None:
     """Raise InputError naming the extra if a package is missing."""
-    from importlib.util import find_spec
-
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
         raise InputError(f"Exporting needs the package {missing[0]}: pip install 'hitofude[onnx]'")

@@ -1,4 +1,4 @@
-"""Comparison of an exported model with the networks it was made from, and the speed of both."""
+"""Comparison of an exported model with the networks it was made from, and with its own form in eight bits."""
 
 import time
 from collections.abc import Callable
@@ -9,13 +9,17 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from hitofude.errors import WeightsError
+from hitofude.errors import InputError, WeightsError
 from hitofude.export.onnx_model import OnnxModel
+from hitofude.inputs.image_set import ImageSet, shuffled_evenly
 from hitofude.inputs.layout import ImageShape
 from hitofude.inputs.sources import Dataset, sample
 from hitofude.learning.augment import augment
+from hitofude.learning.ensemble import plan_members
 from hitofude.prediction.model import Model
-from hitofude.recipe import AugmentRecipe, TtaRecipe
+from hitofude.recipe import AugmentRecipe, Recipe, TtaRecipe
+from hitofude.runs.folder import RunFolder
+from hitofude.runs.plan import choose_rows
 
 TOLERANCE = 1e-4
 """The limit for the difference of a probability."""
@@ -41,9 +45,27 @@ class Parity:
     images_per_second: float
     images_per_second_of_pytorch: float
 
-    @property
-    def holds(self) -> bool:
-        return self.changed == 0 and self.largest < TOLERANCE
+    def check(self) -> None:
+        """Raise WeightsError if the model differs from its run."""
+        if self.changed or self.largest >= TOLERANCE:
+            raise WeightsError(
+                f"The ONNX model does not predict as the run does: {self.changed:,} of {self.images:,} images have "
+                f"another label, and a probability differs by {self.largest:.2g} (the limit is {TOLERANCE:g}). No file "
+                "was written. Another version of torch or onnxruntime may help; constraints.txt lists the tested ones."
+            )
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The cost and gain of eight bits, on training images predicted by members that never saw them."""
+
+    images: int
+    accuracy: float
+    accuracy_of_float32: float
+    changed: int
+    """Images with another label."""
+    images_per_second: float
+    images_per_second_of_float32: float
 
 
 def measure_parity(model: OnnxModel, run: Model, images: NDArray[np.uint8]) -> Parity:
@@ -73,16 +95,6 @@ def is_on_border(run: Model, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.asarray((np.abs(first - run.tta.threshold) < BORDER).any(axis=0) & (run.tta.shift > 0))
 
 
-def require_parity(parity: Parity) -> None:
-    """Raise WeightsError if the model differs from its run."""
-    if not parity.holds:
-        raise WeightsError(
-            f"The ONNX model does not predict as the run does: {parity.changed:,} of {parity.images:,} images have "
-            f"another label, and a probability differs by {parity.largest:.2g} (the limit is {TOLERANCE:g}). No file "
-            "was written. Another version of torch or onnxruntime may help; constraints.txt lists the tested ones."
-        )
-
-
 def images_to_compare(source: Dataset | None, image_shape: ImageShape, count: int) -> NDArray[np.uint8]:
     """Return (count, C, H, W) training images of the source, and transformed copies of them if there are fewer.
 
@@ -103,6 +115,39 @@ def _digits(image_shape: ImageShape) -> NDArray[np.uint8]:
     channels, height, width = image_shape
     digits = [Image.fromarray(image[0]).resize((width, height)) for image in sample().train.images]
     return np.repeat(np.stack([np.asarray(digit) for digit in digits])[:, None], channels, axis=1)
+
+
+def measure_cost(int8: OnnxModel, float32: OnnxModel, recipe: Recipe, train: ImageSet, most: int) -> Cost:
+    """Predict up to `most` training images with both, evenly of all classes, each by members that never saw it."""
+    plans, all_rows = plan_members(recipe, train), np.arange(len(train))
+    held_out_by = np.stack([np.isin(all_rows, plan.validation_rows) for plan in plans])  # (members, N)
+    rows = shuffled_evenly(train.known_labels(), 0)
+    rows = rows[held_out_by[:, rows].any(axis=0)][:most]
+    labels, weights = train.known_labels()[rows], held_out_by[:, rows, None]
+    answers, rates = [], []
+    for model in (int8, float32):
+        (_, members), seconds = timed(model.predict, train.images[rows])
+        answers.append((members * weights).sum(axis=0).argmax(axis=1))
+        rates.append(len(rows) / seconds)
+    accuracy, accuracy_of_float32 = (float((answer == labels).mean()) for answer in answers)
+    changed = int((answers[0] != answers[1]).sum())
+    return Cost(len(rows), accuracy, accuracy_of_float32, changed, *rates)
+
+
+def training_images(folder: RunFolder, source: Dataset | None) -> ImageSet:
+    """Return the labelled images that a run was trained on, from the source or the embedded sample.
+
+    Raises InputError if they are not the run's, RunFolderError if the run was trained elsewhere.
+    """
+    folder.check_trained_here()
+    dataset = source or sample()
+    if dataset.train.fingerprint != folder.load_data().train_fingerprint:
+        problem = f"{dataset.name} is not the source that" if source else "Name the source that"
+        raise InputError(
+            f"{problem} the run in {folder.path} was trained on, to measure the cost of eight bits: "
+            f"hitofude export {folder.path} SOURCE --onnx model.onnx --int8"
+        )
+    return choose_rows(dataset.train, folder.load_recipe())
 
 
 def timed(predict: Predict, images: NDArray[np.uint8]) -> tuple[tuple[NDArray[np.float32], Members], float]:
