@@ -27,6 +27,7 @@ COMMANDS = [
     "data mnist", "data fashion-mnist", "data kmnist", "data kaggle", "submit", "import-chainer", "export", "serve",
     "sweep",
 ]  # fmt: skip
+HEAVY = {"torch", "scipy", "sklearn", "matplotlib", "numpy"}
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def test_help_and_reading_load_no_heavy_package(finished: Path, files: Path, dat
     code = ["import sys", "from hitofude.cli import main"]
     for arguments in commands:
         code += [f"sys.argv = {['hitofude', *map(str, arguments)]}", "try: main()", "except SystemExit as end:"]
-        code += ["    print('loaded', end.code, *({'torch', 'scipy', 'sklearn', 'matplotlib', 'numpy'} & sys.modules.keys()))"]
+        code += [f"    print('loaded', end.code, *({HEAVY!r} & sys.modules.keys()))"]
     out = subprocess.run([sys.executable, "-c", "\n".join(code)], capture_output=True, text=True, check=True).stdout
     loaded = [line.split()[1:] for line in out.splitlines() if line.startswith("loaded")]
     assert loaded == [["0"], *[["0", "numpy"]] * 4]
@@ -371,7 +372,7 @@ def test_a_single_image_is_too_few_to_learn_from(call: Call, tmp_path: Path) -> 
 def test_a_bug_in_a_worker_process_is_placed_in_the_report(files: Path, call: Call, tmp_path: Path) -> None:
     """A real bug: a message lacks the key that the worker reads."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hitofude.learning.messages.EnsembleMessage.images", ({"ask": "images"}, b""))
+        patch.setattr("hitofude.learning.worker.EnsembleMessage.images", ({"ask": "images"}, b""))
         code, _, err = call("run", files, "--run", tmp_path / "run", "--workers", "2", *QUICK)
     report = Path(err.split(" was written to ")[1].split(";")[0])
     text = report.read_text()

@@ -1,8 +1,8 @@
 """The command line: parse, call, print errors. Each command imports what it needs when it runs."""
 
-from hitofude.cli import audit, bench, data, export, fetch, import_chainer, predict, run, score, serve, sweep
+from hitofude.cli import audit, bench, data, export, fetch, import_chainer, predict, run, serve, sweep
 from hitofude.cli.entry import main
 
 __all__ = [
-    "audit", "bench", "data", "export", "fetch", "import_chainer", "main", "predict", "run", "score", "serve", "sweep",
+    "audit", "bench", "data", "export", "fetch", "import_chainer", "main", "predict", "run", "serve", "sweep",
 ]  # fmt: skip

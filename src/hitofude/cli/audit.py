@@ -1,4 +1,4 @@
-"""hitofude audit, hitofude compare and hitofude runs."""
+"""hitofude audit, compare, runs and score."""
 
 from pathlib import Path
 from typing import Annotated
@@ -104,3 +104,18 @@ def runs(folder: Path = Path("runs"), /) -> None:
     from hitofude.runs.comparison import list_runs
 
     print(list_runs(folder))
+
+
+@app.command
+def score(submission: Path, solution: Path, /) -> None:
+    """Compare a submission with the true labels: accuracy and its 95 % interval.
+
+    Both are CSV files with a header, the id in the first column and the label in
+    the second.
+
+    For example:
+      hitofude score runs/sample-fast/submission.csv solution.csv
+    """
+    from hitofude.outputs.submission import score as score_submission
+
+    print(f"accuracy {score_submission(submission, solution)}")

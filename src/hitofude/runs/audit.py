@@ -1,5 +1,6 @@
 """Audits without training: of a run's out-of-fold probabilities, of another program's, or of images alone."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,8 @@ from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.duplicates import find_duplicates
 from hitofude.inputs.formats.text_table import read_text_table
 from hitofude.inputs.image_set import classes_of, encode_labels
-from hitofude.metrics.calibration import fit_temperature, with_temperature
 from hitofude.metrics.label_issues import LabelIssues, find_label_issues
-from hitofude.metrics.metrics import answered
+from hitofude.metrics.metrics import answered, fit_temperature, with_temperature
 from hitofude.outputs.audit import (
     Hardness,
     LabelledRows,
@@ -140,10 +140,8 @@ def _read_arrays(path: Path) -> tuple[list[str], tuple[str, ...], NDArray[np.flo
 
 
 def _parse_probabilities(fields: tuple[str, ...], location: str) -> list[float]:
-    try:
+    with suppress(ValueError):
         values = [float(field) for field in fields]
-    except ValueError:
-        values = []
-    if not values or not all(0 <= value <= 1 for value in values):
-        raise InputError(f"{location}: expected probabilities from 0 to 1, found {', '.join(fields[:5])}.")
-    return values
+        if all(0 <= value <= 1 for value in values):
+            return values
+    raise InputError(f"{location}: expected probabilities from 0 to 1, found {', '.join(fields[:5])}.")

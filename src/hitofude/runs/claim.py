@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from hitofude.errors import RunFolderError, differences
 from hitofude.inputs.dataset import Dataset
@@ -57,7 +56,8 @@ class ClaimedFolder:
                 self.check_same(compare())
             else:
                 begin()
-            write_json(self._owner, _describe_this_process())
+            since = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+            write_json(self._owner, {"pid": os.getpid(), "host": socket.gethostname(), "since": since})
             try:
                 yield
             finally:
@@ -154,8 +154,3 @@ def _run_differences(folder: RunFolder, recipe: Recipe, dataset: Dataset) -> lis
     found = asdict(describe_data(dataset))
     fingerprints = {name: found[name] for name in ("train_fingerprint", "test_fingerprint")}
     return folder.load_recipe().difference(recipe) + differences(asdict(folder.load_data()), fingerprints)
-
-
-def _describe_this_process() -> dict[str, Any]:
-    since = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
-    return {"pid": os.getpid(), "host": socket.gethostname(), "since": since}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError, UserError
-from hitofude.metrics.metrics import Accuracy, accuracy, answered, mcnemar
+from hitofude.metrics.metrics import accuracy, answered, mcnemar
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.result import RunResult, load_result
 from hitofude.storage import write_rows
@@ -36,21 +36,17 @@ class RunPair:
 
     def describe(self) -> str:
         first, second = len(self.only_first), len(self.only_second)
+        better = self.first if first > second else self.second
+        verdict = "no difference beyond chance" if self.probability >= 0.05 else f"{better} is better"
         lines = [
             f"{self.first} | {self.second}",
             f"  only the first right   {first:>5}  {_first_few(self.only_first)}",
             f"  only the second right  {second:>5}  {_first_few(self.only_second)}",
-            f"  {self._verdict()} (McNemar's exact test: p = {self.probability:.3g})",
+            f"  {verdict} (McNemar's exact test: p = {self.probability:.3g})",
             "  settings, first → second" if self.differences else "  the same settings",
             *(f"    {difference}" for difference in self.differences),
         ]
         return "\n".join(line.rstrip() for line in lines)
-
-    def _verdict(self) -> str:
-        if self.probability >= 0.05:
-            return "no difference beyond chance"
-        better = self.first if len(self.only_first) > len(self.only_second) else self.second
-        return f"{better} is better"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +58,6 @@ class RunComparison:
     ids: NDArray[np.str_]  # (N,) the rows that every run predicted out of fold
     labels: NDArray[np.int64]  # (N,)
     answers: NDArray[np.int64]  # (runs, N)
-
-    def accuracies(self) -> list[Accuracy]:
-        """Return each run's accuracy on the common rows."""
-        return [accuracy(self.labels, answers) for answers in self.answers]
 
     def pairs(self) -> list[RunPair]:
         right = self.answers == self.labels
@@ -83,7 +75,8 @@ class RunComparison:
     def describe(self) -> str:
         width = max(map(len, self.names))
         table = [f"{'run':<{width}}  accuracy  95 % interval     wrong  expected score  training"]
-        for name, result, found in zip(self.names, self.results, self.accuracies(), strict=True):
+        for name, result, answers in zip(self.names, self.results, self.answers, strict=True):
+            found = accuracy(self.labels, answers)
             low, high = found.interval
             expected = "-" if result.estimate is None else f"{result.estimate.value:.4f}"
             wrong = found.total - found.right

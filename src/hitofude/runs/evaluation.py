@@ -25,13 +25,14 @@ from hitofude.metrics.metrics import (
     with_temperature,
 )
 from hitofude.outputs.audit import Hardness, LabelledRows, write_duplicates
-from hitofude.outputs.html_report import Page, write_page
+from hitofude.outputs.html_report.page import Page, render
 from hitofude.outputs.network_graph import operations
 from hitofude.outputs.plots import plot_images
 from hitofude.outputs.report import AuditSummary, Calibration, MemberSummary, RunSummary
 from hitofude.runs.audit import LabelledPredictions, write_lists
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.plan import RunPlan
+from hitofude.storage import write_text
 
 HARDEST_DRAWN = 50
 ORIGINALS, VERSIONS = 6, 12
@@ -69,7 +70,7 @@ def evaluate(
         augmented=augmented.round().astype(np.uint8),
         operations={name: operations(network, train.image_shape) for name, network in plan.networks.items()},
     )
-    write_page(folder.page, page)
+    write_text(folder.page, render(page))
     return summary
 
 

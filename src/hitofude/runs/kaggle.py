@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from hitofude.errors import InputError, RunFolderError
-from hitofude.inputs.leaks import WHY_NOT_MNIST
+from hitofude.inputs.duplicates import WHY_NOT_MNIST
 from hitofude.inputs.remote.kaggle_client import SITE, submit_file
 from hitofude.inputs.remote.public_data import PUBLIC_DATA
-from hitofude.inputs.sample import SAMPLE
+from hitofude.inputs.sources import SAMPLE
 from hitofude.runs.folder import RunFolder
 
 

@@ -7,15 +7,14 @@ import torch
 from torch import nn
 
 from hitofude.inputs.dataset import Dataset
-from hitofude.inputs.duplicates import Duplicate, find_duplicates
+from hitofude.inputs.duplicates import Duplicate, check_no_leak, find_duplicates
 from hitofude.inputs.image_set import ImageSet, shuffled_evenly
 from hitofude.inputs.layout import describe_size
-from hitofude.inputs.leaks import check_no_leak
 from hitofude.learning.checkpoint import KEPT_STATES
 from hitofude.learning.ensemble import plan_members
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.networks import build_network, count_parameters
-from hitofude.learning.schedule import count_epochs
+from hitofude.learning.optimizers import count_epochs
 from hitofude.learning.training import MemberPlan
 from hitofude.recipe import Recipe
 

@@ -13,18 +13,16 @@ import pytest
 
 from hitofude.errors import ClusterError, InputError, RunFolderError
 from hitofude.inputs.layout import ReadOptions
-from hitofude.prediction.bulk.folder import BulkFolder
 from hitofude.prediction.bulk.run import BulkResult, predict_in_bulk
-from hitofude.prediction.bulk.shards import find_shards
+from hitofude.prediction.bulk.shards import BulkFolder, find_shards
 from hitofude.prediction.bulk.worker import BulkModel
 from hitofude.prediction.model import Model
 from hitofude.runs import claim
 from hitofude.runs.result import RunResult
 from hitofude.storage import owning
 from hitofude.workers.answering import Reporter
+from hitofude.workers.handshake import disk_token, versions
 from hitofude.workers.messages import Message
-from hitofude.workers.shared_disk import disk_token
-from hitofude.workers.versions import versions
 from tests.conftest import Call
 from tests.prediction.bulk.conftest import LONG, inodes, read_predictions
 

@@ -8,13 +8,12 @@ from hitofude.errors import first_line
 from hitofude.inputs.layout import Shape, check_shape
 from hitofude.learning.dispatch import open_worker_pool
 from hitofude.outputs.display.bulk import BulkDisplay, Pace, choose_bulk_display
-from hitofude.prediction.bulk.folder import BulkFolder
-from hitofude.prediction.bulk.shards import Shard, find_shards
+from hitofude.prediction.bulk.shards import BulkFolder, Shard, find_shards
 from hitofude.prediction.model import model_identity
 from hitofude.runs.folder import RunFolder
+from hitofude.workers.handshake import versions
 from hitofude.workers.messages import Event, Message
 from hitofude.workers.pool import WorkerPool
-from hitofude.workers.versions import versions
 from hitofude.workers.worker import Worker
 
 MODULE = "hitofude.prediction.bulk.worker"

@@ -18,14 +18,12 @@ from hitofude.inputs.layout import ReadOptions
 from hitofude.learning.compute import explaining_memory_errors
 from hitofude.learning.predicting import images_at_once
 from hitofude.outputs.predictions import writing_predictions
-from hitofude.prediction.bulk.folder import BulkFolder
-from hitofude.prediction.bulk.shards import Shard
+from hitofude.prediction.bulk.shards import BulkFolder, Shard
 from hitofude.prediction.model import Model, model_identity
 from hitofude.runs.folder import RunFolder
 from hitofude.workers.answering import Reporter, answering
+from hitofude.workers.handshake import check_versions, shares_disk
 from hitofude.workers.messages import Message
-from hitofude.workers.shared_disk import shares_disk
-from hitofude.workers.versions import check_versions
 
 SHARED = (
     "All machines that predict must see the shards, the run and the folder for --out under the same paths, as on a "
