@@ -8,6 +8,7 @@ import argparse
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,8 +18,9 @@ import torch
 from benchmarks.prediction import prediction
 from benchmarks.timing import Note, Row, against, format_table, rates
 from benchmarks.training import benchmark_recipe, parallelisms, training_rate
-from hitofude.inputs.formats.csv_table import read_csv
+from hitofude.inputs.formats.csv_table import csv_file
 from hitofude.inputs.image_set import ImageSet
+from hitofude.inputs.layout import ReadOptions
 from hitofude.inputs.sources import sample
 from hitofude.learning.augment import draw_maps, warp
 from hitofude.learning.compute import Compute, choose_compute
@@ -86,10 +88,7 @@ def reading(path: Path) -> Iterator[Row | Note]:
         return
     import pandas as pd
 
-    def ours() -> None:
-        with path.open("rb") as stream:
-            read_csv(stream, path.name)
-
+    ours = partial(csv_file(path).read, ReadOptions())
     found = rates({"hitofude": ours, "pandas": lambda: pd.read_csv(path)}, path.stat().st_size / 1e6)
     yield from against("reading CSV", "MB/s", found)
 

@@ -21,9 +21,9 @@ from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import choose_compute, processor_name
 from hitofude.learning.ensemble import plan_members
 from hitofude.learning.member import EnsembleTask
-from hitofude.learning.messages import EnsembleMessage
 from hitofude.learning.networks import build_network
 from hitofude.learning.optimizers import make_optimizer
+from hitofude.learning.worker import EnsembleMessage
 from hitofude.prediction.model import Model
 from hitofude.recipe import Recipe
 from hitofude.runs.folder import RunFolder
@@ -46,7 +46,7 @@ def state_bytes(name: str, preset: str, folder: Path) -> tuple[int, int]:
     finished = kept.newest_saved()
     assert state is not None
     assert finished is not None
-    return len(state.pack()), len(finished.pack())
+    return len(state.tensors + state.description), len(finished.tensors + finished.description)
 
 
 def message_bytes(dataset: Dataset) -> tuple[int, int]:

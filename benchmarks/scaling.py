@@ -16,17 +16,17 @@ import numpy as np
 
 from benchmarks.contests import write_csv
 from benchmarks.training import LogKeeper, benchmark_recipe, parallelisms
-from hitofude.inputs.formats.csv_table import read_csv
+from hitofude.inputs.formats.csv_table import csv_file
 from hitofude.inputs.image_set import ImageSet
+from hitofude.inputs.layout import ReadOptions
 from hitofude.inputs.sources import sample
 from hitofude.learning.compute import Compute, choose_compute
 from hitofude.learning.dispatch import run_members
 from hitofude.learning.ensemble import plan_members
 from hitofude.learning.member import EnsembleTask
 from hitofude.learning.networks import build_network
-from hitofude.learning.randomness import generator_for
 from hitofude.learning.speed import describe_machine
-from hitofude.learning.training import Trainer, TrainingData
+from hitofude.learning.training import Trainer, TrainingData, generator_for
 
 ROWS = (4_000, 42_000, 420_000)
 STEPS = 60
@@ -67,8 +67,7 @@ def cost_of_rows(images: ImageSet, compute: Compute) -> None:
 def cost_of_reading(images: ImageSet, folder: Path) -> None:
     for repeats in (1, 10):
         path = write_csv(folder / "train.csv", images, repeats)
-        with path.open("rb") as stream:
-            taken = seconds(partial(read_csv, stream, path.name))
+        taken = seconds(partial(csv_file(path).read, ReadOptions()))
         rows = repeats * len(images)
         print(f"{rows:>9,} rows: reading {1e6 * taken / rows:6.1f} µs per row")
 

@@ -14,11 +14,6 @@ def test_labels_are_encoded_as_places_among_the_classes() -> None:
     assert encode_labels(np.array(["10", "9", "10"]), ("9", "10")).tolist() == [1, 0, 1]
 
 
-def test_a_label_unknown_to_the_training_rows_is_named() -> None:
-    with pytest.raises(InputError, match=r"'7' \(image 2\)"):
-        encode_labels(np.array(["9", "7"]), ("9", "10"))
-
-
 def test_the_fingerprint_sees_one_pixel_and_one_label(digits: ImageSet) -> None:
     pixel = digits.images.copy()
     pixel[7, 0, 3, 3] ^= 1

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from hitofude.errors import InputError
+from hitofude.inputs.duplicates import check_no_leak
 from hitofude.inputs.image_set import ImageSet
-from hitofude.inputs.leaks import check_no_leak
 from hitofude.inputs.sources import Dataset, sample
 from hitofude.recipe import Recipe
 from hitofude.runs.plan import RunPlan

@@ -23,8 +23,11 @@ from hitofude.learning.dispatch import MODULE, ComputeQuestion, Parallelism, _Co
 from hitofude.learning.ensemble import plan_members
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleTask, MemberProbabilities
-from hitofude.learning.messages import (
+from hitofude.learning.worker import (
+    REMOTE,
     EnsembleMessage,
+    MemberReporter,
+    MemberWorker,
     pack_arrays,
     unpack_arrays,
     unpack_images,
@@ -32,12 +35,11 @@ from hitofude.learning.messages import (
     unpack_probabilities,
     unpack_task,
 )
-from hitofude.learning.worker import REMOTE, MemberReporter, MemberWorker
 from hitofude.recipe import Recipe
+from hitofude.workers.handshake import disk_token
 from hitofude.workers.messages import Message, receive
 from hitofude.workers.pool import WorkerPool
 from hitofude.workers.process import LocalProcesses
-from hitofude.workers.shared_disk import disk_token
 from hitofude.workers.worker import Node
 from tests.conftest import wait_for_line
 from tests.learning.test_training import Listener
@@ -205,7 +207,7 @@ def test_an_unknown_request_and_an_unknown_event_are_errors(job: EnsembleTask) -
 
 def test_a_worker_of_other_versions_is_refused(job: EnsembleTask, monkeypatch: pytest.MonkeyPatch) -> None:
     """On this machine's only node, so on all."""
-    monkeypatch.setattr("hitofude.workers.versions.__version__", "0.0.1")
+    monkeypatch.setattr("hitofude.workers.handshake.__version__", "0.0.1")
     pool = WorkerPool(LocalProcesses(1, 1), MODULE, threads=1)
     with pool, pytest.raises(ClusterError, match=r"hitofude \S+ instead of 0\.0\.1\. Install the same versions"):
         list(pool.work([ComputeQuestion("cpu", "auto", 1)]))

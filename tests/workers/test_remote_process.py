@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from hitofude.workers.remote_process import Events, RemoteProcess, cache_folder
-from hitofude.workers.remote_worker import RemoteWorker
+from hitofude.workers.remote_process import Events, RemoteProcess, RemoteWorker, cache_folder
 from hitofude.workers.worker import WorkerLostError
 
 MODULE = "tests.workers.scripted_process"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages, join
-from hitofude.inputs.formats.csv_source import csv_file
+from hitofude.inputs.formats.csv_table import csv_file
 from hitofude.inputs.formats.idx import is_idx
 from hitofude.inputs.formats.npz import stream_npz
 from hitofude.inputs.formats.parquet import stream_parquet

@@ -123,11 +123,11 @@ def join(pieces: Sequence[RawImages]) -> RawImages:
     if len(pieces) == 1:
         return first
     images = join_images([piece.images for piece in pieces], [piece.location(0) for piece in pieces])
-    labels, ids = join_texts(piece.labels for piece in pieces), join_texts(piece.ids for piece in pieces)
+    labels, ids = _join_texts(piece.labels for piece in pieces), _join_texts(piece.ids for piece in pieces)
     return replace(first, images=images, labels=labels, ids=ids)
 
 
-def join_texts(texts: Iterable[NDArray[np.str_] | None]) -> NDArray[np.str_] | None:
+def _join_texts(texts: Iterable[NDArray[np.str_] | None]) -> NDArray[np.str_] | None:
     known = [array for array in texts if array is not None]
     return np.concatenate(known) if known else None
 

@@ -1,4 +1,4 @@
-"""Find duplicate images, identical or nearly so."""
+"""Find duplicate images, identical or nearly so, and refuse a test set that repeats the training images."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,12 +6,21 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hitofude.errors import InputError
 from hitofude.inputs.image_set import ImageSet
 
 NEAR = 0.08  # the greatest distance of two near duplicates as vectors of length one: about 4.6 degrees
 COMPONENTS = 16
 MAX_EXACT_PIXELS = 1024  # larger images get a randomized decomposition: the exact one takes the cube of the pixels
 NEIGHBOURS = 8
+MIN_LEAKS, MIN_LEAKED_SHARE = 10, 0.01  # fewer test images, or a smaller share of them, are chance
+NATURAL_FACTOR = 2
+"""Test images may repeat training images this many times as often as training images repeat each other: very small
+images, and drawings by a program, have duplicates in any set."""
+WHY_NOT_MNIST = (
+    "Kaggle's Digit Recognizer is made of MNIST's images, so MNIST contains the labels to be predicted. Train on the "
+    "competition's own train.csv."
+)
 
 
 @dataclass(frozen=True)
@@ -92,3 +101,32 @@ def _duplicate(pixels: NDArray[np.uint8], row: int, earlier: int, training: int)
         ("train", number) if number < training else ("test", number - training) for number in (row, earlier)
     )
     return Duplicate(split, place, earlier_split, earlier_place, float(difference))  # type: ignore[arg-type]
+
+
+def check_no_leak(train: ImageSet, test: ImageSet | None) -> None:
+    """Raise InputError if test images are training images, far more often than these repeat each other.
+
+    The images are compared, since files have any name: MNIST's are the same as IDX, CSV or pictures. They must be
+    identical; uniform ones do not count. A few duplicates are accepted; the audit lists them.
+    """
+    if test is None or train.image_shape != test.image_shape:
+        return
+    train_contents, test_contents = _contents(train), _contents(test)
+    known = set(train_contents)
+    repeated = sum(content in known for content in test_contents)
+    natural = 1 - len(known) / max(len(train_contents), 1)
+    if repeated < max(MIN_LEAKS, len(test_contents) * max(MIN_LEAKED_SHARE, NATURAL_FACTOR * natural)):
+        return
+    digits = train.classes == tuple("0123456789") and train.image_shape == (1, 28, 28)
+    raise InputError(
+        f"{repeated:,} of the {len(test):,} images to predict are also training images, bit for bit: a score on them "
+        f"is meaningless. {WHY_NOT_MNIST + ' If these are other images, remove' if digits else 'Remove'} them from the "
+        "training file; `hitofude audit` lists them."
+    )
+
+
+def _contents(images: ImageSet) -> list[bytes]:
+    """Return the bytes of each image that is not uniform."""
+    pixels: NDArray[np.uint8] = images.images.reshape(len(images), -1)
+    varied = pixels.min(axis=1) < pixels.max(axis=1)
+    return [row.tobytes() for row in pixels[varied]]

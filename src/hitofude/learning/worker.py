@@ -1,37 +1,148 @@
-"""A worker process that makes members: it receives images and members, and reports events.
+"""A worker process that makes members, and its messages, which are JSON and safetensors.
 
-On the driver's machine it works in the members' own folders. For a cluster's run it works in a folder of its own, and
-sends each state to the driver at the end of an epoch. If it shares the driver's disk, that folder lies within the
-run's, and only the states' names are sent. So a worker that was replaced, and still works, cannot change the files of
-its successor.
+It receives images and members, and reports events. On the driver's machine it works in the members' own folders. For a
+cluster's run it works in a folder of its own, and sends each state to the driver at the end of an epoch. If it shares
+the driver's disk, that folder lies within the run's, and only the states' names are sent. So a worker that was
+replaced, and still works, cannot change the files of its successor.
 """
 
+import logging
 import tempfile
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from hitofude.learning.checkpoint import FINISHED, MemberFolder
-from hitofude.learning.compute import choose_compute, describe_environment
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load, save
+
+from hitofude.inputs.image_set import ImageSet
+from hitofude.learning.checkpoint import FINISHED, MemberFolder, SavedState
+from hitofude.learning.compute import Compute, choose_compute, describe_environment
 from hitofude.learning.epoch_log import EpochLog
-from hitofude.learning.member import EnsembleTask, MemberRunner
-from hitofude.learning.messages import (
-    Images,
-    pack_compute,
-    pack_probabilities,
-    pack_state,
-    unpack_images,
-    unpack_member,
-    unpack_task,
-)
+from hitofude.learning.member import EnsembleTask, MemberProbabilities, MemberRunner
+from hitofude.learning.training import MemberPlan
+from hitofude.recipe import Recipe
 from hitofude.workers.answering import Reporter, answering, forward_logs
+from hitofude.workers.handshake import check_versions, shares_disk, versions
 from hitofude.workers.messages import Event, Message
-from hitofude.workers.shared_disk import shares_disk
-from hitofude.workers.versions import check_versions
 
 REMOTE = ".remote"
 """In the folder of the members' folders: those of a cluster's workers that share the disk."""
+Arrays = dict[str, NDArray[Any]]
+Images = tuple[ImageSet, ImageSet | None]
+"""The training and the test images of a task; a worker process receives them once."""
+
+
+class EnsembleMessage:
+    """An ensemble's task as messages: the images, which other tasks may share, and each member."""
+
+    def __init__(self, task: EnsembleTask, token: str | None = None) -> None:
+        """token: of hitofude.workers.handshake in the task's folder; None if the workers use that folder itself."""
+        self.task, self.token = task, token
+
+    @cached_property
+    def images(self) -> tuple[Message, bytes]:
+        train, test = self.task.train, self.task.test
+        test_images = None if test is None else test.images
+        message = {"ask": "images", "images": self.images_name, "classes": train.classes}
+        return message, pack_arrays(
+            {"train.images": train.images, "train.labels": train.known_labels(), "test.images": test_images}
+        )
+
+    @cached_property
+    def images_name(self) -> str:
+        test = self.task.test
+        return f"{self.task.train.fingerprint} {'' if test is None else test.fingerprint}"
+
+    def member(self, plan: MemberPlan, state: SavedState | None) -> tuple[Message, bytes]:
+        """Pack a member with its rows, the state that it continues from, and the settings of the task."""
+        task = self.task
+        rows = pack_arrays({"train_rows": plan.train_rows, "validation_rows": plan.validation_rows})
+        message, content = pack_state(state)
+        return message | {
+            "ask": "member",
+            "member": plan.member,
+            "network": plan.network,
+            "rows": len(rows),
+            "folder": str(task.folder.absolute()),
+            "images": self.images_name,
+            "recipe": task.recipe.to_toml(),
+            "compute": pack_compute(task.compute),
+            "log_level": logging.getLogger("hitofude").getEffectiveLevel(),
+            "unattended": task.unattended,
+            "versions": versions(),
+            "token": self.token,
+        }, rows + content
+
+
+def unpack_images(message: Message, content: bytes) -> Images:
+    """Unpack images, which have no ids."""
+    arrays = unpack_arrays(content)
+    no_ids = np.array([], dtype=np.str_)
+    train = ImageSet(arrays["train.images"], arrays["train.labels"], no_ids, tuple(message["classes"]))
+    test = arrays.get("test.images")
+    return train, None if test is None else ImageSet(test, None, no_ids, ())
+
+
+def unpack_task(message: Message, images: Images) -> EnsembleTask:
+    """Unpack the task of a member, without plans."""
+    return EnsembleTask(
+        recipe=Recipe.from_toml(message["recipe"], "of the run"),
+        compute=unpack_compute(message["compute"]),
+        plans=(),
+        train=images[0],
+        test=images[1],
+        folder=Path(message["folder"]),
+        unattended=message["unattended"],
+    )
+
+
+def unpack_member(message: Message, content: bytes) -> tuple[MemberPlan, SavedState | None]:
+    rows = message["rows"]
+    plan = MemberPlan(message["member"], message["network"], **unpack_arrays(content[:rows]))
+    return plan, None if message["state"] is None else unpack_state(message, content[rows:])
+
+
+def pack_compute(compute: Compute) -> Message:
+    return {"device": str(compute.device), "precision": compute.precision, "threads": compute.threads}
+
+
+def unpack_compute(message: Message, device_name: str | None = None) -> Compute:
+    return Compute(torch.device(message["device"]), message["precision"], message["threads"], device_name)
+
+
+def pack_state(state: SavedState | None) -> tuple[Message, bytes]:
+    if state is None:
+        return {"state": None}, b""
+    return {"state": state.name, "tensors": len(state.tensors)}, state.tensors + state.description
+
+
+def unpack_state(message: Message, content: bytes) -> SavedState:
+    return SavedState(message["state"], content[: message["tensors"]], content[message["tensors"] :])
+
+
+def pack_probabilities(probabilities: MemberProbabilities) -> bytes:
+    return pack_arrays(vars(probabilities))
+
+
+def unpack_probabilities(content: bytes) -> MemberProbabilities:
+    arrays = unpack_arrays(content)
+    return MemberProbabilities(arrays["held_out"], arrays.get("test"))
+
+
+def pack_arrays(arrays: Mapping[str, NDArray[Any] | None]) -> bytes:
+    """Pack as safetensors, which refuses arrays that share memory, so they are copied; None is left out."""
+    known = {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
+    return save({name: torch.from_numpy(array).clone() for name, array in known.items()})
+
+
+def unpack_arrays(content: bytes) -> Arrays:
+    return {name: tensor.numpy() for name, tensor in load(content).items()}
 
 
 class MemberReporter(Reporter):

@@ -8,6 +8,8 @@ from hitofude.errors import RecipeError
 if TYPE_CHECKING:
     from hitofude.workers.worker import Cluster
 
+DASK = re.compile(r"dask|(tcp|tls|ws|wss|ucx)://\S+")
+RAY = re.compile(r"ray|ray://\S+|[\w.\-]+:\d+")
 EXPECTED = (
     "expected auto, a number from 1 up, dask, a Dask scheduler (tcp://HOST:8786, tls://HOST:8786), "
     "ray, or a Ray cluster (ray://HOST:10001, HOST:6379)"
@@ -16,7 +18,7 @@ EXPECTED = (
 
 def check_cluster(address: str) -> None:
     """Raise RecipeError unless the address is a cluster's."""
-    if not (_is_dask(address) or _is_ray(address)):
+    if not (DASK.fullmatch(address) or RAY.fullmatch(address)):
         raise RecipeError(f"--workers {address}: {EXPECTED}.")
 
 
@@ -27,7 +29,7 @@ def open_cluster(address: str, processors: int) -> "Cluster":
     """
     check_cluster(address)
     try:
-        if _is_dask(address):
+        if DASK.fullmatch(address):
             from hitofude.workers.on_dask import DaskCluster
 
             return DaskCluster(address, processors)
@@ -35,15 +37,7 @@ def open_cluster(address: str, processors: int) -> "Cluster":
 
         return RayCluster(address, processors)
     except ModuleNotFoundError as error:
-        extra = "dask" if _is_dask(address) else "ray"
+        extra = "dask" if DASK.fullmatch(address) else "ray"
         raise RecipeError(
             f"--workers {extra} needs the package {error.name}: pip install 'hitofude[{extra}]'"
         ) from error
-
-
-def _is_dask(address: str) -> bool:
-    return address == "dask" or re.fullmatch(r"(tcp|tls|ws|wss|ucx)://\S+", address) is not None
-
-
-def _is_ray(address: str) -> bool:
-    return address == "ray" or re.fullmatch(r"(ray://\S+|[\w.\-]+:\d+)", address) is not None

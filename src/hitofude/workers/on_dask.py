@@ -16,8 +16,7 @@ from typing import Any
 import distributed
 
 from hitofude.errors import ClusterError, first_line
-from hitofude.workers.remote_process import SECONDS_BETWEEN_READS, SECONDS_TO_READ, RemoteProcess
-from hitofude.workers.remote_worker import RemoteWorker, Result
+from hitofude.workers.remote_process import SECONDS_BETWEEN_READS, SECONDS_TO_READ, RemoteProcess, RemoteWorker, Result
 from hitofude.workers.worker import Node, Worker, WorkerLostError
 
 logger = logging.getLogger(__name__)
@@ -45,7 +44,9 @@ class DaskCluster:
         Raises ClusterError if no scheduler answers.
         """
         self.name = f"the Dask cluster {address}" if address != LOCAL else "the Dask cluster of this machine"
-        _silence()
+        for logger_name in list(logging.root.manager.loggerDict):  # Dask's own logs; lost workers are reported here
+            if logger_name.split(".")[0] == "distributed":
+                logging.getLogger(logger_name).setLevel(logging.CRITICAL)
         self._cluster = None
         if address == LOCAL:
             self._cluster = distributed.LocalCluster(
@@ -170,12 +171,6 @@ def _check_tls(address: str) -> None:
             "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY; "
             "see docs/scaling.md."
         )
-
-
-def _silence() -> None:
-    """Turn Dask's own log off: lost workers are reported here."""
-    for name in [name for name in logging.root.manager.loggerDict if name.split(".")[0] == "distributed"]:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _explain(task: Any, address: str) -> Exception:

@@ -15,8 +15,15 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from hitofude.errors import ClusterError, first_line
-from hitofude.workers.remote_process import SECONDS_BETWEEN_READS, SECONDS_TO_READ, Events, RemoteProcess
-from hitofude.workers.remote_worker import SECONDS_TO_ANSWER, RemoteWorker, Result
+from hitofude.workers.remote_process import (
+    SECONDS_BETWEEN_READS,
+    SECONDS_TO_ANSWER,
+    SECONDS_TO_READ,
+    Events,
+    RemoteProcess,
+    RemoteWorker,
+    Result,
+)
 from hitofude.workers.worker import Node, Worker, WorkerLostError
 
 logger = logging.getLogger(__name__)
@@ -102,7 +109,9 @@ class RayWorker(RemoteWorker):
             result: Result = ray.get(answer, timeout=self._timeout)
         except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError) as error:
             logger.info("%s: %s", self.node, first_line(error))
-            raise WorkerLostError(ClusterError(_explain(error))) from error
+            is_missing = "No module named 'hitofude" in str(error)
+            reason = "has no hitofude. Install the same version there as here." if is_missing else "does not answer"
+            raise WorkerLostError(ClusterError(f"it {reason}")) from error
         return result
 
     def stop(self) -> None:
@@ -133,9 +142,3 @@ def _answers(address: str) -> bool:
 
 def _name(node: dict[str, Any]) -> str:
     return f"{node['NodeManagerHostname']} (node {node['NodeID'][:8]})"
-
-
-def _explain(error: BaseException) -> str:
-    if "No module named 'hitofude" in str(error):
-        return "it has no hitofude. Install the same version there as here."
-    return "it does not answer"

@@ -16,7 +16,9 @@ from hitofude.workers.worker import Node, Worker, WorkerLostError
 STDERR_BYTES_SHOWN = 4000
 
 KEEP_FREED_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
-"""glibc keeps the memory that a step frees for the next one. To allocate it anew took a tenth of the time."""
+"""glibc keeps the memory that a step frees for the next one. To allocate it anew took a tenth of the time.
+
+Dask sets the opposite for its workers."""
 
 
 def package_environment() -> dict[str, str]:
@@ -49,11 +51,9 @@ class LocalWorker(Worker):
     def __init__(self, node: str, module: str, threads: int, scratch: Path | None = None) -> None:
         """scratch: the folder for its temporary files, by default the machine's."""
         super().__init__(node)
-        environment = {"OMP_WAIT_POLICY": "PASSIVE"} | package_environment()
-        environment |= KEEP_FREED_MEMORY  # Dask sets the opposite for its workers
+        environment = {"OMP_WAIT_POLICY": "PASSIVE"} | package_environment() | KEEP_FREED_MEMORY
         environment |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-        if scratch is not None:
-            environment["TMPDIR"] = str(scratch)
+        environment |= {} if scratch is None else {"TMPDIR": str(scratch)}
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", module],

@@ -1,4 +1,4 @@
-"""A worker process on a machine of a cluster; the driver sends its requests and reads its events through calls.
+"""A worker process on a machine of a cluster, and the driver's end of it: requests and events pass through calls.
 
 Content that will likely be sent again, such as the images, is cached in a folder of that machine by its SHA-256: it
 is sent once to each machine, whatever the number of workers, runs and restarts. A process that receives no call for a
@@ -12,21 +12,31 @@ import stat
 import tempfile
 import threading
 import time
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
+from hitofude.errors import ClusterError
 from hitofude.storage import write_bytes
 from hitofude.workers.messages import Message
 from hitofude.workers.process import LocalWorker
-from hitofude.workers.worker import WorkerLostError
+from hitofude.workers.worker import Worker, WorkerLostError
 
 SECONDS_WITHOUT_CALL = 20.0
 SECONDS_TO_READ = 1.0
 """A read that finds no event returns after this time."""
 SECONDS_BETWEEN_READS = 0.02
+SECONDS_TO_ANSWER = 60.0
+"""A process that does not answer a call within this time is regarded as lost."""
 CACHE_SECONDS = 86_400.0
 
 Events = list[tuple[Message, bytes]]
+Result = TypeVar("Result")
+
+_filling_caches = threading.Lock()
 
 
 class RemoteProcess:
@@ -112,6 +122,42 @@ class RemoteProcess:
         while not self._is_over.wait(timeout=1):
             if time.monotonic() - self._called > self._patience:
                 self.stop()
+
+
+class RemoteWorker(Worker):
+    """A RemoteProcess that is called through the cluster."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__(node)
+        self._events: deque[tuple[Message, bytes]] = deque()
+
+    @abstractmethod
+    def call(self, method: Callable[..., Result], *arguments: object) -> Result:
+        """Call a method of RemoteProcess on the node. A read waits a while for events.
+
+        Raises WorkerLostError if the process cannot be reached.
+        """
+
+    def send(self, message: Message, content: bytes = b"", *, cache: bool = False) -> None:
+        if not cache:
+            self.call(RemoteProcess.send, message, content)
+            return
+        sha256 = hashlib.sha256(content).hexdigest()
+        with _filling_caches:  # or two workers of one machine would be sent the same
+            if not self.call(RemoteProcess.has_cached, sha256):
+                self.call(RemoteProcess.cache, content)
+        self.call(RemoteProcess.send_cached, message, sha256)
+
+    def receive(self) -> tuple[Message, bytes]:
+        while not self._events:
+            events, end = self.call(RemoteProcess.read)
+            if end is not None:
+                raise WorkerLostError(ClusterError(end))
+            self._events.extend(events)
+        return self._events.popleft()
+
+    def keep_alive(self) -> None:
+        self.call(RemoteProcess.keep_alive)
 
 
 def _remove(path: Path) -> None:

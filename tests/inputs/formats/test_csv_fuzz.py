@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from hitofude.errors import InputError
 from hitofude.inputs.formats import csv_table
-from hitofude.inputs.formats.csv_table import CsvTable, read_csv
+from hitofude.inputs.formats.csv_table import CsvTable, stream_csv
+from tests.inputs.formats.test_csv_table import join
 
 BYTES = [b",", b";", b"\n", b"\r", b'"', b" ", b"x", b"-", b".", b"7", b"99", b"\0", b"\xff", b"\xe3\x81\x82", b""]
 SLOW = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
@@ -41,7 +42,7 @@ def mutated_files(draw: st.DrawFn) -> Fuzzed:
 def read(content: bytes, block_bytes: int) -> CsvTable:
     before, csv_table.BLOCK_BYTES = csv_table.BLOCK_BYTES, block_bytes
     try:
-        return read_csv(io.BytesIO(content), "mine.csv")
+        return join(stream_csv(io.BytesIO(content), "mine.csv"))
     finally:
         csv_table.BLOCK_BYTES = before
 

@@ -3,7 +3,7 @@
 import io
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +14,18 @@ from hypothesis import strategies as st
 
 from hitofude.errors import InputError
 from hitofude.inputs.formats import csv_table
-from hitofude.inputs.formats.csv_table import Columns, CsvTable, parse_header, read_csv, read_headerless_csv
+from hitofude.inputs.formats.csv_table import Columns, CsvTable, parse_header, stream_csv
 
 
 def read(text: str | bytes, label: str | None = None) -> CsvTable:
     content = text.encode() if isinstance(text, str) else text
-    return read_csv(io.BytesIO(content), "mine.csv", label=label)
+    return join(stream_csv(io.BytesIO(content), "mine.csv", label=label))
+
+
+def join(tables: Iterable[CsvTable]) -> CsvTable:
+    pixels, labels, ids = zip(*((table.pixels, table.labels, table.ids) for table in tables), strict=True)
+    labels, ids = (None if texts[0] is None else np.concatenate(texts) for texts in (labels, ids))
+    return CsvTable(np.concatenate(pixels), labels, ids)
 
 
 def test_a_plain_file() -> None:
@@ -254,7 +260,8 @@ def test_a_quoted_file_keeps_ids_labels_and_separators_over_blocks(monkeypatch: 
 
 
 def test_a_file_without_header_is_read_by_columns_that_one_knows() -> None:
-    table = read_headerless_csv(io.BytesIO(b"1,2,a\n3,4,b\n"), "mine.csv", columns_of("pixel1", "pixel0", "label"))
+    columns = columns_of("pixel1", "pixel0", "label")
+    [table] = stream_csv(io.BytesIO(b"1,2,a\n3,4,b\n"), "mine.csv", columns=columns)
     assert table.pixels.tolist() == [[2, 1], [4, 3]]
     assert table.labels is not None
     assert table.labels.tolist() == ["a", "b"]

@@ -6,7 +6,7 @@ import lzma
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
@@ -41,6 +41,12 @@ def open_file(path: Path) -> BinaryIO:
     if not is_gzipped and path.suffix != ".gz":
         return path.open("rb")
     return _bounded(cast(BinaryIO, gzip.open(path)), str(path), allowed_growth(path.stat().st_size))
+
+
+def find_file(folder: Path, name: str, endings: Sequence[str]) -> Path | None:
+    """Find the file with that name and one of these endings, the first that exists."""
+    candidates = (folder / f"{name}{ending}" for ending in endings)
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def open_member(path: Path, member: str) -> io.BufferedReader:

@@ -1,4 +1,4 @@
-"""Read CSV files whose columns are pixels, a label, an id; fast.
+"""Read CSV files whose columns are pixels, a label, an id; fast. They are on the disk, or in a competition's zip.
 
 The file is read in blocks of whole lines. A block whose lines all have the header's number of plain fields is parsed by
 byte arithmetic: a field's value is its last digit, plus ten times the one before, plus a hundred times the one before
@@ -10,21 +10,26 @@ user sees how many there are; a line with another number of fields ends the read
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
-from hitofude.inputs.dataset import join_texts
+from hitofude.inputs.dataset import SPLITS, RawImages, SubmissionTemplate, join
+from hitofude.inputs.formats.archive import list_members, open_file, open_member, reading
+from hitofude.inputs.layout import ReadOptions, images_of_rows
 
 BLOCK_BYTES = 1 << 17  # so that a block's temporaries fit into a processor's cache
 LONGEST_LINE = 1 << 22
 WRONG_SHOWN = 20
 ID_NAMES = ("id", "imageid", "image_id")
 DELIMITERS = b",;\t"
+SAMPLE_SUBMISSION = "sample_submission"
 
 _NEWLINE, _ZERO = ord("\n"), ord("0")
 _PADDING = b"\n\n\n"
@@ -59,25 +64,70 @@ class Columns:
         return slice(first, last + 1) if in_order else list(self.pixels)
 
 
-def read_csv(stream: BinaryIO, name: str, *, label: str | None = None) -> CsvTable:
-    """Read a CSV file with a header line.
+@dataclass(frozen=True)
+class CsvFile:
+    """A CSV file, opened when it is read."""
 
-    name: the file, for messages. label: the label column's name, `label` if None; a file need not have it.
+    name: str
+    open: Callable[[], BinaryIO]
 
-    Raise InputError with line, column, the value found and a remedy.
+    def read(self, options: ReadOptions, columns: Columns | None = None) -> RawImages:
+        """Read the whole file. columns: of a file without a header. Raise InputError with line and column."""
+        return join(list(self.stream(options, columns)))
+
+    def stream(self, options: ReadOptions, columns: Columns | None = None) -> Iterator[RawImages]:
+        """Read in pieces of some rows each; their lines are counted from the file's beginning."""
+        first, missing = 2, options.missing_labels
+        with reading(self.name), self.open() as stream:
+            for table in stream_csv(stream, self.name, label=options.label, columns=columns):
+                images = images_of_rows(table.pixels, self.name, options)
+                yield RawImages(self.name, images, table.labels, table.ids, "line", first, missing)
+                first += len(images)
+
+    def read_template(self) -> SubmissionTemplate:
+        """Read a sample_submission.csv. Raise InputError if it does not have two columns."""
+        with reading(self.name), self.open() as stream:
+            lines = stream.read().decode("utf-8-sig", errors="replace").splitlines()
+        rows = [row for row in csv.reader(lines) if row]
+        if not rows or any(len(row) != 2 for row in rows):
+            raise InputError(f"{self.name}: expected two columns, an id and a label, on every line.")
+        return SubmissionTemplate((rows[0][0], rows[0][1]), tuple(row[0] for row in rows[1:]))
+
+
+def csv_file(path: Path) -> CsvFile:
+    """A file on the disk, gzipped or not."""
+    return CsvFile(str(path), lambda: open_file(path))
+
+
+def csv_files_in_zip(path: Path) -> dict[str, CsvFile]:
+    """Find `train`, `test` and `sample_submission`. Raise InputError if there is no train."""
+    with reading(str(path)):
+        members = list_members(path)
+    files: dict[str, CsvFile] = {}
+    for name in (*SPLITS, SAMPLE_SUBMISSION):
+        candidates = [member for member in members if member.rsplit("/", 1)[-1] == f"{name}.csv"]
+        if len(candidates) > 1:
+            raise InputError(f"{path}: several files are called {name}.csv: {', '.join(candidates)}. Keep one.")
+        for member in candidates:
+            files[name] = CsvFile(f"{path}/{member}", partial(open_member, path, member))
+    if "train" not in files:
+        held = ", ".join(members[:5]) or "nothing"
+        raise InputError(f"{path}: there is no train.csv in it. It holds: {held}. Unpack it, and name what to read.")
+    return files
+
+
+def stream_csv(
+    stream: BinaryIO, name: str, *, label: str | None = None, columns: Columns | None = None
+) -> Iterator[CsvTable]:
+    """Read a CSV file in pieces of some rows each.
+
+    name: the file, for messages. label: the label column's name, `label` if None; a file need not have it. columns: of
+    a file without a header line.
+
+    Raise InputError with line, column, the value found and a remedy, after the pieces before the fault.
     """
-    return _join(list(stream_csv(stream, name, label=label)))
-
-
-def read_headerless_csv(stream: BinaryIO, name: str, columns: Columns) -> CsvTable:
-    """Read a CSV file without a header line, whose columns are known."""
-    return _join(list(_parse_blocks(_Lines(stream, name), columns)))
-
-
-def stream_csv(stream: BinaryIO, name: str, *, label: str | None = None) -> Iterator[CsvTable]:
-    """Read a CSV file in pieces of some rows each. Raise the errors of read_csv, after the pieces before the fault."""
     lines = _Lines(stream, name)
-    yield from _parse_blocks(lines, parse_header(lines.first(), name, label))
+    yield from _parse_blocks(lines, columns or parse_header(lines.first(), name, label))
 
 
 def parse_header(line: bytes, name: str, label: str | None = None) -> Columns:
@@ -146,11 +196,6 @@ def _parse_blocks(lines: "_Lines", columns: Columns) -> Iterator[CsvTable]:
     wrong.check()
     if not has_rows:
         raise InputError(f"{lines.name}: there are no rows below the header. Is the file complete?")
-
-
-def _join(blocks: Sequence[CsvTable]) -> CsvTable:
-    labels, ids = join_texts(block.labels for block in blocks), join_texts(block.ids for block in blocks)
-    return CsvTable(np.concatenate([block.pixels for block in blocks]), labels, ids)
 
 
 @dataclass
@@ -257,18 +302,14 @@ def _parse_plain(block: bytes, columns: Columns) -> CsvTable | None:
         return None
     ends_of_lines = ends[width - 1 :: width] + len(_PADDING)
     values, is_odd = _values_and_oddities(characters, is_end)
-    if (characters[ends_of_lines] != _NEWLINE).any() or _has_odd_pixels(is_odd, ends, columns):
+    odd_columns = np.unique(np.searchsorted(ends, np.flatnonzero(is_odd)) % width).tolist()
+    if (characters[ends_of_lines] != _NEWLINE).any() or not {columns.label, columns.id}.issuperset(odd_columns):
         return None
     return CsvTable(
         values.take(ends).reshape(rows, width)[:, columns.pixel_slice],
         _texts(block, ends, columns.label, width),
         _texts(block, ends, columns.id, width),
     )
-
-
-def _has_odd_pixels(is_odd: NDArray[np.bool_], ends: NDArray[np.int64], columns: Columns) -> bool:
-    odd_columns = np.searchsorted(ends, np.flatnonzero(is_odd)) % len(columns.names)
-    return not {columns.label, columns.id}.issuperset(np.unique(odd_columns).tolist())
 
 
 def _values_and_oddities(

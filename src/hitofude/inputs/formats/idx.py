@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages, Split
-from hitofude.inputs.formats.archive import open_file, reading
+from hitofude.inputs.formats.archive import find_file, open_file, reading
 
 NAMES: dict[Split, tuple[str, str]] = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
@@ -25,9 +25,10 @@ _UINT8 = 8
 def idx_files(folder: Path) -> dict[Split, tuple[Path, Path]]:
     """Find the files of images and labels of each split in a folder; none without those of train."""
     found: dict[Split, tuple[Path, Path]] = {}
-    for split, (images, labels) in NAMES.items():
-        if (images_path := _find(folder / images)) and (labels_path := _find(folder / labels)):
-            found[split] = images_path, labels_path
+    for split, names in NAMES.items():
+        images, labels = (find_file(folder, name, ("", ".gz")) for name in names)
+        if images and labels:
+            found[split] = images, labels
     return found if "train" in found else {}
 
 
@@ -62,9 +63,3 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
         raise InputError(f"{path}: {found} bytes of values, expected {math.prod(shape)} for {shape}. Fetch it again.")
     writable = bytearray(content)  # as PyTorch needs it
     return np.frombuffer(writable, dtype=np.uint8, offset=header).reshape(shape)
-
-
-def _find(path: Path) -> Path | None:
-    """The path itself or with .gz, whichever exists."""
-    candidates = (path, path.with_name(path.name + ".gz"))
-    return next((candidate for candidate in candidates if candidate.is_file()), None)

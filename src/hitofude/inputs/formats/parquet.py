@@ -18,7 +18,7 @@ from hitofude.inputs.dataset import RawImages, join
 from hitofude.inputs.formats.archive import allowed_growth
 from hitofude.inputs.formats.arrays import label_texts, to_uint8
 from hitofude.inputs.formats.csv_table import find_columns, find_id, find_label
-from hitofude.inputs.formats.picture import read_pictures
+from hitofude.inputs.formats.pictures import read_pictures
 from hitofude.inputs.layout import ReadOptions, images_of_array, images_of_rows
 
 BATCH_ROWS = 4096

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from hitofude.errors import InputError
-from hitofude.inputs.formats.picture_file import open_picture
+from hitofude.inputs.formats.pictures import open_picture
 
 SUFFIXES = (
     ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff",

@@ -1,8 +1,8 @@
-"""A worker finds out by a token whether it shares the driver's disk."""
+"""Before its first task a worker finds out by a token whether it shares the driver's disk."""
 
 from pathlib import Path
 
-from hitofude.workers.shared_disk import disk_token, shares_disk
+from hitofude.workers.handshake import disk_token, shares_disk
 
 
 def test_only_the_token_of_this_moment_is_found(tmp_path: Path) -> None:
