@@ -27,11 +27,10 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import open_source
 from hitofude.learning.compute import choose_compute, processors
 from hitofude.learning.member import EnsembleTask, MemberRunner
-from hitofude.learning.schedule import count_epochs
+from hitofude.learning.optimizers import count_epochs
 from hitofude.learning.speed import training_flops
 from hitofude.learning.training import MemberPlan
-from hitofude.metrics.calibration import fit_temperature, with_temperature
-from hitofude.metrics.metrics import cross_entropy
+from hitofude.metrics.metrics import cross_entropy, fit_temperature, with_temperature
 from hitofude.recipe import Recipe
 from hitofude.storage import write_npz
 

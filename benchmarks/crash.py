@@ -29,7 +29,7 @@ from matplotlib.figure import Figure
 
 import hitofude.runs.pipeline  # noqa: F401  imported before forking, with all that it imports
 from hitofude import cli
-from hitofude.learning import randomness, training
+from hitofude.learning import training
 from hitofude.learning.compute import processor_name
 
 RANDOM_KILLS, KILLS_WITH_TWO_WORKERS = 20, 4
@@ -189,12 +189,12 @@ def kill_at_operation(folder: Path, number: int) -> None:
 
 def draw_without_restoring() -> None:
     """The negative control: one shared generator, whose state depends on everything drawn before in this process."""
-    shared = torch.Generator().manual_seed(0)
+    shared, original = torch.Generator().manual_seed(0), training.generator_for
 
-    def generator_for(seed: int, member: int, epoch: int, purpose: randomness.Purpose) -> torch.Generator:
-        return randomness.generator_for(seed, member, epoch, purpose) if purpose == "weights" else shared
+    def generator_for(seed: int, member: int, epoch: int, purpose: training.Purpose) -> torch.Generator:
+        return original(seed, member, epoch, purpose) if purpose == "weights" else shared
 
-    training.generator_for = generator_for  # type: ignore[attr-defined]
+    training.generator_for = generator_for
 
 
 class Report:

@@ -30,9 +30,9 @@ from hitofude.learning.ensemble import train_ensemble
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleTask
 from hitofude.learning.networks import build_network
-from hitofude.learning.predicting import Predictor
 from hitofude.learning.training import MemberPlan
-from hitofude.metrics.metrics import mean_of_members
+from hitofude.outputs.display import SilentDisplay
+from hitofude.prediction.model import Model
 from hitofude.recipe import DEFAULT_PRESET, Recipe, choose_recipe
 from hitofude.runs.plan import RunPlan, choose_rows
 
@@ -128,12 +128,11 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "members_")
         with _raising_value_errors():
             images = self._read_images(X)
-            compute = choose_compute(self.device, self.recipe_.precision)
-            pixels, shape, classes = torch.from_numpy(images), images.shape[1:], len(self.classes_)
+            compute, shape = choose_compute(self.device, self.recipe_.precision), images.shape[1:]
             with compute.applied():
-                networks = [member.rebuild(shape, classes, compute) for member in self.members_]
-                tta = self.recipe_.tta
-                return mean_of_members(np.stack([Predictor(network, compute, tta=tta)(pixels) for network in networks]))
+                networks = [member.rebuild(shape, len(self.classes_), compute) for member in self.members_]
+                model = Model(networks, list(self.classes_), shape, compute, self.recipe_.tta, temperature=None)
+            return model.predict(torch.from_numpy(images))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the (n,) most probable labels."""
@@ -151,7 +150,10 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if not isinstance(settings, Mapping) or not all(isinstance(name, str) for name in settings):
             raise RecipeError(f"settings={settings!r}: expected names and values, such as {{'schedule.epochs': 3}}.")
         settings = dict(settings) | ({} if self.seed is None else {"seed": self.seed})
-        return choose_recipe(self.preset, {name: _plain(value) for name, value in settings.items()})
+        for name, value in settings.items():
+            if isinstance(value, np.generic):  # NumPy numbers are common in parameter grids
+                settings[name] = value.item()
+        return choose_recipe(self.preset, settings)
 
     def _reduce_batches(self, recipe: Recipe, rows: int) -> Recipe:
         """Make batches smaller for few rows, unless the settings contain a size."""
@@ -204,14 +206,8 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.oof_probabilities_[rows] = probabilities.out_of_fold
 
 
-class _Warner:
-    """An observer that only passes warnings on."""
-
-    def member_started(self, member: int, epochs: int, epochs_done: int) -> None: ...
-
-    def batch_finished(self, images: int) -> None: ...
-
-    def epoch_finished(self, log: EpochLog) -> None: ...
+class _Warner(SilentDisplay):
+    """No output, but Python's warnings."""
 
     def warned(self, message: str) -> None:
         warnings.warn(message, stacklevel=2)
@@ -234,11 +230,6 @@ def _as_rows(X: Any) -> Any:
 
 def _shape_of(X: Any) -> tuple[int, ...]:
     return tuple(X.shape if hasattr(X, "shape") else np.asarray(X).shape)
-
-
-def _plain(value: Any) -> Any:
-    """Turn NumPy numbers, common in parameter grids, into Python numbers."""
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _choose_workers(plan: RunPlan, compute: Compute, workers: int | None) -> int:

@@ -306,15 +306,11 @@ def parse_settings(assignments: Iterable[str]) -> dict[str, Any]:
             raise RecipeError(f"'{assignment}' is not a setting. Write name=value, such as schedule.epochs=3.")
         if name in settings:
             raise RecipeError(f"'{name}' is set twice. Leave one out.")
-        settings[name] = _parse_value(value)
+        try:
+            settings[name] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            settings[name] = value
     return settings
-
-
-def _parse_value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
 
 
 def flat(table: Mapping[str, Any], prefix: str = "", *, leaves: Iterable[str] = ()) -> dict[str, Any]:

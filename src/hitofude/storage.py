@@ -184,9 +184,9 @@ def making_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def remove_partial_files(folder: Path) -> None:
-    """Remove the unfinished files of killed processes in or below a folder that the caller owns."""
-    for partial in folder.rglob(PARTIAL_FILES):
+def remove_partial_files(folder: Path, *, below: bool = True) -> None:
+    """Remove the unfinished files of killed processes in a folder that the caller owns, and in the folders below it."""
+    for partial in folder.glob(f"**/{PARTIAL_FILES}" if below else PARTIAL_FILES):
         partial.unlink(missing_ok=True)
 
 
@@ -208,9 +208,7 @@ def owning(folder: Path, wait: float = 0) -> Iterator[bool]:
 
 def free_bytes(path: Path) -> int:
     """Return the free bytes of the disk that holds the path, or would hold it."""
-    existing = path.absolute()
-    while not existing.exists():
-        existing = existing.parent
+    existing = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
     return shutil.disk_usage(existing).free
 
 

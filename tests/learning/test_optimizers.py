@@ -1,12 +1,13 @@
-"""The optimizers: PyTorch's own, and Muon by its definition."""
+"""The optimizers, the learning rate over time, and moving averages, against PyTorch's own and their definitions."""
 
 import pytest
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hitofude.learning.networks import build_network
-from hitofude.learning.optimizers import make_optimizer, orthogonalised
-from hitofude.recipe import OptimizerRecipe
+from hitofude.learning.optimizers import WeightAverage, count_epochs, learning_rate_at, make_optimizer, orthogonalised
+from hitofude.recipe import OptimizerRecipe, Recipe, ScheduleRecipe
 
 
 def seeded() -> torch.Generator:
@@ -82,3 +83,57 @@ def test_muon_moves_the_rest_as_adamw_does() -> None:
     pairs = [pair for pair in zip(ours.parameters(), theirs.parameters(), strict=True) if pair[0].ndim != 4]
     assert len(pairs) > 3
     assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-6) for a, b in pairs)
+
+
+def test_the_step_schedule_falls_after_its_milestones() -> None:
+    schedule = Recipe.preset("article").schedule
+    rates = [learning_rate_at(schedule, 1e-3, done / 30, done) for done in range(30)]
+    assert rates == pytest.approx([1e-3] * 10 + [1e-4] * 10 + [1e-5] * 10)
+
+
+def test_one_cycle_rises_to_its_highest_and_falls_to_zero() -> None:
+    schedule = ScheduleRecipe(name="one-cycle", warmup=0.25)
+    rates = [learning_rate_at(schedule, 8.0, step / 100, 0) for step in range(100)]
+    assert rates[0] == 0
+    assert max(rates) == rates[25] == 8.0
+    assert rates[50] == pytest.approx(8 * 2 / 3)
+    assert 0 < rates[-1] < 0.2
+
+
+@pytest.mark.parametrize("warmup", [0.0, 1.0])
+def test_one_cycle_needs_neither_rise_nor_fall(warmup: float) -> None:
+    schedule = ScheduleRecipe(name="one-cycle", warmup=warmup)
+    assert all(0 <= learning_rate_at(schedule, 1.0, step / 10, 0) <= 1 for step in range(10))
+
+
+def test_few_rows_get_more_epochs() -> None:
+    schedule = ScheduleRecipe(epochs=8, min_steps=500)
+    assert count_epochs(schedule, batch_size=100, rows=100_000) == 8
+    assert count_epochs(schedule, batch_size=100, rows=950) == 50
+
+
+def small() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+
+
+def step(network: nn.Module) -> None:
+    """Change weights and statistics."""
+    network(torch.rand(4, 1, 5, 5))
+    with torch.no_grad():
+        for values in network.parameters():
+            values.add_(torch.rand_like(values))
+
+
+def test_it_is_the_exponential_moving_average_of_pytorch() -> None:
+    network = small()
+    ours = WeightAverage(network, 0.75)
+    theirs = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.75), use_buffers=True)
+    theirs.update_parameters(network)  # the first one copies
+    for _ in range(3):
+        step(network)
+        ours.update()
+        theirs.update_parameters(network)
+    expected = theirs.module.state_dict()
+    found = ours.network.state_dict()
+    assert all(torch.allclose(found[name], expected[name]) for name in found if found[name].is_floating_point())

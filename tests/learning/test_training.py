@@ -13,8 +13,16 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import Compute
 from hitofude.learning.epoch_log import EpochLog
-from hitofude.learning.networks import build_network
-from hitofude.learning.training import MemberPlan, Trainer, TrainingData, batch_sizes, train_member
+from hitofude.learning.networks import build_network, images_from_bytes
+from hitofude.learning.training import (
+    MemberPlan,
+    Trainer,
+    TrainingData,
+    batch_sizes,
+    generator_for,
+    seed_for,
+    train_member,
+)
 from hitofude.recipe import Recipe
 
 PLAN = MemberPlan(member=1, network="cnn-lean", train_rows=np.arange(200), validation_rows=np.arange(200, 300))
@@ -110,6 +118,16 @@ def test_an_interrupted_training_ends_with_the_same_bytes(
     train(recipe, digits, compute, tmp_path / "broken", resumed)
     assert resumed.epochs_done == stop_after // 200
     assert weights(tmp_path / "whole") == weights(tmp_path / "broken")
+
+
+def test_recomputed_statistics_are_those_of_the_training_images(
+    quick: Recipe, digits: ImageSet, compute: Compute, tmp_path: Path
+) -> None:
+    settings = {"ema.decay": 0.9, "ema.batch_norm": "recomputed", "augment.probability": 0, "optimizer.batch_size": 50}
+    layer = train(quick.with_settings(settings), digits, compute, tmp_path, Listener()).get_submodule("stem")
+    images = images_from_bytes(torch.from_numpy(digits.images[PLAN.train_rows]))
+    means = layer.get_submodule("conv")(images).mean(dim=(0, 2, 3))
+    assert torch.allclose(layer.get_submodule("norm").get_buffer("running_mean"), means, atol=1e-5)
 
 
 def test_a_finished_member_is_loaded_not_trained(
@@ -213,3 +231,26 @@ def test_a_single_row_is_trained_on_even_if_a_norm_sees_one_pixel(
     listener = Listener()
     train(quick.with_settings({"schedule.epochs": 1}), small, compute, tmp_path, listener, plan)
     assert listener.images == 33
+
+
+def test_the_same_arguments_draw_the_same() -> None:
+    first, second = (torch.rand(5, generator=generator_for(1, 2, 3, "augment")) for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_different_arguments_have_different_seeds() -> None:
+    seeds = {
+        seed_for(seed, member, epoch, purpose)
+        for seed in range(3)
+        for member in range(12)
+        for epoch in range(12)
+        for purpose in ("weights", "shuffle", "augment")
+    }
+    assert len(seeds) == 3 * 12 * 12 * 3
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_the_global_generator_is_left_alone() -> None:
+    before = torch.get_rng_state()
+    generator_for(1, 2, 3, "weights")
+    assert torch.equal(torch.get_rng_state(), before)

@@ -1,3 +1,5 @@
+"""Metrics against scikit-learn and SciPy; temperature, found again where it is known."""
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,9 +15,11 @@ from hitofude.metrics.metrics import (
     class_scores,
     confusion_matrix,
     cross_entropy,
+    fit_temperature,
     mcnemar,
     reliability,
     wilson_interval,
+    with_temperature,
 )
 
 
@@ -103,3 +107,31 @@ def test_mcnemar_is_symmetric_and_1_for_equal_models() -> None:
 def test_mcnemar_is_scipys_binomial_test(total: int, share: float) -> None:
     first = round(share * total)
     assert mcnemar(first, total - first) == pytest.approx(binomtest(first, total).pvalue, rel=1e-9, abs=1e-300)
+
+
+def drawn(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities, and labels drawn by them."""
+    generator = np.random.default_rng(0)
+    probabilities = generator.dirichlet([0.5] * 4, count).astype(np.float32).clip(1e-6)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    labels = (probabilities.cumsum(axis=1) > generator.random((count, 1))).argmax(axis=1)
+    return labels, probabilities
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_a_known_temperature_is_found_again(temperature: float) -> None:
+    labels, calibrated = drawn(20_000)
+    spoiled = with_temperature(calibrated, 1 / temperature)
+    assert fit_temperature(labels, spoiled) == pytest.approx(temperature, rel=0.05)
+
+
+def test_a_temperature_changes_no_answer_and_rows_sum_to_one() -> None:
+    _, probabilities = drawn(100)
+    cooler = with_temperature(probabilities, 0.5)
+    assert np.array_equal(cooler.argmax(axis=1), probabilities.argmax(axis=1))
+    np.testing.assert_allclose(cooler.sum(axis=1), 1, rtol=1e-5)
+    assert (cooler.max(axis=1) >= probabilities.max(axis=1) - 1e-6).all()
+
+
+def test_a_probability_of_zero_is_no_trouble() -> None:
+    assert with_temperature(np.array([[1, 0]], dtype=np.float32), 2.0) == pytest.approx(np.array([[1, 0]]))

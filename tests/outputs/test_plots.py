@@ -9,7 +9,15 @@ from PIL import Image
 
 from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.epoch_log import EpochLog
-from hitofude.outputs.plots import DrawnPhoto, plot_accuracy, plot_augmentation, plot_images, plot_loss, plot_photos
+from hitofude.outputs.plots import (
+    DrawnPhoto,
+    draw_accuracy,
+    draw_loss,
+    plot_augmentation,
+    plot_curves,
+    plot_images,
+    plot_photos,
+)
 from hitofude.recipe import AugmentRecipe
 
 LOGS = [
@@ -24,10 +32,10 @@ def drawn(path: Path) -> np.ndarray:
         return np.asarray(picture.convert("RGB")).astype(int)
 
 
-@pytest.mark.parametrize("plot", [plot_loss, plot_accuracy])
+@pytest.mark.parametrize("draw", [draw_loss, draw_accuracy])
 @pytest.mark.parametrize("logs", [LOGS, LOGS[:1]])
-def test_learning_curves_show_both_parts(plot: type, logs: list[EpochLog], tmp_path: Path) -> None:
-    plot(tmp_path / "curve.png", logs)
+def test_learning_curves_show_both_parts(draw: type, logs: list[EpochLog], tmp_path: Path) -> None:
+    plot_curves(tmp_path / "curve.png", draw, logs)
     pixels = drawn(tmp_path / "curve.png")
     assert pixels.shape == (600, 960, 3)
     red, blue = pixels[..., 0] - pixels[..., 2], pixels[..., 2] - pixels[..., 0]
@@ -37,8 +45,8 @@ def test_learning_curves_show_both_parts(plot: type, logs: list[EpochLog], tmp_p
 
 def test_a_member_without_validation_rows_has_one_curve(tmp_path: Path) -> None:
     logs = [replace(log, validation_loss=None, validation_accuracy=None) for log in LOGS]
-    for plot in (plot_loss, plot_accuracy):
-        plot(tmp_path / "curve.png", logs)
+    for draw in (draw_loss, draw_accuracy):
+        plot_curves(tmp_path / "curve.png", draw, logs)
         pixels = drawn(tmp_path / "curve.png")
         assert (pixels[..., 0] - pixels[..., 2] > 100).sum() > 50
 

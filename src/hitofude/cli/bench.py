@@ -21,12 +21,11 @@ def networks(*, device: str = "auto") -> None:
     """
     from hitofude.inputs.sources import sample
     from hitofude.learning.compute import choose_compute
-    from hitofude.learning.networks import NETWORKS
-    from hitofude.learning.speed import format_networks, measure_network
+    from hitofude.learning.speed import measure_networks
 
-    compute, images = choose_compute(device), sample().train
+    compute = choose_compute(device)
     print(compute)
-    print(format_networks([measure_network(name, images, compute) for name in NETWORKS]))
+    print(measure_networks(sample().train, compute))
 
 
 @app.command
@@ -47,11 +46,10 @@ def bench(*, device: str = "auto") -> None:
     """
     from hitofude.inputs.sources import sample
     from hitofude.learning.compute import choose_compute
-    from hitofude.learning.networks import NETWORKS
-    from hitofude.learning.speed import describe_machine, format_networks, matmul_rate, measure_network
+    from hitofude.learning.speed import describe_machine, matmul_rate, measure_networks
 
-    compute, images = choose_compute(device), sample().train
+    compute = choose_compute(device)
     print(describe_machine(compute), flush=True)
     rate = matmul_rate(compute)
     print(f"matmul {rate / 1e9:,.0f} GFLOP/s in {compute.precision}", flush=True)
-    print(format_networks([measure_network(name, images, compute) for name in NETWORKS], rate))
+    print(measure_networks(sample().train, compute, rate))

@@ -61,8 +61,8 @@ class SavedState:
             "epochs": [asdict(log) for log in epochs],
             "sha256": _sha256(content),
         }
-        own_sha256 = _sha256_of_description(description)
-        return cls(name, content, to_json(description | {"sha256_of_this": own_sha256}).encode())
+        description["sha256_of_this"] = _sha256_of_description(description)
+        return cls(name, content, to_json(description).encode())
 
     def parse(self, path: Path) -> "Checkpoint | None":
         """Return the content, or None if either file is damaged or they do not belong together.
@@ -70,19 +70,10 @@ class SavedState:
         path: the description's, for errors. Raises RunFolderError if a newer hitofude wrote it.
         """
         description = _parse_description(self.description, path)
-        if description is None or description["sha256"] != _sha256(self.tensors):
-            return None
         with suppress(ValueError, KeyError, TypeError, SafetensorError):
-            return Checkpoint(load(self.tensors), description["made_from"], _epochs_of(description))
+            if description is not None and description["sha256"] == _sha256(self.tensors):
+                return Checkpoint(load(self.tensors), description["made_from"], _epochs_of(description))
         return None
-
-    def pack(self) -> bytes:
-        return self.tensors + self.description
-
-    @classmethod
-    def unpack(cls, name: str, tensors: int, content: bytes) -> "SavedState":
-        """Undo `pack`. tensors: the number of bytes of the tensors."""
-        return cls(name, content[:tensors], content[tensors:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,9 +114,8 @@ class MemberFolder:
         """Save the state after the last of `epochs`, unless states are not kept."""
         if not self._keeps_states:
             return
-        tensors = _prefixed("optimizer.", _state_of(optimizer))
-        for name, network in networks.items():
-            tensors |= _prefixed(f"{name}.", _tensors_of(network))
+        groups = {"optimizer": _state_of(optimizer)} | {name: _tensors_of(of) for name, of in networks.items()}
+        tensors = {f"{group}.{name}": tensor for group, named in groups.items() for name, tensor in named.items()}
         self._keep(SavedState.of(f"state-{len(epochs):04d}", tensors, origin, epochs))
 
     def restore_state(self, networks: Networks, optimizer: torch.optim.Optimizer, origin: Origin) -> list[EpochLog]:
@@ -133,7 +123,7 @@ class MemberFolder:
 
         Raises RunFolderError if all states are damaged, or if the state has another origin.
         """
-        state = self._newest_state(self._warn)
+        state = self._newest_state()
         if state is None:
             return []
         _check_origin(state.origin, origin, self.path)
@@ -169,7 +159,7 @@ class MemberFolder:
         Raises RunFolderError if all states are damaged, or the description of the finished member is.
         """
         if not self.is_finished:
-            state = self._newest_state(warn=lambda _: None)
+            state = self._newest_state()
             return [] if state is None else state.epochs
         description = _parse_description(self.description_path.read_bytes(), self.description_path)
         if description is None:
@@ -226,14 +216,14 @@ class MemberFolder:
         """Return the descriptions of the states, oldest first."""
         return sorted(self.path.glob("state-*.json"))
 
-    def _newest_state(self, warn: Callable[[str], None]) -> Checkpoint | None:
-        """Return the newest intact state, or None if there are no states."""
+    def _newest_state(self) -> Checkpoint | None:
+        """Return the newest intact state, or None if there are no states; warn of damaged ones."""
         names = [path.stem for path in reversed(self._states())]
         for name in names:
             state = self._parse(self._read(name))
             if state is not None:
                 return state
-            warn(f"{self.path / name} is damaged or cut short; the state before it is used.")
+            self._warn(f"{self.path / name} is damaged or cut short; the state before it is used.")
         if names:
             raise RunFolderError(
                 f"{self.path}: no saved state of this member is whole. Nothing was deleted; "
@@ -261,10 +251,6 @@ def _state_of(optimizer: torch.optim.Optimizer) -> Tensors:
         for index, values in optimizer.state_dict()["state"].items()
         for name, tensor in values.items()
     }
-
-
-def _prefixed(prefix: str, tensors: Tensors) -> Tensors:
-    return {prefix + name: tensor for name, tensor in tensors.items()}
 
 
 def _unprefixed(prefix: str, tensors: Tensors) -> Tensors:

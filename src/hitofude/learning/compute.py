@@ -70,9 +70,9 @@ def choose_compute(device: str = "auto", precision: str = "auto", threads: int |
         device = next(name for name in ("cuda", "mps", "cpu") if available[name])
     if not available[device]:
         raise RecipeError(f"The device {device} is not available to PyTorch here. Leave --device out to use what is.")
-    chosen = torch.device(device)
-    wanted = _native_precision(chosen) if precision == "auto" else precision
-    return Compute(chosen, "bfloat16" if wanted == "bfloat16" else "float32", threads or torch.get_num_threads())
+    is_bfloat16 = _has_bfloat16(device) if precision == "auto" else precision == "bfloat16"
+    name: Literal["float32", "bfloat16"] = "bfloat16" if is_bfloat16 else "float32"
+    return Compute(torch.device(device), name, threads or torch.get_num_threads())
 
 
 @contextmanager
@@ -81,7 +81,8 @@ def explaining_memory_errors() -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        is_out_of_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not is_out_of_memory and "DefaultCPUAllocator" not in str(error):  # a plain RuntimeError on the CPU
             raise
         raise OutOfResourcesError(
             "The memory is full. Use fewer members side by side (--workers 1), smaller batches "
@@ -127,17 +128,9 @@ def describe_arithmetic(compute: Compute) -> dict[str, str | int]:
     }
 
 
-def _native_precision(device: torch.device) -> str:
-    on_cuda = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return "bfloat16" if on_cuda or (device.type == "cpu" and _cpu_has_bfloat16()) else "float32"
-
-
-def _cpu_has_bfloat16() -> bool:
-    """Whether the processor has bfloat16 instructions (AVX-512 BF16 or AMX); without them bfloat16 is far slower."""
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+def _has_bfloat16(device: str) -> bool:
+    """Whether the device has bfloat16 instructions (a CPU: AVX-512 BF16 or AMX); without them it is far slower."""
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported") if device == "cpu" else ()
     return any(getattr(torch.cpu, check)() for check in checks if hasattr(torch.cpu, check))
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    # PyTorch's CPU allocator raises a plain RuntimeError with its own name.
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)

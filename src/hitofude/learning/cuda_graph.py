@@ -50,7 +50,12 @@ def record(
     if transforms is not None:
         transforms = transforms.each(Tensor.clone)
     with leaving_unchanged(networks, optimizer):
-        _warm_up(step, rows, transforms)
+        stream = torch.cuda.Stream()  # a separate one, so that libraries choose kernels and allocate memory beforehand
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(WARM_UP_STEPS):
+                step(rows, transforms)
+        torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             outputs = step(rows, transforms)
@@ -71,16 +76,6 @@ def leaving_unchanged(networks: Iterable[nn.Module], optimizer: torch.optim.Opti
                     tensor.copy_(before[name])
                 else:
                     tensor.zero_()
-
-
-def _warm_up(step: Step, rows: Tensor, transforms: Transforms | None) -> None:
-    """Run the step on a separate stream, so that libraries choose kernels and allocate memory before the recording."""
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(WARM_UP_STEPS):
-            step(rows, transforms)
-    torch.cuda.current_stream().wait_stream(stream)
 
 
 def _inputs(rows: Tensor, transforms: Transforms | None) -> list[Tensor]:

@@ -1,11 +1,13 @@
-"""The optimizers by name: PyTorch's, and Muon."""
+"""The optimizers by name (PyTorch's, and Muon), the learning rate over time, and moving averages of the weights."""
 
+import math
+from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from hitofude.recipe import OptimizerRecipe
+from hitofude.recipe import OptimizerRecipe, ScheduleRecipe
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """The coefficients of K. Jordan 2024, which bring singular values within 0.7 to 1.2 in few iterations."""
@@ -109,3 +111,46 @@ def orthogonalised(matrix: Tensor, iterations: int = 5) -> Tensor:
         inner = factor @ inner @ factor
     found: Tensor = product @ wide
     return found.T if is_tall else found
+
+
+def count_epochs(schedule: ScheduleRecipe, batch_size: int, rows: int) -> int:
+    """Return the epochs of the recipe, or more if they are needed for its least number of steps."""
+    return max(schedule.epochs, math.ceil(schedule.min_steps / math.ceil(rows / batch_size)))
+
+
+def learning_rate_at(schedule: ScheduleRecipe, highest: float, progress: float, epochs_done: int) -> float:
+    """Return the learning rate of a step.
+
+    progress: the share of the training's steps already made, 0 ≤ progress < 1. `one-cycle` rises linearly in the
+    warm-up and then falls linearly to zero (L. N. Smith 2018, arXiv:1803.09820); `cosine` falls along half a wave
+    (I. Loshchilov & F. Hutter 2017, arXiv:1608.03983, without restarts).
+    """
+    if schedule.name == "constant":
+        return highest
+    if schedule.name == "step":
+        return highest * schedule.gamma ** sum(epochs_done >= milestone for milestone in schedule.milestones)
+    if progress < schedule.warmup:
+        return highest * progress / schedule.warmup
+    falling = (1 - progress) / (1 - schedule.warmup) if schedule.warmup < 1 else 1.0
+    return highest * (falling if schedule.name == "one-cycle" else (1 - math.cos(math.pi * falling)) / 2)
+
+
+class WeightAverage:
+    """An exponential moving average of a network's weights and batch-norm statistics (Polyak & Juditsky 1992,
+    doi:10.1137/0330046; A. Tarvainen & H. Valpola 2017, arXiv:1703.01780).
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.network = deepcopy(network).requires_grad_(False)
+        self._decay = decay
+        self._pairs = [
+            (ours, theirs)
+            for ours, theirs in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True)
+            if ours.is_floating_point()
+        ]
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Move the average towards the network's current weights."""
+        for ours, theirs in self._pairs:
+            ours.lerp_(theirs, 1 - self._decay)

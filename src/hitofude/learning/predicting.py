@@ -4,7 +4,6 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from copy import deepcopy
 
 import numpy as np
@@ -79,8 +78,12 @@ class Predictor:
         """Return (N, classes) probabilities on the CPU."""
         if self._compute.device.type != "cpu":
             return torch.cat([self._predict_batch(batch) for batch in batches]).cpu()
-        with _single_threads(self._compute.threads) as pool:
-            return torch.cat(list(pool.map(self._predict_batch, batches)))
+        threads = torch.get_num_threads()
+        try:
+            with ThreadPoolExecutor(self._compute.threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+                return torch.cat(list(pool.map(self._predict_batch, batches)))
+        finally:
+            torch.set_num_threads(threads)
 
     def _predict_batch(self, batch: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode(), self._compute.autocast():
@@ -95,17 +98,6 @@ def shifted(images: torch.Tensor, pixels: int) -> Iterator[torch.Tensor]:
     padded = functional.pad(images, (pixels, pixels, pixels, pixels))
     for top, left in ((2 * pixels, pixels), (0, pixels), (pixels, 2 * pixels), (pixels, 0)):
         yield padded[:, :, top : top + height, left : left + width]
-
-
-@contextmanager
-def _single_threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """Open a pool of threads in which PyTorch uses one thread each."""
-    before = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield pool
-    finally:
-        torch.set_num_threads(before)
 
 
 def _fold(network: nn.Module) -> GraphModule:

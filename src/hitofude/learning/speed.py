@@ -2,17 +2,17 @@
 
 import platform
 import time
-from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import ImageShape
 from hitofude.learning.compute import Compute, processor_name, processors
-from hitofude.learning.networks import build_network, count_parameters
+from hitofude.learning.networks import NETWORKS, build_network, count_parameters
 from hitofude.learning.predicting import Predictor
 from hitofude.learning.training import MemberPlan, Trainer, TrainingData
 from hitofude.recipe import DEFAULT_PRESET, Recipe
@@ -22,27 +22,27 @@ SECONDS = 1.5
 WARM_UP, STEPS, PREDICTED = 2, 8, 2048
 
 
-@dataclass(frozen=True)
-class NetworkSpeed:
-    """A network's size, and its speed on this machine."""
+def measure_networks(images: ImageSet, compute: Compute, matmul: float | None = None) -> str:
+    """Measure every network; return a table of parameters, MACs of an image's prediction, and images/s.
 
-    name: str
-    parameters: int
-    multiplications: int
-    """MACs of one image's prediction."""
-    trained: float
-    """Images/s in training."""
-    predicted: float
-    """Images/s in prediction."""
-    training_flops: float
-    """FLOP/s achieved in training."""
+    matmul: the FLOP/s of matrix products, to add the share of it that training achieves.
+    """
+    share = "" if matmul is None else f" {'of matmul':>10}"
+    lines = [f"{'network':<12} {'parameters':>10} {'MACs an image':>14} {'trained/s':>10} {'predicted/s':>12}{share}"]
+    shape, classes = images.image_shape, len(images.classes)
+    for name in NETWORKS:
+        network = build_network(name, shape, classes, torch.Generator().manual_seed(0))
+        size = f"{name:<12} {count_parameters(network):>10,} {multiplications(name, shape):>14,}"
+        trained, predicted = _measure(name, network, images, compute)
+        share = "" if matmul is None else f" {trained * training_flops(name, shape) / matmul:>10.0%}"
+        lines.append(f"{size} {trained:>10,.0f} {predicted:>12,.0f}{share}")
+    return "\n".join(lines)
 
 
-def measure_network(name: str, images: ImageSet, compute: Compute) -> NetworkSpeed:
-    """Train a network for a few batches of the default preset, as a run does, then predict with it."""
+def _measure(name: str, network: nn.Module, images: ImageSet, compute: Compute) -> tuple[float, float]:
+    """Return the images/s of a few batches of the default preset, trained as in a run, and of prediction."""
     recipe = Recipe.preset(DEFAULT_PRESET).with_settings({"network.name": name})
     rows = np.arange((WARM_UP + STEPS) * recipe.optimizer.batch_size) % len(images)
-    network = build_network(name, images.image_shape, len(images.classes), torch.Generator().manual_seed(0))
     network = network.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     with compute.applied():
         data = TrainingData.on_device(images, compute)
@@ -51,46 +51,24 @@ def measure_network(name: str, images: ImageSet, compute: Compute) -> NetworkSpe
         Predictor(network, compute)(pixels[:256])
         started = time.perf_counter()
         Predictor(network, compute)(pixels)
-        predicted = PREDICTED / (time.perf_counter() - started)
-    shape = images.image_shape
-    return NetworkSpeed(
-        name=name,
-        parameters=count_parameters(network),
-        multiplications=multiplications(name, shape),
-        trained=trained,
-        predicted=predicted,
-        training_flops=trained * training_flops(name, shape),
-    )
-
-
-def format_networks(speeds: list[NetworkSpeed], matmul: float | None = None) -> str:
-    """A table with one line for each network; matmul: FLOP/s of matrix products, to show the share achieved."""
-    share = "" if matmul is None else f" {'of matmul':>10}"
-    lines = [f"{'network':<12} {'parameters':>10} {'MACs an image':>14} {'trained/s':>10} {'predicted/s':>12}{share}"]
-    for speed in speeds:
-        share = "" if matmul is None else f" {speed.training_flops / matmul:>10.0%}"
-        lines.append(
-            f"{speed.name:<12} {speed.parameters:>10,} {speed.multiplications:>14,} {speed.trained:>10,.0f}"
-            f" {speed.predicted:>12,.0f}{share}"
-        )
-    return "\n".join(lines)
+        return trained, PREDICTED / (time.perf_counter() - started)
 
 
 def describe_machine(compute: Compute) -> str:
-    """The processor, the device and the versions, in one line."""
+    """Return the processor, the device and the versions, in one line."""
     machine = f"{processor_name()}, {processors()} processors ({torch.backends.cpu.get_cpu_capability()})"
     return f"{machine}; {compute}; Python {platform.python_version()}, PyTorch {torch.__version__}"
 
 
 def matmul_rate(compute: Compute) -> float:
-    """FLOP/s of square matrix products in this precision: the best run of the best size."""
+    """Return the FLOP/s of square matrix products in this precision: the best run of the best size."""
     kind = torch.bfloat16 if compute.precision == "bfloat16" else torch.float32
     with compute.applied(), torch.inference_mode():
         return max(_matmul_rate(size, kind, compute.device) for size in MATRIX_SIZES[compute.device.type])
 
 
 def training_flops(network_name: str, image_shape: ImageShape, classes: int = 10) -> int:
-    """FLOP of a training step for one image, forward and backward."""
+    """Return the FLOP of a training step for one image, forward and backward."""
     network = build_network(network_name, image_shape, classes, torch.Generator())
     count = 2  # batch norm refuses a batch of one image
     with FlopCounterMode(display=False) as counter:
@@ -100,7 +78,7 @@ def training_flops(network_name: str, image_shape: ImageShape, classes: int = 10
 
 
 def multiplications(network_name: str, image_shape: ImageShape, classes: int = 10) -> int:
-    """Multiply-accumulate operations (MACs) to predict one image."""
+    """Return the multiply-accumulate operations (MACs) to predict one image."""
     network = build_network(network_name, image_shape, classes, torch.Generator()).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.zeros(1, *image_shape))
@@ -121,7 +99,7 @@ def _matmul_rate(size: int, kind: torch.dtype, device: torch.device) -> float:
 
 
 def _training_rate(trainer: Trainer) -> float:
-    """Images/s of all steps after the first ones."""
+    """Return the images/s of all steps after the first ones."""
     batches = trainer.draw_batches(1)
     for batch in batches[:WARM_UP]:
         trainer.step(*batch)
@@ -135,7 +113,5 @@ def _training_rate(trainer: Trainer) -> float:
 
 def _synchronize(device: torch.device) -> None:
     """Wait until the device has finished its queue."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)

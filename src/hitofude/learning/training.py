@@ -6,15 +6,17 @@ losses and hits stay there until its end. After each epoch a durable state is sa
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.swa_utils import update_bn
 
 from hitofude.errors import DivergedError
 from hitofude.inputs.image_set import ImageSet
@@ -23,18 +25,21 @@ from hitofude.learning.augment import Transforms, draw_transforms, transform
 from hitofude.learning.checkpoint import MemberFolder, Origin
 from hitofude.learning.compute import Compute, describe_arithmetic
 from hitofude.learning.cuda_graph import GraphedStep, record
-from hitofude.learning.ema import WeightAverage
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.networks import build_network, images_from_bytes
-from hitofude.learning.optimizers import make_optimizer
+from hitofude.learning.optimizers import WeightAverage, count_epochs, learning_rate_at, make_optimizer
 from hitofude.learning.predicting import Predictor
-from hitofude.learning.randomness import generator_for, seed_for, seeding_dropout
-from hitofude.learning.schedule import count_epochs, learning_rate_at
 from hitofude.metrics.metrics import accuracy, cross_entropy
 from hitofude.recipe import Recipe
 
 Batch = tuple[Tensor, Transforms | None]
 """Rows (B,) on the device, and the transforms of their images."""
+
+Purpose = Literal["weights", "shuffle", "augment", "dropout", "watch"]
+"""The purpose of a random draw, which is a pure function of (seed, member, epoch, purpose). Draws are made on the CPU
+whatever the device, so they depend neither on earlier draws, nor on the number of members trained at once, nor on the
+machine; a repeated epoch draws the same.
+"""
 
 BATCHES_FOR_STATISTICS = 100
 """The number of batches from which the batch-norm statistics of averaged weights are recomputed."""
@@ -158,7 +163,7 @@ class Trainer:
         seconds = time.perf_counter() - started
         if self.average is not None and epoch == self.epochs and self.recipe.ema.batch_norm == "recomputed":
             some = self.draw_batches(epoch)[:BATCHES_FOR_STATISTICS]
-            self.average.recompute_statistics(self._pixels(*batch) for batch in some)
+            update_bn((self._pixels(*batch) for batch in some), self.average.network)
         validation_loss, validation_accuracy = self._validate()
         return EpochLog(
             member=self.plan.member,
@@ -298,3 +303,22 @@ def describe_origin(plan: MemberPlan, data: TrainingData, recipe: Recipe, comput
 
 def _on_device(network: nn.Module, compute: Compute) -> nn.Module:
     return network.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def seed_for(seed: int, member: int, epoch: int, purpose: Purpose) -> int:
+    """Return a 63-bit seed, independent for each combination."""
+    digest = hashlib.sha256(f"{seed}/{member}/{epoch}/{purpose}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def generator_for(seed: int, member: int, epoch: int, purpose: Purpose) -> torch.Generator:
+    """Return a new CPU generator, independent for each combination."""
+    return torch.Generator().manual_seed(seed_for(seed, member, epoch, purpose))
+
+
+@contextmanager
+def seeding_dropout(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed PyTorch's global generators, which dropout uses, within the block, and restore them afterwards."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield

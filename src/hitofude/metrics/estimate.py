@@ -15,8 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.metrics.calibration import fit_temperature, with_temperature
-from hitofude.metrics.metrics import Z_95, Accuracy, accuracy, answered, wilson_interval
+from hitofude.metrics.metrics import (
+    Z_95,
+    Accuracy,
+    accuracy,
+    answered,
+    fit_temperature,
+    wilson_interval,
+    with_temperature,
+)
 
 MOST_GROUPS = 200
 

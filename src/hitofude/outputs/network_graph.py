@@ -2,11 +2,9 @@
 
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hitofude.inputs.layout import ImageShape
-from hitofude.storage import write_text
 
 if TYPE_CHECKING:
     from torch import fx, nn
@@ -24,10 +22,6 @@ class Operation:
     shape: str  # of the output, for N images
     parameters: int
     sources: tuple[str, ...]  # the names of the operations whose outputs it takes
-
-
-def write_network_graph(path: Path, network: "nn.Module", image_shape: ImageShape, name: str) -> None:
-    write_text(path, network_graph(network, image_shape, name))
 
 
 def network_graph(network: "nn.Module", image_shape: ImageShape, name: str) -> str:

@@ -29,12 +29,13 @@ _CELL_WIDTH, _CELL_HEIGHT, _IMAGE, _MARGIN, _TITLE = 0.9, 1.15, 0.82, 0.04, 0.4
 _PHOTO_WIDTH, _PHOTO_MAX_HEIGHT, _NAME_HEIGHT, _PHOTO_COLUMNS = 4.0, 2.4, 0.35, 6
 
 
-def plot_loss(path: Path, logs: Sequence[EpochLog]) -> None:
-    _plot_curves(path, draw_loss, logs)
-
-
-def plot_accuracy(path: Path, logs: Sequence[EpochLog]) -> None:
-    _plot_curves(path, draw_accuracy, logs)
+def plot_curves(path: Path, draw: Callable[[Axes, Sequence[EpochLog]], None], logs: Sequence[EpochLog]) -> None:
+    """Write draw_loss or draw_accuracy with a legend."""
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    draw(axes, logs)
+    axes.legend()
+    _save(figure, path)
 
 
 def draw_loss(axes: Axes, logs: Sequence[EpochLog]) -> None:
@@ -192,14 +193,6 @@ def _draw_cells(axes: Axes, cells: Sequence[_Cell], columns: int, top: float, st
         above = bottom - _IMAGE - _MARGIN
         text = axes.text(left + wide / 2, above, cell.caption, ha="center", va="bottom", parse_math=False)
         text.set(fontsize=8, color=cell.colour)
-
-
-def _plot_curves(path: Path, draw: Callable[[Axes, Sequence[EpochLog]], None], logs: Sequence[EpochLog]) -> None:
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.subplots()
-    draw(axes, logs)
-    axes.legend()
-    _save(figure, path)
 
 
 def _draw_curves(axes: Axes, logs: Sequence[EpochLog], quantity: Literal["loss", "accuracy"]) -> None:

@@ -19,7 +19,7 @@ Content = TypeVar("Content")
 class Calibration:
     """How well the out-of-fold probabilities agree with the share of right answers."""
 
-    temperature: float  # at which they agree best; see hitofude.metrics.calibration
+    temperature: float  # at which they agree best; see hitofude.metrics.metrics
     as_predicted: Reliability
     at_temperature: Reliability
 

@@ -84,20 +84,16 @@ def model_identity(folder: RunFolder, *, calibrated: bool = False) -> dict[str, 
     """Return everything that decides a finished run's predictions, ready for JSON. Raises as Model.load does."""
     recipe, data, networks = folder.load_recipe(), folder.load_data(), folder.load_networks()
     members = [MemberFolder(folder.member(number)) for number in range(len(networks))]
+    try:
+        weights = [hashlib.sha256(member.weights_path.read_bytes()).hexdigest() for member in members]
+    except FileNotFoundError as error:
+        raise RunFolderError(f"{error.filename} is missing. Restore it, or run again into a new folder.") from None
     return {
         "classes": list(data.classes),
         "image_shape": list(data.image_shape),
         "networks": list(networks),
-        "weights": [_sha256(member.weights_path) for member in members],
+        "weights": weights,
         "tta": recipe.tta.model_dump(mode="json"),
         "precision": recipe.precision,
         "temperature": folder.load_summary().calibration.temperature if calibrated else None,
     }
-
-
-def _sha256(path: Path) -> str:
-    """Raises RunFolderError if the file is missing."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except FileNotFoundError:
-        raise RunFolderError(f"{path} is missing. Restore it, or run again into a new folder.") from None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.outputs.display import Display, SilentDisplay
-from hitofude.outputs.display.plain import clock
+from hitofude.outputs.display.lines import clock
 from hitofude.sweep.trial import Result, Run, count, describe_settings
 
 

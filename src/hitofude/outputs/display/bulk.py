@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 
 from hitofude.errors import first_line
-from hitofude.outputs.display.plain import Lines, NoLines, clock
-from hitofude.outputs.display.terminal import LinesAboveBar, live_console
+from hitofude.outputs.display.lines import Lines, LinesAboveBar, NoLines, clock, live_console
 
 
 @dataclass

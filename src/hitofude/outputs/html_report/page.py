@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -16,12 +15,10 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.metrics.label_issues import LabelIssues
 from hitofude.outputs.audit import Hardness
-from hitofude.outputs.html_report.charts import chart, network_chart
-from hitofude.outputs.html_report.sheet import ImageSheet
+from hitofude.outputs.html_report.pictures import ImageSheet, chart, network_chart
 from hitofude.outputs.network_graph import Operation
 from hitofude.outputs.plots import draw_accuracy, draw_loss, draw_reliability
 from hitofude.outputs.report import RunSummary
-from hitofude.storage import write_text
 
 SHOWN = 60
 SHOWN_IF_RIGHT = 12
@@ -68,10 +65,6 @@ class Cell:
     count: int
     share: float  # of the rows with this label
     thumbnails: list[Thumbnail]
-
-
-def write_page(path: Path, page: Page) -> None:
-    write_text(path, render(page))
 
 
 def render(page: Page) -> str:

@@ -1,6 +1,7 @@
-"""On a terminal: the plain lines above a live bar."""
+"""The progress of a run as plain lines, without control codes, and on a terminal above a live bar."""
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,7 +10,82 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from hitofude.learning.epoch_log import EpochLog
-from hitofude.outputs.display.plain import Display, Lines
+
+HEADER = (
+    f"{'member':>6} {'epoch':>7} {'train loss':>10} {'accuracy':>8} {'val. loss':>9} {'accuracy':>8}"
+    f" {'lr':>8} {'images/s':>8} {'elapsed':>7}"
+)
+"""79 columns; see plain_row."""
+
+
+class Lines:
+    """Messages as lines of stdout, without control codes."""
+
+    def message(self, text: str) -> None:
+        print(text, flush=True)
+
+    def warned(self, message: str) -> None:
+        self.message(f"warning: {message}")
+
+
+class NoLines(Lines):
+    """Messages are dropped."""
+
+    def message(self, text: str) -> None:
+        pass
+
+
+class Display(Lines):
+    """A line for each epoch; the base of the other displays of a run."""
+
+    def __init__(self) -> None:
+        self._members = 0
+        self._epochs: dict[int, int] = {}
+        self._started = time.monotonic()
+
+    @contextmanager
+    def training(self, members: int, images: int) -> Iterator[None]:
+        """Show the training within the block. images: left to train on, summed over members and epochs."""
+        self._members, self._started = members, time.monotonic()
+        if images:
+            self.message(HEADER)
+        yield
+
+    def member_started(self, member: int, epochs: int, epochs_done: int) -> None:
+        self._epochs[member] = epochs
+        if epochs_done:
+            self.message(f"member {member + 1}: continuing after epoch {epochs_done}")
+
+    def batch_finished(self, images: int) -> None:
+        pass
+
+    def epoch_finished(self, log: EpochLog) -> None:
+        elapsed = time.monotonic() - self._started
+        self.message(plain_row(log, self._members, self._epochs[log.member], elapsed))
+
+
+class SilentDisplay(NoLines, Display):
+    """No output."""
+
+
+def plain_row(log: EpochLog, members: int, epochs: int, seconds: float) -> str:
+    """Return an epoch as a line below HEADER. seconds: since the start of the training."""
+    member, epoch = f"{log.member + 1}/{members}", f"{log.epoch}/{epochs}"
+    return (
+        f"{member:>6} {epoch:>7} {log.train_loss:>10.4f} {log.train_accuracy:>8.4f}"
+        f" {figure(log.validation_loss):>9} {figure(log.validation_accuracy):>8}"
+        f" {log.learning_rate:>8.3g} {log.images_per_second:>8,.0f} {clock(seconds):>7}"
+    )
+
+
+def figure(value: float | None) -> str:
+    """Return four decimals, or a dash for a member without validation rows."""
+    return "-" if value is None else f"{value:.4f}"
+
+
+def clock(seconds: float) -> str:
+    """Return minutes and seconds: `0:09`."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
 def live_console() -> Console | None:
