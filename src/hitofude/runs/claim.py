@@ -16,7 +16,7 @@ from hitofude.learning.compute import Compute, describe_arithmetic, describe_env
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.recipe import Recipe
 from hitofude.runs.folder import FORMAT_VERSION, DataDescription, RunFolder
-from hitofude.storage import PARTIAL_FILES, owning, write_json
+from hitofude.storage import owning, remove_partial_files, write_json
 
 SECONDS_FOR_A_DYING_OWNER = 2
 
@@ -26,8 +26,8 @@ class ClaimedFolder:
     """A folder that holds one piece of work, which one process at a time begins or continues.
 
     noun: the kind of work, for messages. option: the command's option that names the folder. marker: the file that is
-    written when the work has begun; early: files that may exist before it. partial_files: the pattern of the files that
-    a killed owner was writing.
+    written when the work has begun; early: files that may exist before it. owns_below: whether the folders below have
+    no owners of their own.
     """
 
     path: Path
@@ -35,7 +35,7 @@ class ClaimedFolder:
     option: str
     marker: str
     early: tuple[str, ...] = ()
-    partial_files: str = f"**/{PARTIAL_FILES}"
+    owns_below: bool = True
 
     @contextmanager
     def claimed(self, begin: Callable[[], object], compare: Callable[[], Sequence[str]]) -> Iterator[None]:
@@ -50,8 +50,7 @@ class ClaimedFolder:
                     f"{self.path} is in use by {self._describe_owner()}. "
                     f"Wait for it to end, or name another folder with {self.option}."
                 )
-            for partial in self.path.glob(self.partial_files):
-                partial.unlink(missing_ok=True)
+            remove_partial_files(self.path, below=self.owns_below)
             if (self.path / self.marker).exists():
                 self.check_same(compare())
             else:

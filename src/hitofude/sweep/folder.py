@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from hitofude.recipe import Recipe
 from hitofude.runs.claim import ClaimedFolder
-from hitofude.storage import PARTIAL_FILES, read_json, validated, write_json, write_text
+from hitofude.storage import read_json, validated, write_json, write_text
 from hitofude.sweep.spec import Settings, SweepSpec
 
 
@@ -64,8 +64,7 @@ class SweepFolder:
             changed_preset = Recipe.load(self.base).difference(base)
             return SweepSpec.load(self.spec).difference(spec) or [f"{spec.preset}: {line}" for line in changed_preset]
 
-        early, only_here = (self.base.name,), PARTIAL_FILES  # the runs below have owners of their own
-        claim = ClaimedFolder(self.path, "sweep", "--out", self.spec.name, early, only_here)
+        claim = ClaimedFolder(self.path, "sweep", "--out", self.spec.name, (self.base.name,), owns_below=False)
         with claim.claimed(begin, compare):
             yield validated(State, read_json(self._state), self._state) if self._state.exists() else State()
 
