@@ -16,8 +16,8 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.metrics.label_issues import find_label_issues
 from hitofude.metrics.metrics import Reliability, class_scores, confusion_matrix
 from hitofude.outputs.audit import rank_hardness
+from hitofude.outputs.html_report.drawings import COLUMNS, VARIABLES, ImageSheet, chart, network_chart
 from hitofude.outputs.html_report.page import Page, render
-from hitofude.outputs.html_report.pictures import COLUMNS, VARIABLES, ImageSheet, chart, network_chart
 from hitofude.outputs.network_graph import Operation
 from hitofude.outputs.plots import draw_accuracy, draw_loss, draw_reliability
 from tests.outputs.test_plots import LOGS

@@ -15,7 +15,7 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.metrics.label_issues import LabelIssues
 from hitofude.outputs.audit import Hardness
-from hitofude.outputs.html_report.pictures import ImageSheet, chart, network_chart
+from hitofude.outputs.html_report.drawings import ImageSheet, chart, network_chart
 from hitofude.outputs.network_graph import Operation
 from hitofude.outputs.plots import draw_accuracy, draw_loss, draw_reliability
 from hitofude.outputs.report import RunSummary
