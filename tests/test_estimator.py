@@ -170,6 +170,7 @@ def test_the_same_seed_learns_the_same_beside_other_fits_and_in_other_processes(
         assert np.array_equal(again.oof_probabilities_, fitted.oof_probabilities_)
 
 
+@pytest.mark.slow
 def test_a_grid_is_searched_in_a_pipeline(digits: ImageSet) -> None:
     rows, labels = digits.images.reshape(300, 784), digits.known_labels()
     pipeline = make_pipeline(StandardScaler(), quick())

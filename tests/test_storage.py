@@ -145,7 +145,5 @@ def test_a_folder_has_one_owner(tmp_path: Path) -> None:
 
 def test_too_little_room_on_the_disk_is_told_in_bytes(tmp_path: Path) -> None:
     check_disk(tmp_path / "new", 1, "The run needs", "--run")
-    with pytest.raises(
-        OutOfResourcesError, match=r"^The run needs about 1,000,000,000,000,000,000 bytes more .*"
-    ):
+    with pytest.raises(OutOfResourcesError, match=r"^The run needs about 1,000,000,000,000,000,000 bytes more .*"):
         check_disk(tmp_path / "new", 10**18, "The run needs", "--run")

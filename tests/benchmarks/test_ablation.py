@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
-from benchmarks.ablation import Trial, split_rows, table
+from benchmarks.ablation import Outcome, split_rows, table
 
 from hitofude.inputs.image_set import ImageSet
 
 
-def outcome(right: np.ndarray) -> Trial:
+def outcome(right: np.ndarray) -> Outcome:
     labels = np.zeros(len(right), dtype=np.int64)
     probabilities = np.where(right[:, None], [0.9, 0.1], [0.2, 0.8]).astype(np.float32)
-    return Trial(probabilities, labels, seconds=2.0, flops=3e12)
+    return Outcome(probabilities, labels, seconds=2.0, flops=3e12)
 
 
 def test_the_split_is_fixed_disjoint_and_covers_every_row(digits: ImageSet) -> None:

@@ -413,6 +413,7 @@ def test_a_terminated_run_is_continued_by_the_command_that_it_prints(files: Path
     assert "Traceback" not in err + again.stderr
 
 
+@pytest.mark.slow
 def test_bench_shows_each_network_beside_the_matmul_rate(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"STEPS": 2, "PREDICTED": 256, "SECONDS": 0.05}.items():
         monkeypatch.setattr(speed, name, value)

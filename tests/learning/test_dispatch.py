@@ -119,6 +119,7 @@ def test_the_error_of_a_worker_arrives_as_its_kind(job: EnsembleTask, tmp_path: 
         run_members(replace(job, recipe=recipe, plans=plans, folder=tmp_path), 2, Listener())
 
 
+@pytest.mark.slow
 @has_proc
 def test_a_worker_that_the_system_kills_is_explained_and_the_others_end(job: EnsembleTask, tmp_path: Path) -> None:
     class KillsOne(Listener):
@@ -153,6 +154,7 @@ def make_here(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     return make
 
 
+@pytest.mark.slow
 def test_members_made_by_a_pool_are_linked_into_the_runs_folder(
     job: EnsembleTask, alone: list[MemberProbabilities], tmp_path: Path
 ) -> None:

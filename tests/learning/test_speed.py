@@ -1,5 +1,7 @@
+import pytest
 import torch
 
+from hitofude.learning import speed
 from hitofude.learning.compute import Compute
 from hitofude.learning.speed import matmul_rate, training_flops
 
@@ -13,5 +15,6 @@ def test_a_step_counts_forward_and_both_gradients_but_not_that_of_the_images() -
     assert training_flops("cnn-medium", (1, 28, 28)) == expected
 
 
-def test_the_rate_of_products_is_a_rate() -> None:
+def test_the_rate_of_products_is_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "SECONDS", 0.05)
     assert matmul_rate(Compute(torch.device("cpu"), "float32", threads=1)) > 1e8

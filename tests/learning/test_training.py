@@ -103,9 +103,16 @@ RECIPES = {
 }
 
 
+REST = [("article", 250), ("sgd", 250), ("everything", 50), ("everything", 450)]
+
+
 @pytest.mark.parametrize(
     ("name", "stop_after"),
-    [("fast", 250), ("article", 250), ("sgd", 250), ("everything", 50), ("everything", 250), ("everything", 450)],
+    [
+        ("fast", 250),
+        ("everything", 250),
+        *(pytest.param(*rest, marks=pytest.mark.slow) for rest in REST),
+    ],
 )
 def test_an_interrupted_training_ends_with_the_same_bytes(
     name: str, stop_after: int, quick: Recipe, digits: ImageSet, compute: Compute, tmp_path: Path

@@ -166,6 +166,7 @@ def test_other_data_in_the_same_folder_are_refused(spec: Path, copied: Path, no_
         sweep(spec, out=copied, quiet=True)
 
 
+@pytest.mark.slow
 def test_other_threads_are_refused_and_by_default_those_of_the_beginning_are_used(
     spec: Path, copied: Path, finished: SweepResult
 ) -> None:
@@ -219,6 +220,7 @@ def test_a_sweep_that_is_terminated_and_then_killed_ends_with_the_same_bytes(
     assert contents(tmp_path / "out") == {path: found for path, found in expected.items() if "-seed-0" in path}
 
 
+@pytest.mark.slow
 def test_a_recipe_that_diverges_ends_only_itself_and_is_not_tried_again(
     files: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -99,6 +99,7 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return path, written.digits
 
 
+@pytest.mark.slow
 @BOTH
 def test_eighteen_of_twenty_digits_are_recognised(page: Page) -> None:
     written, answers = "", ""
