@@ -21,7 +21,7 @@ demo: $(VENV)/.serve
 	$(BIN)/hitofude serve $(RUN) --open
 
 test: $(VENV)/.dev
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup $(if $(ALL),,-m "not slow") $(OPTIONS)
+	LOKY_MAX_CPU_COUNT=1 OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(if $(ALL),,-m "not slow") $(OPTIONS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -34,6 +34,21 @@ SETTINGS = {"schedule.epochs": 8, "schedule.min_steps": 0, "optimizer.batch_size
 COMPETITION = Path(__file__).parents[2] / "shared" / "data" / "digit-recognizer.zip"
 
 
+LONGEST = (
+    "test_page.py",
+    "test_running.py",
+    "test_onnx_export.py",
+    "test_dispatch.py",
+    "test_pipeline.py",
+    "test_docs.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the files that take longest first: each file runs in one process, which shares its fixtures."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 @pytest.fixture(scope="session")
 def digits() -> ImageSet:
     """300 labelled digits, 30 a class."""

@@ -58,6 +58,7 @@ def fitted(rows: np.ndarray, labels: np.ndarray) -> HitofudeClassifier:
     return quick().fit(rows, labels)
 
 
+@pytest.mark.slow
 @parametrize_with_checks(
     [HitofudeClassifier(settings=TINY, device="cpu", workers=1)],
     expected_failed_checks=lambda _: EXPECTED_FAILURES,
