@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-PROCESSES ?= 3
+PROCESSES ?= 4
 RUN := runs/sample-fast
 
 .PHONY: run demo test check format bench clean

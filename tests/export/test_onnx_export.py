@@ -42,6 +42,7 @@ def test_the_metadata_say_what_it_is(exported_file: Path, finished: RunResult) -
     assert (model.producer_name, model.producer_version) == ("hitofude", hitofude.__version__)
 
 
+@pytest.mark.slow
 def test_where_the_answers_differ_there_is_no_file(
     finished: RunResult, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

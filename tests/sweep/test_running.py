@@ -241,6 +241,7 @@ def test_if_every_recipe_diverges_the_sweep_has_diverged(spec: Path, copied: Pat
         sweep(spec, out=copied, quiet=True)
 
 
+@pytest.mark.slow
 def test_an_interrupted_tpe_search_proposes_the_same_recipes_again(files: Path, tmp_path: Path) -> None:
     """The second of its recipes is invalid: its values contradict each other."""
     scales = "'augment.min_scale' = { from = 0.9, to = 1.2 }\n'augment.max_scale' = { from = 0.9, to = 1.2 }\n"

@@ -155,6 +155,7 @@ def drawn(page: Page) -> int:
     return int(page.locator("#sheet").evaluate(script))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("site", ["static"], indirect=True)
 def test_the_answer_comes_with_probabilities_members_and_what_is_seen(page: Page) -> None:
     write(page, DIGITS["1"][0])
@@ -182,7 +183,9 @@ def test_the_digits_of_a_photo_are_found_answered_and_corrected(page: Page, phot
     expect(page.locator("#sheet")).to_be_visible()
 
 
-@pytest.mark.parametrize(("site", "event"), [("served", "drop"), ("static", "paste")], indirect=["site"])
+@pytest.mark.parametrize(
+    ("site", "event"), [("served", "drop"), pytest.param("static", "paste", marks=pytest.mark.slow)], indirect=["site"]
+)
 def test_a_photo_is_dropped_or_pasted(page: Page, photo: tuple[Path, str], event: str) -> None:
     path, digits = photo
     page.evaluate(
@@ -228,6 +231,7 @@ def test_the_server_keeps_what_was_wrong(page: Page, server: Running, kept: Path
     assert len(learned) == before + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("site", ["static"], indirect=True)
 def test_the_browser_keeps_what_was_wrong_as_a_table_to_learn_from(page: Page, tmp_path: Path) -> None:
     for label in ("3", "4"):
@@ -248,6 +252,7 @@ def test_the_browser_keeps_what_was_wrong_as_a_table_to_learn_from(page: Page, t
     expect(page.locator("#kept")).to_be_hidden()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("site", ["static"], indirect=True)
 def test_a_browser_that_keeps_nothing_says_so(page: Page) -> None:
     page.evaluate("() => { Storage.prototype.setItem = () => { throw new DOMException('', 'QuotaExceededError'); }; }")
@@ -356,6 +361,7 @@ def test_a_busy_server_is_asked_again_when_it_says(browser: Browser, site: str) 
         assert answer(page) == "1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("site", ["static"], indirect=True)
 def test_networks_that_cannot_be_loaded_are_told_of(browser: Browser, site: str) -> None:
     with watched(browser, site, service_workers="block") as (page, _):

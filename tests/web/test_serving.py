@@ -54,6 +54,7 @@ def test_it_says_where_it_is_and_ends_well_when_it_is_asked_to(number: signal.Si
         assert (process.returncode, out, err) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_beyond_the_loopback_the_address_holds_a_token(model_file: Path, tmp_path: Path) -> None:
     with command(model_file, "--host", "0.0.0.0", "--port", "0", "--corrections", tmp_path) as (_, line):  # noqa: S104
         token = line.rstrip().partition("?token=")[2]
