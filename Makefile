@@ -1,6 +1,6 @@
 # make run: the main job on the embedded sample.  make test: the tests.  Both set everything up first.
 # make demo: a page to draw on, with the sample's model behind it.
-# make test ALL=1: the slow tests too; OPTIONS=--cov: with coverage; PROCESSES=1: in one process.
+# make test ALL=1: the slow tests too; SLOW=1: those alone; OPTIONS=--cov: with coverage; PROCESSES=1: in one process.
 # make check AUDIT=1: known vulnerabilities of the tested versions, too (needs PyPI).
 
 PYTHON ?= python3
@@ -21,7 +21,7 @@ demo: $(VENV)/.serve
 	$(BIN)/hitofude serve $(RUN) --open
 
 test: $(VENV)/.dev
-	LOKY_MAX_CPU_COUNT=1 OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(if $(ALL),,-m "not slow") $(OPTIONS)
+	LOKY_MAX_CPU_COUNT=1 OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(if $(ALL),,-m "$(if $(SLOW),slow,not slow)") $(OPTIONS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

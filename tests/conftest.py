@@ -35,18 +35,15 @@ COMPETITION = Path(__file__).parents[2] / "shared" / "data" / "digit-recognizer.
 
 
 LONGEST = (
-    "test_page.py",
-    "test_running.py",
-    "test_onnx_export.py",
-    "test_dispatch.py",
-    "test_pipeline.py",
-    "test_docs.py",
-)
+    "test_clusters.py", "test_full_disk.py", "test_page.py", "test_running.py", "test_notebooks.py", "test_tls.py",
+    "test_estimator.py", "test_cli.py", "test_onnx_export.py", "test_dispatch.py", "test_pipeline.py", "test_docs.py",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start the files that take longest first: each file runs in one process, which shares its fixtures."""
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
 
 
 @pytest.fixture(scope="session")
