@@ -55,6 +55,7 @@ def start(folder: Path, workers: str) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.parametrize("cluster", ["dask"], indirect=True)
 def test_five_members_become_the_same(
     cluster: Cluster, alone: dict[str, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

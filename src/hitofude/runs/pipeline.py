@@ -34,6 +34,9 @@ from hitofude.workers.pool import WorkerPool
 
 logger = logging.getLogger(__name__)
 
+SECONDS_BETWEEN_DRAWINGS = 30
+"""Learning curves are drawn at the end, and meanwhile at most this often: drawing costs as much as a short epoch."""
+
 ONE_AT_A_TIME = threading.RLock()
 """Held during plotting and evaluation, because Matplotlib is not thread-safe."""
 
@@ -144,7 +147,7 @@ class _Recorder:
         self._folder, self._plan = folder, plan
         self._epochs = {member.member: plan.epochs(member) for member in plan.members}
         self.logs = saved_epochs(folder, self._epochs)
-        self._drawn = 0
+        self._drawn, self._drawn_at = 0, time.monotonic()
         self._display = display
         self.member_started, self.batch_finished = display.member_started, display.batch_finished
         self.warned = display.warned
@@ -158,7 +161,8 @@ class _Recorder:
         self.logs.append(log)
         self._folder.append_log(log)
         self._display.epoch_finished(log)
-        if log.epoch == self._epochs[log.member]:
+        is_due = time.monotonic() - self._drawn_at > SECONDS_BETWEEN_DRAWINGS
+        if is_due and log.epoch == self._epochs[log.member]:
             self.draw_curves(wait=False)
 
     def draw_curves(self, *, wait: bool = True) -> None:
@@ -169,7 +173,7 @@ class _Recorder:
                 plot_curves(self._folder.accuracy, draw_accuracy, self.logs)
             finally:
                 ONE_AT_A_TIME.release()
-            self._drawn = len(self.logs)
+            self._drawn, self._drawn_at = len(self.logs), time.monotonic()
 
 
 def _write_predictions(plan: RunPlan, folder: RunFolder, probabilities: EnsembleProbabilities) -> Accuracy | None:
