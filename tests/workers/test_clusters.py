@@ -18,7 +18,7 @@ from tests.conftest import wait_for_line
 
 pytestmark = pytest.mark.slow
 
-FIVE_MEMBERS = {"rows": 300, "ensemble.folds": 5, "schedule.epochs": 3, "schedule.min_steps": 0}
+MEMBERS = {"rows": 200, "ensemble.folds": 3, "schedule.epochs": 3, "schedule.min_steps": 0}
 Cluster = DaskCluster | RayCluster
 
 
@@ -31,14 +31,14 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The sample's five members, by `--workers 1`."""
+    """Three members of the sample, by `--workers 1`."""
     folder = tmp_path_factory.mktemp("alone") / "run"
-    hitofude.run(run=folder, settings=FIVE_MEMBERS, workers=1, threads=1, device="cpu", quiet=True)
+    hitofude.run(run=folder, settings=MEMBERS, workers=1, threads=1, device="cpu", quiet=True)
     return contents(folder)
 
 
 def command(folder: Path, workers: str, epochs: int = 3) -> list[str]:
-    settings = FIVE_MEMBERS | {"schedule.epochs": epochs}
+    settings = MEMBERS | {"schedule.epochs": epochs}
     options = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
     where = ["--run", str(folder), "--workers", workers, "--threads", "1", "--device", "cpu"]
     return [sys.executable, "-m", "hitofude", "run", *where, *options]
@@ -56,10 +56,10 @@ def start(folder: Path, workers: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("cluster", ["dask"], indirect=True)
-def test_five_members_become_the_same(
+def test_members_become_the_same(
     cluster: Cluster, alone: dict[str, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hitofude.run(run=tmp_path / "run", settings=FIVE_MEMBERS, workers=cluster.address, threads=1, device="cpu")
+    hitofude.run(run=tmp_path / "run", settings=MEMBERS, workers=cluster.address, threads=1, device="cpu")
     assert "2 members side by side" in capsys.readouterr().out
     assert contents(tmp_path / "run") == alone
     assert not list(tmp_path.glob("run/members/.*/"))
@@ -93,4 +93,4 @@ def test_a_lost_head_ends_with_6_and_what_is_done_is_kept(cluster: Cluster, tmp_
     assert process.returncode == 6, complaints
     assert "is lost" in complaints
     assert "Run the same command again to continue:\n  hitofude run" in complaints
-    assert saved_epochs(RunFolder(tmp_path / "run"), range(5))
+    assert saved_epochs(RunFolder(tmp_path / "run"), range(3))
