@@ -101,7 +101,7 @@ class TrainingBackend:
     pool: WorkerPool | None = None
     """None for this process or processes that it starts for this run."""
     environment: Message | None = None
-    """Of the cluster's machines, from describe_environment; None if it is this machine's."""
+    """The environment of the cluster's machines, from describe_environment; None for this machine."""
 
     def __str__(self) -> str:
         side_by_side = f", {self.workers} members side by side" if self.workers > 1 else ""
