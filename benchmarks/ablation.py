@@ -30,7 +30,8 @@ from hitofude.learning.member import EnsembleTask, MemberRunner
 from hitofude.learning.optimizers import count_epochs
 from hitofude.learning.speed import training_flops
 from hitofude.learning.training import MemberPlan
-from hitofude.metrics.metrics import cross_entropy, fit_temperature, with_temperature
+from hitofude.metrics.calibration import fit_temperature, with_temperature
+from hitofude.metrics.metrics import cross_entropy
 from hitofude.recipe import Recipe
 from hitofude.storage import write_npz
 

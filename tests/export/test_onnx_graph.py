@@ -12,7 +12,8 @@ from hitofude.export.onnx_graph import Pixels, ensemble_model, networks_model
 from hitofude.learning.compute import Compute
 from hitofude.learning.networks import build_network
 from hitofude.learning.predicting import Predictor
-from hitofude.metrics.metrics import mean_of_members, with_temperature
+from hitofude.metrics.calibration import with_temperature
+from hitofude.metrics.metrics import mean_of_members
 from hitofude.recipe import TtaRecipe
 
 SHAPE, CLASSES = (3, 18, 20), 4

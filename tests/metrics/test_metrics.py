@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn and SciPy; temperature, found again where it is known."""
+"""Metrics against scikit-learn and SciPy."""
 
 import numpy as np
 import pytest
@@ -15,11 +15,8 @@ from hitofude.metrics.metrics import (
     class_scores,
     confusion_matrix,
     cross_entropy,
-    fit_temperature,
     mcnemar,
-    reliability,
     wilson_interval,
-    with_temperature,
 )
 
 
@@ -76,23 +73,6 @@ def test_the_scores_of_classes_are_scikit_learns(answered: tuple[NDArray[np.int6
     assert np.allclose(found, np.stack(expected))
 
 
-def test_predictions_as_accurate_as_confident_are_calibrated() -> None:
-    generator = np.random.default_rng(0)
-    sure = generator.uniform(0.5, 1, 40_000)
-    labels = (generator.random(40_000) > sure).astype(np.int64)
-    probabilities = np.stack([sure, 1 - sure], axis=1).astype(np.float32)
-    assert reliability(labels, probabilities).expected_calibration_error < 0.01
-    assert reliability(1 - labels, probabilities).expected_calibration_error > 0.4
-
-
-def test_groups_hold_every_row_with_its_confidence_and_accuracy() -> None:
-    probabilities = np.array([[1.0, 0.0], [0.95, 0.05], [0.55, 0.45]], dtype=np.float32)
-    found = reliability(np.array([0, 1, 0]), probabilities)
-    assert found.rows == (0, 0, 0, 0, 0, 1, 0, 0, 0, 2)
-    assert found.confidence[9] == pytest.approx(0.975)
-    assert (found.accuracy[5], found.accuracy[9]) == (1.0, 0.5)
-
-
 def test_agreement_is_the_share_of_equal_answers() -> None:
     assert agreement(np.array([[0, 1, 2, 2], [0, 1, 1, 1]])).tolist() == [[1, 0.5], [0.5, 1]]
 
@@ -107,31 +87,3 @@ def test_mcnemar_is_symmetric_and_1_for_equal_models() -> None:
 def test_mcnemar_is_scipys_binomial_test(total: int, share: float) -> None:
     first = round(share * total)
     assert mcnemar(first, total - first) == pytest.approx(binomtest(first, total).pvalue, rel=1e-9, abs=1e-300)
-
-
-def drawn(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities, and labels drawn by them."""
-    generator = np.random.default_rng(0)
-    probabilities = generator.dirichlet([0.5] * 4, count).astype(np.float32).clip(1e-6)
-    probabilities /= probabilities.sum(axis=1, keepdims=True)
-    labels = (probabilities.cumsum(axis=1) > generator.random((count, 1))).argmax(axis=1)
-    return labels, probabilities
-
-
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
-def test_a_known_temperature_is_found_again(temperature: float) -> None:
-    labels, calibrated = drawn(20_000)
-    spoiled = with_temperature(calibrated, 1 / temperature)
-    assert fit_temperature(labels, spoiled) == pytest.approx(temperature, rel=0.05)
-
-
-def test_a_temperature_changes_no_answer_and_rows_sum_to_one() -> None:
-    _, probabilities = drawn(100)
-    cooler = with_temperature(probabilities, 0.5)
-    assert np.array_equal(cooler.argmax(axis=1), probabilities.argmax(axis=1))
-    np.testing.assert_allclose(cooler.sum(axis=1), 1, rtol=1e-5)
-    assert (cooler.max(axis=1) >= probabilities.max(axis=1) - 1e-6).all()
-
-
-def test_a_probability_of_zero_is_no_trouble() -> None:
-    assert with_temperature(np.array([[1, 0]], dtype=np.float32), 2.0) == pytest.approx(np.array([[1, 0]]))

@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from hitofude.inputs.image_set import ImageSet
+from hitofude.metrics.calibration import Reliability
 from hitofude.metrics.label_issues import find_label_issues
-from hitofude.metrics.metrics import Reliability, class_scores, confusion_matrix
+from hitofude.metrics.metrics import class_scores, confusion_matrix
 from hitofude.outputs.audit import rank_hardness
 from hitofude.outputs.html_report.drawings import COLUMNS, VARIABLES, ImageSheet, chart, network_chart
 from hitofude.outputs.html_report.page import Page, render

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from hitofude.errors import RunFolderError
+from hitofude.metrics.calibration import Reliability
 from hitofude.metrics.estimate import Estimate
-from hitofude.metrics.metrics import Accuracy, Reliability, class_scores
+from hitofude.metrics.metrics import Accuracy, class_scores
 from hitofude.outputs.report import (
     AuditSummary,
     Calibration,

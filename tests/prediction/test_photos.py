@@ -15,7 +15,7 @@ from PIL import Image
 from hitofude.cli.predict import predict
 from hitofude.errors import InputError, RecipeError
 from hitofude.inputs.sources import Dataset, sample
-from hitofude.metrics.metrics import SURE
+from hitofude.metrics.calibration import SURE
 from hitofude.outputs.predictions import write_predictions
 from hitofude.prediction.files import NOT_SURE, describe_answers, predict_files, show_photos
 from hitofude.runs.pipeline import run as run_pipeline

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import hitofude
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.export.web_bundle import model_json
-from hitofude.metrics.metrics import SURE
+from hitofude.metrics.calibration import SURE
 from hitofude.web.app import page_files
 from tests.conftest import Call
 from tests.web.conftest import Running

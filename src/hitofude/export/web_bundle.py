@@ -21,7 +21,7 @@ from hitofude.export.onnx_export import IMAGES, OnnxExport, describe_export, exp
 from hitofude.export.onnx_model import OnnxDescription
 from hitofude.inputs.remote.download import cache_folder
 from hitofude.inputs.sources import Dataset
-from hitofude.metrics.metrics import SURE
+from hitofude.metrics.calibration import SURE
 from hitofude.storage import making_folder, write_bytes, write_text
 
 PAGE = "hitofude.web.page"

@@ -15,15 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.metrics.metrics import (
-    Z_95,
-    Accuracy,
-    accuracy,
-    answered,
-    fit_temperature,
-    wilson_interval,
-    with_temperature,
-)
+from hitofude.metrics.calibration import fit_temperature, with_temperature
+from hitofude.metrics.metrics import Z_95, Accuracy, accuracy, answered, wilson_interval
 
 MOST_GROUPS = 200
 

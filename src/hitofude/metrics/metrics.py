@@ -1,4 +1,4 @@
-"""Metrics of labels and probabilities as NumPy functions, and the calibration of probabilities."""
+"""Metrics of labels and probabilities as NumPy functions."""
 
 import math
 from dataclasses import dataclass
@@ -97,35 +97,6 @@ def class_scores(confusion: NDArray[np.int64]) -> list[ClassScore]:
     ]
 
 
-@dataclass(frozen=True)
-class Reliability:
-    """Confidence and accuracy of rows grouped by confidence; they are equal in calibrated predictions."""
-
-    rows: tuple[int, ...]
-    """The number of rows in each group; the groups divide 0..1 evenly."""
-    confidence: tuple[float, ...]
-    """The mean probability of the predicted class; 0 in an empty group."""
-    accuracy: tuple[float, ...]
-    """The share of right predictions; 0 in an empty group."""
-
-    @property
-    def expected_calibration_error(self) -> float:
-        """The mean difference between confidence and accuracy over all rows (M. Naeini et al. 2015)."""
-        groups = zip(self.rows, self.confidence, self.accuracy, strict=True)
-        return sum(rows * abs(confidence - right) for rows, confidence, right in groups) / sum(self.rows)
-
-
-def reliability(labels: NDArray[np.int64], probabilities: NDArray[np.float32], groups: int = 10) -> Reliability:
-    """Group rows by confidence. labels: (N,), N ≥ 1; probabilities: (N, classes)."""
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    group = (confidence * groups).astype(np.int64).clip(max=groups - 1)
-    rows = np.bincount(group, minlength=groups)
-    right = np.bincount(group, weights=probabilities.argmax(axis=1) == labels, minlength=groups)
-    summed = np.bincount(group, weights=confidence, minlength=groups)
-    filled = rows.clip(min=1)
-    return Reliability(tuple(rows.tolist()), tuple((summed / filled).tolist()), tuple((right / filled).tolist()))
-
-
 def agreement(answers: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the (members, members) shares of images on which two members agree. answers: (members, N), N ≥ 1."""
     return np.stack([(answers == of_member).mean(axis=1) for of_member in answers])
@@ -142,30 +113,3 @@ def mcnemar(only_first: int, only_second: int) -> float:
         probability *= count / (total - count + 1)
         tail += probability
     return min(1.0, 2 * tail)
-
-
-SURE = 0.9
-"""The calibrated probability from which a digit in a photo is accepted. By benchmarks/photos.py 95 % of the digits
-reach it, and 45 % of printed letters; 57 % of these reach 0.8."""
-
-
-def fit_temperature(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> float:
-    """Return the temperature with the least mean cross-entropy (C. Guo et al. 2017, arXiv:1706.04599).
-
-    labels: (N,); probabilities: (N, classes), of rows not trained on.
-    """
-    from scipy.optimize import minimize_scalar
-
-    def loss(log_temperature: float) -> float:
-        return float(cross_entropy(labels, with_temperature(probabilities, float(np.exp(log_temperature)))).mean())
-
-    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded")
-    return float(np.exp(found.x))
-
-
-def with_temperature(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """Divide the logarithms of (N, classes) probabilities by a temperature; above one lowers the confidence."""
-    logits = np.log(probabilities.clip(min=np.finfo(np.float32).tiny)) / temperature
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    calibrated: NDArray[np.float32] = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
-    return calibrated

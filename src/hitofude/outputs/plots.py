@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hitofude.inputs.image_set import ImageSet, shuffled_evenly
 from hitofude.learning.augment import transformed_versions
 from hitofude.learning.epoch_log import EpochLog
-from hitofude.metrics.metrics import Reliability
+from hitofude.metrics.calibration import Reliability
 from hitofude.recipe import AugmentRecipe
 from hitofude.storage import writing
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hitofude.errors import RunFolderError
+from hitofude.metrics.calibration import Reliability
 from hitofude.metrics.estimate import Estimate
-from hitofude.metrics.metrics import Accuracy, ClassScore, Reliability
+from hitofude.metrics.metrics import Accuracy, ClassScore
 from hitofude.storage import read_json, validated, write_json
 
 Content = TypeVar("Content")

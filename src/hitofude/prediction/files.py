@@ -15,7 +15,7 @@ from hitofude.inputs.layout import ImageShape, ReadOptions, Shape
 from hitofude.inputs.photos.photo import Photo, read_photo
 from hitofude.inputs.photos.photo_file import is_picture
 from hitofude.inputs.sources import Images, read_images
-from hitofude.metrics.metrics import SURE
+from hitofude.metrics.calibration import SURE
 from hitofude.outputs.plots import DrawnPhoto, plot_photos
 from hitofude.prediction.model import Model
 from hitofude.runs.folder import RunFolder

@@ -16,7 +16,8 @@ from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import Compute, choose_compute
 from hitofude.learning.ensemble import load_members
 from hitofude.learning.predicting import Predictor, images_at_once
-from hitofude.metrics.metrics import mean_of_members, with_temperature
+from hitofude.metrics.calibration import with_temperature
+from hitofude.metrics.metrics import mean_of_members
 from hitofude.recipe import TtaRecipe
 from hitofude.runs.folder import RunFolder
 

@@ -12,8 +12,9 @@ from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.duplicates import find_duplicates
 from hitofude.inputs.formats.text_table import read_text_table
 from hitofude.inputs.image_set import classes_of, encode_labels
+from hitofude.metrics.calibration import fit_temperature, with_temperature
 from hitofude.metrics.label_issues import LabelIssues, find_label_issues
-from hitofude.metrics.metrics import answered, fit_temperature, with_temperature
+from hitofude.metrics.metrics import answered
 from hitofude.outputs.audit import (
     Hardness,
     LabelledRows,

@@ -11,19 +11,10 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.augment import transformed_versions
 from hitofude.learning.ensemble import EnsembleProbabilities
 from hitofude.learning.epoch_log import EpochLog
+from hitofude.metrics.calibration import fit_temperature, reliability, with_temperature
 from hitofude.metrics.estimate import estimate_ensemble
 from hitofude.metrics.label_issues import LabelIssues
-from hitofude.metrics.metrics import (
-    Accuracy,
-    accuracy,
-    agreement,
-    answered,
-    class_scores,
-    confusion_matrix,
-    fit_temperature,
-    reliability,
-    with_temperature,
-)
+from hitofude.metrics.metrics import Accuracy, accuracy, agreement, answered, class_scores, confusion_matrix
 from hitofude.outputs.audit import Hardness, LabelledRows, write_duplicates
 from hitofude.outputs.html_report.page import Page, render
 from hitofude.outputs.network_graph import operations

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from hitofude.export.onnx_model import OnnxModel
-from hitofude.metrics.metrics import SURE
+from hitofude.metrics.calibration import SURE
 from hitofude.version import __version__
 from hitofude.web import openapi
 from hitofude.web.batching import Answers, Batcher, BoundedThread
