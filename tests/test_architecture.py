@@ -13,7 +13,7 @@ import hitofude
 SOURCE = Path(hitofude.__file__).parent
 ROOMS = [
     "version", "errors", "storage", "recipe", "metrics", "workers",
-    "inputs.image_set", "inputs.layout", "inputs.duplicates", "inputs.dataset",
+    "inputs.spelling", "inputs.image_set", "inputs.layout", "inputs.duplicates", "inputs.dataset",
     "inputs.formats", "inputs.photos", "inputs.remote", "inputs",
     "learning", "outputs.display", "outputs", "outputs.html_report",
     "runs", "prediction", "prediction.bulk", "export", "estimator", "sweep", "web", "cli", "__init__", "__main__",
@@ -25,7 +25,7 @@ MOST_MODULES, MOST_FOLDERS = 8, 12
 PLAIN_IN_ITS_ROOM = {"__init__", "app", "audit", "folder", "pictures", "run", "worker"}
 """File names that may occur in several rooms, because the room says whose they are."""
 
-READERS = ["hitofude.runs.result", "hitofude.runs.comparison", "hitofude.outputs.submission", "hitofude.inputs.sources"]
+READERS = ["hitofude.runs.result", "hitofude.runs.comparison", "hitofude.outputs.scoring", "hitofude.inputs.sources"]
 HEAVY = {"torch", "scipy", "sklearn", "matplotlib", "pandas", "pooch", "requests"}
 
 

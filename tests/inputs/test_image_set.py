@@ -5,6 +5,17 @@ from hitofude.errors import InputError
 from hitofude.inputs.image_set import ImageSet, classes_of, encode_labels, shuffled_evenly
 
 
+def test_a_label_with_and_without_zero_decimals_is_one_class() -> None:
+    labels = np.array(["10", "9.0", "9", "2.50", "1.0"])
+    assert classes_of(labels) == ("1.0", "2.50", "9", "10")
+    assert encode_labels(labels, classes_of(labels)).tolist() == [3, 2, 2, 1, 0]
+
+
+def test_whole_numbers_are_called_without_decimals() -> None:
+    assert classes_of(np.array(["10.0", "9.0", "-1.0"])) == ("-1", "9", "10")
+    assert classes_of(np.array(["v9.0", "9.0"])) == ("9.0", "v9.0")
+
+
 def test_integer_labels_are_ordered_by_number_and_others_by_text() -> None:
     assert classes_of(np.array(["10", "9", "-1", "9"])) == ("-1", "9", "10")
     assert classes_of(np.array(["b", "10", "a"])) == ("10", "a", "b")

@@ -62,6 +62,16 @@ def test_a_list_that_does_not_fit_is_refused_with_its_line(
         review(dataset, listed(tmp_path, *(known.get(text, text) for text in lines)), remedy)
 
 
+@pytest.mark.parametrize("spelled", [("{}.0", "{}.0", "{}.0"), ("000{}", "0{}", "0{}")])
+def test_a_list_that_a_spreadsheet_respelled_is_the_same_list(
+    spelled: tuple[str, str, str], dataset: Dataset, tmp_path: Path
+) -> None:
+    plain = line(dataset, 7, "3").split(",")
+    respelled = [pattern.format(text) for pattern, text in zip(spelled, plain, strict=False)]
+    found = review(dataset, listed(tmp_path, ",".join([*respelled, "0.1"])), "relabel")
+    assert found.train.known_labels()[7] == 3
+
+
 def test_a_list_of_everything_is_refused(dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="none would be left"):
         review(dataset, listed(tmp_path, *(line(dataset, row) for row in range(300))), "drop")

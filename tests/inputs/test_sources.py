@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from hitofude.errors import InputError
+from hitofude.inputs.dataset import RawImages, SubmissionTemplate, make_dataset, with_template
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import Dataset, open_source, read_images, sample
 from tests.conftest import write_csv
@@ -77,6 +78,26 @@ def test_gzipped_files_and_a_zip_read_as_the_folder_does(
         assert found.train.fingerprint == expected.train.fingerprint
         assert found.test.fingerprint == expected.test.fingerprint
         assert found.template == expected.template
+
+
+@pytest.mark.parametrize("spelled", ["{}.0", "000{}"])
+def test_ids_that_the_sample_submission_spells_differently_are_the_same_numbers(spelled: str, dataset: Dataset) -> None:
+    assert dataset.test is not None
+    expected = [spelled.format(id) for id in dataset.test.ids]
+    template = SubmissionTemplate(("id", "label"), tuple(reversed(expected)))
+    found = with_template(dataset, template, "sample_submission.csv")
+    assert found.test is not None
+    assert found.test.ids.tolist() == expected
+
+
+@pytest.mark.parametrize("spelled", ["{}.0", "0{}"])
+def test_labels_of_images_to_predict_are_the_training_labels_in_any_spelling(spelled: str) -> None:
+    images = np.zeros((2, 1, 2, 2), np.uint8)
+    train = RawImages("train.csv", images, np.array(["7", "3"]), None)
+    test = RawImages("test.csv", images, np.array([spelled.format(7), "3"]), None)
+    found = make_dataset("digits", train, test).test
+    assert found is not None
+    assert found.known_labels().tolist() == [1, 0]
 
 
 def test_two_named_files(folder: Path) -> None:

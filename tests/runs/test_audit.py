@@ -49,6 +49,14 @@ def test_an_npz_says_the_same_as_a_csv(files: tuple[Path, Path], tmp_path: Path)
     assert from_csv.rows.ids.tolist() == from_npz.rows.ids.tolist()
 
 
+def test_ids_and_labels_are_compared_as_numbers(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("id,label\n0007,1.0\n8.0,00\n")
+    (tmp_path / "p.csv").write_text("id,probability_0,probability_1\n8,0.75,0.25\n7,0.5,0.5\n")
+    found = predictions_of_files(tmp_path / "labels.csv", tmp_path / "p.csv")
+    assert found.rows.labels.tolist() == [1, 0]
+    assert found.probabilities.tolist() == [[0.5, 0.5], [0.75, 0.25]]
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [

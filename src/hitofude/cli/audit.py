@@ -107,15 +107,27 @@ def runs(folder: Path = Path("runs"), /) -> None:
 
 
 @app.command
-def score(submission: Path, solution: Path, /) -> None:
+def score(submission: Path, solution: Path, /, *, label: str | None = None) -> None:
     """Compare a submission with the true labels: accuracy and its 95 % interval.
 
-    Both are CSV files with a header, the id in the first column and the label in
-    the second.
+    Both are CSV files with a header. Ids and labels that are numbers are compared
+    as numbers: 7, 7.0 and 07 are the same. With a column Usage in the solution the
+    accuracy of each part is shown too, and rows that are Ignored are left out.
 
     For example:
       hitofude score runs/sample-fast/submission.csv solution.csv
-    """
-    from hitofude.outputs.submission import score as score_submission
+      hitofude score submission.csv solution.csv --label species
 
-    print(f"accuracy {score_submission(submission, solution)}")
+    Parameters
+    ----------
+    submission
+        The ids and the predicted labels.
+    solution
+        The same ids, in any order, and the true labels.
+    label
+        The name of the column of labels. By default it is the one called label, else the one that both files have, else
+        the first that is neither the id nor Usage.
+    """
+    from hitofude.outputs.scoring import score as score_submission
+
+    print(score_submission(submission, solution, label=label).describe())

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hitofude.errors import InputError
 from hitofude.inputs.image_set import ImageSet, classes_of, encode_labels, row_numbers
 from hitofude.inputs.layout import join_images
+from hitofude.inputs.spelling import Spellings
 
 if TYPE_CHECKING:
     from hitofude.inputs.duplicates import Duplicate
@@ -108,13 +109,14 @@ class RawImages:
                 location = self.location(int(is_blank.argmax()))
                 raise InputError(f"{location}: the label is blank. Fill it in, or remove the {self.row}.")
             classes = classes_of(self.labels)
-        elif (is_unknown := ~np.isin(self.labels, classes)).any():
-            row = int(is_unknown.argmax())
+        labels = encode_labels(self.labels, classes)
+        if (labels < 0).any():
+            row = int(labels.argmin())
             raise InputError(
                 f"{self.location(row)}: the label '{self.labels[row]}' does not occur in the training data. Fix it, "
                 "or leave out the labels of the images to predict."
             )
-        return replace(self.unlabelled(), labels=encode_labels(self.labels, classes), classes=classes)
+        return replace(self.unlabelled(), labels=labels, classes=classes)
 
 
 def join(pieces: Sequence[RawImages]) -> RawImages:
@@ -163,6 +165,8 @@ def describe_dataset(dataset: Dataset) -> str:
 def with_template(dataset: Dataset, template: SubmissionTemplate, name: str) -> Dataset:
     """Add a sample submission; its ids, in row order, become those of test images without ids.
 
+    Ids that are the same numbers, such as 0007 and 7, are spelled as in the sample submission.
+
     name: the file, for messages. Raise InputError if it belongs to other images.
     """
     test = dataset.test
@@ -171,8 +175,12 @@ def with_template(dataset: Dataset, template: SubmissionTemplate, name: str) -> 
     ids, remedy = test.ids, "Are these files of the same competition?"
     if len(ids) != len(template.ids):
         raise InputError(f"{name}: {len(template.ids)} rows, but there are {len(ids)} test images. {remedy}")
-    if set(ids.tolist()) != set(template.ids):
-        if not np.array_equal(ids, row_numbers(len(ids))):
-            raise InputError(f"{name}: its ids are not those of the test images. {remedy}")
+    spellings = Spellings(template.ids)
+    found = [spellings.find(id) for id in ids.tolist()]
+    if None not in found and len(set(found)) == len(found):
+        ids = np.array(found)
+    elif np.array_equal(ids, row_numbers(len(ids))):
         ids = np.array(template.ids)
+    else:
+        raise InputError(f"{name}: its ids are not those of the test images. {remedy}")
     return replace(dataset, test=replace(test, ids=ids), template=template)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
+from hitofude.inputs.spelling import Spellings, number_of, without_zero_decimals
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,17 +52,24 @@ class ImageSet:
 
 
 def classes_of(labels: NDArray[np.str_]) -> tuple[str, ...]:
-    """The distinct labels, sorted by number if all are integers, else by text."""
-    distinct = [str(label) for label in np.unique(labels)]
-    if all(label.removeprefix("-").isdecimal() for label in distinct):
-        return tuple(sorted(distinct, key=int))
-    return tuple(distinct)
+    """The distinct labels, sorted by number if all are numbers, else by text.
+
+    7.0 is called 7 if 7 is a label too, or if all are whole numbers, as pandas writes a column that had a gap.
+    """
+    distinct = {str(label) for label in np.unique(labels)}
+    whole = {label: without_zero_decimals(label) for label in distinct}
+    are_whole = all(name.removeprefix("-").isdecimal() for name in whole.values())
+    names = sorted({name if are_whole or name in distinct else label for label, name in whole.items()})
+    numbers = {name: number for name in names if (number := number_of(name)) is not None}
+    return tuple(sorted(names, key=numbers.__getitem__) if len(numbers) == len(names) else names)
 
 
 def encode_labels(labels: NDArray[np.str_], classes: Sequence[str]) -> NDArray[np.int64]:
-    """(N,) text, each one of the classes → (N,) index into classes."""
-    index = {name: i for i, name in enumerate(classes)}
-    return np.array([index[label] for label in labels.tolist()], dtype=np.int64)
+    """(N,) text → (N,) index into classes, -1 if it is none of them, not even as a number in another spelling."""
+    spellings, number = Spellings(classes), {name: i for i, name in enumerate(classes)}
+    texts = labels.tolist()
+    index = {text: -1 if (name := spellings.find(text)) is None else number[name] for text in set(texts)}
+    return np.array([index[text] for text in texts], dtype=np.int64)
 
 
 def shuffled_evenly(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

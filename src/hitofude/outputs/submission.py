@@ -1,4 +1,4 @@
-"""Submissions: ids and labels as CSV, checked against the sample submission, scored against a solution."""
+"""Submissions: ids and labels as CSV, checked against the sample submission."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
-from hitofude.inputs.formats.text_table import read_text_table
-from hitofude.metrics.metrics import Accuracy
 from hitofude.storage import write_rows
 
 KAGGLE_HEADER = ("ImageId", "Label")
@@ -44,28 +42,3 @@ def check_ids(ids: Sequence[str], expected: Sequence[str] | None) -> None:
         raise InputError(
             f"{len(unexpected)} ids are not expected, such as '{unexpected[0]}'. Is it of the same competition?"
         )
-
-
-def score(submission: Path, solution: Path) -> Accuracy:
-    """Return the accuracy of a submission. Both files have a header, ids in column 1 and labels in column 2.
-
-    Raises InputError if a file cannot be read or the ids differ.
-    """
-    predicted, true = _read_labels(submission), _read_labels(solution)
-    try:
-        check_ids(list(predicted), list(true))
-    except InputError as error:
-        raise InputError(f"{submission} does not fit {solution}: {error}") from None
-    return Accuracy(sum(predicted[id] == label for id, label in true.items()), len(true))
-
-
-def _read_labels(path: Path) -> dict[str, str]:
-    lines = read_text_table(path, fewest=2).lines
-    if not lines:
-        raise InputError(f"{path}: expected a header and at least one row below it.")
-    labels: dict[str, str] = {}
-    for number, fields in lines:
-        if fields[0] in labels:
-            raise InputError(f"{path}, line {number}: duplicate id '{fields[0]}'. Remove one.")
-        labels[fields[0]] = fields[1]
-    return labels

@@ -12,6 +12,7 @@ from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.duplicates import find_duplicates
 from hitofude.inputs.formats.text_table import read_text_table
 from hitofude.inputs.image_set import classes_of, encode_labels
+from hitofude.inputs.spelling import Spellings
 from hitofude.metrics.calibration import fit_temperature, with_temperature
 from hitofude.metrics.label_issues import LabelIssues, find_label_issues
 from hitofude.metrics.metrics import answered
@@ -54,17 +55,19 @@ def predictions_of_files(labels: Path, probabilities: Path) -> LabelledPredictio
     the line, if a file cannot be read or the two do not match.
     """
     ids, classes, values = _read_probabilities(probabilities)
-    row_of = {id: row for row, id in enumerate(ids)}
+    row_of, known_ids = {id: row for row, id in enumerate(ids)}, Spellings(ids)
     lines = read_text_table(labels).columns(["id", "label"])
-    for number, (id, label) in lines:
-        if id not in row_of:
-            raise InputError(f"{labels}, line {number}: {probabilities} has no probabilities for the id '{id}'.")
-        if label not in classes:
-            raise InputError(f"{labels}, line {number}: {probabilities} has no probability of the label '{label}'.")
     if not lines:
         raise InputError(f"{labels}: expected a row below the header.")
-    order = [row_of[id] for _, (id, _) in lines]
+    own_ids = [known_ids.find(id) for _, (id, _) in lines]
     encoded = encode_labels(np.asarray([label for _, (_, label) in lines]), classes)
+    order = []
+    for (number, (id, label)), known, code in zip(lines, own_ids, encoded, strict=True):
+        if known is None:
+            raise InputError(f"{labels}, line {number}: {probabilities} has no probabilities for the id '{id}'.")
+        if code < 0:
+            raise InputError(f"{labels}, line {number}: {probabilities} has no probability of the label '{label}'.")
+        order.append(row_of[known])
     rows = LabelledRows(np.asarray([id for _, (id, _) in lines]), encoded, classes)
     return LabelledPredictions(rows, values[order], np.zeros(len(order), dtype=np.float32))
 

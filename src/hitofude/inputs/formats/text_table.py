@@ -7,6 +7,8 @@ from pathlib import Path
 
 from hitofude.errors import InputError, suggest
 
+DELIMITERS = ",;\t"
+
 
 @dataclass(frozen=True)
 class TextTable:
@@ -34,7 +36,9 @@ def read_text_table(path: Path, *, fewest: int = 1) -> TextTable:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream)
+            header = stream.readline()
+            stream.seek(0)
+            reader = csv.reader(stream, delimiter=max(DELIMITERS, key=header.count))
             lines = [(reader.line_num, tuple(field.strip() for field in fields)) for fields in reader if fields]
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file. Is the path right?") from None
