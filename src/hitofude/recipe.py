@@ -22,6 +22,8 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 CountOrZero = Annotated[int, Field(ge=0)]
+Metric = Literal["accuracy", "balanced-accuracy", "macro-f1", "log-loss", "auc", "quadratic-kappa"]
+"""The names of the metrics; hitofude.metrics.scores computes them."""
 
 FORMER_NAMES = {
     "views": "tta",
@@ -39,6 +41,9 @@ FORMER_NAMES = {
     "all_rows": "full_data_members",
 }
 """Renamed stages and keys, former name first: errors name the new one, and pickles are translated."""
+
+
+ClassWeights = dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]]
 
 
 class Stage(BaseModel):
@@ -160,6 +165,11 @@ class OptimizerRecipe(Stage):
     weight_decay: NotNegative = 0.0
     batch_size: Count = 128
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    class_weights: Literal["none", "balanced"] | ClassWeights = "none"
+    """The weights of the classes in the loss: `balanced` as the inverse of their rows, or a table of class and weight,
+    1 for the others. Only their ratios count."""
+    sampling: Literal["natural", "balanced"] = "natural"
+    """`balanced`: an epoch draws equally many rows of each class, as many in all as there are rows."""
 
 
 class ScheduleRecipe(Stage):
@@ -222,6 +232,8 @@ class Recipe(TomlFile):
     noun = "recipe"
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    metric: Metric = "accuracy"
+    """The metric that the run is judged by. It changes no network, only the headline and the kind of the submission."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """`auto`: bfloat16 if the device has native support for it, else float32."""
     rows: Annotated[int, Field(ge=2)] | None = None
