@@ -178,7 +178,7 @@ def test_the_same_call_gives_the_same_interval() -> None:
 def test_a_paired_comparison_sees_differences_that_the_intervals_hide(metric: Metric) -> None:
     labels, better = draw(1500, 3, seed=8, strength=2)
     worse = better.copy()
-    spoiled = np.random.default_rng(0).permutation(1500)[:25]
+    spoiled = np.flatnonzero(better.argmax(axis=1) == labels)[::50]
     worse[spoiled] = worse[spoiled][:, [1, 2, 0]]
     first, second = (Answers.of(labels, one, names(3)) for one in (better, worse))
     found = paired_difference(metric, [first], [second])
