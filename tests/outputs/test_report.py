@@ -36,7 +36,8 @@ SUMMARY = RunSummary(
     confusion=tuple(map(tuple, CONFUSION.tolist())),
     class_scores=tuple(class_scores(CONFUSION)),
     calibration=Calibration(0.7, RELIABILITY, RELIABILITY),
-    estimate=Estimate(OUT_OF_FOLD, gain=0.003, ease=-0.001, images=1000),
+    estimate=Estimate(OUT_OF_FOLD, 0.003, -0.001, 0.002, (0.98, 0.995), images=1000),
+    no_estimate=None,
     test=None,
     audit=AuditSummary(label_issues=3, same_images=2, near_images=1, differing_labels=1, leaks=0),
     training_seconds=12.5,
@@ -55,7 +56,7 @@ def test_a_report_survives_and_states_its_intervals(tmp_path: Path) -> None:
 def test_a_report_of_another_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     write_summary(path, SUMMARY)
-    path.write_text(path.read_text().replace('"format_version": 4', '"format_version": 1'))
+    path.write_text(path.read_text().replace('"format_version": 5', '"format_version": 1'))
     with pytest.raises(RunFolderError, match="another version of hitofude"):
         read_summary(path, RunSummary)
 

@@ -64,7 +64,8 @@ class RunSummary:
     confusion: tuple[tuple[int, ...], ...]  # out of fold: labels down, answers across
     class_scores: tuple[ClassScore, ...]
     calibration: Calibration
-    estimate: Estimate | None  # of the whole ensemble on the images to predict, if there are any
+    estimate: Estimate | None  # of the whole ensemble on the images to predict, if there are any and it can be trusted
+    no_estimate: str | None  # the reason if it cannot
     test: Accuracy | None  # if the source holds the labels; nothing was chosen by it
     audit: AuditSummary
     training_seconds: float
@@ -100,7 +101,7 @@ class ImportSummary:
         return tuple(member.network for member in self.members)
 
 
-FORMAT_VERSIONS: dict[type, int] = {RunSummary: 4, ImportSummary: 1}
+FORMAT_VERSIONS: dict[type, int] = {RunSummary: 5, ImportSummary: 1}
 
 
 def write_summary(path: Path, summary: RunSummary | ImportSummary) -> None:

@@ -79,6 +79,8 @@ def _summarise(
     predicted = out_of_fold[known].argmax(axis=1)
     confusion = confusion_matrix(labels[known], predicted, len(train.classes))
     members = _summarise_members(plan, probabilities)
+    estimate = None if of_test is None else estimate_ensemble(labels, out_of_fold, held_out, of_test)
+    doubt = None if estimate is None else estimate.doubt
     return RunSummary(
         source=plan.dataset.name,
         command=plan.command,
@@ -95,7 +97,8 @@ def _summarise(
         confusion=tuple(map(tuple, confusion.tolist())),
         class_scores=tuple(class_scores(confusion)),
         calibration=calibration,
-        estimate=None if of_test is None else estimate_ensemble(labels, out_of_fold, held_out, of_test),
+        estimate=None if doubt else estimate,
+        no_estimate=doubt,
         test=test,
         audit=audit,
         training_seconds=sum(log.seconds for log in logs),

@@ -39,7 +39,7 @@ class RunResult:
 
     @property
     def estimate(self) -> Estimate | None:
-        """The expected score of the submission; None without images to predict."""
+        """The expected score of the submission; None without images to predict, or if it cannot be trusted."""
         return self.summary.estimate
 
     @property
@@ -81,11 +81,11 @@ class RunResult:
         minutes, seconds = divmod(round(summary.training_seconds), 60)
         leaks = f", {audit.leaks} of them across training and test images" if audit.leaks else ""
         duplicates = f"{audit.same_images + audit.near_images} duplicate images{leaks}"
-        expected, test = summary.estimate, summary.test
+        test = summary.test
         facts: list[tuple[str, str | Path | None]] = [
             *((f"single {name}", str(accuracy)) for name, accuracy in summary.single.items()),
             ("out-of-fold accuracy", f"{summary.out_of_fold}, each row by members that never saw it"),
-            ("expected test score", None if expected is None else f"{expected}: {_explain(expected)}"),
+            ("expected test score", _expect(summary)),
             ("test accuracy", None if test is None else f"{test}; by the source's labels, which chose nothing"),
             ("training time", f"{minutes} min {seconds} s, all members together"),
             ("submission", self.submission),
@@ -96,12 +96,18 @@ class RunResult:
         return [(name, value) for name, value in facts if value is not None]
 
 
+def _expect(summary: RunSummary) -> str | None:
+    if summary.no_estimate is not None:
+        return f"no estimate: {summary.no_estimate}. The out-of-fold accuracy is all that is known"
+    return None if summary.estimate is None else f"{summary.estimate}: {_explain(summary.estimate)}"
+
+
 def _explain(estimate: Estimate) -> str:
+    gain = f"{estimate.gain:+.4f} over out of fold, the gain of averaging all members"
+    if abs(estimate.ease) < estimate.ease_by_chance:
+        return gain
     harder = "easier" if estimate.ease > 0 else "harder"
-    return (
-        f"{estimate.gain:+.4f}, the gain of all members together where they disagree on the images to predict; "
-        f"{estimate.ease:+.4f}, because these look {harder} than the training images"
-    )
+    return f"{gain}; {estimate.ease:+.4f}, because the images to predict look {harder} than the training images"
 
 
 def _link(path: Path) -> str:
