@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from hitofude.errors import RunFolderError
 from hitofude.metrics.calibration import Reliability
 from hitofude.metrics.estimate import Estimate
 from hitofude.metrics.metrics import Accuracy, class_scores
+from hitofude.metrics.scores import Score
 from hitofude.outputs.report import (
     AuditSummary,
     Calibration,
@@ -31,6 +33,9 @@ SUMMARY = RunSummary(
     parameters={"cnn-lean": 140_554, "cnn-medium": 95_156},
     members=(MemberSummary("cnn-lean", 4000, OUT_OF_FOLD), MemberSummary("cnn-medium", 4000, None)),
     agreement=((1.0, 0.98), (0.98, 1.0)),
+    metric="macro-f1",
+    scores={"accuracy": Score(0.99, 0.986, 0.993, 0.5), "macro-f1": Score(0.99, 0.986, 0.993, 0.33)},
+    test_scores=None,
     single={"cnn-lean": OUT_OF_FOLD},
     out_of_fold=OUT_OF_FOLD,
     confusion=tuple(map(tuple, CONFUSION.tolist())),
@@ -67,6 +72,25 @@ def test_a_report_states_what_follows_from_its_figures(tmp_path: Path) -> None:
     assert content["class_scores"][0]["f1"] == pytest.approx(2 * 1990 / (2 * 1990 + 10 + 30))
     error = content["calibration"]["as_predicted"]["expected_calibration_error"]
     assert error == pytest.approx((1000 * 0.1 + 3000 * 0.08) / 4000)
+
+
+def with_confusion(*rows: tuple[int, ...]) -> RunSummary:
+    return replace(SUMMARY, classes=("three", "eight", "none")[: len(rows)], confusion=rows)
+
+
+def test_the_worst_class_is_named_if_the_classes_are_uneven() -> None:
+    worst = with_confusion((300, 0), (10, 2)).worst_class
+    assert str(worst) == "eight: 10 of 12 wrong, most often answered three"
+
+
+def test_the_worst_class_is_named_if_most_of_it_is_wrong() -> None:
+    assert str(with_confusion((100, 0), (60, 40)).worst_class).startswith("eight: 60 of 100 wrong")
+
+
+def test_no_class_is_called_the_worst_if_the_mean_hides_nothing() -> None:
+    assert with_confusion((95, 5), (3, 97)).worst_class is None
+    assert with_confusion((300, 0), (0, 12)).worst_class is None
+    assert with_confusion((95, 5, 0), (3, 97, 0), (0, 0, 0)).worst_class is None  # no row of a class was held out
 
 
 def test_a_damaged_report_names_the_place(tmp_path: Path) -> None:

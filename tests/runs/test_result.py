@@ -7,7 +7,11 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from sklearn.metrics import log_loss
 
+from hitofude.metrics.calibration import with_temperature
+from hitofude.metrics.scores import NAMES
+from hitofude.recipe import Metric
 from hitofude.runs.result import RunResult
 
 
@@ -15,11 +19,28 @@ def test_the_repr_is_one_line_that_a_person_can_read(finished: RunResult) -> Non
     value, expected = finished.accuracy.value, finished.estimate
     assert expected is not None
     assert repr(finished) == (
-        f"RunResult('{finished.folder.path}', out-of-fold accuracy {value:.4f}, "
+        f"RunResult('{finished.folder.path}', out-of-fold accuracy {value:.4f}, baseline 0.1000, "
         f"expected test score {expected.value:.4f})"
     )
     without = replace(finished, summary=replace(finished.summary, estimate=None))
-    assert repr(without) == f"RunResult('{finished.folder.path}', out-of-fold accuracy {value:.4f})"
+    assert repr(without) == f"RunResult('{finished.folder.path}', out-of-fold accuracy {value:.4f}, baseline 0.1000)"
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro-f1", "log-loss"])
+def test_the_metric_of_the_run_comes_first_with_its_baseline(finished: RunResult, metric: Metric) -> None:
+    result = replace(finished, summary=replace(finished.summary, metric=metric))
+    names = [line.split("  ")[0] for line in result.describe().splitlines()]
+    first = f"out-of-fold {NAMES[metric]}"
+    assert names[1:3] == [first, "baseline"]
+    assert f"{first:<{max(map(len, names))}}  {result.scores[metric].value:.4f} (95 % interval" in result.describe()
+
+
+def test_the_scores_are_those_of_the_calibrated_probabilities(finished: RunResult) -> None:
+    calibrated = with_temperature(finished.out_of_fold_probabilities, finished.summary.calibration.temperature)
+    assert finished.scores["log-loss"].value == pytest.approx(log_loss(finished.labels, calibrated.astype(float)))
+    assert finished.scores["accuracy"].value == finished.accuracy.value
+    assert finished.scores["accuracy"].interval == finished.accuracy.interval
+    assert finished.score == finished.scores["accuracy"]
 
 
 def test_a_notebook_shows_the_lines_of_the_description(finished: RunResult) -> None:

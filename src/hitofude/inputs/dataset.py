@@ -24,7 +24,8 @@ SPLITS: tuple[Split, ...] = ("train", "test")
 class SubmissionTemplate:
     """The header and the ids of a sample_submission.csv."""
 
-    header: tuple[str, str]
+    header: tuple[str, ...]
+    """The name of the id's column, then that of the label, or one for each class."""
     ids: tuple[str, ...]
 
 
@@ -158,7 +159,9 @@ def describe_dataset(dataset: Dataset) -> str:
         f"to predict  {'none' if test is None else f'{len(test):,}'}",
     ]
     if dataset.template is not None:
-        lines.append(f"submission  {','.join(dataset.template.header)}, {len(dataset.template.ids):,} ids")
+        header = dataset.template.header
+        shown = ",".join(header[:5]) + (f",… ({len(header)} columns)" if len(header) > 5 else "")
+        lines.append(f"submission  {shown}, {len(dataset.template.ids):,} ids")
     return "\n".join(lines)
 
 

@@ -11,9 +11,14 @@ from hitofude.errors import RunFolderError
 from hitofude.metrics.calibration import Reliability
 from hitofude.metrics.estimate import Estimate
 from hitofude.metrics.metrics import Accuracy, ClassScore
+from hitofude.metrics.scores import Score
+from hitofude.recipe import Metric
 from hitofude.storage import read_json, validated, write_json
 
 Content = TypeVar("Content")
+
+UNEVEN = 2
+"""Classes are uneven if the commonest has this many times the rows of the rarest."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,9 @@ class RunSummary:
     parameters: dict[str, int]  # by network
     members: tuple[MemberSummary, ...]
     agreement: tuple[tuple[float, ...], ...] | None  # the share of the images to predict that two members answer alike
+    metric: Metric  # by which the run is judged
+    scores: dict[Metric, Score]  # out of fold, calibrated; without the metrics that are not defined
+    test_scores: dict[Metric, Score] | None  # if the source holds the labels
     single: dict[str, Accuracy]  # by network: of its single members, pooled, on the rows they never saw
     out_of_fold: Accuracy
     confusion: tuple[tuple[int, ...], ...]  # out of fold: labels down, answers across
@@ -74,6 +82,43 @@ class RunSummary:
     def networks(self) -> tuple[str, ...]:
         """The network of each member."""
         return tuple(member.network for member in self.members)
+
+    @property
+    def score(self) -> Score | None:
+        """The score by the run's metric; None if it is not defined for the out-of-fold rows."""
+        return self.scores.get(self.metric)
+
+    @property
+    def commonest_class(self) -> str:
+        """The answer of the baseline."""
+        rows = [sum(row) for row in self.confusion]
+        return self.classes[rows.index(max(rows))]
+
+    @property
+    def worst_class(self) -> "WorstClass | None":
+        """The class with the lowest recall, if the mean hides it: the classes are uneven, or most of it is wrong."""
+        rows = [sum(row) for row in self.confusion]
+        known = [index for index, count in enumerate(rows) if count]
+        worst = min(known, key=lambda index: self.confusion[index][index] / rows[index])
+        wrong = rows[worst] - self.confusion[worst][worst]
+        is_uneven = max(rows) >= UNEVEN * min(rows[index] for index in known)
+        if not wrong or not (is_uneven or 2 * wrong > rows[worst]):
+            return None
+        others = [0 if index == worst else count for index, count in enumerate(self.confusion[worst])]
+        return WorstClass(self.classes[worst], wrong, rows[worst], self.classes[others.index(max(others))])
+
+
+@dataclass(frozen=True)
+class WorstClass:
+    """The class of which the largest share is wrong."""
+
+    name: str
+    wrong: int
+    rows: int
+    answer: str  # the wrong answer given most often
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.wrong:,} of {self.rows:,} wrong, most often answered {self.answer}"
 
 
 @dataclass(frozen=True)

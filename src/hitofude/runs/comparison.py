@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hitofude.errors import InputError, UserError
 from hitofude.metrics.metrics import accuracy, answered, mcnemar
 from hitofude.runs.folder import RunFolder
-from hitofude.runs.result import RunResult, load_result
+from hitofude.runs.result import RunResult, describe_score, load_result
 from hitofude.storage import write_rows
 
 SHOWN = 10
@@ -146,9 +146,11 @@ def _state(folder: RunFolder) -> str:
         summary = folder.load_summary()
     except UserError as error:
         return str(error)
-    expected = "" if summary.estimate is None else f", expected {summary.estimate.value:.4f}"
-    members, value = _describe_members(summary.networks), summary.out_of_fold.value
-    return f"{summary.finished[:16]}  {summary.source}  {members}  out of fold {value:.4f}{expected}"
+    expected_name = "expected" if summary.metric == "accuracy" else "expected accuracy"
+    expected = "" if summary.estimate is None else f", {expected_name} {summary.estimate.value:.4f}"
+    members, worst = _describe_members(summary.networks), summary.worst_class
+    score = describe_score(summary) + expected + ("" if worst is None else f"; {worst}")
+    return f"{summary.finished[:16]}  {summary.source}  {members}  {score}"
 
 
 def _describe_members(networks: Sequence[str]) -> str:

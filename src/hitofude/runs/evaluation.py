@@ -14,12 +14,22 @@ from hitofude.learning.epoch_log import EpochLog
 from hitofude.metrics.calibration import fit_temperature, reliability, with_temperature
 from hitofude.metrics.estimate import estimate_ensemble
 from hitofude.metrics.label_issues import LabelIssues
-from hitofude.metrics.metrics import Accuracy, accuracy, agreement, answered, class_scores, confusion_matrix
+from hitofude.metrics.metrics import (
+    Accuracy,
+    accuracy,
+    agreement,
+    answered,
+    class_scores,
+    confusion_matrix,
+    mean_of_members,
+)
+from hitofude.metrics.scores import Answers, Score, all_scores
 from hitofude.outputs.audit import Hardness, LabelledRows, write_duplicates
 from hitofude.outputs.html_report.page import Page, render
 from hitofude.outputs.network_graph import operations
 from hitofude.outputs.plots import plot_images
 from hitofude.outputs.report import AuditSummary, Calibration, MemberSummary, RunSummary
+from hitofude.recipe import Metric
 from hitofude.runs.audit import LabelledPredictions, write_lists
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.plan import RunPlan
@@ -92,6 +102,11 @@ def _summarise(
         parameters=plan.parameters(),
         members=members,
         agreement=None if of_test is None else tuple(map(tuple, agreement(of_test.argmax(axis=2)).tolist())),
+        metric=plan.recipe.metric,
+        scores=all_scores(
+            Answers.of(labels[known], with_temperature(out_of_fold[known], calibration.temperature), train.classes)
+        ),
+        test_scores=_score_test_images(plan, of_test, calibration.temperature),
         single=_accuracy_by_network(members),
         out_of_fold=accuracy(labels[known], predicted),
         confusion=tuple(map(tuple, confusion.tolist())),
@@ -103,6 +118,18 @@ def _summarise(
         audit=audit,
         training_seconds=sum(log.seconds for log in logs),
     )
+
+
+def _score_test_images(
+    plan: RunPlan, members: NDArray[np.float32] | None, temperature: float
+) -> dict[Metric, Score] | None:
+    """Return the scores on the images to predict if their labels are known. members: (M, images, classes)."""
+    test, classes = plan.dataset.test, plan.train.classes
+    if members is None or test is None or test.labels is None:
+        return None
+    trained_on = np.bincount(plan.train.known_labels(), minlength=len(classes)) / len(plan.train)
+    answers = Answers.of(test.labels, with_temperature(mean_of_members(members), temperature), classes)
+    return all_scores(answers, shares=trained_on)
 
 
 def _calibrate(labels: NDArray[np.int64], out_of_fold: NDArray[np.float32]) -> Calibration:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hitofude.inputs.layout import Shape
 from hitofude.inputs.sources import Source, open_source
@@ -17,12 +18,13 @@ from hitofude.learning.dispatch import TrainingBackend, open_backend
 from hitofude.learning.ensemble import EnsembleProbabilities, train_ensemble
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleTask
-from hitofude.metrics.metrics import Accuracy, accuracy, mean_of_members
+from hitofude.metrics.calibration import fit_temperature, with_temperature
+from hitofude.metrics.metrics import Accuracy, accuracy, answered, mean_of_members
 from hitofude.outputs.display import Display, choose_display
 from hitofude.outputs.network_graph import network_graph
 from hitofude.outputs.plots import draw_accuracy, draw_loss, plot_curves
 from hitofude.outputs.report import write_summary
-from hitofude.outputs.submission import KAGGLE_HEADER, write_submission
+from hitofude.outputs.submission import write_submission
 from hitofude.recipe import DEFAULT_PRESET, choose_recipe
 from hitofude.runs.claim import check_same_run, claim_run, saved_epochs
 from hitofude.runs.evaluation import evaluate
@@ -181,7 +183,7 @@ def _write_predictions(plan: RunPlan, folder: RunFolder, probabilities: Ensemble
 
     Return the accuracy on the test images if the source knows their labels.
     """
-    train, test, template = plan.train, plan.dataset.test, plan.dataset.template
+    train, test = plan.train, plan.dataset.test
     classes = np.asarray(train.classes)
     write_npz(
         folder.out_of_fold,
@@ -194,7 +196,12 @@ def _write_predictions(plan: RunPlan, folder: RunFolder, probabilities: Ensemble
     if test is None or probabilities.test is None:
         return None
     write_npz(folder.test_probabilities, ids=test.ids, probabilities=probabilities.test, classes=classes)
-    predicted = mean_of_members(probabilities.test).argmax(axis=1)
-    header, ids = (KAGGLE_HEADER, None) if template is None else (template.header, template.ids)
-    write_submission(folder.submission, test.ids, classes[predicted].tolist(), header, ids)
-    return None if test.labels is None else accuracy(test.labels, predicted)
+    predicted = mean_of_members(probabilities.test)
+    calibrated = with_temperature(predicted, _temperature(train.known_labels(), probabilities.out_of_fold))
+    write_submission(folder.submission, test.ids, calibrated, train.classes, plan.submission_format)
+    return None if test.labels is None else accuracy(test.labels, predicted.argmax(axis=1))
+
+
+def _temperature(labels: NDArray[np.int64], out_of_fold: NDArray[np.float32]) -> float:
+    known = answered(out_of_fold)
+    return fit_temperature(labels[known], out_of_fold[known])

@@ -16,6 +16,8 @@ from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.networks import build_network, count_parameters
 from hitofude.learning.optimizers import count_epochs
 from hitofude.learning.training import MemberPlan
+from hitofude.metrics.scores import NEED_PROBABILITIES
+from hitofude.outputs.submission import SubmissionFormat
 from hitofude.recipe import Recipe
 
 BYTES_A_ROW = 300  # for ids, labels and figures in the .npz and .csv files
@@ -46,12 +48,17 @@ class RunPlan:
     def of_checked(cls, recipe: Recipe, dataset: Dataset, command: str) -> "RunPlan":
         """Plan a run of data that were checked for leaks before."""
         train = choose_rows(dataset.train, recipe)
+        SubmissionFormat.choose(recipe.metric, train.classes, dataset.template)
         members = plan_members(recipe, train)
         names = dict.fromkeys(member.network for member in members)
         networks = {
             name: build_network(name, train.image_shape, len(train.classes), torch.Generator()) for name in names
         }
         return cls(recipe, dataset, train, members, networks, command)
+
+    @property
+    def submission_format(self) -> SubmissionFormat:
+        return SubmissionFormat.choose(self.recipe.metric, self.train.classes, self.dataset.template)
 
     def epochs(self, member: MemberPlan) -> int:
         return count_epochs(self.recipe.schedule, self.recipe.optimizer.batch_size, len(member.train_rows))
@@ -86,7 +93,13 @@ class RunPlan:
     def describe(self) -> str:
         """Describe source, networks and members in a line each."""
         networks = ", ".join(f"{name} ({parameters:,} parameters)" for name, parameters in self.parameters().items())
-        return f"{self.describe_source()}\nnetwork  {networks}\nmembers  {self._describe_members()}"
+        lines = [self.describe_source(), f"network  {networks}", f"members  {self._describe_members()}"]
+        if self.submission_format.classes and self.recipe.metric not in NEED_PROBABILITIES:
+            lines.append(
+                "submit   a probability for each class, as sample_submission.csv asks; to judge the run by them, "
+                "--metric log-loss or auc"
+            )
+        return "\n".join(lines)
 
     def describe_source(self) -> str:
         """Describe the source in a line."""

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from hitofude.metrics.estimate import Estimate
 from hitofude.metrics.metrics import Accuracy, mean_of_members
+from hitofude.metrics.scores import LOWER_IS_BETTER, NAMES, NEED_PROBABILITIES, Score
 from hitofude.outputs.report import RunSummary
-from hitofude.recipe import Recipe
+from hitofude.recipe import Metric, Recipe
 from hitofude.runs.folder import RunFolder
 from hitofude.storage import read_npz
 
@@ -38,6 +39,16 @@ class RunResult:
         return self.summary.out_of_fold
 
     @property
+    def score(self) -> Score | None:
+        """The out-of-fold score by the run's metric; None if the metric is not defined for these rows."""
+        return self.summary.score
+
+    @property
+    def scores(self) -> dict[Metric, Score]:
+        """The out-of-fold score by each metric: value, 95 % interval and baseline."""
+        return self.summary.scores
+
+    @property
     def estimate(self) -> Estimate | None:
         """The expected score of the submission; None without images to predict, or if it cannot be trusted."""
         return self.summary.estimate
@@ -59,7 +70,7 @@ class RunResult:
 
     def __repr__(self) -> str:
         expected = "" if self.estimate is None else f", expected test score {self.estimate.value:.4f}"
-        return f"RunResult('{self.folder.path}', out-of-fold accuracy {self.accuracy.value:.4f}{expected})"
+        return f"RunResult('{self.folder.path}', {describe_score(self.summary)}{expected})"
 
     def describe(self) -> str:
         """Describe the outcome in a few lines: how good it is, how that is known, where the files are."""
@@ -81,12 +92,13 @@ class RunResult:
         minutes, seconds = divmod(round(summary.training_seconds), 60)
         leaks = f", {audit.leaks} of them across training and test images" if audit.leaks else ""
         duplicates = f"{audit.same_images + audit.near_images} duplicate images{leaks}"
-        test = summary.test
+        expected_name = "expected test score" if summary.metric == "accuracy" else "expected test accuracy"
         facts: list[tuple[str, str | Path | None]] = [
             *((f"single {name}", str(accuracy)) for name, accuracy in summary.single.items()),
-            ("out-of-fold accuracy", f"{summary.out_of_fold}, each row by members that never saw it"),
-            ("expected test score", _expect(summary)),
-            ("test accuracy", None if test is None else f"{test}; by the source's labels, which chose nothing"),
+            *self._headline(),
+            ("worst class", None if summary.worst_class is None else str(summary.worst_class)),
+            (expected_name, _expect(summary)),
+            *self._test_scores(),
             ("training time", f"{minutes} min {seconds} s, all members together"),
             ("submission", self.submission),
             ("audit", f"{audit.label_issues} labels probably wrong, {duplicates}; see the report"),
@@ -94,6 +106,40 @@ class RunResult:
             ("everything", self.folder.path),
         ]
         return [(name, value) for name, value in facts if value is not None]
+
+    def _headline(self) -> list[tuple[str, str]]:
+        """The out-of-fold score by the run's metric, its baseline, and the accuracy if that is another metric."""
+        summary, score, honest = self.summary, self.score, "each row by members that never saw it"
+        name, accuracy = f"out-of-fold {NAMES[summary.metric]}", f"{summary.out_of_fold}, {honest}"
+        if score is None:
+            return [(name, "not defined for these rows"), ("out-of-fold accuracy", accuracy)]
+        baseline = ("baseline", f"{score.baseline:.4f}, {_describe_baseline(summary)}")
+        if summary.metric == "accuracy":
+            return [(name, accuracy), baseline]
+        lower = "; lower is better" if summary.metric in LOWER_IS_BETTER else ""
+        return [(name, f"{score}, {honest}{lower}"), baseline, ("out-of-fold accuracy", accuracy)]
+
+    def _test_scores(self) -> list[tuple[str, str]]:
+        summary, metric, source = self.summary, self.summary.metric, "by the source's labels, which chose nothing"
+        if summary.test is None:
+            return []
+        score = None if summary.test_scores is None else summary.test_scores.get(metric)
+        by_metric = [] if score is None or metric == "accuracy" else [(f"test {NAMES[metric]}", f"{score}; {source}")]
+        return [*by_metric, ("test accuracy", f"{summary.test}; {source}")]
+
+
+def describe_score(summary: RunSummary) -> str:
+    """`out-of-fold accuracy 0.9895, baseline 0.1137`"""
+    name, score = NAMES[summary.metric], summary.score
+    if score is None:
+        return f"out-of-fold {name} not defined"
+    return f"out-of-fold {name} {score.value:.4f}, baseline {score.baseline:.4f}"
+
+
+def _describe_baseline(summary: RunSummary) -> str:
+    if summary.metric in NEED_PROBABILITIES:
+        return "the classes' shares as every image's probabilities"
+    return f"always answering {summary.commonest_class}, the commonest class"
 
 
 def _expect(summary: RunSummary) -> str | None:

@@ -85,13 +85,17 @@ class CsvFile:
                 first += len(images)
 
     def read_template(self) -> SubmissionTemplate:
-        """Read a sample_submission.csv. Raise InputError if it does not have two columns."""
+        """Read a sample_submission.csv. Raise InputError with the line if it has not two columns or more throughout."""
         with reading(self.name), self.open() as stream:
             lines = stream.read().decode("utf-8-sig", errors="replace").splitlines()
-        rows = [row for row in csv.reader(lines) if row]
-        if not rows or any(len(row) != 2 for row in rows):
-            raise InputError(f"{self.name}: expected two columns, an id and a label, on every line.")
-        return SubmissionTemplate((rows[0][0], rows[0][1]), tuple(row[0] for row in rows[1:]))
+        rows = [(number, row) for number, row in enumerate(csv.reader(lines), start=1) if row]
+        if not rows or len(rows[0][1]) < 2:
+            raise InputError(f"{self.name}: expected an id and a label, or an id and a column for each class.")
+        header = rows[0][1]
+        for number, row in rows:
+            if len(row) != len(header):
+                raise InputError(f"{self.name}, line {number}: expected {len(header)} fields, found {len(row)}.")
+        return SubmissionTemplate(tuple(name.strip() for name in header), tuple(row[0] for _, row in rows[1:]))
 
 
 def csv_file(path: Path) -> CsvFile:

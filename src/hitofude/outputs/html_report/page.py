@@ -14,6 +14,7 @@ from hitofude.inputs.duplicates import Duplicate
 from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.metrics.label_issues import LabelIssues
+from hitofude.metrics.scores import NAMES
 from hitofude.outputs.audit import Hardness
 from hitofude.outputs.html_report.drawings import ImageSheet, chart, network_chart
 from hitofude.outputs.network_graph import Operation
@@ -83,6 +84,7 @@ def render(page: Page) -> str:
         summary=page.summary,
         recipe=page.recipe,
         charts=_charts(page),
+        names=NAMES,
         networks=[(name, network_chart(operations, name)) for name, operations in page.operations.items()],
         cells=cells if thumbnails.is_matrix_shown else None,
         confusions=sorted(confusions, key=lambda cell: -cell.count)[:MAX_CONFUSIONS_LISTED],
