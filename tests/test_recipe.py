@@ -185,3 +185,24 @@ def test_a_pickle_with_former_names_is_read(name: str) -> None:
     assert again == recipe
     assert again.to_toml() == recipe.to_toml()
     assert again.model_fields_set == recipe.model_fields_set
+
+
+def test_weights_of_classes_are_a_word_or_a_table() -> None:
+    settings = parse_settings(["optimizer.class_weights={three=1, eight=5.5}"])
+    recipe = Recipe().with_settings(settings)
+    assert recipe.optimizer.class_weights == {"three": 1.0, "eight": 5.5}
+    assert Recipe.from_toml(recipe.to_toml(), "of a run") == recipe
+    assert Recipe().difference(recipe) == ["optimizer.class_weights: none → {'three': 1.0, 'eight': 5.5}"]
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ("even", "optimizer.class_weights: .*expected none, balanced, or a table"),
+        ({"eight": 0}, "the weight of 'eight' is 0, expected a number above 0"),
+        ({"eight": True}, "the weight of 'eight' is True"),
+    ],
+)
+def test_other_weights_of_classes_are_refused(weights: object, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        Recipe().with_settings({"optimizer.class_weights": weights})

@@ -3,13 +3,14 @@
 One class per stage. Defaults are written only here; a preset is a TOML file with the settings that differ.
 """
 
+import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from hitofude.errors import RecipeError, explain_invalid, suggest
 from hitofude.storage import write_text
@@ -43,7 +44,10 @@ FORMER_NAMES = {
 """Renamed stages and keys, former name first: errors name the new one, and pickles are translated."""
 
 
-ClassWeights = dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]]
+TABLES = ("class_weights",)
+"""Settings whose value may be a table."""
+
+ClassWeights = dict[str, float]
 
 
 class Stage(BaseModel):
@@ -52,8 +56,9 @@ class Stage(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
-        """Restore a pickle, also one with the former names of settings."""
-        values = {FORMER_NAMES.get(name, name): value for name, value in state["__dict__"].items()}
+        """Restore a pickle, also one with the former names of settings, or without settings that are new."""
+        values = {name: field.default for name, field in type(self).model_fields.items()}
+        values |= {FORMER_NAMES.get(name, name): value for name, value in state["__dict__"].items()}
         set_fields = {FORMER_NAMES.get(name, name) for name in state["__pydantic_fields_set__"]}
         super().__setstate__(state | {"__dict__": values, "__pydantic_fields_set__": set_fields})
 
@@ -170,6 +175,18 @@ class OptimizerRecipe(Stage):
     1 for the others. Only their ratios count."""
     sampling: Literal["natural", "balanced"] = "natural"
     """`balanced`: an epoch draws equally many rows of each class, as many in all as there are rows."""
+
+    @field_validator("class_weights", mode="before")
+    @classmethod
+    def _weights_are_above_0(cls, weights: Any) -> Any:
+        if weights in ("none", "balanced"):
+            return weights
+        if not isinstance(weights, Mapping):
+            raise ValueError("expected none, balanced, or a table of class and weight such as { three = 1, eight = 5 }")
+        for name, weight in weights.items():
+            if not isinstance(weight, int | float) or isinstance(weight, bool) or not 0 < weight < math.inf:
+                raise ValueError(f"the weight of '{name}' is {weight!r}, expected a number above 0")
+        return {str(name): float(weight) for name, weight in weights.items()}
 
 
 class ScheduleRecipe(Stage):
@@ -326,10 +343,13 @@ def parse_settings(assignments: Iterable[str]) -> dict[str, Any]:
 
 
 def flat(table: Mapping[str, Any], prefix: str = "", *, leaves: Iterable[str] = ()) -> dict[str, Any]:
-    """Give the values in tables within tables dotted names. A table with one of the keys `leaves` is a value itself."""
+    """Give the values in tables within tables dotted names.
+
+    A table with one of the keys `leaves` is a value itself, and so is a setting in TABLES.
+    """
     values: dict[str, Any] = {}
     for name, value in table.items():
-        if isinstance(value, Mapping) and value.keys().isdisjoint(leaves):
+        if isinstance(value, Mapping) and name not in TABLES and value.keys().isdisjoint(leaves):
             values |= flat(value, f"{prefix}{name}.", leaves=leaves)
         else:
             values[prefix + name] = value

@@ -83,7 +83,7 @@ def test_runs_are_listed_finished_or_not(finished: RunResult, tmp_path: Path) ->
     RunFolder(tmp_path / "b").report.unlink()
     whole, cut = list_runs(tmp_path).splitlines()
     assert "2 x cnn-lean" in whole
-    assert "out of fold 0." in whole
+    assert "out-of-fold accuracy 0." in whole
     assert "not finished, 16 epochs done" in cut
 
 

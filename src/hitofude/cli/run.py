@@ -26,6 +26,8 @@ def run(
     preset: Preset = "fast",
     run: Path | None = None,
     debug: Annotated[bool, Parameter(negative=())] = False,
+    metric: str | None = None,
+    class_weights: str | None = None,
     device: str = "auto",
     workers: str = "auto",
     threads: str = "auto",
@@ -47,6 +49,8 @@ def run(
       hitofude run --train mine.csv --test theirs.csv --label species --shape 24x32
       hitofude run pictures-by-class --shape 32x32
       hitofude run my-folder --set schedule.epochs=20 --set ensemble.folds=5
+      hitofude run my-folder --metric log-loss
+      hitofude run my-folder --metric balanced-accuracy --class-weights balanced
       hitofude run digit-recognizer.zip --workers 2 --threads 1
       hitofude run digit-recognizer.zip --preset best --workers tcp://scheduler:8786
       hitofude run digit-recognizer.zip --drop-issues reviewed.csv
@@ -63,6 +67,12 @@ def run(
         The run's folder; by default runs/SOURCE-PRESET.
     debug
         Do everything quickly: 1,000 rows, 5 epochs, 2 folds.
+    metric
+        accuracy, by default; balanced-accuracy, macro-f1, log-loss, auc or quadratic-kappa. It judges the run; log-loss
+        and auc end with a submission of probabilities, the others with labels. The report shows all of them.
+    class_weights
+        In the loss: balanced, so that each class counts alike, or a CSV file with the columns class and weight. See
+        "Uneven classes" in docs/accuracy.md.
     device
         auto, cpu, cuda or mps.
     workers
@@ -90,6 +100,8 @@ def run(
     result = run_pipeline(
         dataset,
         preset=preset,
+        metric=metric,
+        class_weights=class_weights,
         run=run,
         settings=parse_settings(settings),
         debug=debug,

@@ -23,6 +23,7 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import ImageShape
 from hitofude.learning.augment import Transforms, draw_transforms, transform
 from hitofude.learning.checkpoint import MemberFolder, Origin
+from hitofude.learning.class_balance import draw_balanced, weigh_classes
 from hitofude.learning.compute import Compute, describe_arithmetic
 from hitofude.learning.cuda_graph import GraphedStep, record
 from hitofude.learning.epoch_log import EpochLog
@@ -73,7 +74,7 @@ class TrainingData:
 
     images: Tensor  # (N, C, H, W) uint8
     labels: Tensor  # (N,) int64
-    classes: int
+    class_names: tuple[str, ...]
     fingerprint: str
 
     @classmethod
@@ -81,7 +82,11 @@ class TrainingData:
         """Move the images to the device; on the CPU they share the image set's memory."""
         images = torch.from_numpy(image_set.images).to(compute.device)
         labels = torch.from_numpy(image_set.known_labels()).to(compute.device)
-        return cls(images, labels, len(image_set.classes), image_set.fingerprint)
+        return cls(images, labels, image_set.classes, image_set.fingerprint)
+
+    @property
+    def classes(self) -> int:
+        return len(self.class_names)
 
     @property
     def image_shape(self) -> ImageShape:
@@ -136,6 +141,9 @@ class Trainer:
         self.average = WeightAverage(network, recipe.ema.decay) if recipe.ema.decay > 0 else None
         self.epochs = count_epochs(recipe.schedule, recipe.optimizer.batch_size, len(plan.train_rows))
         self.learning_rate = recipe.optimizer.learning_rate
+        self._train_labels = data.labels[torch.from_numpy(plan.train_rows).to(compute.device)].cpu()
+        weights = weigh_classes(recipe.optimizer.class_weights, self._train_labels.numpy(), data.class_names)
+        self._class_weights = None if weights is None else torch.from_numpy(weights).to(compute.device)
         self._validation_rows = _choose_validation_rows(plan, recipe)
         self._graphs: dict[bool, GraphedStep] = {}  # key: whether the images are transformed
         self._may_record = compute.device.type == "cuda"
@@ -196,7 +204,7 @@ class Trainer:
         labels = self.data.labels[rows]
         with self.compute.autocast():
             logits = self.network(self._pixels(rows, transforms)).float()
-        loss = functional.cross_entropy(logits, labels, label_smoothing=self.recipe.optimizer.label_smoothing)
+        loss = self._loss(logits, labels)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -204,13 +212,27 @@ class Trainer:
             self.average.update()
         return loss.detach(), (logits.detach().argmax(dim=1) == labels).sum()
 
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean loss of a batch, weighted by the classes of its rows. logits: (B, classes); labels: (B,)."""
+        smoothing = self.recipe.optimizer.label_smoothing
+        if self._class_weights is None:
+            return functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+        losses = functional.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
+        return (losses * self._class_weights[labels]).mean()
+
+    def _draw_order(self, epoch: int) -> Tensor:
+        """Return (rows,) indices into the member's rows."""
+        generator = generator_for(self.recipe.seed, self.plan.member, epoch, "shuffle")
+        if self.recipe.optimizer.sampling == "balanced":
+            return draw_balanced(self._train_labels, generator)
+        return torch.randperm(len(self._train_labels), generator=generator)
+
     def draw_batches(self, epoch: int) -> list[Batch]:
         """Draw the batches of an epoch: rows on the device, and their transforms, None if there are none."""
         seed, member, recipe = self.recipe.seed, self.plan.member, self.recipe.augment
         count = len(self.plan.train_rows)
         sizes = batch_sizes(count, self.recipe.optimizer.batch_size)
-        order = torch.randperm(count, generator=generator_for(seed, member, epoch, "shuffle"))
-        rows = torch.from_numpy(self.plan.train_rows)[order].to(self.compute.device).split(sizes)
+        rows = torch.from_numpy(self.plan.train_rows)[self._draw_order(epoch)].to(self.compute.device).split(sizes)
         if (recipe.probability == 0 and recipe.erase_probability == 0) or epoch > self.epochs - recipe.no_aug_epochs:
             return [(batch, None) for batch in rows]
         generator = generator_for(seed, member, epoch, "augment")

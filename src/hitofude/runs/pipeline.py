@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hitofude.inputs.class_weights import read_class_weights
+from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.layout import Shape
 from hitofude.inputs.sources import Source, open_source
 from hitofude.learning.compute import explaining_memory_errors
@@ -55,6 +57,8 @@ def run(
     threads: int | None = None,
     label: str | None = None,
     shape: Shape | None = None,
+    metric: str | None = None,
+    class_weights: str | Path | Mapping[str, float] | None = None,
     quiet: bool = False,
     command: str | None = None,
 ) -> RunResult:
@@ -67,17 +71,27 @@ def run(
     workers: the number of members trained side by side, or a cluster: "dask", "tcp://SCHEDULER:8786", "ray" or a Ray
     address; threads: for each member; None for whatever is fastest. A run is continued with the threads that it was
     begun with. label, shape: the label column, and (H, W) if the pixels are not square, (H, W, 3) for colour.
+    metric: by which the run is judged, such as "macro-f1", by default the preset's. class_weights: in the loss,
+    "balanced", a table of class and weight, or a CSV file of them.
     command: the command that makes this run again, for the report.
 
     Raises a subclass of hitofude.errors.UserError for everything a user can fix.
     """
     display = choose_display(quiet=quiet)
-    recipe = choose_recipe(preset, settings or {}, debug=debug)
+    recipe = choose_recipe(preset, dict(settings or {}) | ({} if metric is None else {"metric": metric}), debug=debug)
     with explaining_memory_errors():
         dataset = open_source(source, label=label, shape=shape)
+        if class_weights is not None:
+            recipe = recipe.with_settings({"optimizer.class_weights": _read_weights(class_weights, dataset)})
         plan = RunPlan.prepare(recipe, dataset, command or f"hitofude run {dataset.name} --preset recipe.toml")
         folder = RunFolder(Path(run) if run else default_folder(dataset.name, preset, debug=debug))
         return finish_run(plan, folder, display, workers=workers, device=device, threads=threads)
+
+
+def _read_weights(weights: str | Path | Mapping[str, float], dataset: Dataset) -> str | dict[str, float]:
+    if isinstance(weights, Mapping):
+        return dict(weights)
+    return str(weights) if weights in ("none", "balanced") else read_class_weights(Path(weights), dataset.train.classes)
 
 
 def default_folder(source: str, preset: str | Path, *, debug: bool = False) -> Path:

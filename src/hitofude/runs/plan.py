@@ -11,6 +11,7 @@ from hitofude.inputs.duplicates import Duplicate, check_no_leak, find_duplicates
 from hitofude.inputs.image_set import ImageSet, shuffled_evenly
 from hitofude.inputs.layout import describe_size
 from hitofude.learning.checkpoint import KEPT_STATES
+from hitofude.learning.class_balance import check_class_names
 from hitofude.learning.ensemble import plan_members
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.networks import build_network, count_parameters
@@ -48,6 +49,7 @@ class RunPlan:
     def of_checked(cls, recipe: Recipe, dataset: Dataset, command: str) -> "RunPlan":
         """Plan a run of data that were checked for leaks before."""
         train = choose_rows(dataset.train, recipe)
+        check_class_names(recipe.optimizer.class_weights, train.classes)
         SubmissionFormat.choose(recipe.metric, train.classes, dataset.template)
         members = plan_members(recipe, train)
         names = dict.fromkeys(member.network for member in members)
