@@ -7,9 +7,8 @@ images must average to the groups' accuracy. Its mean confidence at that tempera
 
 Two parts are added to the out-of-fold accuracy. The ease of the test images: the same groups' mean confidence on them
 less that on the training images (difference of confidences, D. Guillory et al. 2021, arXiv:2107.03315). And the gain of
-the ensemble over its groups at the temperature. As the ease explains a part of the chance in the two samples, only the
-variance that it leaves counts for the interval. Nothing is chosen by these figures. benchmarks/estimates.py compares
-estimates and intervals with the truth of hundreds of trainings; the constants below were chosen on half of them.
+the ensemble over its groups at the temperature. Nothing is chosen by these figures. benchmarks/estimates.py compares
+estimates and intervals with the truth of hundreds of trainings, on which the constants below were chosen.
 """
 
 import math
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.metrics.calibration import fit_temperature, with_temperature
-from hitofude.metrics.metrics import Z_95, Accuracy, answered, wilson_interval
+from hitofude.metrics.metrics import Z_95, Accuracy, accuracy, answered, wilson_interval
 
 MOST_GROUPS = 200
 FEWEST_ROWS = 100
@@ -28,7 +27,6 @@ LEAST_ACCURACY = 0.3
 """Fewer held-out rows, or a lower accuracy on them, allow no estimate: ensembles of such networks gain erratically."""
 LARGEST_EASE = 0.05
 """The ease, if it is no chance, beyond which the test images are of another kind than the training images."""
-MOST_WORTH = 2.0
 SPREAD = 0.5
 """The standard deviation expected between the logarithms of the ensemble's temperature and the groups'."""
 GAIN_ERROR = 0.3
@@ -91,19 +89,17 @@ def estimate_ensemble(
     """
     known = answered(out_of_fold)
     labels, out_of_fold = labels[known], out_of_fold[known]
-    right = labels == out_of_fold.argmax(axis=1)
-    found = Accuracy(int(right.sum()), len(right))
+    found = accuracy(labels, out_of_fold.argmax(axis=1))
     temperature = fit_temperature(labels, out_of_fold)
     groups, rows = _groups(held_out, len(known))
     votes, confidence = _answers(members, groups, rows / rows.sum(), temperature)
     confidences = with_temperature(out_of_fold, temperature).max(axis=1)
     ease = confidence - float(confidences.mean(dtype=np.float64))
     by_chance = 2 * float(confidences.std()) * math.sqrt(1 / found.total + 1 / len(votes))
-    ensemble, worth = _Ensemble(members.mean(axis=0), votes, temperature, found.total), _worth(right, confidences)
-    shares = found.value, *wilson_interval(found.right * worth, found.total * worth)
-    value, low, high = (share + ease + ensemble.gain(share + ease) for share in shares)
+    ensemble = _Ensemble(members.mean(axis=0), votes, temperature, found.total)
+    value, low, high = (share + ease + ensemble.gain(share + ease) for share in (found.value, *found.interval))
     gain = value - found.value - ease
-    below, above = (max(side, 0.5 / len(votes)) for side in _from_images(value, len(votes) * worth))
+    below, above = (max(side, 0.5 / len(votes)) for side in _from_images(value, len(votes)))
     of_gain, of_ease = Z_95 * GAIN_ERROR * gain, max(0.0, abs(ease) - by_chance)
     below, above = (math.hypot(*parts, of_gain, of_ease) for parts in ((value - low, below), (high - value, above)))
     interval = max(0.0, min(1.0, value) - below), min(1.0, max(0.0, value) + above)
@@ -161,17 +157,7 @@ def _answers(
     return votes, confidence
 
 
-def _worth(right: NDArray[np.bool_], confidences: NDArray[np.float32]) -> float:
-    """Return how many rows each row is worth, as confidence explains a part of the variance of right and wrong.
-
-    right, confidences: (N,) of the held-out rows.
-    """
-    share = float(right.mean())
-    left = float((right - confidences).var(dtype=np.float64))
-    return min(max(share * (1 - share) / left, 1.0), MOST_WORTH) if left > 0 else 1.0
-
-
-def _from_images(value: float, images: float) -> tuple[float, float]:
+def _from_images(value: float, images: int) -> tuple[float, float]:
     """Return how far below and above the accuracy the score of so many images may lie."""
     share = min(max(value, 0.0), 1.0)
     low, high = wilson_interval(share * images, images)
