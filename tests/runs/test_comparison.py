@@ -11,7 +11,8 @@ import pytest
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import Dataset
 from hitofude.metrics.metrics import mcnemar
-from hitofude.recipe import Recipe
+from hitofude.metrics.scores import Answers, paired_difference, score
+from hitofude.recipe import Metric, Recipe
 from hitofude.runs.comparison import RunComparison, compare_runs, list_runs, write_differences
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.result import RunResult
@@ -54,6 +55,29 @@ def test_a_run_beside_itself_does_not_differ(runs: list[Path]) -> None:
     described = compare_runs([runs[0], runs[0]]).describe()
     assert "no difference beyond chance" in described
     assert "the same settings" in described
+
+
+@pytest.mark.parametrize("metric", ["macro-f1", "log-loss"])
+def test_runs_are_judged_by_the_metric_that_was_asked_for(runs: list[Path], metric: Metric) -> None:
+    comparison = compare_runs(runs, metric)
+    (pair,) = comparison.pairs()
+    answers = [Answers.of(run.labels, run.out_of_fold_probabilities, run.classes) for run in comparison.results]
+    assert pair.difference == paired_difference(metric, answers[:1], answers[1:])
+    assert pair.probability < 0.05
+    assert f"{comparison.names[1]} is better (bootstrap, paired by image" in pair.describe()
+    expected = score(metric, answers[0])
+    assert expected is not None
+    assert f"{expected.value:.4f}  " in comparison.describe()
+    assert ("a lower log loss is better" in comparison.describe()) == (metric == "log-loss")
+
+
+def test_the_metric_is_the_runs_own_if_they_have_the_same(runs: list[Path], tmp_path: Path) -> None:
+    paths = [shutil.copytree(run, tmp_path / str(number)) for number, run in enumerate(runs)]
+    for path, metric in zip(paths, ("log-loss", "auc"), strict=True):
+        report = json.loads((path / "report.json").read_text())
+        (path / "report.json").write_text(json.dumps(report | {"metric": metric}))
+    assert compare_runs(paths[:1] * 2).metric == "log-loss"
+    assert compare_runs(paths).metric == "accuracy"
 
 
 def test_the_differing_images_are_listed_with_every_answer(comparison: RunComparison, tmp_path: Path) -> None:

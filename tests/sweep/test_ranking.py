@@ -7,9 +7,13 @@ import pytest
 from numpy.typing import NDArray
 
 from hitofude.metrics.metrics import Accuracy, mcnemar, wilson_interval
+from hitofude.metrics.scores import Answers, score
 from hitofude.recipe import Recipe
+from hitofude.runs.result import RunResult, load_result
+from hitofude.storage import read_npz, write_npz
 from hitofude.sweep.ranking import Candidate, PairedComparison, Ranking
 from hitofude.sweep.trial import Failure, Run, Trial
+from tests.conftest import copy_of
 
 NAN = np.nan
 
@@ -108,3 +112,35 @@ def test_the_selection_bias_of_the_best_of_many_equals_is_about_right() -> None:
         estimated.append(ranking.selection_bias)
     assert np.mean(found) > 0.02
     assert np.mean(estimated) == pytest.approx(np.mean(found), rel=0.3)
+
+
+@pytest.fixture
+def by_log_loss(finished: RunResult, tmp_path: Path) -> list[Candidate]:
+    """A run with too little confidence, but the same answers, and the run itself."""
+    worse = copy_of(finished, tmp_path)
+    arrays = read_npz(worse.out_of_fold)
+    arrays["probabilities"] = 0.5 * arrays["probabilities"] + 0.05
+    write_npz(worse.out_of_fold, **arrays)
+    return [of_folder(number, load_result(path)) for number, path in enumerate((worse.path, finished.folder.path), 1)]
+
+
+def of_folder(number: int, result: RunResult) -> Candidate:
+    answers = Answers.of(result.labels, result.out_of_fold_probabilities, result.classes)
+    right = np.float32(answers.answers == answers.labels)
+    run, found = Run(number, 0, {}, Recipe(metric="log-loss")), score("log-loss", answers)
+    return Candidate((Trial(run, result.folder.path, result.accuracy, None, 1, right, "log-loss", found),))
+
+
+def test_the_best_by_log_loss_has_the_lowest(by_log_loss: list[Candidate]) -> None:
+    ranking = Ranking.of([trial for one in by_log_loss for trial in one.trials])
+    assert [one.number for one in ranking.candidates] == [2, 1]
+    assert ranking.best.value < by_log_loss[0].value
+    assert ranking.best.interval[0] < ranking.best.value < ranking.best.interval[1]
+    assert ranking.selection_bias == 0  # the best is the best in every sample
+
+
+def test_recipes_are_compared_by_the_metric(by_log_loss: list[Candidate]) -> None:
+    found = compared(by_log_loss[1], by_log_loss[0])
+    assert (found.better, found.worse) == (0, 0)  # the answers are the same
+    assert found.difference == pytest.approx(by_log_loss[1].value - by_log_loss[0].value)
+    assert found.probability < 0.01

@@ -62,27 +62,39 @@ def audit(
 
 
 @app.command
-def compare(runs: Annotated[tuple[Path, ...], Parameter(negative=())], /, *, out: Path | None = None) -> None:
+def compare(
+    runs: Annotated[tuple[Path, ...], Parameter(negative=())],
+    /,
+    *,
+    metric: str | None = None,
+    out: Path | None = None,
+) -> None:
     """Compare runs: which is better, and is that more than chance?
 
-    Shows the accuracies on the training images that all runs predicted out of fold
-    and, for each pair, McNemar's exact test, the images that only one predicts
-    correctly, and the settings that differ.
+    Shows the metric on the training images that all runs predicted out of fold
+    and, for each pair, a test, the images that only one predicts correctly, and
+    the settings that differ. The test is McNemar's exact test for accuracy, and a
+    bootstrap paired by image for other metrics.
 
     For example:
       hitofude compare runs/sample-fast runs/sample-article
+      hitofude compare runs/sample-fast runs/sample-article --metric log-loss
       hitofude compare runs/sample-fast runs/sample-article --out differences.csv
 
     Parameters
     ----------
     runs
         The folders of two or more finished runs on the same training data.
+    metric
+        accuracy, balanced-accuracy, macro-f1, log-loss, auc or quadratic-kappa; by default the metric of the runs, or
+        accuracy if theirs differ.
     out
         A CSV to write, of the images that some runs predict correctly and others do not.
     """
+    from hitofude.metrics.scores import parse_metric
     from hitofude.runs.comparison import compare_runs, write_differences
 
-    comparison = compare_runs(runs)
+    comparison = compare_runs(runs, None if metric is None else parse_metric(metric))
     print(comparison.describe())
     if out is not None:
         print(f"\n{write_differences(out, comparison):,} images written to {out}")

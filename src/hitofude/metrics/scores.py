@@ -16,6 +16,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from hitofude.errors import RecipeError, suggest
 from hitofude.metrics.bootstrap import Weights, draw_weights, percentile_interval, sum_by, two_sided_probability
 from hitofude.metrics.metrics import wilson_interval
 from hitofude.recipe import Metric
@@ -134,6 +135,14 @@ class Answers:
         if metric == "auc":
             return [self.labels, *(ranking.run_of_row for ranking in self.rankings)]
         return [self.labels, self.answers]
+
+
+def parse_metric(name: str) -> Metric:
+    """Return a metric by its name. Raises RecipeError for an unknown one."""
+    for metric in METRICS:
+        if metric == name:
+            return metric
+    raise RecipeError(f"There is no metric '{name}'.{suggest(name, list(METRICS))}")
 
 
 def class_numbers(classes: Sequence[str]) -> NDArray[np.float64] | None:

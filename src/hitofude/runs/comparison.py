@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 
@@ -9,7 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError, UserError
-from hitofude.metrics.metrics import accuracy, answered, mcnemar
+from hitofude.metrics.metrics import answered, mcnemar
+from hitofude.metrics.scores import (
+    LOWER_IS_BETTER,
+    NAMES,
+    Answers,
+    PairedDifference,
+    Score,
+    is_better,
+    paired_difference,
+    score,
+)
+from hitofude.recipe import Metric
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.result import RunResult, describe_score, load_result
 from hitofude.storage import write_rows
@@ -28,25 +40,50 @@ class RunPair:
     only_second: tuple[str, ...]
     differences: tuple[str, ...]
     """The settings that differ: `name: first → second`."""
+    metric: Metric = "accuracy"
+    difference: PairedDifference | None = None
+    """In the metric; None for accuracy, or if the metric is not defined."""
 
     @property
     def probability(self) -> float:
-        """The p-value of McNemar's exact test: of a split this uneven if both are equally good."""
-        return mcnemar(len(self.only_first), len(self.only_second))
+        """The p-value of a difference this large if both are equally good: by McNemar's exact test for accuracy, by a
+        paired bootstrap for other metrics.
+        """
+        return (
+            mcnemar(len(self.only_first), len(self.only_second))
+            if self.difference is None
+            else (self.difference.probability)
+        )
+
+    @property
+    def better(self) -> str:
+        if self.difference is None:
+            return self.first if len(self.only_first) > len(self.only_second) else self.second
+        return self.first if is_better(self.metric, self.difference.value, 0) else self.second
 
     def describe(self) -> str:
         first, second = len(self.only_first), len(self.only_second)
-        better = self.first if first > second else self.second
-        verdict = "no difference beyond chance" if self.probability >= 0.05 else f"{better} is better"
+        verdict = "no difference beyond chance" if self.probability >= 0.05 else f"{self.better} is better"
         lines = [
             f"{self.first} | {self.second}",
             f"  only the first right   {first:>5}  {_first_few(self.only_first)}",
             f"  only the second right  {second:>5}  {_first_few(self.only_second)}",
-            f"  {verdict} (McNemar's exact test: p = {self.probability:.3g})",
+            *self._describe_difference(),
+            f"  {verdict} ({self._test}: p = {self.probability:.3g})",
             "  settings, first → second" if self.differences else "  the same settings",
             *(f"    {difference}" for difference in self.differences),
         ]
         return "\n".join(line.rstrip() for line in lines)
+
+    @property
+    def _test(self) -> str:
+        return "McNemar's exact test" if self.difference is None else "bootstrap, paired by image"
+
+    def _describe_difference(self) -> list[str]:
+        if self.difference is None:
+            return []
+        interval = f"95 % interval {self.difference.low:+.4f} to {self.difference.high:+.4f}"
+        return [f"  {NAMES[self.metric]}, first less second  {self.difference.value:+.4f} ({interval})"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +94,18 @@ class RunComparison:
     results: tuple[RunResult, ...]
     ids: NDArray[np.str_]  # (N,) the rows that every run predicted out of fold
     labels: NDArray[np.int64]  # (N,)
-    answers: NDArray[np.int64]  # (runs, N)
+    probabilities: NDArray[np.float32]  # (runs, N, classes)
+    metric: Metric
+
+    @cached_property
+    def answers(self) -> NDArray[np.int64]:
+        """(runs, N)"""
+        likeliest: NDArray[np.int64] = self.probabilities.argmax(axis=2)
+        return likeliest
+
+    @cached_property
+    def _scored(self) -> list[Answers]:
+        return [Answers.of(self.labels, one, self.results[0].classes) for one in self.probabilities]
 
     def pairs(self) -> list[RunPair]:
         right = self.answers == self.labels
@@ -68,26 +116,40 @@ class RunComparison:
                 tuple(self.ids[right[first] & ~right[second]].tolist()),
                 tuple(self.ids[right[second] & ~right[first]].tolist()),
                 tuple(self.results[first].recipe.difference(self.results[second].recipe)),
+                self.metric,
+                None
+                if self.metric == "accuracy"
+                else paired_difference(self.metric, [self._scored[first]], [self._scored[second]]),
             )
             for first, second in combinations(range(len(self.names)), 2)
         ]
 
     def describe(self) -> str:
         width = max(map(len, self.names))
-        table = [f"{'run':<{width}}  accuracy  95 % interval     wrong  expected score  training"]
-        for name, result, answers in zip(self.names, self.results, self.answers, strict=True):
-            found = accuracy(self.labels, answers)
-            low, high = found.interval
+        column = NAMES[self.metric]
+        table = [f"{'run':<{width}}  {column}  95 % interval     wrong  expected score  training"]
+        for name, result, answers in zip(self.names, self.results, self._scored, strict=True):
+            found = score(self.metric, answers)
+            value, interval = ("-", "-") if found is None else (f"{found.value:.4f}", interval_text(found))
             expected = "-" if result.estimate is None else f"{result.estimate.value:.4f}"
-            wrong = found.total - found.right
-            seconds, interval = f"{result.summary.training_seconds:,.0f} s", f"{low:.4f} to {high:.4f}"
-            table.append(f"{name:<{width}}  {found.value:.4f}    {interval}  {wrong:>5}  {expected:>14}  {seconds:>8}")
+            wrong, seconds = int((answers.answers != self.labels).sum()), f"{result.summary.training_seconds:,.0f} s"
+            row = f"{value:<{len(column)}}  {interval:<16}  {wrong:>5}  {expected:>14}  {seconds:>8}"
+            table.append(f"{name:<{width}}  {row}")
         rows = f"On the {len(self.ids):,} training images that all of them predicted out of fold:"
+        if self.metric in LOWER_IS_BETTER:
+            rows = f"{rows[:-1]}; a lower {column} is better:"
         return "\n\n".join([f"{rows}\n" + "\n".join(table), *(pair.describe() for pair in self.pairs())])
 
 
-def compare_runs(runs: Sequence[str | Path]) -> RunComparison:
-    """Compare finished runs. Raises InputError for fewer than two runs, or runs on different training images."""
+def interval_text(found: Score) -> str:
+    return f"{found.low:.4f} to {found.high:.4f}"
+
+
+def compare_runs(runs: Sequence[str | Path], metric: Metric | None = None) -> RunComparison:
+    """Compare finished runs, by default by the metric of the runs, or by accuracy if theirs differ.
+
+    Raises InputError for fewer than two runs, or runs on different training images.
+    """
     if len(runs) < 2:
         raise InputError("Comparing needs two runs or more: hitofude compare RUN RUN.")
     results = [load_result(run) for run in runs]
@@ -98,17 +160,24 @@ def compare_runs(runs: Sequence[str | Path]) -> RunComparison:
                 f"{run} learned from other images or labels than {runs[0]}; only runs on the same training data "
                 "can be compared row by row."
             )
-    by_run = [_answers_by_id(result) for result in results]
-    common = [id for id in by_run[0] if all(id in answers for answers in by_run)]
+    by_run = [_rows_by_id(result) for result in results]
+    common = [id for id in by_run[0] if all(id in rows for rows in by_run)]
     if not common:
         raise InputError("There is no training image that all of these runs predicted out of fold.")
     labels = dict(zip(results[0].ids.tolist(), results[0].labels.tolist(), strict=True))
+    metrics = {result.summary.metric for result in results}
     return RunComparison(
         tuple(map(str, runs)),
         tuple(results),
         np.asarray(common),
         np.asarray([labels[id] for id in common]),
-        np.asarray([[answers[id] for id in common] for answers in by_run]),
+        np.stack(
+            [
+                result.out_of_fold_probabilities[[rows[id] for id in common]]
+                for result, rows in zip(results, by_run, strict=True)
+            ]
+        ),
+        metric or (metrics.pop() if len(metrics) == 1 else "accuracy"),
     )
 
 
@@ -158,10 +227,10 @@ def _describe_members(networks: Sequence[str]) -> str:
     return f"{len(networks)} x {' '.join(dict.fromkeys(networks))}"
 
 
-def _answers_by_id(result: RunResult) -> dict[str, int]:
-    known = answered(result.out_of_fold_probabilities)
-    answers = result.out_of_fold_probabilities[known].argmax(axis=1).tolist()
-    return dict(zip(result.ids[known].tolist(), answers, strict=True))
+def _rows_by_id(result: RunResult) -> dict[str, int]:
+    """Return the rows that were answered, by their ids."""
+    rows = np.flatnonzero(answered(result.out_of_fold_probabilities))
+    return dict(zip(result.ids[rows].tolist(), rows.tolist(), strict=True))
 
 
 def _first_few(ids: Sequence[str]) -> str:

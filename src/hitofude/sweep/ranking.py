@@ -11,7 +11,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.metrics.metrics import mcnemar, wilson_interval
+from hitofude.metrics.metrics import Z_95, answered, mcnemar, wilson_interval
+from hitofude.metrics.scores import LOWER_IS_BETTER, Answers, paired_difference, values
+from hitofude.recipe import Metric
+from hitofude.runs.result import load_result
 from hitofude.sweep.spec import Settings
 from hitofude.sweep.trial import Failure, Result, Trial
 
@@ -37,13 +40,27 @@ class Candidate:
         return self.trials[0].run.settings
 
     @property
+    def metric(self) -> Metric:
+        return self.trials[0].metric
+
+    @property
+    def value(self) -> float:
+        """By the metric, the mean over the seeds."""
+        return float(np.mean([trial.value for trial in self.trials]))
+
+    @property
     def accuracy(self) -> float:
         """The mean over the seeds."""
         return float(np.mean([trial.accuracy.value for trial in self.trials]))
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson's 95 % interval, with as many rows as there are images."""
+        """The 95 % interval: of accuracy Wilson's, with as many rows as there are images; of other metrics the mean of
+        the seeds' intervals.
+        """
+        scores = [trial.score for trial in self.trials if trial.score is not None]
+        if scores:
+            return float(np.mean([one.low for one in scores])), float(np.mean([one.high for one in scores]))
         images = int((~np.isnan(self.shares)).sum())
         return wilson_interval(self.accuracy * images, images)
 
@@ -61,6 +78,22 @@ class Candidate:
     def right(self) -> NDArray[np.float32]:
         """(seeds, N) 1 right, 0 wrong, NaN not answered."""
         return np.stack([trial.right for trial in self.trials])
+
+    @cached_property
+    def answers(self) -> dict[int, dict[str, tuple[int, NDArray[np.float32]]]]:
+        """The label and the probabilities of each image by its id, for each seed; read from the runs' folders."""
+        found = {}
+        for trial in self.trials:
+            result = load_result(trial.path)
+            rows = np.flatnonzero(answered(result.out_of_fold_probabilities)).tolist()
+            found[trial.run.seed] = {
+                str(result.ids[row]): (int(result.labels[row]), result.out_of_fold_probabilities[row]) for row in rows
+            }
+        return found
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        return load_result(self.trials[0].path).classes
 
     @cached_property
     def shares(self) -> NDArray[np.float64]:
@@ -82,6 +115,8 @@ class PairedComparison:
     """Images that the first has right with more seeds than the second."""
     worse: int
     """Images that it has right with fewer."""
+    by_bootstrap: float | None = None
+    """The p-value of a bootstrap paired by image; None for accuracy."""
 
     @classmethod
     def of(cls, first: Candidate, second: Candidate) -> "PairedComparison | None":
@@ -90,13 +125,26 @@ class PairedComparison:
         differences = differences[~np.isnan(differences)]
         if not len(differences):
             return None
+        better, worse = int((differences > 0).sum()), int((differences < 0).sum())
+        if first.metric != "accuracy":
+            return cls._by_metric(first, second, better, worse)
         mean, error = float(differences.mean()), float(differences.std() / np.sqrt(len(differences)))
-        return cls(first.number, second.number, mean, error, int((differences > 0).sum()), int((differences < 0).sum()))
+        return cls(first.number, second.number, mean, error, better, worse)
+
+    @classmethod
+    def _by_metric(cls, first: Candidate, second: Candidate, better: int, worse: int) -> "PairedComparison | None":
+        """Compare on the images that both answered with every seed."""
+        ours, theirs = answers_in_common([first, second])
+        found = paired_difference(first.metric, ours, theirs) if ours and theirs else None
+        if found is None:
+            return None
+        error = (found.high - found.low) / (2 * Z_95)
+        return cls(first.number, second.number, found.value, error, better, worse, found.probability)
 
     @property
     def probability(self) -> float:
-        """The p-value of the exact sign test, which with one seed is McNemar's."""
-        return mcnemar(self.better, self.worse)
+        """The p-value: of accuracy by the exact sign test, which with one seed is McNemar's."""
+        return mcnemar(self.better, self.worse) if self.by_bootstrap is None else self.by_bootstrap
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +164,7 @@ class Ranking:
             if isinstance(result, Trial) and result.run.number not in failed:
                 finished.setdefault(result.run.number, []).append(result)
         candidates = [Candidate(tuple(trials)) for trials in finished.values()]
-        return cls(tuple(sorted(candidates, key=lambda one: (-one.accuracy, one.number))), failures)
+        return cls(tuple(sorted(candidates, key=_worst_last)), failures)
 
     @property
     def best(self) -> Candidate:
@@ -136,6 +184,8 @@ class Ranking:
         images left out of the sample (bootstrap bias correction, I. Tsamardinos et al. 2018,
         doi:10.1007/s10994-018-5714-4). Unknown with one recipe, or without images that all recipes answered.
         """
+        if self.best.metric != "accuracy":
+            return self._selection_bias_by_metric()
         shares = np.stack([candidate.shares for candidate in self.candidates])
         shares = shares[:, ~np.isnan(shares).any(axis=0)]
         recipes, images = shares.shape
@@ -149,6 +199,45 @@ class Ranking:
             if left_out.any():
                 found.append((shares[0, left_out] - shares[chosen, left_out]).mean())
         return max(0.0, float(np.mean(found)))
+
+    def _selection_bias_by_metric(self) -> float | None:
+        """The same by another metric than accuracy."""
+        metric, several = self.best.metric, answers_in_common(self.candidates)
+        if len(several) < 2 or not several[0]:
+            return None
+        images, generator = len(several[0][0].labels), np.random.default_rng(0)
+        sign = -1 if metric in LOWER_IS_BETTER else 1
+        found = []
+        for _ in range(BOOTSTRAP_SAMPLES // 5):
+            drawn = np.bincount(generator.integers(images, size=images), minlength=images).astype(np.float64)
+            weights = np.stack([drawn, drawn == 0])
+            of_recipes = [np.mean([values(metric, one, weights) for one in seeds], axis=0) for seeds in several]
+            on_drawn, on_left_out = np.stack(of_recipes, axis=1)
+            if not np.isnan([on_drawn, on_left_out]).any():
+                chosen = int((sign * on_drawn).argmax())
+                found.append(sign * (on_left_out[0] - on_left_out[chosen]))
+        return max(0.0, float(np.mean(found))) if found else None
+
+
+def answers_in_common(candidates: Sequence[Candidate]) -> list[list[Answers]]:
+    """Return each recipe's answers with each seed, on the images that all answered; no answers if there are none."""
+    every = [by_id for candidate in candidates for by_id in candidate.answers.values()]
+    ids = [id for id in every[0] if all(id in by_id for by_id in every)]
+    if not ids:
+        return [[] for _ in candidates]
+    labels = np.array([every[0][id][0] for id in ids])
+    return [
+        [
+            Answers.of(labels, np.stack([by_id[id][1] for id in ids]), candidate.classes)
+            for by_id in candidate.answers.values()
+        ]
+        for candidate in candidates
+    ]
+
+
+def _worst_last(candidate: Candidate) -> tuple[float, int]:
+    value = candidate.value if candidate.metric in LOWER_IS_BETTER else -candidate.value
+    return np.inf if np.isnan(value) else value, candidate.number
 
 
 def _mean_over_seeds(values: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from hitofude.errors import DivergedError, InputError, RecipeError, RunFolderErr
 from hitofude.inputs.duplicates import check_no_leak
 from hitofude.learning.compute import explaining_memory_errors
 from hitofude.learning.dispatch import open_worker_pool, share_of_gpu
+from hitofude.metrics.scores import LOWER_IS_BETTER
 from hitofude.outputs.display import Display, choose_display
 from hitofude.recipe import Recipe
 from hitofude.runs.claim import check_same_run, saved_epochs
@@ -27,6 +28,9 @@ from hitofude.sweep.spec import Settings, SweepSpec
 from hitofude.sweep.table import SweepResult, write_table
 from hitofude.sweep.trial import Failure, Result, Run, Trial, count, describe_settings
 from hitofude.workers.pool import WorkerPool
+
+WORST_LOG_LOSS = -36.0
+"""The negative log loss of a recipe that failed: worse than if every image were certainly wrong."""
 
 REPEATABLE_ERRORS = (DivergedError, InputError, RecipeError)
 """They end a run and not the sweep: the run would fail again in the same way."""
@@ -100,7 +104,7 @@ class _Sweep(ExitStack):
         while settings := self._next_round(tried):
             runs = [self._runs_of(one) for one in settings]
             self._finish(list(dict.fromkeys(run for of_recipe in runs for run in of_recipe)))
-            tried += zip(settings, map(self._accuracy, runs), strict=True)
+            tried += zip(settings, map(self._objective, runs), strict=True)
         return self._in_order()
 
     def _describe(self) -> str:
@@ -133,11 +137,13 @@ class _Sweep(ExitStack):
             self._progress.skip(len(runs), f"invalid  {runs[0].name}: {invalid}")
         return runs
 
-    def _accuracy(self, runs: Sequence[Run]) -> float:
-        """Return the mean over the seeds; 0 for a recipe that failed."""
+    def _objective(self, runs: Sequence[Run]) -> float:
+        """Return the mean of the metric over the seeds, negative if lower is better; the worst for a failed recipe."""
         results = [self._results[run] for run in runs]
-        values = [result.accuracy.value for result in results if isinstance(result, Trial)]
-        return sum(values) / len(values) if len(values) == len(results) else 0.0
+        values = [result.value for result in results if isinstance(result, Trial)]
+        sign = -1 if self.base.metric in LOWER_IS_BETTER else 1
+        mean = sign * sum(values) / len(values) if len(values) == len(results) else math.nan
+        return (WORST_LOG_LOSS if sign < 0 else 0.0) if math.isnan(mean) else mean
 
     def _in_order(self) -> list[Result]:
         order = {seed: index for index, seed in enumerate(self._spec.seeds)}

@@ -105,6 +105,8 @@ class SweepSpec(TomlFile):
     def _check(self) -> Self:
         if "seed" in self.settings or "seed" in self.vary:
             raise ValueError("'seed' is not a setting of a sweep. Name the seeds by seeds = [0, 1].")
+        if "metric" in self.vary:
+            raise ValueError("'metric' cannot vary: it judges the recipes. Name it in [settings].")
         if both := sorted(self.settings.keys() & self.vary.keys()):
             raise ValueError(f"'{both[0]}' is in [settings] and in [vary]. Remove one.")
         ranges = [name for name, values in self.vary.items() if isinstance(values, Range)]

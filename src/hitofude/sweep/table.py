@@ -8,6 +8,7 @@ from typing import Any
 
 from hitofude.errors import DivergedError
 from hitofude.inputs.dataset import Dataset
+from hitofude.metrics.scores import LOWER_IS_BETTER, NAMES
 from hitofude.storage import write_json, write_rows
 from hitofude.sweep.folder import SweepFolder
 from hitofude.sweep.ranking import COMPARED, Candidate, Ranking
@@ -17,16 +18,26 @@ from hitofude.sweep.trial import Failure, Result, as_text, describe_settings
 
 def write_table(path: Path, spec: SweepSpec, results: Iterable[Result]) -> None:
     """Write a CSV line for each run that has ended."""
-    figures = ["accuracy", "right", "rows", "expected_score", "training_seconds", "run", "failed"]
+    figures = ["metric", "value", "accuracy", "right", "rows", "expected_score", "training_seconds", "run", "failed"]
     rows: list[list[object]] = [["recipe", *spec.vary, "seed", *figures]]
     for result in results:
         run = result.run
         row = [run.number, *(as_text(run.settings[name]) for name in spec.vary), run.seed]
         if isinstance(result, Failure):
-            row += [None] * 6 + [result.reason]
+            row += [None] * 8 + [result.reason]
         else:
             right, score = result.accuracy, result.expected_score
-            row += [right.value, right.right, right.total, score, result.seconds, result.path, None]
+            row += [
+                result.metric,
+                result.value,
+                right.value,
+                right.right,
+                right.total,
+                score,
+                result.seconds,
+                result.path,
+                None,
+            ]
         rows.append(row)
     write_rows(path, rows)
 
@@ -65,6 +76,7 @@ class SweepResult:
             "format_version": 1,
             "source": self.dataset.name,
             "images": len(self.dataset.train),
+            "metric": ranking.best.metric,
             "spec": self.spec.model_dump(mode="json", by_alias=True),
             "recipes": [_figures(candidate) for candidate in ranking.candidates],
             "failed": [
@@ -80,21 +92,27 @@ class SweepResult:
         names = [name.rpartition(".")[2] for name in self.spec.vary]
         names = names if len(set(names)) == len(names) else list(self.spec.vary)
         by_seed = ["by seed"] if len(self.spec.seeds) > 1 else []
-        rows = [["recipe", *names, "accuracy", "95 % interval", *by_seed, "expected score", "training"]]
+        metric = self.ranking.best.metric
+        rows = [["recipe", *names, NAMES[metric], "95 % interval", *by_seed, "expected score", "training"]]
         for one in self.ranking.candidates:
-            values = [trial.accuracy.value for trial in one.trials]
+            values = [trial.value for trial in one.trials]
             settings = [as_text(one.settings[name]) for name in self.spec.vary]
             score = "-" if one.expected_score is None else f"{one.expected_score:.4f}"
             spread = [_interval(min(values), max(values)) for _ in by_seed]
-            accuracy, seconds = f"{one.accuracy:.4f}", f"{one.seconds:,.0f} s"
-            rows.append([str(one.number), *settings, accuracy, _interval(*one.interval), *spread, score, seconds])
+            value, seconds = f"{one.value:.4f}", f"{one.seconds:,.0f} s"
+            rows.append([str(one.number), *settings, value, _interval(*one.interval), *spread, score, seconds])
         return _align(rows)
 
     def _notes(self) -> str:
         mean, seeds = "mean of seeds" if len(self.spec.seeds) > 1 else "seed", ", ".join(map(str, self.spec.seeds))
+        metric = self.ranking.best.metric
+        name, kind = NAMES[metric][0].upper() + NAMES[metric][1:], "Wilson's, with as many rows as there are images"
+        if metric != "accuracy":
+            kind = "by bootstrap over the images, the mean of the seeds'"
+        lower = " (lower is better)" if metric in LOWER_IS_BETTER else ""
         return (
-            f"Accuracy: out of fold, each image by members that never saw it, {mean} {seeds}; test images select "
-            "nothing.\n95 % interval: Wilson's, with as many rows as there are images; more seeds do not narrow it.\n"
+            f"{name}{lower}: out of fold, each image by members that never saw it, {mean} {seeds}; test images select "
+            f"nothing.\n95 % interval: {kind}; more seeds do not narrow it.\n"
             "Training: all members and seeds together."
         )
 
@@ -107,30 +125,37 @@ class SweepResult:
         ranking, best = self.ranking, self.ranking.best.number
         if not ranking.comparisons:
             return ""
-        rows = [["recipe", "difference, points", "better", "worse", "p"]]
+        is_accuracy = ranking.best.metric == "accuracy"
+        rows = [["recipe", f"difference{', points' if is_accuracy else ''}", "better", "worse", "p"]]
         for one in ranking.comparisons:
-            difference = f"{100 * one.difference:+.3f} ± {100 * one.standard_error:.3f}"
+            difference = f"{one.difference:+.4f} ± {one.standard_error:.4f}"
+            if is_accuracy:
+                difference = f"{100 * one.difference:+.3f} ± {100 * one.standard_error:.3f}"
             rows.append([str(one.second), difference, str(one.better), str(one.worse), f"{one.probability:.3g}"])
         alike = [str(one.second) for one in ranking.comparisons if one.probability >= 0.05]
         verdict = "Each of them is worse by more than chance (p < 0.05)."
         if alike:
             verdict = f"No difference beyond chance (p ≥ 0.05) between {best} and {', '.join(alike)}: use the cheapest."
+        test = "the exact sign test, which is McNemar's test if there is one seed"
+        if not is_accuracy:
+            test = f"a bootstrap of the difference in {NAMES[ranking.best.metric]}, paired by image"
         left_out = len(ranking.candidates) - 1 - COMPARED
         more = f" The other {left_out} are in sweep.csv." if left_out > 0 else ""
         return (
             f"Recipe {best} against the runners-up, image by image:{more}\n{_align(rows)}\n"
             "± is a standard error. Better, worse: images that it has right with more or with fewer seeds.\n"
-            f"p: the exact sign test, which is McNemar's test if there is one seed.\n{verdict}"
+            f"p: {test}.\n{verdict}"
         )
 
     def _bias(self) -> str:
-        bias, accuracy = self.ranking.selection_bias, self.ranking.best.accuracy
+        bias, best = self.ranking.selection_bias, self.ranking.best
+        side = "low" if best.metric in LOWER_IS_BETTER else "high"
         if bias is None:
             return ""
         return (
             f"Selection bias: the best of {len(self.ranking.candidates)} was chosen on the images that measure its "
-            f"accuracy, so {accuracy:.4f}\nis too high by about {bias:.4f} (bootstrap over the images). Interval and p "
-            "do not correct for it."
+            f"{NAMES[best.metric]}, so {best.value:.4f}\nis too {side} by about {bias:.4f} (bootstrap over the images). Interval and "
+            "p do not correct for it."
         )
 
     def _files(self) -> str:
@@ -147,13 +172,15 @@ def _figures(candidate: Candidate) -> dict[str, Any]:
     return {
         "recipe": candidate.number,
         "settings": candidate.settings,
+        "value": candidate.value,
         "accuracy": candidate.accuracy,
         "low": low,
         "high": high,
         "expected_score": candidate.expected_score,
         "training_seconds": candidate.seconds,
         "by_seed": [
-            {"seed": one.run.seed, "accuracy": one.accuracy.value, "run": str(one.path)} for one in candidate.trials
+            {"seed": one.run.seed, "value": one.value, "accuracy": one.accuracy.value, "run": str(one.path)}
+            for one in candidate.trials
         ],
     }
 

@@ -1,6 +1,7 @@
 """A run of a sweep, and its outcome: a trial or a failure."""
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.metrics.metrics import Accuracy, answered
-from hitofude.recipe import Recipe
+from hitofude.metrics.scores import NAMES, Score
+from hitofude.recipe import Metric, Recipe
 from hitofude.runs.result import RunResult
 from hitofude.sweep.spec import Settings
 
@@ -43,6 +45,9 @@ class Trial:
     seconds: float
     """Training time, the sum over the members."""
     right: NDArray[np.float32]  # (N,) of all training rows: 1 right, 0 wrong, NaN not answered out of fold
+    metric: Metric = "accuracy"
+    score: Score | None = None
+    """By the metric, out of fold; None for accuracy, or if the metric is not defined."""
 
     @classmethod
     def of(cls, run: Run, result: RunResult, ids: NDArray[np.str_]) -> "Trial":
@@ -53,10 +58,20 @@ class Trial:
         right = np.full(len(ids), np.nan, dtype=np.float32)
         right[rows] = result.out_of_fold_probabilities[known].argmax(axis=1) == result.labels[known]
         expected = None if result.estimate is None else result.estimate.value
-        return cls(run, result.folder.path, result.accuracy, expected, result.summary.training_seconds, right)
+        metric, seconds = result.summary.metric, result.summary.training_seconds
+        score = None if metric == "accuracy" else result.score
+        return cls(run, result.folder.path, result.accuracy, expected, seconds, right, metric, score)
+
+    @property
+    def value(self) -> float:
+        """By the metric; NaN if it is not defined."""
+        if self.metric == "accuracy":
+            return self.accuracy.value
+        return math.nan if self.score is None else self.score.value
 
     def describe(self) -> str:
-        return f"out of fold {self.accuracy.value:.4f}"
+        name = "" if self.metric == "accuracy" else f"{NAMES[self.metric]} "
+        return f"out of fold {name}{self.value:.4f}"
 
 
 @dataclass(frozen=True, eq=False)
