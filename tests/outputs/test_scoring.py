@@ -1,14 +1,24 @@
 """The score of a submission, against scikit-learn, and against files as programs respell them."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    cohen_kappa_score,
+    f1_score,
+    log_loss,
+    roc_auc_score,
+)
 
 from hitofude.errors import InputError
-from hitofude.outputs.scoring import score
+from hitofude.outputs.scoring import score, score_probabilities
+from hitofude.recipe import Metric
 
 SOLUTION = "ImageId,Label\n1,7\n2,8\n3,9\n10,0\n"
 
@@ -118,3 +128,64 @@ def test_a_solution_without_answers_is_refused(solution: str, message: str, file
     files[0].write_text("id,label\n1,7\n2,8\n")
     with pytest.raises(InputError, match=message):
         score(*files)
+
+
+@pytest.mark.parametrize(
+    ("metric", "oracle"),
+    [
+        ("balanced-accuracy", balanced_accuracy_score),
+        ("macro-f1", partial(f1_score, average="macro")),
+        ("quadratic-kappa", partial(cohen_kappa_score, weights="quadratic")),
+    ],
+)
+def test_labels_are_scored_by_any_metric_of_labels(
+    metric: Metric, oracle: Callable[..., float], files: tuple[Path, Path]
+) -> None:
+    true, predicted = np.random.default_rng(0).integers(0, 4, (2, 80))
+    for path, labels in zip(files, (predicted, true), strict=True):
+        pd.DataFrame({"id": np.arange(80), "label": labels}).to_csv(path, index=False)
+    first, second = score(*files).describe(metric).splitlines()
+    assert f" {oracle(true, predicted):.4f} (95 % interval" in first
+    assert second.startswith("accuracy ")
+
+
+@pytest.mark.parametrize("metric", ["log-loss", "auc"])
+@pytest.mark.parametrize("name", ["{}", "Class_{}"])
+def test_probabilities_are_scored_by_a_metric_of_theirs(metric: Metric, name: str, files: tuple[Path, Path]) -> None:
+    generator = np.random.default_rng(0)
+    true, probabilities = generator.integers(0, 3, 90), generator.dirichlet(np.ones(3), 90)
+    pd.DataFrame({"id": np.arange(90), "label": true}).to_csv(files[1], index=False)
+    columns = {name.format(label): probabilities[:, label] for label in (2, 0, 1)}
+    pd.DataFrame({"id": np.arange(90)} | columns).sample(frac=1, random_state=0).to_csv(files[0], index=False)
+    expected = (
+        log_loss(true, probabilities) if metric == "log-loss" else roc_auc_score(true, probabilities, multi_class="ovr")
+    )
+    assert f" {expected:.4f} (95 % interval" in score_probabilities(*files, metric)
+
+
+def test_one_column_is_the_probability_of_the_second_of_two_classes(files: tuple[Path, Path]) -> None:
+    files[1].write_text("id,label\n1,cat\n2,dog\n3,dog\n")
+    files[0].write_text("id,target\n1,0.4\n2,0.9\n3,0.3\n")
+    assert score_probabilities(*files, "auc").startswith("AUC 0.5000 ")
+
+
+@pytest.mark.parametrize(
+    ("submission", "message"),
+    [
+        ("id,7,8,9,0\n1,1,0,0,x\n", "line 2: 'x' is not a probability"),
+        ("id,7,8\n1,1,0\n", "a column of probabilities for each class of the solution, such as '0', found 7, 8"),
+        ("id,7,8,9,0\n5,1,0,0,0\n", "line 2: the id '5' is not one of the solution's"),
+        ("id,7,8,9,0\n1,1,0,0,0\n", "3 ids of .* are missing, such as '2'"),
+    ],
+)
+def test_probabilities_that_do_not_fit_have_no_score(submission: str, message: str, files: tuple[Path, Path]) -> None:
+    files[0].write_text(submission)
+    with pytest.raises(InputError, match=message):
+        score_probabilities(*files, "log-loss")
+
+
+def test_a_kappa_of_labels_without_numbers_is_refused(files: tuple[Path, Path]) -> None:
+    for path in files:
+        path.write_text("id,label\n1,mild\n2,severe\n")
+    with pytest.raises(InputError, match="quadratic-kappa needs classes that are numbers"):
+        score(*files).describe("quadratic-kappa")

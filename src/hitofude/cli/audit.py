@@ -119,8 +119,8 @@ def runs(folder: Path = Path("runs"), /) -> None:
 
 
 @app.command
-def score(submission: Path, solution: Path, /, *, label: str | None = None) -> None:
-    """Compare a submission with the true labels: accuracy and its 95 % interval.
+def score(submission: Path, solution: Path, /, *, label: str | None = None, metric: str = "accuracy") -> None:
+    """Compare a submission with the true labels: a metric and its 95 % interval.
 
     Both are CSV files with a header. Ids and labels that are numbers are compared
     as numbers: 7, 7.0 and 07 are the same. With a column Usage in the solution the
@@ -129,6 +129,7 @@ def score(submission: Path, solution: Path, /, *, label: str | None = None) -> N
     For example:
       hitofude score runs/sample-fast/submission.csv solution.csv
       hitofude score submission.csv solution.csv --label species
+      hitofude score submission.csv solution.csv --metric log-loss
 
     Parameters
     ----------
@@ -139,7 +140,16 @@ def score(submission: Path, solution: Path, /, *, label: str | None = None) -> N
     label
         The name of the column of labels. By default it is the one called label, else the one that both files have, else
         the first that is neither the id nor Usage.
+    metric
+        accuracy, balanced-accuracy, macro-f1 or quadratic-kappa of labels; log-loss or auc of a submission with a
+        probability for each class.
     """
+    from hitofude.metrics.scores import NEED_PROBABILITIES, parse_metric
     from hitofude.outputs.scoring import score as score_submission
+    from hitofude.outputs.scoring import score_probabilities
 
-    print(score_submission(submission, solution, label=label).describe())
+    chosen = parse_metric(metric)
+    if chosen in NEED_PROBABILITIES:
+        print(score_probabilities(submission, solution, chosen, label=label))
+    else:
+        print(score_submission(submission, solution, label=label).describe(chosen))

@@ -5,11 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from hitofude.errors import InputError
 from hitofude.inputs.formats.csv_table import find_id, find_label
 from hitofude.inputs.formats.text_table import TextTable, read_text_table
+from hitofude.inputs.image_set import classes_of
 from hitofude.inputs.spelling import Spellings, number_of, without_zero_decimals
 from hitofude.metrics.metrics import Accuracy
+from hitofude.metrics.scores import LOWER_IS_BETTER, NAMES, SMALLEST_PROBABILITY, Answers
+from hitofude.metrics.scores import score as metric_score
+from hitofude.recipe import Metric
 
 USAGE, IGNORED = "usage", "ignored"
 SHOWN = 5
@@ -26,11 +32,17 @@ class Score:
     """The rows that `Usage` leaves out."""
     only_predicted: Mapping[str, int]
     never_predicted: Mapping[str, int]
+    answers: Answers
+    """The labels and the predictions of all rows; a prediction that is no label of the solution is a class, too."""
 
-    def describe(self) -> str:
-        """Describe the score in a line, and each part and peculiarity in another."""
+    def describe(self, metric: Metric = "accuracy") -> str:
+        """Describe the score in a line, and each part and peculiarity in another.
+
+        Raises InputError if the metric is not defined for these labels.
+        """
+        lines = [] if metric == "accuracy" else [describe_metric(metric, self.answers)]
         width = max(len("accuracy"), *map(len, self.by_usage), 0)
-        lines = [f"{'accuracy':<{width}} {self.accuracy}"]
+        lines.append(f"{'accuracy':<{width}} {self.accuracy}")
         lines += [f"{usage:<{width}} {accuracy}" for usage, accuracy in self.by_usage.items()]
         if self.ignored:
             lines.append(f"{self.ignored:,} rows are left out, because their Usage is Ignored")
@@ -81,7 +93,86 @@ def score(submission: Path, solution: Path, *, label: str | None = None) -> Scor
         ignored=len(true.of) - len(rows),
         only_predicted=Counter(answers[id] for id in rows if found[id] is None),
         never_predicted=Counter(label for id in rows if (label := true.of[id]) not in predicted_labels),
+        answers=_encode([true.of[id] for id in rows], [found[id] or answers[id] for id in rows]),
     )
+
+
+def _encode(labels: list[str], answers: list[str]) -> Answers:
+    classes = classes_of(np.array([*labels, *answers]))
+    index = {name: i for i, name in enumerate(classes)}
+    encoded, predicted = (np.array([index[name] for name in names]) for names in (labels, answers))
+    return Answers(encoded, predicted, None, classes)
+
+
+def describe_metric(metric: Metric, answers: Answers) -> str:
+    """Describe a score in a line. Raises InputError if the metric is not defined for these labels."""
+    found = metric_score(metric, answers)
+    if found is None:
+        needs = {"quadratic-kappa": "classes that are numbers", "auc": "two classes or more among the labels"}
+        raise InputError(f"--metric {metric} needs {needs.get(metric, 'other labels')}. Choose another metric.")
+    lower = "; lower is better" if metric in LOWER_IS_BETTER else ""
+    return f"{NAMES[metric]} {found}; baseline {found.baseline:.4f}{lower}"
+
+
+def score_probabilities(submission: Path, solution: Path, metric: Metric, *, label: str | None = None) -> str:
+    """Describe the log loss or the AUC of a submission of probabilities.
+
+    The submission has a column for each class, called like it or so after a beginning that all share; for two classes
+    it may have one column, of the second class. For the log loss rows are scaled to a sum of 1. Raises InputError as
+    `score` does, and with the line for a value that is no probability.
+    """
+    tables = [read_text_table(path, fewest=2) for path in (submission, solution)]
+    true = _read_labels(tables[1], label, tables[0].header)
+    rows = [id for id in true.of if not true.is_ignored(id)]
+    classes = classes_of(np.array([true.of[id] for id in rows]))
+    columns = _match_columns(tables[0], classes)
+    by_id: dict[str, list[float]] = {}
+    spellings, id_column = Spellings(true.of), find_id(tables[0].header) or 0
+    for number, fields in tables[0].lines:
+        if (known := spellings.find(fields[id_column])) is None or known in by_id:
+            problem = "is not one of the solution's" if known is None else "is a duplicate"
+            raise InputError(f"{submission}, line {number}: the id '{fields[id_column]}' {problem}.")
+        by_id[known] = [_read_probability(fields[i], f"{submission}, line {number}") for i in columns.values()]
+    if missing := [id for id in rows if id not in by_id]:
+        raise InputError(f"{submission}: {len(missing):,} ids of {solution} are missing, such as '{missing[0]}'.")
+    found = np.array([by_id[id] for id in rows])
+    if len(columns) == 1:
+        found = np.stack([1 - found[:, 0], found[:, 0]], axis=1)
+    names = classes if len(columns) == 1 else tuple(columns)
+    if metric == "log-loss":
+        found = found / found.sum(axis=1, keepdims=True).clip(min=SMALLEST_PROBABILITY)
+    labels = np.array([names.index(true.of[id]) for id in rows])
+    return describe_metric(metric, Answers.of(labels, found, names))
+
+
+def _match_columns(table: TextTable, classes: tuple[str, ...]) -> dict[str, int]:
+    """Return the column of each class, also of classes that the solution lacks. Raise InputError if one is missing."""
+    taken = {find_id(table.header) or 0, find_label(table.header, "label")}
+    free = [i for i in range(len(table.header)) if i not in taken]
+    names = [table.header[i] for i in free]
+    if len(free) == 1 and len(classes) == 2:
+        return {classes[1]: free[0]}
+    spellings = Spellings(classes)
+    for start in range(max(map(len, names), default=0)):
+        if len({name[:start] for name in names}) > 1:
+            break
+        found = {spellings.find(name[start:].strip()) or name[start:]: i for name, i in zip(names, free, strict=True)}
+        if len(found) == len(names) and set(classes) <= found.keys():
+            return {name: found[name] for name in classes_of(np.array(list(found)))}
+    raise InputError(
+        f"{table.path}: expected a column of probabilities for each class of the solution, such as '{classes[0]}', "
+        f"found {', '.join(names[:SHOWN])}. To score labels, choose another metric than log-loss and auc."
+    )
+
+
+def _read_probability(text: str, location: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise InputError(f"{location}: '{text}' is not a probability, a number from 0 to 1.")
+    return value
 
 
 def _accuracy(right: list[bool]) -> Accuracy:

@@ -154,8 +154,8 @@ class SweepResult:
             return ""
         return (
             f"Selection bias: the best of {len(self.ranking.candidates)} was chosen on the images that measure its "
-            f"{NAMES[best.metric]}, so {best.value:.4f}\nis too {side} by about {bias:.4f} (bootstrap over the images). "
-            "Interval and p do not correct for it."
+            f"{NAMES[best.metric]}, so {best.value:.4f}\nis too {side} by about {bias:.4f} (bootstrap over the images)."
+            " Interval and p do not correct for it."
         )
 
     def _files(self) -> str:
