@@ -160,7 +160,7 @@ class _Cell:
     image: NDArray[np.uint8] | NDArray[np.float32]  # (C, H, W), 0..255
     caption: str = ""
     colour: str = BLACK
-    frame: str = "none"
+    frame: str | None = None
 
 
 def _plot_cells(path: Path, cells: Sequence[_Cell], columns: int, title: str) -> None:
@@ -189,7 +189,8 @@ def _draw_cells(axes: Axes, cells: Sequence[_Cell], columns: int, top: float, st
         image = cell.image[0] if len(cell.image) == 1 else cell.image.transpose(1, 2, 0).astype(np.uint8)
         extent = (left, left + wide, bottom, bottom - high)
         axes.imshow(image, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest", extent=extent)
-        axes.add_patch(Rectangle((left, bottom), wide, -high, fill=False, edgecolor=cell.frame))
+        if cell.frame:
+            axes.add_patch(Rectangle((left, bottom), wide, -high, fill=False, edgecolor=cell.frame))
         above = bottom - _IMAGE - _MARGIN
         text = axes.text(left + wide / 2, above, cell.caption, ha="center", va="bottom", parse_math=False)
         text.set(fontsize=8, color=cell.colour)
