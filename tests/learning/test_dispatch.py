@@ -115,8 +115,9 @@ def test_an_unattended_member_leaves_no_states_and_becomes_the_same(
 def test_the_error_of_a_worker_arrives_as_its_kind(job: EnsembleTask, tmp_path: Path) -> None:
     recipe = job.recipe.with_settings({"optimizer.name": "adam", "optimizer.learning_rate": 1e30})
     plans = tuple(replace(plan, network="cnn-medium") for plan in job.plans)
-    with pytest.raises(DivergedError, match=r"epoch 1, batch \d+, learning rate"):
-        run_members(replace(job, recipe=recipe, plans=plans, folder=tmp_path), 2, Listener())
+    pool = WorkerPool(LocalProcesses(1, 1), MODULE, threads=1)
+    with pool, pytest.raises(DivergedError, match=r"epoch 1, batch \d+, learning rate"):
+        run_members(replace(job, recipe=recipe, plans=plans, folder=tmp_path), pool, Listener())
 
 
 @pytest.mark.slow
