@@ -99,11 +99,16 @@ class DiskFilledAt:
         patch.setattr(Path, "open", open_on_full_disk)
 
 
+@pytest.fixture(scope="module")
+def expected(small: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run on a disk with room."""
+    return run(small, tmp_path_factory.mktemp("expected") / "run").folder.path
+
+
 @pytest.mark.parametrize("artefacts", [OF_EACH_STAGE, pytest.param(ARTEFACTS, marks=pytest.mark.slow)])
 def test_a_disk_that_is_full_at_each_artefact_in_turn_costs_nothing_but_time(
-    artefacts: list[str], small: Dataset, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    artefacts: list[str], small: Dataset, expected: Path, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = run(small, tmp_path / "expected").folder.path
     folder, ballast = disk / "run", Ballast(disk)
     for name in artefacts:
         with monkeypatch.context() as patch:
@@ -123,6 +128,7 @@ def test_a_disk_that_is_full_at_each_artefact_in_turn_costs_nothing_but_time(
 def test_a_disk_that_fills_up_under_worker_processes_ends_the_run_the_same_way(
     dataset: Dataset, disk: Path, tmp_path: Path
 ) -> None:
+    """It is continued by one process, which makes the same bytes."""
     settings, ballast = SETTINGS | {"schedule.epochs": 4}, Ballast(disk)
     expected = hitofude.run(dataset, run=tmp_path / "expected", settings=settings, threads=1, quiet=True).folder.path
 
@@ -137,7 +143,7 @@ def test_a_disk_that_fills_up_under_worker_processes_ends_the_run_the_same_way(
         hitofude.run(dataset, run=disk / "run", settings=settings, workers=2, threads=1, quiet=True)
     filler.join()
     ballast.unload()
-    hitofude.run(dataset, run=disk / "run", settings=settings, workers=2, threads=1, quiet=True)
+    hitofude.run(dataset, run=disk / "run", settings=settings, workers=1, threads=1, quiet=True)
     for name in COMPARED:
         assert (disk / "run" / name).read_bytes() == (expected / name).read_bytes(), name
 

@@ -397,7 +397,7 @@ def test_ctrl_c_and_sigterm_say_how_to_continue(call: Call, monkeypatch: pytest.
 
 
 @pytest.mark.slow
-def test_a_terminated_run_is_continued_by_the_command_that_it_prints(files: Path, tmp_path: Path) -> None:
+def test_a_terminated_run_is_continued_by_the_command_that_it_prints(files: Path, tmp_path: Path, call: Call) -> None:
     settings = [word.replace("epochs=1", "epochs=4") for word in QUICK]
     arguments = ["run", str(files), "--run", str(tmp_path / "一筆 run"), "--workers", "2", *settings]
     command = [sys.executable, "-m", "hitofude", *arguments]
@@ -407,10 +407,10 @@ def test_a_terminated_run_is_continued_by_the_command_that_it_prints(files: Path
         _, err = process.communicate()
     assert process.returncode == 143
     assert shlex.split(err.splitlines()[-1])[1:] == arguments
-    again = subprocess.run(command, capture_output=True, text=True)
-    assert again.returncode == 0
-    assert "continuing after epoch" in again.stdout
-    assert "Traceback" not in err + again.stderr
+    code, out, complaints = call(*arguments)
+    assert code == 0
+    assert "continuing after epoch" in out
+    assert "Traceback" not in err + complaints
 
 
 @pytest.mark.slow

@@ -159,8 +159,9 @@ def make_here(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
 def test_members_made_by_a_pool_are_linked_into_the_runs_folder(
     job: EnsembleTask, alone: list[MemberProbabilities], tmp_path: Path
 ) -> None:
+    """Here the pool has one process, which makes both."""
     remote, listener = replace(job, folder=tmp_path), Listener()
-    with WorkerPool(LocalProcesses(2, 1), MODULE, threads=1) as pool:
+    with WorkerPool(LocalProcesses(1, 1), MODULE, threads=1) as pool:
         run_members(remote, pool, listener)
     assert weights(remote) == weights(job)
     assert sorted((log.member, log.epoch) for log in listener.logs) == [(m, e) for m in (0, 1) for e in (1, 2, 3)]
