@@ -32,8 +32,8 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "PATIENCE", 0.02)
-    monkeypatch.setattr(download, "MIN_SPEED", 10_000_000)
+    monkeypatch.setattr(download, "PATIENCE", 0.25)
+    monkeypatch.setattr(download, "MIN_SPEED", 200_000)
 
 
 def fetch(folder: Path, *urls: str) -> bytes:
@@ -92,7 +92,7 @@ def test_a_cut_connection_leads_to_the_next_mirror_then_back(server: Server, tmp
 
 @pytest.mark.usefixtures("impatient")
 def test_a_slow_mirror_is_left_for_the_next_and_waited_for_if_no_other_delivers(server: Server, tmp_path: Path) -> None:
-    slow = server.url("/slow", trickling(CONTENT, 0.03, 20_000))
+    slow = server.url("/slow", trickling(CONTENT, 0.3, 20_000))
     assert fetch(tmp_path / "left", slow, server.url("/b", whole(CONTENT))) == CONTENT
     assert fetch(tmp_path / "waited", slow, server.url("/none")) == CONTENT
     assert [path for path, _ in server.requests] == ["/slow", "/b", "/slow", "/none", "/slow"]
