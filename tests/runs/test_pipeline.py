@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import log_loss
 
 import hitofude
 from hitofude.errors import InputError, RunFolderError
@@ -261,3 +262,20 @@ def test_black_images_are_learned_from_without_complaint(tmp_path: Path) -> None
     result = hitofude.run(tmp_path / "train.csv", run=tmp_path / "run", settings=settings, quiet=True)
     assert result.accuracy.value == pytest.approx(0.5, abs=0.2)
     assert result.summary.audit.same_images == 59
+
+
+@pytest.mark.slow
+def test_a_run_for_log_loss_ends_with_calibrated_probabilities(dataset: Dataset, tmp_path: Path) -> None:
+    settings = {"rows": 100, "schedule.epochs": 1, "schedule.min_steps": 0, "ensemble.folds": 2}
+    result = hitofude.run(
+        dataset, run=tmp_path / "run", settings=settings, metric="log-loss", class_weights={"3": 2}, quiet=True
+    )
+    lines = result.folder.submission.read_text().splitlines()
+    assert lines[0] == "id,0,1,2,3,4,5,6,7,8,9"
+    found = np.array([line.split(",")[1:] for line in lines[1:]], dtype=np.float32)
+    assert dataset.test is not None
+    assert dataset.test.labels is not None
+    assert result.summary.test_scores is not None
+    assert result.summary.test_scores["log-loss"].value == pytest.approx(log_loss(dataset.test.labels, found), rel=1e-5)
+    assert result.describe().splitlines()[1].startswith("out-of-fold log loss")
+    assert result.recipe.optimizer.class_weights == {"3": 2.0}
