@@ -93,6 +93,11 @@ def test_no_class_is_called_the_worst_if_the_mean_hides_nothing() -> None:
     assert with_confusion((95, 5, 0), (3, 97, 0), (0, 0, 0)).worst_class is None  # no row of a class was held out
 
 
+def test_the_baseline_answers_the_commonest_class() -> None:
+    assert with_confusion((12, 0), (10, 290)).baseline_answer == "eight, the commonest class"
+    assert with_confusion((12, 0), (10, 2)).baseline_answer == "one class, as all are equally common"
+
+
 def test_a_damaged_report_names_the_place(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     write_summary(path, SUMMARY)

@@ -89,10 +89,12 @@ class RunSummary:
         return self.scores.get(self.metric)
 
     @property
-    def commonest_class(self) -> str:
-        """The answer of the baseline."""
+    def baseline_answer(self) -> str:
+        """The answer of the baseline to every image: `three, the commonest class`."""
         rows = [sum(row) for row in self.confusion]
-        return self.classes[rows.index(max(rows))]
+        if len(set(rows)) == 1:
+            return "one class, as all are equally common"
+        return f"{self.classes[rows.index(max(rows))]}, the commonest class"
 
     @property
     def worst_class(self) -> "WorstClass | None":

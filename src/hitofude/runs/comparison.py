@@ -125,7 +125,7 @@ class RunComparison:
         ]
 
     def describe(self) -> str:
-        width = max(map(len, self.names))
+        width = max(map(len, ["run", *self.names]))
         column = NAMES[self.metric]
         table = [f"{'run':<{width}}  {column}  95 % interval     wrong  expected score  training"]
         for name, result, answers in zip(self.names, self.results, self._scored, strict=True):

@@ -139,7 +139,7 @@ def describe_score(summary: RunSummary) -> str:
 def _describe_baseline(summary: RunSummary) -> str:
     if summary.metric in NEED_PROBABILITIES:
         return "the classes' shares as every image's probabilities"
-    return f"always answering {summary.commonest_class}, the commonest class"
+    return f"always answering {summary.baseline_answer}"
 
 
 def _expect(summary: RunSummary) -> str | None:
