@@ -45,6 +45,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.damage
 	$(BIN)/python -m benchmarks.crash
 	$(BIN)/python -m benchmarks.label_noise
+	$(BIN)/python -m benchmarks.uneven
 	$(BIN)/python -m benchmarks.hostile
 	$(BIN)/python -m benchmarks.estimator
 	$(BIN)/python -m benchmarks.photos
