@@ -74,7 +74,7 @@ def test_letters_go_all_the_way_without_a_word_about_digits(call: Call, tmp_path
     calls = [
         call("data", "check", tmp_path),
         call("run", tmp_path, "--run", run, *settings(schedule__epochs=6)),
-        call("predict", run, tmp_path / "test.csv", "--out", tmp_path / "out.csv", "--calibrated"),
+        call("predict", run, tmp_path / "test.csv", "--out", tmp_path / "out.csv"),
         call("audit", run, "--source", tmp_path, "--out", tmp_path / "audit"),
         call("runs", tmp_path),
     ]

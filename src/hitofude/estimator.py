@@ -31,6 +31,9 @@ from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleTask
 from hitofude.learning.networks import build_network
 from hitofude.learning.training import MemberPlan
+from hitofude.metrics.calibration import fit_temperature, with_temperature
+from hitofude.metrics.metrics import answered
+from hitofude.metrics.whole_ensemble import fit_ensemble_temperature, member_groups
 from hitofude.outputs.display import SilentDisplay
 from hitofude.prediction.model import Model
 from hitofude.recipe import DEFAULT_PRESET, Recipe, choose_recipe
@@ -91,9 +94,9 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     `settings` contains optimizer.batch_size. Sample weights are not supported.
 
     Attributes, after fit: classes_; oof_probabilities_, (n, classes) float32, each row by networks not trained on it,
-    NaN if all were; members_, the trained networks as plain arrays (see TrainedMember); recipe_, all settings;
-    image_shape_, (channels, height, width); pixel_scale_; n_features_in_, the pixels of an image; feature_names_in_,
-    a DataFrame's columns.
+    NaN if all were; temperature_, which calibrates other images; members_, the trained networks as plain arrays
+    (see TrainedMember); recipe_, all settings; image_shape_, (channels, height, width); pixel_scale_; n_features_in_,
+    the pixels of an image; feature_names_in_, a DataFrame's columns.
     """
 
     def __init__(
@@ -123,15 +126,19 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self._train(RunPlan.prepare(recipe, Dataset("X", train), "HitofudeClassifier.fit"), len(images))
         return self
 
-    def predict_proba(self, X: Any) -> NDArray[np.float32]:
-        """Return (n, classes) probabilities in the order of `classes_`, the mean over the members."""
+    def predict_proba(self, X: Any, *, raw: bool = False) -> NDArray[np.float32]:
+        """Return (n, classes) probabilities in the order of `classes_`, the mean over the members.
+
+        They are calibrated by `temperature_`; raw: as predicted.
+        """
         check_is_fitted(self, "members_")
         with _raising_value_errors():
             images = self._read_images(X)
             compute, shape = choose_compute(self.device, self.recipe_.precision), images.shape[1:]
             with compute.applied():
                 networks = [member.rebuild(shape, len(self.classes_), compute) for member in self.members_]
-                model = Model(networks, list(self.classes_), shape, compute, self.recipe_.tta, temperature=None)
+                temperature = None if raw else self.temperature_
+                model = Model(networks, list(self.classes_), shape, compute, self.recipe_.tta, temperature)
             return model.predict(torch.from_numpy(images))
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -197,13 +204,16 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with tempfile.TemporaryDirectory(prefix="hitofude-") as name:
             task = EnsembleTask(recipe, compute, tuple(plan.members), train, None, Path(name), unattended=True)
             probabilities = train_ensemble(task, workers, _Warner())
+            known = answered(probabilities.out_of_fold)
+            of_groups = fit_temperature(train.known_labels()[known], probabilities.out_of_fold[known])
+            self.temperature_ = fit_ensemble_temperature(None, member_groups(plan.held_out()), of_groups)
             self.members_ = [
                 TrainedMember.load(task.member_folder(member.member), member, rows, train.image_shape, classes)
                 for member in plan.members
             ]
         self.recipe_ = recipe
         self.oof_probabilities_ = np.full((count, classes), np.nan, dtype=np.float32)
-        self.oof_probabilities_[rows] = probabilities.out_of_fold
+        self.oof_probabilities_[rows] = with_temperature(probabilities.out_of_fold, of_groups)
 
 
 class _Warner(SilentDisplay):

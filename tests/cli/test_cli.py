@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import hitofude
+from hitofude.cli.predict import IMPORTED
 from hitofude.inputs.dataset import Dataset
 from hitofude.learning import speed
 from hitofude.learning.networks import NETWORKS
@@ -117,12 +118,18 @@ def test_predict_writes_csv_npz_or_to_the_terminal(finished: Path, files: Path, 
         assert arrays["probabilities"].shape == (100, 10)
 
 
-def test_calibrated_predictions_keep_their_labels(finished: Path, files: Path, call: Call, tmp_path: Path) -> None:
-    for name, more in (("as-is.csv", []), ("calibrated.csv", ["--calibrated"])):
+def test_raw_predictions_have_the_same_labels(finished: Path, files: Path, call: Call, tmp_path: Path) -> None:
+    for name, more in (("raw.csv", ["--raw"]), ("calibrated.csv", [])):
         assert call("predict", finished, files / "test.csv", "--out", tmp_path / name, *more)[0] == 0
-    as_is, calibrated = (pd.read_csv(tmp_path / name) for name in ("as-is.csv", "calibrated.csv"))
-    assert as_is["label"].tolist() == calibrated["label"].tolist()
-    assert not np.allclose(as_is["probability_0"], calibrated["probability_0"], atol=1e-3)
+    raw, calibrated = (pd.read_csv(tmp_path / name) for name in ("raw.csv", "calibrated.csv"))
+    assert raw["label"].tolist() == calibrated["label"].tolist()
+    assert not np.allclose(raw["probability_0"], calibrated["probability_0"], atol=1e-3)
+
+
+def test_calibrated_is_the_default_now(finished: Path, files: Path, call: Call) -> None:
+    code, out, err = call("predict", finished, files / "test.csv", "--calibrated")
+    assert (code, out) == (2, "")
+    assert "--calibrated is the default now; leave it out." in err
 
 
 @pytest.fixture
@@ -143,9 +150,11 @@ def test_chainers_models_are_imported_to_predict_with_and_for_nothing_else(
     code, out, err = call("import-chainer", chainers / "whole.npz", chainers / "whole.npz", "--run", run)
     assert (code, err) == (0, "")
     assert f"hitofude predict {run}" in out
-    assert call("predict", run, test, "--out", tmp_path / "p.csv")[0] == 0
-    assert len(pd.read_csv(tmp_path / "p.csv")) == 50
-    refused = [["audit", run], ["compare", run, run], ["run", "--run", run], ["predict", run, test, "--calibrated"]]
+    code, _, err = call("predict", run, test, "--out", tmp_path / "p.csv")
+    assert (code, err) == (0, f"{IMPORTED}\n")
+    assert call("predict", run, test, "--out", tmp_path / "raw.csv", "--raw")[2] == ""
+    assert (tmp_path / "p.csv").read_bytes() == (tmp_path / "raw.csv").read_bytes()
+    refused = [["audit", run], ["compare", run, run], ["run", "--run", run]]
     for arguments in refused:
         code, out, err = call(*arguments)
         assert (code, out) == (3, "")

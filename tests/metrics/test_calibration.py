@@ -101,3 +101,17 @@ def test_a_fitted_temperature_is_the_best_for_the_log_loss() -> None:
         cross_entropy(labels, with_temperature(calibrated, temperature * factor)).mean() for factor in (0.95, 1, 1.05)
     ]
     assert losses[1] == min(losses)
+
+
+def test_a_likeliest_class_stays_the_likeliest_where_rounding_makes_two_equal() -> None:
+    first = np.float32(0.4)
+    second = np.nextafter(first, np.float32(1))
+    probabilities = np.array([[first, second, 1 - first - second], [second, first, 1 - first - second]])
+    hot = with_temperature(probabilities.astype(np.float32), 15.0)
+    assert hot.argmax(axis=1).tolist() == [1, 0]
+
+
+def test_a_row_does_not_depend_on_the_rows_beside_it() -> None:
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(10), 333).astype(np.float32)
+    whole = with_temperature(probabilities, 0.4)
+    assert np.array_equal(np.concatenate([with_temperature(row[None], 0.4) for row in probabilities]), whole)

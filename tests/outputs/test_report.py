@@ -40,7 +40,7 @@ SUMMARY = RunSummary(
     out_of_fold=OUT_OF_FOLD,
     confusion=tuple(map(tuple, CONFUSION.tolist())),
     class_scores=tuple(class_scores(CONFUSION)),
-    calibration=Calibration(0.7, RELIABILITY, RELIABILITY),
+    calibration=Calibration(0.7, 0.8, RELIABILITY, RELIABILITY, {"0.95": 0.1}),
     estimate=Estimate(OUT_OF_FOLD, 0.003, -0.001, 0.002, (0.98, 0.995), images=1000),
     no_estimate=None,
     test=None,

@@ -56,7 +56,7 @@ def test_photos_and_tables_are_predicted_side_by_side(
     assert dataset.test is not None
     table = write_csv(tmp_path / "test.csv", dataset.test, label=None)
     both, alone = predict_files(trained, [table, photo]), predict_files(trained, [photo])
-    calibrated = predict_files(trained, [table], calibrated=True)
+    calibrated = predict_files(trained, [table])
     assert both.ids.tolist() == calibrated.ids.tolist() + alone.ids.tolist()
     assert alone.ids[0] == f"{photo}#1"
     expected = [calibrated.probabilities, alone.probabilities]

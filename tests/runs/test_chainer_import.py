@@ -137,14 +137,13 @@ def test_what_was_imported_is_told(models: list[Path], tmp_path: Path) -> None:
     assert "first.npz: model\n" in text
     assert "snapshot.npz: snapshot after 42,000 iterations\n" in text
     assert "Their accuracy is not known" in text
+    assert "cannot be calibrated" in text
 
 
 def test_all_that_needs_held_out_rows_is_refused(imported: Path, dataset: Dataset) -> None:
-    images = dataset.train.images
     asked: list[Callable[[], object]] = [
         lambda: load_result(imported),
         lambda: compare_runs([imported, imported]),
-        lambda: hitofude.predict(imported, images, calibrated=True),
         lambda: hitofude.run(dataset, run=imported, quiet=True),
     ]
     before = sorted(imported.rglob("*"))

@@ -22,7 +22,7 @@ PAGE = Path(hitofude.__file__).parent / "web" / "page"
 def test_the_model_says_what_it_is_to_both_pages_alike(server: Running, model: OnnxModel) -> None:
     assert server.get("/api/model").json == {
         "name": "tiny", "version": hitofude.__version__, "classes": list(DIGITS), "image_shape": [1, 28, 28],
-        "networks": ["cnn-lean", "cnn-lean"], "sure": SURE,
+        "networks": ["cnn-lean", "cnn-lean"], "sure": SURE, "set_threshold": 0.1,
     }  # fmt: skip
     assert server.get("/api/model").json == model_json(model.description)
 
@@ -37,7 +37,10 @@ def test_predictions_are_the_models_own_in_the_order_of_the_images(server: Runni
     assert [answer["label"] for answer in answers] == [DIGITS[best] for best in probabilities.argmax(axis=1)]
     assert [answer["sure"] for answer in answers] == [answer["probability"] >= SURE for answer in answers]
     assert {answer["sure"] for answer in answers} == {True, False}
-    assert set(answers[0]) == {"label", "probability", "sure", "probabilities", "members"}
+    held = [{DIGITS[place] for place in np.flatnonzero(row >= 0.1)} | {DIGITS[row.argmax()]} for row in probabilities]
+    assert [set(answer["set"]) for answer in answers] == held
+    assert [answer["set"][0] for answer in answers] == [answer["label"] for answer in answers]
+    assert set(answers[0]) == {"label", "probability", "sure", "probabilities", "members", "set"}
 
 
 def test_whole_numbers_may_be_written_with_a_point(server: Running) -> None:

@@ -8,6 +8,7 @@ import onnx
 from numpy.typing import NDArray
 
 import hitofude
+from hitofude.export.onnx_model import FORMAT_VERSION
 from hitofude.inputs.layout import ImageShape
 
 DIGITS = tuple("0123456789")
@@ -39,8 +40,11 @@ def write_tiny_model(
     metadata = {
         "name": name, "hitofude_version": hitofude.__version__, "classes": classes, "image_shape": image_shape,
         "networks": ("cnn-lean", "cnn-lean"), "temperature": 1.0, "weights": "",
+        "set_thresholds": {"0.9": 0.3, "0.95": 0.1, "0.99": 0.01},
     }  # fmt: skip
-    onnx.helper.set_model_props(model, {"hitofude_format": "1"} | {k: json.dumps(v) for k, v in metadata.items()})
+    onnx.helper.set_model_props(
+        model, {"hitofude_format": FORMAT_VERSION} | {k: json.dumps(v) for k, v in metadata.items()}
+    )
     onnx.save(model, path)
     return path
 

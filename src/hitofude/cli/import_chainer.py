@@ -20,7 +20,7 @@ def import_chainer(
     and nothing in the files is executed.
 
     The accuracy of the networks is not known: such a folder has no report, and
-    nothing to audit or compare.
+    nothing to audit, compare or calibrate by.
 
     For example:
       hitofude import-chainer cnn_model.npz --run runs/tutorial

@@ -11,6 +11,8 @@ from hitofude.cli.logs import is_quiet
 from hitofude.errors import InputError, RecipeError
 
 PICTURES_ONLY = "--show and --sure are for pictures, which are not predicted in bulk. Name a file with --out."
+CALIBRATED = "--calibrated is the default now; leave it out. --raw gives the uncalibrated probabilities."
+IMPORTED = "note: imported networks have no temperature, so these probabilities are as predicted, not calibrated"
 BULK_ONLY = "--workers, --threads and --format are for a folder of predictions. Name one with --out, such as answers/."
 
 
@@ -24,7 +26,9 @@ def predict(
     label: str | None = None,
     shape: str | None = None,
     device: str = "auto",
-    calibrated: Annotated[bool, Parameter(negative=())] = False,
+    raw: Annotated[bool, Parameter(negative=())] = False,
+    calibrated: Annotated[bool, Parameter(negative=(), show=False)] = False,
+    sets: float | None = None,
     show: Path | None = None,
     sure: float | None = None,
     workers: str = "auto",
@@ -44,7 +48,9 @@ def predict(
 
     For example:
       hitofude predict runs/sample-fast test.csv
-      hitofude predict runs/sample-fast test.csv --calibrated --out predictions.csv
+      hitofude predict runs/sample-fast test.csv --out predictions.csv
+      hitofude predict runs/sample-fast test.csv --raw --out as-predicted.csv
+      hitofude predict runs/sample-fast test.csv --sets 0.95
       hitofude predict runs/sample-fast digit-recognizer.zip --out predictions.npz
       hitofude predict runs/leaves-fast new-leaves --shape 32x32 --out new.parquet
       hitofude predict runs/sample-fast photo.jpg scan.png --show seen.png
@@ -68,9 +74,14 @@ def predict(
         HEIGHTxWIDTH to scale pictures to, the size of the run's images; HEIGHTxWIDTHx1 makes them grey.
     device
         auto, cpu, cuda or mps.
-    calibrated
-        Calibrate the probabilities with the temperature fitted on the run's out-of-fold rows. Always done if there is a
-        photo among the inputs.
+    raw
+        Leave the probabilities as the networks predict them. By default they are calibrated by the run's temperature,
+        so that nine in ten answers with a probability of 0.9 are right; the answers are the same. Networks of
+        import-chainer have no temperature: theirs are always raw.
+    sets
+        Give each image the set of labels that holds the true one for this share of images, such as 0.95, in a column
+        `set`: 4, or 4|9. A set holds at least the likeliest label, so more sets than asked for are right if the
+        answers alone are right more often.
     show
         A PNG to draw: each photo with the digits found in it, the images given to the network, and its answers.
     sure
@@ -85,6 +96,7 @@ def predict(
     """
     from hitofude.inputs.layout import parse_shape
 
+    _check_calibration(run, raw=raw, calibrated=calibrated, sets=sets)
     if out is not None and _is_folder(out):
         if show is not None or sure is not None:
             raise RecipeError(PICTURES_ONLY)
@@ -97,7 +109,8 @@ def predict(
             workers=parse_workers(workers),
             threads=parse_count(threads, "--threads"),
             device=device,
-            calibrated=calibrated,
+            raw=raw,
+            level=sets,
             label=label,
             shape=parse_shape(shape),
             format=format,
@@ -115,17 +128,32 @@ def predict(
     if out is not None:
         check_ending(Path(out))
     found = predict_files(
-        run, inputs, label=label, shape=parse_shape(shape), device=device, calibrated=calibrated, sure=sure
+        run, inputs, label=label, shape=parse_shape(shape), device=device, raw=raw, sure=sure, level=sets
     )
     if show is not None:
         show_photos(show, found)
     if out is not None:
-        write_predictions(Path(out), found.ids, found.probabilities, found.classes, found.labels)
+        write_predictions(Path(out), found.ids, found.probabilities, found.classes, found.labels, found.sets)
         print(f"{len(found.ids):,} predictions written to {out}")
     elif len(found.photos) == len(inputs):
         print(describe_answers(found))
     else:
-        write_csv(sys.stdout, found.ids, found.probabilities, found.classes, found.labels)
+        write_csv(sys.stdout, found.ids, found.probabilities, found.classes, found.labels, found.sets)
+
+
+def _check_calibration(run: Path, *, raw: bool, calibrated: bool, sets: float | None) -> None:
+    """Raise RecipeError for options that do not go together, and for that of earlier versions.
+
+    Say so if the run's probabilities cannot be calibrated.
+    """
+    from hitofude.runs.folder import RunFolder
+
+    if calibrated:
+        raise RecipeError(CALIBRATED)
+    if raw and sets is not None:
+        raise RecipeError("--sets needs calibrated probabilities. Leave --raw out.")
+    if not raw and not is_quiet() and RunFolder(run).is_imported:
+        print(IMPORTED, file=sys.stderr)
 
 
 def _is_folder(out: str) -> bool:

@@ -106,7 +106,8 @@ def describe_run(folder: RunFolder) -> OnnxDescription:
         classes=tuple(identity["classes"]),
         image_shape=(channels, height, width),
         networks=tuple(identity["networks"]),
-        temperature=1.0 if folder.is_imported else folder.load_summary().calibration.temperature,
+        temperature=identity["temperature"] or 1.0,
+        set_thresholds={} if folder.is_imported else folder.load_summary().calibration.set_thresholds,
         weights=hashlib.sha256(json.dumps(identity).encode()).hexdigest(),
     )
 

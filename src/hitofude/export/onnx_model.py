@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from hitofude.errors import InputError, WeightsError, first_line
 from hitofude.inputs.layout import ImageShape
 
-FORMAT_VERSION = "1"
+FORMAT_VERSION = "2"
 BATCH_SIZE = 128
 
 
@@ -29,6 +29,9 @@ class OnnxDescription:
     """One for each member."""
     temperature: float
     """It calibrates the mean of the members; 1 if it is unknown."""
+    set_thresholds: dict[str, float]
+    """By level, 0.9, 0.95 and 0.99: the least probability of a class in an image's prediction set, which holds the true
+    label for this share of images, and always the likeliest class. Empty if the networks were imported."""
     weights: str
     """SHA-256 of all members' weights and everything else that decides a prediction: it identifies the run's model."""
 

@@ -22,6 +22,7 @@ from hitofude.export.onnx_model import OnnxDescription
 from hitofude.inputs.remote.download import cache_folder
 from hitofude.inputs.sources import Dataset
 from hitofude.metrics.calibration import SURE
+from hitofude.metrics.whole_ensemble import SHOWN_LEVEL
 from hitofude.storage import making_folder, write_bytes, write_text
 
 PAGE = "hitofude.web.page"
@@ -106,6 +107,7 @@ def model_json(description: OnnxDescription) -> dict[str, object]:
         "image_shape": list(description.image_shape),
         "networks": list(description.networks),
         "sure": SURE,
+        "set_threshold": description.set_thresholds.get(SHOWN_LEVEL),
     }
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.metrics.metrics import cross_entropy
+from hitofude.metrics.metrics import cross_entropy, mean_of_members
 
 SURE = 0.9
 """The calibrated probability from which a digit in a photo is accepted. By benchmarks/photos.py 95 % of the digits
@@ -80,8 +80,24 @@ def fill_zeros(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def with_temperature(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """Divide the logarithms of (N, classes) probabilities by a temperature; above one lowers the confidence."""
-    logits = np.log(probabilities.clip(min=np.finfo(np.float32).tiny)) / temperature
+    """Divide the logarithms of (N, classes) probabilities by a temperature; above one lowers the confidence.
+
+    A row's values do not depend on the rows beside it, and its likeliest class stays the same: of two that become equal
+    by rounding, the likelier stays ahead. Rows of NaN stay so.
+    """
+    logits = np.log(probabilities.astype(np.float64).clip(min=np.finfo(np.float32).tiny)) / temperature
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     calibrated: NDArray[np.float32] = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    likeliest = probabilities.argmax(axis=1)
+    rows = np.flatnonzero(calibrated.argmax(axis=1) != likeliest)
+    calibrated[rows, likeliest[rows]] = np.nextafter(calibrated[rows].max(axis=1), np.float32(1))
     return calibrated
+
+
+def join_members(members: NDArray[np.float32], temperature: float | None) -> NDArray[np.float32]:
+    """(members, N, classes) → (N, classes): the mean at a temperature, or as it is for None.
+
+    Every output of a run passes through here, so one image has one probability.
+    """
+    mean = mean_of_members(members)
+    return mean if temperature is None else with_temperature(mean, temperature)

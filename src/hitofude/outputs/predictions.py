@@ -21,11 +21,16 @@ ROW_GROUP_BYTES = 1 << 22
 Ids = NDArray[np.str_]  # (N,)
 Labels = NDArray[np.str_]  # (N,)
 Probabilities = NDArray[np.float32]  # (N, classes)
+Sets = NDArray[np.bool_]  # (N, classes)
+SEPARATOR = "|"
+"""Between the labels of a set."""
 
 
 class WriteBlock(Protocol):
-    def __call__(self, ids: Ids, probabilities: Probabilities, labels: Labels | None = None) -> None:
-        """Write the next images. labels: None for the likeliest classes."""
+    def __call__(
+        self, ids: Ids, probabilities: Probabilities, labels: Labels | None = None, sets: Sets | None = None
+    ) -> None:
+        """Write the next images. labels: None for the likeliest classes. sets: if the file has a column for them."""
 
 
 def check_ending(path: Path) -> None:
@@ -37,59 +42,79 @@ def check_ending(path: Path) -> None:
 
 
 def write_predictions(
-    path: Path, ids: Ids, probabilities: Probabilities, classes: Sequence[str], labels: Labels | None = None
+    path: Path,
+    ids: Ids,
+    probabilities: Probabilities,
+    classes: Sequence[str],
+    labels: Labels | None = None,
+    sets: Sets | None = None,
 ) -> None:
     """Write a .csv or .parquet (id, label, probability of each class) or .npz (ids, labels, probabilities, classes).
 
-    labels: None for the likeliest classes. Raises InputError for any other ending.
+    labels: None for the likeliest classes. sets: the prediction sets, a column `set` of the labels in each, separated
+    by |, or an array `sets`. Raises InputError for any other ending.
     """
     check_ending(path)
     if path.suffix == ".npz":
         labels = _likeliest(probabilities, classes) if labels is None else labels
-        write_npz(path, ids=ids, labels=labels, probabilities=probabilities, classes=np.asarray(classes))
+        more = {} if sets is None else {"sets": sets}
+        write_npz(path, ids=ids, labels=labels, probabilities=probabilities, classes=np.asarray(classes), **more)
     else:
-        with writing_predictions(path, classes) as write_block:
-            write_block(ids, probabilities, labels)
+        with writing_predictions(path, classes, has_sets=sets is not None) as write_block:
+            write_block(ids, probabilities, labels, sets)
 
 
 def write_csv(
-    stream: TextIO, ids: Ids, probabilities: Probabilities, classes: Sequence[str], labels: Labels | None = None
+    stream: TextIO,
+    ids: Ids,
+    probabilities: Probabilities,
+    classes: Sequence[str],
+    labels: Labels | None = None,
+    sets: Sets | None = None,
 ) -> None:
-    """Write a header, then a row for each image."""
-    _csv_writer(stream, classes)(ids, probabilities, labels)
+    """Write a header, then a row for each image; see write_predictions."""
+    _csv_writer(stream, classes, has_sets=sets is not None)(ids, probabilities, labels, sets)
+
+
+def set_texts(sets: Sets, classes: Sequence[str]) -> list[str]:
+    """Return the labels in each set as text: `4|9`."""
+    return [SEPARATOR.join(name for name, holds in zip(classes, row, strict=True) if holds) for row in sets.tolist()]
 
 
 @contextmanager
-def writing_predictions(path: Path, classes: Sequence[str]) -> Iterator[WriteBlock]:
+def writing_predictions(path: Path, classes: Sequence[str], *, has_sets: bool = False) -> Iterator[WriteBlock]:
     """Write a .csv or .parquet block by block; it appears under its name when all blocks are written."""
     write = _parquet_blocks if path.suffix == ".parquet" else _csv_blocks
-    with writing(path) as stream, write(path, stream, classes) as write_block:
+    with writing(path) as stream, write(path, stream, classes, has_sets) as write_block:
         yield write_block
 
 
 @contextmanager
-def _csv_blocks(_path: Path, stream: BinaryIO, classes: Sequence[str]) -> Iterator[WriteBlock]:
+def _csv_blocks(_path: Path, stream: BinaryIO, classes: Sequence[str], has_sets: bool) -> Iterator[WriteBlock]:
     text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
     try:
-        yield _csv_writer(text, classes)
+        yield _csv_writer(text, classes, has_sets=has_sets)
     finally:
         text.detach()
 
 
-def _csv_writer(stream: TextIO, classes: Sequence[str]) -> WriteBlock:
+def _csv_writer(stream: TextIO, classes: Sequence[str], *, has_sets: bool) -> WriteBlock:
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["id", "label", *(f"probability_{name}" for name in classes)])
+    writer.writerow([*(["id", "label", "set"] if has_sets else ["id", "label"]), *_probability_columns(classes)])
 
-    def write_block(ids: Ids, probabilities: Probabilities, labels: Labels | None = None) -> None:
+    def write_block(
+        ids: Ids, probabilities: Probabilities, labels: Labels | None = None, sets: Sets | None = None
+    ) -> None:
         labels = _likeliest(probabilities, classes) if labels is None else labels
-        for id, label, row in zip(ids, labels, probabilities, strict=True):
-            writer.writerow([id, label, *(f"{value:.6f}" for value in row)])
+        texts = [ids, labels] if sets is None else [ids, labels, set_texts(sets, classes)]
+        for *first, row in zip(*texts, probabilities, strict=True):
+            writer.writerow([*first, *(f"{value:.8g}" for value in row)])
 
     return write_block
 
 
 @contextmanager
-def _parquet_blocks(path: Path, stream: BinaryIO, classes: Sequence[str]) -> Iterator[WriteBlock]:
+def _parquet_blocks(path: Path, stream: BinaryIO, classes: Sequence[str], has_sets: bool) -> Iterator[WriteBlock]:
     pyarrow = import_pyarrow(path)
     rows = max(1, ROW_GROUP_BYTES // (4 * len(classes)))
     held: list[Any] = []
@@ -98,14 +123,17 @@ def _parquet_blocks(path: Path, stream: BinaryIO, classes: Sequence[str]) -> Ite
         writer.write_table(pyarrow.concat_tables(held), row_group_size=rows)
         held.clear()
 
-    def write_block(ids: Ids, probabilities: Probabilities, labels: Labels | None = None) -> None:
+    def write_block(
+        ids: Ids, probabilities: Probabilities, labels: Labels | None = None, sets: Sets | None = None
+    ) -> None:
         labels = _likeliest(probabilities, classes) if labels is None else labels
-        held.append(_table(pyarrow, ids, labels, probabilities, classes))
+        held.append(_table(pyarrow, ids, labels, probabilities, classes, sets))
         if sum(map(len, held)) >= rows:
             write_group(writer)
 
     no_text, no_rows = np.empty(0, str), np.empty((0, len(classes)), dtype=np.float32)
-    schema = _table(pyarrow, no_text, no_text, no_rows, classes).schema
+    no_sets = no_rows.astype(np.bool_) if has_sets else None
+    schema = _table(pyarrow, no_text, no_text, no_rows, classes, no_sets).schema
     with pyarrow.parquet.ParquetWriter(stream, schema) as writer:
         yield write_block
         if held:
@@ -117,8 +145,14 @@ def _likeliest(probabilities: Probabilities, classes: Sequence[str]) -> Labels:
     return labels
 
 
-def _table(pyarrow: Any, ids: Ids, labels: Labels, probabilities: Probabilities, classes: Sequence[str]) -> Any:
+def _probability_columns(classes: Sequence[str]) -> list[str]:
+    return [f"probability_{name}" for name in classes]
+
+
+def _table(
+    pyarrow: Any, ids: Ids, labels: Labels, probabilities: Probabilities, classes: Sequence[str], sets: Sets | None
+) -> Any:
     """Return the columns of the CSV, with the probabilities as float32."""
-    texts = {"id": ids, "label": labels}
-    columns = {name: pyarrow.array(column.tolist(), pyarrow.string()) for name, column in texts.items()}
-    return pyarrow.table(columns | {f"probability_{name}": probabilities[:, i] for i, name in enumerate(classes)})
+    texts = {"id": ids.tolist(), "label": labels.tolist()} | ({} if sets is None else {"set": set_texts(sets, classes)})
+    columns = {name: pyarrow.array(column, pyarrow.string()) for name, column in texts.items()}
+    return pyarrow.table(columns | dict(zip(_probability_columns(classes), probabilities.T, strict=True)))

@@ -23,11 +23,13 @@ UNEVEN = 2
 
 @dataclass(frozen=True)
 class Calibration:
-    """How well the out-of-fold probabilities agree with the share of right answers."""
+    """The temperatures, and how well the out-of-fold probabilities agree with the share of right answers."""
 
-    temperature: float  # at which they agree best; see hitofude.metrics.metrics
-    as_predicted: Reliability
-    at_temperature: Reliability
+    temperature: float  # of the mean of all members, for images that none of them saw
+    out_of_fold_temperature: float  # of the out-of-fold probabilities, which come from fewer members
+    as_predicted: Reliability  # out of fold
+    at_temperature: Reliability  # out of fold, at their temperature
+    set_thresholds: dict[str, float]  # by level: the least probability of a class in an image's prediction set
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,12 @@ from hitofude.inputs.photos.photo import Photo, read_photo
 from hitofude.inputs.photos.photo_file import is_picture
 from hitofude.inputs.sources import Images, read_images
 from hitofude.metrics.calibration import SURE
+from hitofude.metrics.whole_ensemble import prediction_sets
 from hitofude.outputs.plots import DrawnPhoto, plot_photos
-from hitofude.prediction.model import Model
+from hitofude.outputs.predictions import set_texts
+from hitofude.prediction.model import Model, set_threshold_of
 from hitofude.runs.folder import RunFolder
+from hitofude.runs.result import load_result
 
 NOT_SURE = "not sure"
 
@@ -31,22 +34,34 @@ class FilePredictions:
     probabilities: NDArray[np.float32]  # (N, classes)
     classes: tuple[str, ...]
     labels: NDArray[np.str_]  # (N,) the likeliest class; `not sure` for a digit in a photo, if its probability is low
+    sets: NDArray[np.bool_] | None  # (N, classes) the prediction sets, if they were asked for
     photos: tuple[Photo, ...]
     """The photos among the files, in their order."""
 
 
-def predict(run: str | Path, images: Images, *, device: str = "auto", calibrated: bool = False) -> NDArray[np.float32]:
+def predict(run: str | Path, images: Images, *, device: str = "auto", raw: bool = False) -> NDArray[np.float32]:
     """(N, classes) probabilities by a finished run, the mean of all members.
 
     images: integers 0..255 of the run's size, (N, C, H, W), (N, H, W), (N, H, W, 3) or (N, pixels), or a data frame
-    with the columns of a CSV file. calibrated: at the temperature that fits the run's out-of-fold probabilities, so
-    that nine in ten answers with a probability of 0.9 are right; the answers stay the same. Raises InputError for
-    another size or type, RunFolderError if the run is not finished, a member is missing or damaged, or an imported run
-    is to be calibrated.
+    with the columns of a CSV file. The probabilities are calibrated by the run's temperature, so that nine in ten
+    answers with a probability of 0.9 are right; raw: as predicted, as those of imported networks always are. The
+    answers are the same. Raises InputError for another size or type, RunFolderError if the run is not finished, or a
+    member is missing or damaged.
     """
-    model = Model.load(Path(run), device=device, calibrated=calibrated)
-    raw = raw_from_arrays(images, None, "images", ReadOptions(like=model.image_shape))
-    return model.predict(torch.tensor(raw.images))
+    model = Model.load(Path(run), device=device, raw=raw)
+    arrays = raw_from_arrays(images, None, "images", ReadOptions(like=model.image_shape))
+    return model.predict(torch.tensor(arrays.images))
+
+
+def predict_sets(run: str | Path, images: Images, level: float = 0.95, *, device: str = "auto") -> NDArray[np.bool_]:
+    """(N, classes) the prediction sets of images: each holds the true label with probability `level`.
+
+    It is the classes from a threshold of the calibrated probability on, and always the likeliest; see
+    hitofude.metrics.whole_ensemble. images: as for `predict`. Raises as `predict` does, RecipeError if the level is not
+    between 0 and 1, RunFolderError for imported networks.
+    """
+    threshold = load_result(run).set_threshold(level)
+    return prediction_sets(predict(run, images, device=device), threshold)
 
 
 def predict_files(
@@ -56,43 +71,49 @@ def predict_files(
     label: str | None = None,
     shape: Shape | None = None,
     device: str = "auto",
-    calibrated: bool = False,
+    raw: bool = False,
     sure: float | None = None,
+    level: float | None = None,
 ) -> FilePredictions:
     """Predict the images of some files, one after the other; see hitofude.inputs.sources.read_images.
 
-    With photos among them (see hitofude.inputs.photos.photo) all probabilities are calibrated, except by imported
-    networks, and a digit in a photo is not answered if its likeliest class has less than `sure`, by default SURE.
-    Raises RecipeError if sure is not in 0..1.
+    raw: as for `predict`. A digit in a photo (see hitofude.inputs.photos.photo) is not answered if its likeliest class
+    has less than `sure`, by default SURE. level: of the prediction sets; None for none. Raises RecipeError if sure or
+    level is out of range.
     """
     sure = SURE if sure is None else sure
     if not 0 <= sure <= 1:
         raise RecipeError(f"--sure {sure:g}: expected a probability, from 0 (always answer) to 1.")
     folder = RunFolder(Path(run))
     data = folder.load_data()
+    threshold = set_threshold_of(folder.path, level)
     read = [_read(path, data.image_shape, label, shape) for path in inputs]
     photos = tuple(found for found in read if isinstance(found, Photo))
     images = np.concatenate([found.images for found in read])
-    calibrated = calibrated or (bool(photos) and not folder.is_imported)
-    probabilities = predict(run, images, device=device, calibrated=calibrated)
+    probabilities = predict(run, images, device=device, raw=raw)
     labels = np.asarray(data.classes)[probabilities.argmax(axis=1)]
     if photos:
         is_in_table = np.concatenate([np.full(len(found.images), not isinstance(found, Photo)) for found in read])
         labels = np.where(is_in_table | (probabilities.max(axis=1) >= sure), labels, NOT_SURE)
     ids = np.concatenate([found.ids for found in read])
-    return FilePredictions(ids, probabilities, data.classes, labels, photos)
+    sets = None if threshold is None else prediction_sets(probabilities, threshold)
+    return FilePredictions(ids, probabilities, data.classes, labels, sets, photos)
 
 
 def describe_answers(prediction: FilePredictions) -> str:
-    """Return a line for each image: id, answer and probability, or `not sure` and the two likeliest classes."""
+    """Return a line for each image: id, answer and probability, or `not sure` and the two likeliest classes.
+
+    The prediction set ends the line, if it was asked for.
+    """
     id_width, label_width = max(map(len, prediction.ids)), max(map(len, prediction.labels))
     lines = []
-    for id, label, row in zip(prediction.ids, prediction.labels, prediction.probabilities, strict=True):
+    sets = [""] * len(prediction.ids) if prediction.sets is None else set_texts(prediction.sets, prediction.classes)
+    for id, label, row, text in zip(prediction.ids, prediction.labels, prediction.probabilities, sets, strict=True):
         first, second = np.argsort(-row, kind="stable")[:2]
         words = f"{row[first]:.3f}"
         if label == NOT_SURE:
             words = f"{prediction.classes[first]} {row[first]:.3f} or {prediction.classes[second]} {row[second]:.3f}"
-        lines.append(f"{id:<{id_width}}  {label:<{label_width}}  {words}")
+        lines.append(f"{id:<{id_width}}  {label:<{label_width}}  {words}{text and f'  set {text}'}")
     return "\n".join(lines)
 
 

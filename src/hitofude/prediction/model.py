@@ -15,15 +15,15 @@ from hitofude.inputs.layout import ImageShape
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import Compute, choose_compute
 from hitofude.learning.ensemble import load_members
-from hitofude.learning.predicting import Predictor, images_at_once
-from hitofude.metrics.calibration import with_temperature
-from hitofude.metrics.metrics import mean_of_members
+from hitofude.learning.predicting import Predictor
+from hitofude.metrics.calibration import join_members
 from hitofude.recipe import TtaRecipe
 from hitofude.runs.folder import RunFolder
+from hitofude.runs.result import load_result
 
 
 class Model:
-    """The mean of all members, optionally calibrated."""
+    """The mean of all members, calibrated if a temperature is known."""
 
     def __init__(
         self,
@@ -40,15 +40,15 @@ class Model:
         self._predictors = [Predictor(network, compute, tta=tta) for network in networks]
 
     @classmethod
-    def load(cls, run: Path, *, device: str = "auto", threads: int | None = None, calibrated: bool = False) -> "Model":
-        """Load a run with the precision of its recipe. calibrated: at the run's temperature.
+    def load(cls, run: Path, *, device: str = "auto", threads: int | None = None, raw: bool = False) -> "Model":
+        """Load a run with the precision of its recipe, at its temperature. raw: leave the probabilities uncalibrated.
 
-        Raises RunFolderError if the run is not finished, a member is missing or damaged, or an imported run is to be
-        calibrated.
+        Imported networks have no temperature. Raises RunFolderError if the run is not finished, or a member is missing
+        or damaged.
         """
         folder = RunFolder(run)
         recipe = folder.load_recipe()
-        temperature = folder.load_summary().calibration.temperature if calibrated else None
+        temperature = None if raw else folder.load_temperature()
         return cls.of_run(folder, choose_compute(device, recipe.precision, threads), temperature)
 
     @classmethod
@@ -73,15 +73,19 @@ class Model:
             return np.stack([predict(images) for predict in self._predictors])
 
     def join(self, members: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(members, N, classes) → (N, classes): the mean, calibrated in blocks so that streaming changes no bit."""
-        mean, block = mean_of_members(members), images_at_once(self.image_shape)
-        if self.temperature is None:
-            return mean
-        blocks = np.split(mean, range(block, len(mean), block))
-        return np.concatenate([with_temperature(probabilities, self.temperature) for probabilities in blocks])
+        """(members, N, classes) → (N, classes): the mean, calibrated."""
+        return join_members(members, self.temperature)
 
 
-def model_identity(folder: RunFolder, *, calibrated: bool = False) -> dict[str, Any]:
+def set_threshold_of(run: Path, level: float | None) -> float | None:
+    """Return the threshold of a run's prediction sets; None for no level.
+
+    Raises RecipeError if the level is not between 0 and 1, RunFolderError if the run is not finished, or was imported.
+    """
+    return None if level is None else load_result(run).set_threshold(level)
+
+
+def model_identity(folder: RunFolder, *, raw: bool = False) -> dict[str, Any]:
     """Return everything that decides a finished run's predictions, ready for JSON. Raises as Model.load does."""
     recipe, data, networks = folder.load_recipe(), folder.load_data(), folder.load_networks()
     members = [MemberFolder(folder.member(number)) for number in range(len(networks))]
@@ -96,5 +100,5 @@ def model_identity(folder: RunFolder, *, calibrated: bool = False) -> dict[str, 
         "weights": weights,
         "tta": recipe.tta.model_dump(mode="json"),
         "precision": recipe.precision,
-        "temperature": folder.load_summary().calibration.temperature if calibrated else None,
+        "temperature": None if raw else folder.load_temperature(),
     }

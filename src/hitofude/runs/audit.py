@@ -38,6 +38,7 @@ class LabelledPredictions:
     rows: LabelledRows
     probabilities: NDArray[np.float32]  # (N, classes), NaN if unknown
     disagreement: NDArray[np.float32]  # (N,); 0 for a single model
+    is_calibrated: bool = True
 
 
 def predictions_of_run(run: Path) -> LabelledPredictions:
@@ -69,16 +70,15 @@ def predictions_of_files(labels: Path, probabilities: Path) -> LabelledPredictio
             raise InputError(f"{labels}, line {number}: {probabilities} has no probability of the label '{label}'.")
         order.append(row_of[known])
     rows = LabelledRows(np.asarray([id for _, (id, _) in lines]), encoded, classes)
-    return LabelledPredictions(rows, values[order], np.zeros(len(order), dtype=np.float32))
+    return LabelledPredictions(rows, values[order], np.zeros(len(order), dtype=np.float32), is_calibrated=False)
 
 
 def write_lists(
-    predictions: LabelledPredictions, temperature: float, hardest: Path, label_issues: Path
+    predictions: LabelledPredictions, calibrated: NDArray[np.float32], hardest: Path, label_issues: Path
 ) -> tuple[Hardness, LabelIssues]:
-    """Rank the hard images, find label issues by the probabilities at a temperature; write and return both."""
-    rows, probabilities = predictions.rows, predictions.probabilities
-    calibrated = with_temperature(probabilities, temperature)
-    hardness, issues = rank_hardness(rows.labels, probabilities), find_label_issues(rows.labels, calibrated)
+    """Rank the hard images, find label issues by the calibrated (N, classes) probabilities; write and return both."""
+    rows = predictions.rows
+    hardness, issues = rank_hardness(rows.labels, predictions.probabilities), find_label_issues(rows.labels, calibrated)
     write_hardest(hardest, rows, hardness, predictions.disagreement)
     write_label_issues(label_issues, rows, issues, calibrated)
     return hardness, issues
@@ -89,9 +89,11 @@ def audit_labels(predictions: LabelledPredictions, folder: Path) -> str:
     rows, known = predictions.rows, answered(predictions.probabilities)
     if not known.any():
         raise InputError("No row has probabilities by a model that never saw it.")
-    temperature = fit_temperature(rows.labels[known], predictions.probabilities[known])
+    calibrated = predictions.probabilities
+    if not predictions.is_calibrated:
+        calibrated = with_temperature(calibrated, fit_temperature(rows.labels[known], calibrated[known]))
     hardest, label_issues = folder / "hardest.csv", folder / "label_issues.csv"
-    _, issues = write_lists(predictions, temperature, hardest, label_issues)
+    _, issues = write_lists(predictions, calibrated, hardest, label_issues)
     shown = [
         f"  {rows.ids[row]}: {rows.label(row)} → {rows.classes[suggested]}  (probability of the label {score:.3f})"
         for row, suggested, score in zip(issues.rows[:SHOWN], issues.suggested, issues.scores, strict=False)

@@ -132,7 +132,8 @@ def describe_import(summary: ImportSummary, run: Path) -> str:
         kind = "model" if member.iterations is None else f"snapshot after {member.iterations:,} iterations"
         lines.append(f"  {member.file}: {kind}")
     lines += [
-        "Their accuracy is not known: the files do not say which images the networks were not trained on.",
+        "Their accuracy is not known: the files do not say which images the networks were not trained on. So their "
+        "probabilities cannot be calibrated, and are given as predicted.",
         f"Predict with them: hitofude predict {shlex.quote(str(run))} FILE",
     ]
     return "\n".join(lines)

@@ -11,19 +11,12 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.augment import transformed_versions
 from hitofude.learning.ensemble import EnsembleProbabilities
 from hitofude.learning.epoch_log import EpochLog
-from hitofude.metrics.calibration import fit_temperature, reliability, with_temperature
+from hitofude.metrics.calibration import fit_temperature, join_members, reliability, with_temperature
 from hitofude.metrics.estimate import estimate_ensemble
 from hitofude.metrics.label_issues import LabelIssues
-from hitofude.metrics.metrics import (
-    Accuracy,
-    accuracy,
-    agreement,
-    answered,
-    class_scores,
-    confusion_matrix,
-    mean_of_members,
-)
+from hitofude.metrics.metrics import Accuracy, accuracy, agreement, answered, class_scores, confusion_matrix
 from hitofude.metrics.scores import Answers, Score, all_scores
+from hitofude.metrics.whole_ensemble import LEVELS, fit_ensemble_temperature, member_groups, set_threshold
 from hitofude.outputs.audit import Hardness, LabelledRows, write_duplicates
 from hitofude.outputs.html_report.page import Page, render
 from hitofude.outputs.network_graph import operations
@@ -39,19 +32,39 @@ HARDEST_DRAWN = 50
 ORIGINALS, VERSIONS = 6, 12
 
 
+def calibrate(plan: RunPlan, probabilities: EnsembleProbabilities) -> Calibration:
+    """Fit the temperatures by the rows that some member held out and, if there are any, the images to predict."""
+    known, of_test = answered(probabilities.out_of_fold), probabilities.test
+    labels, out_of_fold = plan.train.known_labels()[known], probabilities.out_of_fold[known]
+    groups, of_groups = member_groups(plan.held_out()), fit_temperature(labels, out_of_fold)
+    of_all = fit_ensemble_temperature(of_test, groups, of_groups)
+    calibrated = with_temperature(out_of_fold, of_groups)
+    of_labels, temperatures = calibrated[np.arange(len(labels)), labels], (of_groups, of_all)
+    return Calibration(
+        temperature=of_all,
+        out_of_fold_temperature=of_groups,
+        as_predicted=reliability(labels, out_of_fold),
+        at_temperature=reliability(labels, calibrated),
+        set_thresholds={
+            f"{level:g}": set_threshold(level, of_labels, of_test, groups, temperatures) for level in LEVELS
+        },
+    )
+
+
 def evaluate(
     plan: RunPlan,
     folder: RunFolder,
     probabilities: EnsembleProbabilities,
+    calibration: Calibration,
     logs: Sequence[EpochLog],
     test: Accuracy | None,
 ) -> RunSummary:
     """Write the lists, pictures and report.html; return the figures. test: the test accuracy, if it is known."""
     train, test_images, duplicates = plan.train, plan.dataset.test, plan.duplicates()
     labels, rows = train.known_labels(), LabelledRows.of(train)
-    calibration = _calibrate(labels, probabilities.out_of_fold)
-    predictions = LabelledPredictions(rows, probabilities.out_of_fold, probabilities.disagreement)
-    hardness, issues = write_lists(predictions, calibration.temperature, folder.hardest, folder.label_issues)
+    out_of_fold = with_temperature(probabilities.out_of_fold, calibration.out_of_fold_temperature)
+    predictions = LabelledPredictions(rows, out_of_fold, probabilities.disagreement)
+    hardness, issues = write_lists(predictions, out_of_fold, folder.hardest, folder.label_issues)
     write_duplicates(folder.duplicates, rows, None if test_images is None else test_images.ids, duplicates)
     _draw_hardest(folder, train, rows, hardness)
     audit = _count_findings(issues, duplicates, labels)
@@ -61,7 +74,7 @@ def evaluate(
         summary=summary,
         train=train,
         test=test_images,
-        out_of_fold=probabilities.out_of_fold,
+        out_of_fold=out_of_fold,
         logs=logs,
         hardness=hardness,
         issues=issues,
@@ -104,7 +117,7 @@ def _summarise(
         agreement=None if of_test is None else tuple(map(tuple, agreement(of_test.argmax(axis=2)).tolist())),
         metric=plan.recipe.metric,
         scores=all_scores(
-            Answers.of(labels[known], with_temperature(out_of_fold[known], calibration.temperature), train.classes)
+            Answers.of(labels[known], with_temperature(out_of_fold[known], calibration.out_of_fold_temperature), train.classes)
         ),
         test_scores=_score_test_images(plan, of_test, calibration.temperature),
         single=_accuracy_by_network(members),
@@ -128,17 +141,8 @@ def _score_test_images(
     if members is None or test is None or test.labels is None:
         return None
     trained_on = np.bincount(plan.train.known_labels(), minlength=len(classes)) / len(plan.train)
-    answers = Answers.of(test.labels, with_temperature(mean_of_members(members), temperature), classes)
+    answers = Answers.of(test.labels, join_members(members, temperature), classes)
     return all_scores(answers, shares=trained_on)
-
-
-def _calibrate(labels: NDArray[np.int64], out_of_fold: NDArray[np.float32]) -> Calibration:
-    """labels: (N,); out_of_fold: (N, classes)."""
-    known = answered(out_of_fold)
-    labels, out_of_fold = labels[known], out_of_fold[known]
-    temperature = fit_temperature(labels, out_of_fold)
-    calibrated = with_temperature(out_of_fold, temperature)
-    return Calibration(temperature, reliability(labels, out_of_fold), reliability(labels, calibrated))
 
 
 def _count_findings(issues: LabelIssues, duplicates: Sequence[Duplicate], labels: NDArray[np.int64]) -> AuditSummary:

@@ -7,9 +7,11 @@ log.jsonl                a line for each epoch of each member
 loss.png accuracy.png    the learning curves
 network.dot              the computation graph
 members/NN/              weights.safetensors and member.json; during training, state-*
-oof.npz                  ids, labels, probabilities (N, classes), classes; each row by members that never saw it;
-                         disagreement (N,) among those members
-test_probabilities.npz   ids, probabilities (members, N, classes), classes
+oof.npz                  ids, labels, classes; of each row, by members that never saw it: probabilities (N, classes),
+                         calibrated, raw_probabilities (N, classes), and disagreement (N,) among those members;
+                         held_out (N, members), which members these are
+test_probabilities.npz   ids, classes; probabilities (N, classes), calibrated; member_probabilities (members, N,
+                         classes), raw
 submission.csv           only if there are images to predict
 hardest.csv hardest.png  training images by out-of-fold loss
 label_issues.csv         labels that are probably wrong
@@ -102,7 +104,7 @@ class RunFolder:
             raise RunFolderError(
                 f"{self.path} holds imported networks, which were trained elsewhere: there are no out-of-fold rows to "
                 "audit, compare or calibrate by, and no training to continue. Predict with them by hitofude predict, "
-                "without --calibrated; to train, name another folder with --run."
+                "without --sets; to train, name another folder with --run."
             )
 
     def load_recipe(self) -> Recipe:
@@ -120,6 +122,13 @@ class RunFolder:
         if not self.is_finished:
             raise RunFolderError(f"The run in {self.path} is not finished. Run its command again to continue it.")
         return read_summary(self.report, RunSummary)
+
+    def load_temperature(self) -> float | None:
+        """Return the temperature that calibrates the mean of all members; None for imported networks.
+
+        Raises RunFolderError if the run is not finished.
+        """
+        return None if self.is_imported else self.load_summary().calibration.temperature
 
     def load_import(self) -> ImportSummary:
         """Read where imported networks come from. Raises RunFolderError if that is missing or damaged."""

@@ -20,16 +20,16 @@ from hitofude.learning.dispatch import TrainingBackend, open_backend
 from hitofude.learning.ensemble import EnsembleProbabilities, train_ensemble
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleTask
-from hitofude.metrics.calibration import fit_temperature, with_temperature
-from hitofude.metrics.metrics import Accuracy, accuracy, answered, mean_of_members
+from hitofude.metrics.calibration import join_members, with_temperature
+from hitofude.metrics.metrics import Accuracy, accuracy
 from hitofude.outputs.display import Display, choose_display
 from hitofude.outputs.network_graph import network_graph
 from hitofude.outputs.plots import draw_accuracy, draw_loss, plot_curves
-from hitofude.outputs.report import write_summary
+from hitofude.outputs.report import Calibration, write_summary
 from hitofude.outputs.submission import write_submission
 from hitofude.recipe import DEFAULT_PRESET, choose_recipe
 from hitofude.runs.claim import check_same_run, claim_run, saved_epochs
-from hitofude.runs.evaluation import evaluate
+from hitofude.runs.evaluation import calibrate, evaluate
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.plan import RunPlan
 from hitofude.runs.result import RunResult, load_result
@@ -143,9 +143,10 @@ def _train(plan: RunPlan, folder: RunFolder, backend: TrainingBackend, display: 
     with display.training(len(members), recorder.images_left()), _logging_seconds("training and predicting"):
         probabilities = train_ensemble(ensemble, backend.pool or backend.workers, recorder)
         recorder.draw_curves()
-    test_accuracy = _write_predictions(plan, folder, probabilities)
+    calibration = calibrate(plan, probabilities)
+    test_accuracy = _write_predictions(plan, folder, probabilities, calibration)
     with ONE_AT_A_TIME, _logging_seconds("audit and report"):
-        summary = evaluate(plan, folder, probabilities, recorder.logs, test_accuracy)
+        summary = evaluate(plan, folder, probabilities, calibration, recorder.logs, test_accuracy)
     write_summary(folder.report, summary)
 
 
@@ -192,7 +193,9 @@ class _Recorder:
             self._drawn, self._drawn_at = len(self.logs), time.monotonic()
 
 
-def _write_predictions(plan: RunPlan, folder: RunFolder, probabilities: EnsembleProbabilities) -> Accuracy | None:
+def _write_predictions(
+    plan: RunPlan, folder: RunFolder, probabilities: EnsembleProbabilities, calibration: Calibration
+) -> Accuracy | None:
     """Write oof.npz and, if there are test images, their probabilities and the submission.
 
     Return the accuracy on the test images if the source knows their labels.
@@ -203,19 +206,21 @@ def _write_predictions(plan: RunPlan, folder: RunFolder, probabilities: Ensemble
         folder.out_of_fold,
         ids=train.ids,
         labels=train.known_labels(),
-        probabilities=probabilities.out_of_fold,
+        probabilities=with_temperature(probabilities.out_of_fold, calibration.out_of_fold_temperature),
+        raw_probabilities=probabilities.out_of_fold,
+        held_out=plan.held_out(),
         disagreement=probabilities.disagreement,
         classes=classes,
     )
     if test is None or probabilities.test is None:
         return None
-    write_npz(folder.test_probabilities, ids=test.ids, probabilities=probabilities.test, classes=classes)
-    predicted = mean_of_members(probabilities.test)
-    calibrated = with_temperature(predicted, _temperature(train.known_labels(), probabilities.out_of_fold))
-    write_submission(folder.submission, test.ids, calibrated, train.classes, plan.submission_format)
-    return None if test.labels is None else accuracy(test.labels, predicted.argmax(axis=1))
-
-
-def _temperature(labels: NDArray[np.int64], out_of_fold: NDArray[np.float32]) -> float:
-    known = answered(out_of_fold)
-    return fit_temperature(labels[known], out_of_fold[known])
+    joined = join_members(probabilities.test, calibration.temperature)
+    write_npz(
+        folder.test_probabilities,
+        ids=test.ids,
+        probabilities=joined,
+        member_probabilities=probabilities.test,
+        classes=classes,
+    )
+    write_submission(folder.submission, test.ids, joined, train.classes, plan.submission_format)
+    return None if test.labels is None else accuracy(test.labels, joined.argmax(axis=1))

@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from hitofude.inputs.dataset import Dataset
@@ -84,7 +86,14 @@ class RunPlan:
         states = workers * (KEPT_STATES + 1) * 5 * weights
         classes, test = len(self.train.classes), self.dataset.test
         rows = len(self.train) + (0 if test is None else len(test) * len(self.members))
-        return len(self.members) * weights + states + rows * (13 * classes + BYTES_A_ROW) + BYTES_OF_PICTURES
+        return len(self.members) * weights + states + rows * (17 * classes + BYTES_A_ROW) + BYTES_OF_PICTURES
+
+    def held_out(self) -> NDArray[np.bool_]:
+        """Return (N, members), whether a member holds a training row out."""
+        held_out = np.zeros((len(self.train), len(self.members)), dtype=np.bool_)
+        for place, member in enumerate(self.members):
+            held_out[member.validation_rows, place] = True
+        return held_out
 
     def duplicates(self) -> list[Duplicate]:
         """Return the duplicate images. For all rows the dataset searches once, however many plans ask."""

@@ -10,12 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.metrics.estimate import Estimate
-from hitofude.metrics.metrics import Accuracy, mean_of_members
+from hitofude.metrics.metrics import Accuracy, answered
 from hitofude.metrics.scores import LOWER_IS_BETTER, NAMES, NEED_PROBABILITIES, Score
+from hitofude.metrics.whole_ensemble import member_groups, prediction_sets, set_threshold
 from hitofude.outputs.report import RunSummary
 from hitofude.recipe import Metric, Recipe
 from hitofude.runs.folder import RunFolder
 from hitofude.storage import read_npz
+
+OUT_OF_FOLD = ("ids", "labels", "probabilities", "raw_probabilities", "held_out", "disagreement")
+OF_TEST = ("ids", "probabilities", "member_probabilities")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -28,10 +32,13 @@ class RunResult:
     classes: tuple[str, ...]
     ids: NDArray[np.str_]  # (N,) of the training rows
     labels: NDArray[np.int64]  # (N,) of the training rows, each an index into classes
-    out_of_fold_probabilities: NDArray[np.float32]  # (N, classes), NaN in rows that every member trained on
+    out_of_fold_probabilities: NDArray[np.float32]  # (N, classes), calibrated; NaN in rows that every member trained on
+    raw_out_of_fold_probabilities: NDArray[np.float32]  # (N, classes), as predicted
+    held_out: NDArray[np.bool_]  # (N, members) which members did not train on a row
     disagreement: NDArray[np.float32]  # (N,) the share of the members that held a row out and differ from their mean
     test_ids: NDArray[np.str_] | None  # (M,)
-    member_probabilities: NDArray[np.float32] | None  # (members, M, classes)
+    test_probabilities: NDArray[np.float32] | None  # (M, classes), calibrated
+    member_probabilities: NDArray[np.float32] | None  # (members, M, classes), as predicted
 
     @property
     def accuracy(self) -> Accuracy:
@@ -54,15 +61,28 @@ class RunResult:
         return self.summary.estimate
 
     @property
-    def test_probabilities(self) -> NDArray[np.float32] | None:
-        """(M, classes) the mean over the members."""
-        return None if self.member_probabilities is None else mean_of_members(self.member_probabilities)
-
-    @property
     def test_predictions(self) -> NDArray[np.str_] | None:
         """(M,) the labels of the submission."""
         probabilities = self.test_probabilities
         return None if probabilities is None else np.asarray(self.classes)[probabilities.argmax(axis=1)]
+
+    def set_threshold(self, level: float) -> float:
+        """Return the least calibrated probability of a class in an image's prediction set.
+
+        level: the share of images whose set holds the true label. Raises RecipeError if it is not between 0 and 1.
+        """
+        known, calibration = answered(self.out_of_fold_probabilities), self.summary.calibration
+        of_labels = self.out_of_fold_probabilities[known][np.arange(known.sum()), self.labels[known]]
+        temperatures = calibration.out_of_fold_temperature, calibration.temperature
+        return set_threshold(level, of_labels, self.member_probabilities, member_groups(self.held_out), temperatures)
+
+    def test_sets(self, level: float = 0.95) -> NDArray[np.bool_] | None:
+        """Return (M, classes), the prediction sets of the images to predict: each holds its image's true label with
+        probability `level`, and at least the likeliest class. None without images to predict.
+        """
+        if self.test_probabilities is None:
+            return None
+        return prediction_sets(self.test_probabilities, self.set_threshold(level))
 
     @property
     def submission(self) -> Path | None:
@@ -170,8 +190,8 @@ def load_result(path: RunFolder | str | Path) -> RunResult:
     folder = path if isinstance(path, RunFolder) else RunFolder(Path(path))
     recipe, data = folder.load_recipe(), folder.load_data()
     summary = folder.load_summary()
-    out_of_fold = read_npz(folder.out_of_fold, "ids", "labels", "probabilities", "disagreement")
-    test = read_npz(folder.test_probabilities, "ids", "probabilities") if data.test_images else {}
+    out_of_fold = read_npz(folder.out_of_fold, *OUT_OF_FOLD)
+    test = read_npz(folder.test_probabilities, *OF_TEST) if data.test_images else {}
     return RunResult(
         folder=folder,
         recipe=recipe,
@@ -180,7 +200,10 @@ def load_result(path: RunFolder | str | Path) -> RunResult:
         ids=out_of_fold["ids"],
         labels=out_of_fold["labels"],
         out_of_fold_probabilities=out_of_fold["probabilities"],
+        raw_out_of_fold_probabilities=out_of_fold["raw_probabilities"],
+        held_out=out_of_fold["held_out"],
         disagreement=out_of_fold["disagreement"],
         test_ids=test.get("ids"),
-        member_probabilities=test.get("probabilities"),
+        test_probabilities=test.get("probabilities"),
+        member_probabilities=test.get("member_probabilities"),
     )

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.metrics.calibration import SURE
+from hitofude.metrics.whole_ensemble import SHOWN_LEVEL, prediction_sets
 from hitofude.version import __version__
 from hitofude.web import openapi
 from hitofude.web.batching import Answers, Batcher, BoundedThread
@@ -68,6 +69,7 @@ class Api:
         self.metrics = Metrics()
         self._model, self._limits = model, limits
         self._writing = reads_writing(model)
+        self._set_threshold = model.description.set_thresholds.get(SHOWN_LEVEL)
         self._batcher = Batcher(model, limits, self.metrics)
         self._pictures = BoundedThread("pictures", limits.waiting_pictures)
         self._corrections = Corrections(settings.corrections, model.classes, limits.corrections)
@@ -80,6 +82,7 @@ class Api:
         return openapi.ModelDescription(
             name=model.name, version=__version__, classes=list(model.classes),
             image_shape=list(model.image_shape), networks=list(model.networks), sure=SURE,
+            set_threshold=self._set_threshold,
         )  # fmt: skip
 
     async def predict(self, request: Request) -> Response:
@@ -139,12 +142,20 @@ class Api:
             predictions.append(
                 openapi.Prediction(
                     label=self._model.classes[best], probability=probabilities[best], sure=probabilities[best] >= SURE,
-                    probabilities=probabilities, members=_rounded(answers.members[:, number]), **found,
+                    probabilities=probabilities, members=_rounded(answers.members[:, number]), set=self._set(row),
+                    **found,
                 )
             )  # fmt: skip
             self.metrics.predictions.labels(self._model.classes[best]).inc()
         size = None if picture is None else openapi.Picture(width=picture.width, height=picture.height)
         return openapi.Predictions(predictions=predictions, picture=size)
+
+    def _set(self, row: NDArray[np.float32]) -> list[str] | None:
+        """Return the labels of an image's prediction set, the likeliest first. row: (classes,) probabilities."""
+        if self._set_threshold is None:
+            return None
+        (held,) = prediction_sets(row[None], self._set_threshold)
+        return [self._model.classes[place] for place in np.argsort(-row, kind="stable") if held[place]]
 
 
 def _add_routes(app: FastAPI, api: Api) -> None:

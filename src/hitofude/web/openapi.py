@@ -40,6 +40,7 @@ class ModelDescription(BaseModel):
     image_shape: list[int] = Field(min_length=3, max_length=3, description="Channels, height, width.")
     networks: list[str] = Field(description="The members' networks.")
     sure: float = Field(description="An answer of at least this probability counts as sure.")
+    set_threshold: float | None = Field(description="The least probability of a class in a set; null if unknown.")
 
 
 class Prediction(BaseModel):
@@ -49,7 +50,10 @@ class Prediction(BaseModel):
     probability: float = Field(description="Of the label.")
     sure: bool
     probabilities: list[float] = Field(description="Of each class, the calibrated mean of the members.")
-    members: list[list[float]] = Field(description="Each member's probabilities, of each class.")
+    members: list[list[float]] = Field(description="Each member's probabilities, of each class; not calibrated.")
+    set: list[str] | None = Field(
+        default=None, description="The classes that hold the true one for 95 % of images, the likeliest first."
+    )
     box: Annotated[list[int], Field(min_length=4, max_length=4)] | None = Field(
         default=None, description="Top, left, bottom, right in the picture's pixels; the end is exclusive."
     )

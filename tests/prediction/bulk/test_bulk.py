@@ -111,9 +111,10 @@ def test_a_changed_shard_and_damaged_predictions_are_made_anew_and_a_bad_shard_l
 
 
 def test_another_model_is_refused_with_the_difference(finished: RunResult, copy: Path, call: Call) -> None:
-    code, _, err = call("predict", finished.folder.path, copy / "shards", "--out", copy / "answers", "--calibrated")
+    code, _, err = call("predict", finished.folder.path, copy / "shards", "--out", copy / "answers", "--raw")
     assert code == 3
-    assert "holds another bulk prediction (there → here):\n  temperature: None → " in err
+    temperature = finished.summary.calibration.temperature
+    assert f"holds another bulk prediction (there → here):\n  temperature: {temperature} → None" in err
 
 
 def test_a_folder_of_other_things_is_refused(finished: RunResult, shards: Path, tmp_path: Path, call: Call) -> None:
@@ -177,7 +178,7 @@ def test_a_machine_that_does_not_see_the_same_says_so(
 ) -> None:
     with disk_token(tmp_path) as token:
         request: Message = {
-            "run": str(finished.folder.path), "folder": str(tmp_path), "token": token, "calibrated": False,
+            "run": str(finished.folder.path), "folder": str(tmp_path), "token": token, "raw": False,
             "model": None, "versions": versions(), "is_remote": True,
         }  # fmt: skip
         with pytest.raises(ClusterError, match=message):

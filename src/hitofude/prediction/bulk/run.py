@@ -9,7 +9,7 @@ from hitofude.inputs.layout import Shape, check_shape
 from hitofude.learning.dispatch import open_worker_pool
 from hitofude.outputs.display.bulk import BulkDisplay, Pace, choose_bulk_display
 from hitofude.prediction.bulk.shards import BulkFolder, Shard, find_shards
-from hitofude.prediction.model import model_identity
+from hitofude.prediction.model import model_identity, set_threshold_of
 from hitofude.runs.folder import RunFolder
 from hitofude.workers.handshake import versions
 from hitofude.workers.messages import Event, Message
@@ -62,7 +62,8 @@ def predict_in_bulk(
     workers: int | str | None = None,
     threads: int | None = None,
     device: str = "auto",
-    calibrated: bool = False,
+    raw: bool = False,
+    level: float | None = None,
     label: str | None = None,
     shape: Shape | None = None,
     format: str | None = None,
@@ -71,9 +72,10 @@ def predict_in_bulk(
     """Predict all images of many files with a finished run: a file of predictions for each, in the folder `out`.
 
     inputs: files, folders of files, patterns; see find_shards. An image's id is the one in its file, or else its row
-    number there. workers: a number of processes, None for the best, or a cluster (see
-    hitofude.workers.clusters) whose machines all see the same folders. threads: of each worker. The other parameters
-    are those of hitofude predict. Shards that the same model has finished, and that have not changed, are left alone.
+    number there. level: of the prediction sets in a column `set`; None for no column. workers: a number of processes,
+    None for the best, or a cluster (see hitofude.workers.clusters) whose machines all see the same folders. threads: of
+    each worker. The other parameters are those of hitofude predict. Shards that the same model has finished, and that
+    have not changed, are left alone.
 
     Raises RunFolderError if the run is not finished or `out` belongs to another model or is in use, InputError and
     RecipeError before anything begins, OutOfResourcesError if the disk or the memory is full, ClusterError if a cluster
@@ -84,14 +86,15 @@ def predict_in_bulk(
     how_read = {"label": label, "shape": None if shape is None else list(shape)}
     request: Message = {
         "run": str(run_folder.path),
-        "model": model_identity(run_folder, calibrated=calibrated),
+        "model": model_identity(run_folder, raw=raw),
+        "set_threshold": set_threshold_of(run_folder.path, level),
         "folder": str(folder.path),
         "device": device,
-        "calibrated": calibrated,
+        "raw": raw,
         "versions": versions(),
         **how_read,
     }
-    model = request["model"] | how_read | {"format": format}
+    model = request["model"] | how_read | {"set_threshold": request["set_threshold"], "format": format}
     shards = find_shards([Path(path) for path in inputs], folder.path, format)
     with folder.claimed(model) as token:
         records = {shard: folder.find_finished(shard) for shard in shards}

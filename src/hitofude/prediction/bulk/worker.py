@@ -17,6 +17,7 @@ from hitofude.inputs.blocks import open_blocks
 from hitofude.inputs.layout import ReadOptions
 from hitofude.learning.compute import explaining_memory_errors
 from hitofude.learning.predicting import images_at_once
+from hitofude.metrics.whole_ensemble import prediction_sets
 from hitofude.outputs.predictions import writing_predictions
 from hitofude.prediction.bulk.shards import BulkFolder, Shard
 from hitofude.prediction.model import Model, model_identity
@@ -38,6 +39,8 @@ class BulkModel:
     model: Model
     folder: BulkFolder
     options: ReadOptions
+    set_threshold: float | None
+    """Of the prediction sets, if they are asked for."""
     is_remote: bool
     """Whether this machine may lack files that the driver sees."""
 
@@ -50,12 +53,12 @@ class BulkModel:
             raise ClusterError(f"{node} does not see the folder {folder.path}. {SHARED}")
         if not run.exists():
             raise ClusterError(f"{node} does not see the run {run}. {SHARED}")
-        if model_identity(RunFolder(run), calibrated=message["calibrated"]) != message["model"]:
+        if model_identity(RunFolder(run), raw=message["raw"]) != message["model"]:
             raise ClusterError(f"{node} has another run at {run}. {SHARED}")
-        model = Model.load(run, device=message["device"], threads=message["threads"], calibrated=message["calibrated"])
+        model = Model.load(run, device=message["device"], threads=message["threads"], raw=message["raw"])
         shape = None if message["shape"] is None else tuple(message["shape"])
         options = ReadOptions(message["label"], shape, like=model.image_shape)
-        return cls(model, folder, options, message["is_remote"])
+        return cls(model, folder, options, message["set_threshold"], message["is_remote"])
 
     def finish(self, shard: Shard, reporter: Reporter) -> None:
         """Predict a shard and report the outcome. Raises ClusterError if this machine does not see it."""
@@ -79,9 +82,12 @@ class BulkModel:
         """
         model, path, count = self.model, Path(shard.path), 0
         before = Shard.of(path, shard.output)
-        with writing_predictions(self.folder.output(shard), model.classes) as write_block:
+        has_sets, threshold = self.set_threshold is not None, self.set_threshold
+        with writing_predictions(self.folder.output(shard), model.classes, has_sets=has_sets) as write_block:
             for block in open_blocks(path, self.options, images_at_once(model.image_shape)):
-                write_block(block.ids, model.predict(torch.from_numpy(block.images)))
+                probabilities = model.predict(torch.from_numpy(block.images))
+                sets = None if threshold is None else prediction_sets(probabilities, threshold)
+                write_block(block.ids, probabilities, sets=sets)
                 count += len(block.images)
                 reporter.batch_finished(len(block.images))
             if not Shard.of(path, shard.output).is_unchanged(before) or not before.is_unchanged(shard):

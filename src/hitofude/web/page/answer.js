@@ -4,6 +4,8 @@ import { say, sayPercent } from "./language.js";
 
 const MOST_BARS = 10;
 const SHOWN_FROM = 0.005; // smaller probabilities get no number
+const SET_LEVEL = 0.95;
+const MOST_ANSWERS = 3; // of a larger set, the two likeliest
 const LONG = 2; // letters; with longer labels there is one bar a row
 const WIDEST = 14; // letters of room for a label beside its bar
 
@@ -12,6 +14,14 @@ export function likeliest({ classes }, { probabilities }) {
   return ranked(probabilities)
     .slice(0, 2)
     .map((place) => ({ label: classes[place], probability: probabilities[place] }));
+}
+
+/** The labels of an answer: the likeliest or, if that is not sure, its prediction set, or the two likeliest. */
+function answeredBy(model, prediction) {
+  const [first, second] = likeliest(model, prediction);
+  if (prediction.sure || !second) return [first.label];
+  const size = prediction.set?.length ?? 0;
+  return size >= 2 && size <= MOST_ANSWERS ? prediction.set : [first.label, second.label];
 }
 
 /** The prediction in one sentence. */
@@ -78,19 +88,19 @@ export class Answer {
     if (!prediction) {
       const isDigits = /^\d+$/.test(model.classes.join(""));
       winner.replaceChildren(element("p", "invitation", say(isDigits ? "empty" : "emptyAny")));
-      winner.dataset.labels = winner.className = "";
+      winner.dataset.labels = winner.className = winner.title = "";
       return;
     }
-    const [first, second] = likeliest(model, prediction);
-    const shown = prediction.sure || !second ? [first.label] : [first.label, second.label];
+    const shown = answeredBy(model, prediction);
     if (winner.dataset.labels !== shown.join("\n")) {
       winner.dataset.labels = shown.join("\n");
       winner.replaceChildren(labelsOf(shown), element("p"));
       pop(winner.firstElementChild);
     }
     winner.className = shown.length === 1 ? "sure" : "unsure";
-    winner.querySelector(".or")?.replaceChildren(say("or"));
-    const percents = shown.length === 1 ? say("sure", { percent: sayPercent(first.probability) }) : say("notSure");
+    winner.querySelectorAll(".or").forEach((word) => word.replaceChildren(say("or")));
+    const percents = shown.length === 1 ? say("sure", { percent: sayPercent(prediction.probability) }) : say("notSure");
+    winner.title = shown === prediction.set ? say("set", { percent: sayPercent(SET_LEVEL) }) : "";
     winner.lastElementChild.textContent = percents;
   }
 

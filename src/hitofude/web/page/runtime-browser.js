@@ -51,8 +51,11 @@ export function openRuntime(onProgress) {
   return runtime;
 }
 
-function toPrediction({ classes, sure }, probabilities, members) {
+function toPrediction({ classes, sure, set_threshold: threshold }, probabilities, members) {
   const probability = Math.max(...probabilities);
   const label = classes[probabilities.indexOf(probability)];
-  return { label, probability, sure: probability >= sure, probabilities, members };
+  const order = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
+  const held = order.filter((place, rank) => rank === 0 || probabilities[place] >= threshold);
+  const set = threshold === null ? undefined : held.map((place) => classes[place]);
+  return { label, probability, sure: probability >= sure, probabilities, members, set };
 }
