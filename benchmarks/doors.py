@@ -2,8 +2,8 @@
 
 python -m benchmarks.doors digit-recognizer.zip fashion-mnist letters [--rows 6000] [--out runs/doors]
 
-Trains a preset on some rows of each source (`letters` are made of fonts), and predicts 10,000 images whose labels select
-nothing: the source's own images to predict if it knows their labels, else training images that are left out.
+Trains a preset on some rows of each source (`letters` are made of fonts), and predicts 10,000 images whose labels
+select nothing: the source's own images to predict if it knows their labels, else training images that are left out.
 Prints the log loss of the probabilities as they are given, raw, and at the temperature of the out-of-fold rows, and how
 much more than at the best temperature, fitted on these very labels, each of them is. Then the share of prediction sets
 that hold the label, and their mean size. Runs in --out that are finished are read again.
@@ -60,7 +60,8 @@ def with_images_to_predict(source: str) -> Dataset:
 def describe(result: RunResult, labels: NDArray[np.int64]) -> str:
     """Return a table of log losses, and one of prediction sets. labels: of the images to predict."""
     given, members = result.test_probabilities, result.member_probabilities
-    assert given is not None and members is not None
+    assert given is not None
+    assert members is not None
     calibration, raw = result.summary.calibration, join_members(members, None)
     best = fit_temperature(labels, raw)
     least = log_loss(labels, join_members(members, best))

@@ -117,7 +117,9 @@ def _summarise(
         agreement=None if of_test is None else tuple(map(tuple, agreement(of_test.argmax(axis=2)).tolist())),
         metric=plan.recipe.metric,
         scores=all_scores(
-            Answers.of(labels[known], with_temperature(out_of_fold[known], calibration.out_of_fold_temperature), train.classes)
+            Answers.of(
+                labels[known], with_temperature(out_of_fold[known], calibration.out_of_fold_temperature), train.classes
+            )
         ),
         test_scores=_score_test_images(plan, of_test, calibration.temperature),
         single=_accuracy_by_network(members),

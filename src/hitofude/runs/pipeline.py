@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hitofude.inputs.class_weights import read_class_weights
 from hitofude.inputs.dataset import Dataset
