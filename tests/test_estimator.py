@@ -206,11 +206,27 @@ def test_few_rows_are_trained_in_smaller_batches_unless_a_size_is_named(
     assert found.recipe_.optimizer.batch_size == size
 
 
-def test_a_rare_class_makes_fewer_folds(rows: np.ndarray, labels: np.ndarray) -> None:
-    few = np.r_[np.flatnonzero(labels < 2), np.flatnonzero(labels == 2)[:3]]
-    with pytest.warns(UserWarning, match="Class '2' has 3 images, so there are 3 folds instead of 5"):
+def test_a_single_image_of_a_class_is_trained_on_and_never_held_out(rows: np.ndarray, labels: np.ndarray) -> None:
+    few = np.r_[np.flatnonzero(labels < 2), np.flatnonzero(labels == 2)[:1]]
+    with pytest.warns(UserWarning, match="too few images to hold any out of '2'"):
+        found = quick().set_params(settings=QUICK | {"ensemble.folds": 3}).fit(rows[few], labels[few])
+    assert np.isnan(found.oof_probabilities_).all(axis=1).tolist() == [False] * (len(few) - 1) + [True]
+
+
+def test_there_are_at_most_as_many_folds_as_a_class_has_images(rows: np.ndarray, labels: np.ndarray) -> None:
+    few = np.r_[np.flatnonzero(labels == 1)[:2], np.flatnonzero(labels == 2)[:2]]
+    with pytest.warns(UserWarning, match="2 folds in place of 5"):
         found = quick().set_params(settings=QUICK | {"ensemble.folds": 5}).fit(rows[few], labels[few])
-    assert len(found.members_) == found.recipe_.ensemble.folds == 3
+    assert len(found.members_) == found.recipe_.ensemble.folds == 2
+
+
+def test_rows_of_a_group_and_copies_are_held_out_together(rows: np.ndarray, labels: np.ndarray) -> None:
+    """The first ten images are there twice."""
+    writers, odd = np.r_[np.arange(50) % 10, np.arange(10, 20)], labels % 2
+    found = quick().fit(np.r_[rows[:50], rows[:10]], np.r_[odd[:50], odd[:10]], groups=writers)
+    for member in found.members_:
+        is_held_out = np.isin(np.arange(60), member.held_out)
+        assert (is_held_out[:50].reshape(5, 10) == is_held_out[50:]).all()
 
 
 def test_a_sample_of_the_rows_leaves_the_others_without_out_of_fold_probabilities(
@@ -250,7 +266,8 @@ def test_invalid_parameters_are_value_errors(
     ("make", "message"),
     [
         (lambda x, y: (x, np.zeros(len(y))), "one class"),
-        (lambda x, y: (x[:11], np.r_[np.zeros(10), 1]), r"Class '1\.0' has too few images \(1\)"),
+        (lambda x, y: (x[:2], np.arange(2)), "Each class has a single image"),
+        (lambda x, y: (x, y, np.zeros(39)), "inconsistent|groups: found"),
         (lambda x, y: (x, y / 7), "Unknown label type"),
         (lambda x, y: (x, np.array(["one", 2] * 20, dtype=object)), "labels in y have no order"),
         (lambda x, y: (x, y[:-1]), "inconsistent numbers of samples"),
@@ -264,7 +281,7 @@ def test_invalid_parameters_are_value_errors(
     ],
 )
 def test_invalid_data_are_value_errors(
-    make: Callable[..., tuple[object, object]], message: str, rows: np.ndarray, labels: np.ndarray
+    make: Callable[..., tuple[object, ...]], message: str, rows: np.ndarray, labels: np.ndarray
 ) -> None:
     with pytest.raises(ValueError, match=message):
         quick().fit(*make(rows[:40], labels[:40]))

@@ -22,6 +22,7 @@ from hitofude.errors import InputError, RecipeError
 from hitofude.inputs.feature_matrix import PixelScale, choose_image_shape, to_images
 from hitofude.inputs.image_set import ImageSet, row_numbers
 from hitofude.inputs.layout import ImageShape
+from hitofude.inputs.related import with_related
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import Compute, choose_compute
@@ -89,7 +90,8 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     once, each by one thread; by default the fastest number here. image_shape: (height, width) or (channels, height,
     width) of rows of pixels; by default the smallest square that holds them, black after the last pixel.
 
-    Each class needs at least two images; if a class has fewer images than the recipe has folds, there are fewer folds.
+    The images of a class that has one alone are trained on and never held out; if no class has as many images as the
+    recipe has folds, there are fewer folds. Copies of an image are held out together, and so are the rows of a group.
     If the rows are fewer than thirty batches, batches are smaller, a thirtieth of the rows but at least 16, unless
     `settings` contains optimizer.batch_size. Sample weights are not supported.
 
@@ -116,14 +118,21 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.workers = workers
         self.image_shape = image_shape
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Train the ensemble. Raises ValueError for invalid data or parameters, UserError for other failures."""
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+        """Train the ensemble. groups: (n,) integers or text; rows of a group are never on both sides of a fold.
+
+        Raises ValueError for invalid data or parameters, UserError for other failures.
+        """
         with _raising_value_errors():
             recipe = self._choose_recipe()
-            images = self._learn_images(X, y)
+            images = with_related(Dataset("X", self._learn_images(X, y)), "groups", groups).train
             train = choose_rows(images, recipe)
-            recipe = _reduce_folds(self._reduce_batches(recipe, len(train)), train)
-            self._train(RunPlan.prepare(recipe, Dataset("X", train), "HitofudeClassifier.fit"), len(images))
+            plan = RunPlan.prepare(
+                self._reduce_batches(recipe, len(train)), Dataset("X", train), "HitofudeClassifier.fit"
+            )
+            for message in plan.describe_few_images():
+                warnings.warn(message, stacklevel=2)
+            self._train(plan, len(images))
         return self
 
     def predict_proba(self, X: Any, *, raw: bool = False) -> NDArray[np.float32]:
@@ -251,20 +260,3 @@ def _choose_workers(plan: RunPlan, compute: Compute, workers: int | None) -> int
         raise RecipeError(f"workers={workers!r}: expected a whole number from 1 up, or None.")
     members, images, available = len(plan.members), plan.images_to_train(), torch.get_num_threads()
     return Parallelism.choose(members, images, compute, workers, THREADS, available).workers
-
-
-def _reduce_folds(recipe: Recipe, train: ImageSet) -> Recipe:
-    """Reduce the folds to the images of the rarest class. Raises InputError if that has a single image."""
-    counts = np.bincount(train.known_labels(), minlength=len(train.classes))
-    fewest, name = int(counts.min()), train.classes[counts.argmin()]
-    if recipe.ensemble.split != "folds" or fewest >= recipe.ensemble.folds:
-        return recipe
-    if fewest < 2:
-        raise InputError(
-            f"Class {name!r} has too few images ({fewest}). Each needs two: one to train on, one to hold out."
-        )
-    warnings.warn(
-        f"Class {name!r} has {fewest} images, so there are {fewest} folds instead of {recipe.ensemble.folds}.",
-        stacklevel=4,
-    )
-    return recipe.with_settings({"ensemble.folds": fewest})

@@ -225,6 +225,8 @@ class EnsembleRecipe(Stage):
     """The share of the rows held out by `split = "holdout"`."""
     repeats: Count = 1
     """The number of different splits into folds."""
+    group_copies: bool = True
+    """Hold copies of an image out together, identical or nearly so: no member trains on a copy of what it holds out."""
     full_data_members: CountOrZero = 0
     """The number of additional members that train on all rows; they predict, but have no out-of-fold rows."""
     networks: tuple[str, ...] = Field(default=(), strict=False)

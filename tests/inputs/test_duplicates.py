@@ -1,13 +1,21 @@
-"""Duplicates, compared with an exhaustive search."""
+"""Copies of images: all planted ones are found, with real images of several kinds, and nothing else."""
 
+import io
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
+from skimage import data
 
-from hitofude.inputs.duplicates import NEAR, find_duplicates
+from hitofude.inputs.duplicates import MOST_DIFFERENCE, NEAR, NEAR_EDGES, find_copies, find_duplicates
 from hitofude.inputs.image_set import ImageSet
+from hitofude.inputs.related import related_rows
+from hitofude.inputs.sources import sample
+
+Images = NDArray[np.uint8]
 
 
 def with_images(digits: ImageSet, *more: NDArray[np.uint8]) -> ImageSet:
@@ -17,13 +25,42 @@ def with_images(digits: ImageSet, *more: NDArray[np.uint8]) -> ImageSet:
     return replace(digits, images=images, labels=labels, ids=np.arange(len(images)).astype(np.str_))
 
 
-def noisy(image: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
-    noise = np.random.default_rng(seed).integers(-5, 6, image.shape)
+def of_images(images: Images) -> ImageSet:
+    return ImageSet(images, np.zeros(len(images), dtype=np.int64), np.arange(len(images)).astype(np.str_), ("a",))
+
+
+def noisy(image: NDArray[np.uint8], seed: int, levels: int = 5) -> NDArray[np.uint8]:
+    noise = np.random.default_rng(seed).integers(-levels, levels + 1, image.shape)
     return (image.astype(np.int64) + noise).clip(0, 255).astype(np.uint8)
 
 
-def test_different_digits_are_no_duplicates(digits: ImageSet) -> None:
-    assert find_duplicates(digits) == []
+def as_jpeg(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    stream = io.BytesIO()
+    Image.fromarray(image[0]).save(stream, "JPEG", quality=90)
+    return np.asarray(Image.open(stream))[None]
+
+
+def cut(photograph: NDArray[np.uint8], side: int = 28) -> Images:
+    """Cut a photograph (H, W, C) into patches (N, C, side, side)."""
+    height, width, channels = photograph.shape
+    rows, columns = height // side, width // side
+    tiles = photograph[: rows * side, : columns * side].reshape(rows, side, columns, side, channels)
+    return tiles.transpose(0, 2, 4, 1, 3).reshape(-1, channels, side, side)
+
+
+SETS: dict[str, Callable[[], Images]] = {
+    "2,000 digits": lambda: sample().train.images[:2000],
+    "inverted": lambda: 255 - sample().train.images[:2000],
+    "faint": lambda: (120 + sample().train.images[:2000] // 32).astype(np.uint8),
+    "a retina": lambda: cut(data.retina()[200:1200, 200:1200]),
+    "bricks": lambda: cut(data.brick()[..., None]),
+    "a cup of coffee": lambda: cut(data.coffee()),
+}
+
+
+@pytest.mark.parametrize("images", SETS.values(), ids=SETS.keys())
+def test_different_images_are_no_duplicates(images: Callable[[], Images]) -> None:
+    assert find_duplicates(of_images(images())) == []
 
 
 def test_an_identical_image_is_found_with_its_first_occurrence(digits: ImageSet) -> None:
@@ -31,28 +68,62 @@ def test_an_identical_image_is_found_with_its_first_occurrence(digits: ImageSet)
     assert [(item.row, item.earlier_row, item.difference) for item in found] == [(300, 7, 0.0), (301, 7, 0.0)]
 
 
-@pytest.mark.parametrize("change", [lambda image: noisy(image, 0), lambda image: (image * 0.8).astype(np.uint8)])
-def test_a_noisy_or_darker_copy_is_near(digits: ImageSet, change) -> None:  # type: ignore[no-untyped-def]
-    copy = change(digits.images[40])
-    (found,) = find_duplicates(with_images(digits, copy))
+CHANGES: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    "noisy": lambda image: noisy(image, 0),
+    "darker": lambda image: (image * 0.8).astype(np.uint8),
+    "brighter": lambda image: (image * 1.1).clip(0, 255).astype(np.uint8),
+    "shifted": lambda image: (image.astype(np.int64) + 10).clip(0, 255).astype(np.uint8),
+    "JPEG": as_jpeg,
+}
+
+
+@pytest.mark.parametrize("invert", [False, True], ids=["light on dark", "dark on light"])
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_a_slightly_changed_copy_is_near(
+    digits: ImageSet, change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], invert: bool
+) -> None:
+    images = replace(digits, images=255 - digits.images) if invert else digits
+    copy = change(images.images[40])
+    (found,) = find_duplicates(with_images(images, copy))
     assert (found.row, found.earlier_row) == (300, 40)
-    expected = np.sqrt(((copy.astype(float) - digits.images[40]) ** 2).mean())
+    expected = np.sqrt(((copy.astype(float) - images.images[40]) ** 2).mean())
     assert found.difference == pytest.approx(expected)
     assert found.difference > 0
 
 
-def test_the_nearest_is_that_of_an_exhaustive_search(digits: ImageSet) -> None:
-    copies = [noisy(digits.images[row], seed) for seed, row in enumerate([3, 3, 3, 90, 150])]
-    images = with_images(digits, *copies)
-    directions = images.images.reshape(len(images), -1).astype(float)
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    expected = []
-    for row in range(1, len(images)):
-        distances = np.linalg.norm(directions[:row] - directions[row], axis=1)
-        if distances.min() <= NEAR:
-            expected.append((row, int(distances.argmin())))
-    assert [(item.row, item.earlier_row) for item in find_duplicates(images)] == expected
-    assert len(expected) == 5
+def test_a_much_fainter_image_is_no_copy(digits: ImageSet) -> None:
+    assert find_duplicates(with_images(digits, digits.images[40] // 8)) == []
+
+
+def test_all_pairs_are_those_of_an_exhaustive_search(digits: ImageSet) -> None:
+    copies = [noisy(digits.images[row], seed, 40) for seed, row in enumerate([3, 3, 3, 90, 150, 7, 7])]
+    found = find_copies(with_images(digits, *copies, digits.images[9]))
+    images = np.concatenate([digits.images, *(copy[None] for copy in copies), digits.images[9:10]]).astype(float)
+    centered = images - images.mean(axis=(2, 3), keepdims=True)
+    steps = [np.diff(images, axis=axis).reshape(len(images), -1) for axis in (2, 3)]
+    expected = close(centered.reshape(len(images), -1), NEAR) | close(np.concatenate(steps, axis=1), NEAR_EDGES)
+    flat = images.reshape(len(images), -1)
+    expected &= np.sqrt(((flat[:, None] - flat) ** 2).mean(axis=2)) <= MOST_DIFFERENCE
+    later, earlier = np.nonzero(np.tril(expected, -1))
+    assert set(zip(found.rows, found.earlier, strict=True)) == set(zip(later, earlier, strict=True))
+    assert len(later) > 0
+
+
+def close(vectors: NDArray[np.float64], limit: float) -> NDArray[np.bool_]:
+    directions = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.sqrt(np.maximum(2 - 2 * directions @ directions.T, 0)) <= limit
+
+
+def test_copies_of_copies_are_one_group_and_others_are_alone(digits: ImageSet) -> None:
+    many = [noisy(digits.images[7], seed) for seed in range(30)]
+    groups = related_rows(
+        None, find_copies(with_images(digits, *many, digits.images[5]), digits.take(np.arange(9))), 331
+    )
+    assert groups is not None
+    assert len(groups) == 331
+    assert len(set(groups.tolist())) == 300
+    assert set(groups[300:330]) == {groups[7]}
+    assert groups[330] == groups[5]
 
 
 def test_a_training_image_in_the_test_set_is_a_leak(digits: ImageSet) -> None:
@@ -68,16 +139,14 @@ def test_black_images_are_identical_and_few_suffice(digits: ImageSet, count: int
     assert [(item.row, item.earlier_row) for item in find_duplicates(black)] == [(row, 0) for row in range(1, count)]
 
 
+def test_uniform_images_of_different_brightness_are_no_copies() -> None:
+    grey = np.repeat(np.arange(100, 110, dtype=np.uint8), 64).reshape(10, 1, 8, 8)
+    assert find_duplicates(of_images(grey)) == []
+
+
 def test_large_colour_images_are_compared_by_a_randomized_decomposition() -> None:
     """More pixels than the exact decomposition takes."""
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (200, 3, 24, 24)).astype(np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (200, 3, 24, 24)).astype(np.uint8)
     images[150:] = [noisy(image, seed) for seed, image in enumerate(images[:50])]
-    found = find_duplicates(ImageSet(images, np.zeros(200, dtype=np.int64), np.arange(200).astype(np.str_), ("a",)))
-    directions = images.reshape(200, -1).astype(np.float64)
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    distance = np.sqrt(np.maximum(2 - 2 * directions @ directions.T, 0))
-    assert {(item.row, item.earlier_row) for item in found} == set(
-        zip(*np.nonzero(np.tril(distance < NEAR, -1)), strict=True)
-    )
-    assert len(found) == 50
+    found = find_duplicates(of_images(images))
+    assert [(item.row, item.earlier_row) for item in found] == [(150 + row, row) for row in range(50)]

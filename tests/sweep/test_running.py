@@ -261,7 +261,7 @@ def test_an_interrupted_tpe_search_proposes_the_same_recipes_again(files: Path, 
     [
         ("[vary]\n'schedule.epoch' = [1, 2]", "Did you mean 'schedule.epochs'"),
         ("[vary]\n'network.name' = ['cnn-lean', 'cnn-leen']", "Invalid recipe with network.name cnn-leen"),
-        ("[vary]\n'ensemble.folds' = [2, 31]", "fewer than the 31 folds"),
+        ("groups = 'nobody'", "there is no column 'nobody'"),
         ("search = 'tpe'\n[vary]\n'optimizer.learning_rate' = { from = -1, to = 1 }", "optimizer.learning_rate -1"),
         ("preset = 'fsat'", "Did you mean 'fast'"),
         ("sedes = [1]", "Did you mean 'seeds'"),

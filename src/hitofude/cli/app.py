@@ -64,11 +64,24 @@ class SourceOptions:
     shape: str | None = None
     "HEIGHTxWIDTH if the images are not square, HEIGHTxWIDTHx3 for colour images; pictures are resized to it."
 
+    groups: str | None = None
+    "Rows that belong together, such as a writer's, are never on both sides of a fold: a column, or a CSV of id,group."
+    folds: str | None = None
+    "Folds of your own, such as a competition's: a column, or a CSV of id,fold. Their number replaces ensemble.folds."
+
     def open(self, source: str | None) -> "Dataset":
         from hitofude.inputs.layout import parse_shape
         from hitofude.inputs.sources import open_source
 
-        return open_source(source, train=self.train, test=self.test, label=self.label, shape=parse_shape(self.shape))
+        return open_source(
+            source,
+            train=self.train,
+            test=self.test,
+            label=self.label,
+            shape=parse_shape(self.shape),
+            groups=self.groups,
+            folds=self.folds,
+        )
 
 
 Source = Annotated[str | None, Parameter(help="As for run.")]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from hitofude.inputs.layout import join_images
 from hitofude.inputs.spelling import Spellings
 
 if TYPE_CHECKING:
-    from hitofude.inputs.duplicates import Duplicate
+    from hitofude.inputs.duplicates import Copies
 
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")
@@ -38,12 +38,28 @@ class Dataset:
     test: ImageSet | None = None
     template: SubmissionTemplate | None = None
 
-    @cached_property
-    def duplicates(self) -> "list[Duplicate]":
-        """The images that repeat an earlier one; searched for once."""
-        from hitofude.inputs.duplicates import find_duplicates  # loads SciPy and scikit-learn
+    @property
+    def groups(self) -> NDArray[np.str_] | None:
+        """(N,) the group of each training row, if the user gives groups."""
+        return self.train.groups
 
-        return find_duplicates(self.train, self.test)
+    @property
+    def folds(self) -> NDArray[np.str_] | None:
+        """(N,) the fold of each training row, if the user gives folds."""
+        return self.train.folds
+
+    @cached_property
+    def _copies(self) -> "dict[str, Copies]":
+        return {}
+
+    def copies(self, train: ImageSet) -> "Copies":
+        """Search a selection of the training images, and all test images, for copies; the same selection only once."""
+        from hitofude.inputs.duplicates import find_copies  # loads SciPy and scikit-learn
+
+        key = train.fingerprint
+        if key not in self._copies:
+            self._copies[key] = find_copies(train, self.test)
+        return self._copies[key]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +76,13 @@ class RawImages:
     first_row: int = 1
     missing_labels: str = "there are no labels in it, and training needs them."
     """The complaint if labels is None, with a remedy."""
+    groups: NDArray[np.str_] | None = None  # (N,)
+    folds: NDArray[np.str_] | None = None  # (N,)
 
     def __post_init__(self) -> None:
-        """Raise InputError if there are more or fewer labels or ids than images."""
+        """Raise InputError if there are more or fewer labels, ids, groups or folds than images."""
         count = len(self.images)
-        for word, texts in (("labels", self.labels), ("ids", self.ids)):
+        for word, texts in self._texts().items():
             if texts is not None and len(texts) != count:
                 raise InputError(f"{self.name}: {count} images, but {len(texts)} {word}. Each image needs one.")
 
@@ -73,8 +91,12 @@ class RawImages:
         return f"{self.name}, {self.row} {row + self.first_row}"
 
     def rows(self, start: int, stop: int | None = None) -> "RawImages":
-        labels, ids = (None if texts is None else texts[start:stop] for texts in (self.labels, self.ids))
-        return replace(self, images=self.images[start:stop], labels=labels, ids=ids, first_row=self.first_row + start)
+        texts = self._texts().items()
+        taken: dict[str, Any] = {name: None if array is None else array[start:stop] for name, array in texts}
+        return replace(self, images=self.images[start:stop], first_row=self.first_row + start, **taken)
+
+    def _texts(self) -> dict[str, Any]:
+        return {"labels": self.labels, "ids": self.ids, "groups": self.groups, "folds": self.folds}
 
     def ids_or_numbers(self, first: int = 1) -> NDArray[np.str_]:
         """(N,) the ids, or numbers from `first` if there are none. Raise InputError at a blank id."""
@@ -117,7 +139,10 @@ class RawImages:
                 f"{self.location(row)}: the label '{self.labels[row]}' does not occur in the training data. Fix it, "
                 "or leave out the labels of the images to predict."
             )
-        return replace(self.unlabelled(), labels=labels, classes=classes)
+        for word, texts in (("group", self.groups), ("fold", self.folds)):
+            if texts is not None and (is_blank := texts == "").any():
+                raise InputError(f"{self.location(int(is_blank.argmax()))}: the {word} is blank. Fill it in.")
+        return replace(self.unlabelled(), labels=labels, classes=classes, groups=self.groups, folds=self.folds)
 
 
 def join(pieces: Sequence[RawImages]) -> RawImages:
@@ -126,8 +151,8 @@ def join(pieces: Sequence[RawImages]) -> RawImages:
     if len(pieces) == 1:
         return first
     images = join_images([piece.images for piece in pieces], [piece.location(0) for piece in pieces])
-    labels, ids = _join_texts(piece.labels for piece in pieces), _join_texts(piece.ids for piece in pieces)
-    return replace(first, images=images, labels=labels, ids=ids)
+    texts: dict[str, Any] = {name: _join_texts(piece._texts()[name] for piece in pieces) for name in first._texts()}
+    return replace(first, images=images, **texts)
 
 
 def _join_texts(texts: Iterable[NDArray[np.str_] | None]) -> NDArray[np.str_] | None:
@@ -158,6 +183,10 @@ def describe_dataset(dataset: Dataset) -> str:
         *(f"  {name:<9} {count:,}" for name, count in zip(train.classes, counts, strict=True)),
         f"to predict  {'none' if test is None else f'{len(test):,}'}",
     ]
+    for word, texts in (("groups", dataset.groups), ("folds", dataset.folds)):
+        if texts is not None:
+            sizes = np.unique(texts, return_counts=True)[1]
+            lines.append(f"{word:<11} {len(sizes):,}, of {sizes.min():,} to {sizes.max():,} training images")
     if dataset.template is not None:
         header = dataset.template.header
         shown = ",".join(header[:5]) + (f",… ({len(header)} columns)" if len(header) > 5 else "")

@@ -1,4 +1,4 @@
-"""Find duplicate images, identical or nearly so, and refuse a test set that repeats the training images."""
+"""Find copies of images, identical or nearly so, and refuse a test set that repeats the training images."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,8 +9,13 @@ from numpy.typing import NDArray
 from hitofude.errors import InputError
 from hitofude.inputs.image_set import ImageSet
 
-NEAR = 0.08  # the greatest distance of two near duplicates as vectors of length one: about 4.6 degrees
+NEAR, NEAR_EDGES = 0.1, 0.2
+"""The greatest distances of near copies, as vectors of length one: of their pixels less the mean of each channel, or of
+the differences of neighbouring pixels. Different images of benchmarks/duplicates.py are 0.11 and 0.22 apart or more."""
+MOST_DIFFERENCE = 64.0  # grey levels, root mean square: a copy is brighter or darker by a little
+CANDIDATES = 0.1  # the greatest distance of candidates in the first principal components, where noise hardly shows
 COMPONENTS = 16
+PAIRS_AT_ONCE = 4096
 MAX_EXACT_PIXELS = 1024  # larger images get a randomized decomposition: the exact one takes the cube of the pixels
 NEIGHBOURS = 8
 MIN_LEAKS, MIN_LEAKED_SHARE = 10, 0.01  # fewer test images, or a smaller share of them, are chance
@@ -40,19 +45,61 @@ class Duplicate:
         return self.split != self.earlier_split
 
 
-def find_duplicates(train: ImageSet, test: ImageSet | None = None) -> list[Duplicate]:
-    """Return each image with an earlier duplicate, and its most similar one; training images come before test images.
+@dataclass(frozen=True, eq=False)
+class Copies:
+    """The pairs of images that are copies of each other, identical or nearly so."""
 
-    Near duplicates have nearly the same direction as vectors of pixels, so one may be brighter than the other. They are
-    searched among one image of each set of identical ones: candidates are the nearest in the first principal
-    components, which never exceed the true distances.
+    rows: NDArray[np.int64]  # (P,) the later image of each pair
+    earlier: NDArray[np.int64]  # (P,) the earlier one
+    differences: NDArray[np.float64]  # (P,) the root mean squares of the differences of pixels, 0..255
+    uniform: NDArray[np.bool_]  # (P,) whether both are of one colour
+    training: int
+    """The number of training images; the test images come after them."""
+
+    def duplicates(self) -> list[Duplicate]:
+        """Return each image that has an earlier copy, with the most similar of these."""
+        order = np.lexsort((self.earlier, self.differences, self.rows))
+        _, first = np.unique(self.rows[order], return_index=True)
+        return [self._duplicate(pair) for pair in order[first]]
+
+    def links(self) -> NDArray[np.int64]:
+        """Return (2, pairs) the pairs of training rows that are copies; uniform images link nothing."""
+        linked = (self.rows < self.training) & ~self.uniform
+        return np.stack([self.rows[linked], self.earlier[linked]])
+
+    def _duplicate(self, pair: int) -> Duplicate:
+        (split, row), (earlier_split, earlier_row) = (
+            ("train", number) if number < self.training else ("test", number - self.training)
+            for number in (int(self.rows[pair]), int(self.earlier[pair]))
+        )
+        return Duplicate(split, row, earlier_split, earlier_row, float(self.differences[pair]))  # type: ignore[arg-type]
+
+
+def find_copies(train: ImageSet, test: ImageSet | None = None) -> Copies:
+    """Search all images for copies; uniform images have identical copies alone.
+
+    Two images are near copies if their pixels differ by at most MOST_DIFFERENCE, and if they nearly agree but for
+    brightness and contrast: in their pixels less the mean of each channel or, as smooth images resemble each other, in
+    the differences of neighbouring pixels. They are searched among one image of each set of identical ones: candidates
+    are the nearest in the first principal components, which never exceed the true distances.
     """
     images = train.images if test is None else np.concatenate([train.images, test.images])
     pixels = images.reshape(len(images), -1)
     same, first = _identical(pixels)
-    near, similar = _near(pixels, np.unique(first))
-    found = sorted(zip([*same.tolist(), *near.tolist()], [*first[same].tolist(), *similar.tolist()], strict=True))
-    return [_duplicate(pixels, row, earlier, len(train)) for row, earlier in found]
+    is_varied = np.ptp(images, axis=(2, 3)).any(axis=1)
+    later, earlier, differences = _near(images, np.flatnonzero((first == np.arange(len(images))) & is_varied))
+    return Copies(
+        np.concatenate([same, later]),
+        np.concatenate([first[same], earlier]),
+        np.concatenate([np.zeros(len(same)), differences]),
+        np.concatenate([~is_varied[same], np.zeros(len(later), dtype=np.bool_)]),
+        len(train),
+    )
+
+
+def find_duplicates(train: ImageSet, test: ImageSet | None = None) -> list[Duplicate]:
+    """Return each image with an earlier copy, and its most similar one; training images come before test images."""
+    return find_copies(train, test).duplicates()
 
 
 def _identical(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -63,23 +110,65 @@ def _identical(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np
     return np.flatnonzero(earliest != np.arange(len(pixels))), earliest
 
 
-def _near(pixels: NDArray[np.uint8], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return those of the rows with an earlier near duplicate, and the most similar row of each."""
+def _near(
+    images: NDArray[np.uint8], rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return the later and the earlier image of each pair of near copies among the rows, and their difference.
+
+    images: (N, C, H, W); rows: of images that differ and are not uniform.
+    """
     from scipy.spatial import cKDTree
 
-    directions = pixels[rows].astype(np.float32)
-    lengths = np.linalg.norm(directions, axis=1, keepdims=True)
-    directions /= np.where(lengths > 0, lengths, 1)
-    components = _principal_components(directions)
+    if len(rows) < 2:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
+    components = _principal_components(_directions(_centered(images[rows])))
     nearest = range(1, 1 + min(NEIGHBOURS, len(rows)))
-    _, found = cKDTree(components).query(components, k=list(nearest), distance_upper_bound=NEAR, workers=-1)
-    place, candidate = np.nonzero(found < np.arange(len(rows))[:, None])
-    earlier = found[place, candidate]
-    distance = np.linalg.norm(directions[place] - directions[earlier], axis=1)
-    order = np.lexsort((distance, place))
-    order = order[distance[order] <= NEAR]
-    places, closest = np.unique(place[order], return_index=True)
-    return rows[places], rows[earlier[order][closest]]
+    _, found = cKDTree(components).query(components, k=list(nearest), distance_upper_bound=CANDIDATES, workers=-1)
+    place, column = np.nonzero(found < len(rows))  # the others have fewer neighbours
+    ends = np.sort(np.stack([place, found[place, column]]), axis=0)
+    earlier, later = np.unique(ends[:, ends[0] < ends[1]], axis=1)
+    pairs = rows[later], rows[earlier]
+    starts = range(0, len(later), PAIRS_AT_ONCE)
+    differences = [_differences(*(images[end[start : start + PAIRS_AT_ONCE]] for end in pairs)) for start in starts]
+    joined = np.concatenate([np.empty(0), *differences])
+    is_near = np.isfinite(joined)
+    return pairs[0][is_near], pairs[1][is_near], joined[is_near]
+
+
+def _differences(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return (P,) the differences of P pairs of images (P, C, H, W); infinite if they are not near copies."""
+    raw = first.astype(np.float64) - second
+    difference = np.sqrt(np.mean(raw**2, axis=(1, 2, 3)))
+    is_alike = _distances(_centered(first), _centered(second)) <= NEAR
+    is_alike |= _distances(_edges(first), _edges(second)) <= NEAR_EDGES
+    return np.where(is_alike & (difference <= MOST_DIFFERENCE), difference, np.inf)
+
+
+def _centered(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(N, C, H, W) → (N, pixels) less the mean of each channel."""
+    values = images.astype(np.float32)
+    values -= values.mean(axis=(2, 3), keepdims=True)
+    return values.reshape(len(values), -1)
+
+
+def _edges(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(N, C, H, W) → (N, differences of neighbouring pixels), down and across."""
+    values = images.astype(np.float32)
+    steps = np.diff(values, axis=2), np.diff(values, axis=3)
+    return np.concatenate([step.reshape(len(values), -1) for step in steps], axis=1)
+
+
+def _directions(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, D) vectors at length one; zeros stay zeros."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    directions: NDArray[np.float32] = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return directions
+
+
+def _distances(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.floating]:
+    """(N,) how far the vectors of two (N, D) are apart at length one."""
+    distances: NDArray[np.floating] = np.linalg.norm(_directions(first) - _directions(second), axis=1)
+    return distances
 
 
 def _principal_components(directions: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -93,14 +182,6 @@ def _principal_components(directions: NDArray[np.float32]) -> NDArray[np.float32
         axes = np.linalg.eigh(centered.T @ centered)[1][:, -COMPONENTS:]
     components: NDArray[np.float32] = centered @ axes
     return components
-
-
-def _duplicate(pixels: NDArray[np.uint8], row: int, earlier: int, training: int) -> Duplicate:
-    difference = np.sqrt(np.mean((pixels[row].astype(np.float64) - pixels[earlier]) ** 2))
-    (split, place), (earlier_split, earlier_place) = (
-        ("train", number) if number < training else ("test", number - training) for number in (row, earlier)
-    )
-    return Duplicate(split, place, earlier_split, earlier_place, float(difference))  # type: ignore[arg-type]
 
 
 def check_no_leak(train: ImageSet, test: ImageSet | None) -> None:

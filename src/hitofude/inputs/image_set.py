@@ -20,6 +20,8 @@ class ImageSet:
     labels: NDArray[np.int64] | None  # (N,), each an index into classes
     ids: NDArray[np.str_]  # (N,)
     classes: tuple[str, ...]  # the distinct labels as the files spell them, in order
+    groups: NDArray[np.str_] | None = None  # (N,) rows of the same group belong together, such as those of a writer
+    folds: NDArray[np.str_] | None = None  # (N,) the fold that holds a row out, if the user gives the folds
 
     def __len__(self) -> int:
         return len(self.images)
@@ -42,7 +44,8 @@ class ImageSet:
     def take(self, rows: NDArray[np.int64]) -> "ImageSet":
         """Select rows, in the order given; the classes stay."""
         labels = None if self.labels is None else self.labels[rows]
-        return ImageSet(self.images[rows], labels, self.ids[rows], self.classes)
+        groups, folds = (None if texts is None else texts[rows] for texts in (self.groups, self.folds))
+        return ImageSet(self.images[rows], labels, self.ids[rows], self.classes, groups, folds)
 
     def known_labels(self) -> NDArray[np.int64]:
         """(N,) the labels. Raise InputError if there are none."""

@@ -29,6 +29,10 @@ class ReadOptions:
     """The size that the user asks for."""
     like: ImageShape | None = None
     """The shape that the images must have."""
+    groups: str | None = None
+    """The column that names each row's group."""
+    folds: str | None = None
+    """The column that names each row's fold."""
 
     @property
     def size(self) -> tuple[int, int] | None:

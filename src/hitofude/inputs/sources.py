@@ -31,6 +31,7 @@ from hitofude.inputs.formats.parquet import read_parquet
 from hitofude.inputs.formats.pictures import ENDINGS, picture_folders, read_picture_folder
 from hitofude.inputs.image_set import ImageSet, row_numbers, shuffled_evenly
 from hitofude.inputs.layout import ImageShape, ReadOptions, Shape, check_shape
+from hitofude.inputs.related import Related, column_of, with_related
 from hitofude.inputs.remote.public_data import PUBLIC_DATA, fetch_public
 
 __all__ = ["Dataset", "Images", "Source", "SubmissionTemplate", "open_source", "read_images", "sample"]
@@ -52,23 +53,28 @@ def open_source(
     test: str | Path | Images | None = None,
     label: str | None = None,
     shape: Shape | None = None,
+    groups: Related | None = None,
+    folds: Related | None = None,
 ) -> Dataset:
     """Read all images of a source.
 
     source: one of the kinds above; None is the sample, unless train names a file; a Dataset is returned as it is.
     test: the images to predict, a file with train, arrays or a frame with arrays. label: the label column's name,
     `label` if None. shape: (H, W) of images that are not square, (H, W, 3) for colour; pictures are resized to it.
+    groups, folds: of the training rows: a column's name, a CSV file of ids and groups, or an array; see
+    hitofude.inputs.related.
 
     Raise InputError with file, line and a remedy.
     """
-    if isinstance(source, Dataset) and train is None:
-        return source
-    check_shape(shape)
-    started = time.monotonic()
-    with reading(str(train or source)):
-        dataset = _open(source, train, test, ReadOptions(label, shape))
-    logger.info("reading the source took %.2f s", time.monotonic() - started)
-    return dataset
+    dataset = source
+    if not isinstance(dataset, Dataset) or train is not None:
+        check_shape(shape)
+        started = time.monotonic()
+        with reading(str(train or source)):
+            options = ReadOptions(label, shape, groups=column_of(groups), folds=column_of(folds))
+            dataset = _open(source, train, test, options)
+        logger.info("reading the source took %.2f s", time.monotonic() - started)
+    return with_related(with_related(dataset, "groups", groups), "folds", folds)
 
 
 def _open(

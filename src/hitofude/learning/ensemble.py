@@ -16,8 +16,9 @@ from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import Compute
 from hitofude.learning.dispatch import run_members
 from hitofude.learning.member import EnsembleTask
+from hitofude.learning.splits import settle_folds, split_rows
 from hitofude.learning.training import MemberPlan, Observer, load_member
-from hitofude.recipe import EnsembleRecipe, Recipe
+from hitofude.recipe import Recipe
 from hitofude.workers.pool import WorkerPool
 
 
@@ -37,36 +38,29 @@ class EnsembleProbabilities:
     test: NDArray[np.float32] | None  # (members, N of the test set, classes)
 
 
-def plan_members(recipe: Recipe, image_set: ImageSet) -> list[MemberPlan]:
-    """Plan every member's network and rows, a pure function of the recipe and the labels.
+def plan_members(recipe: Recipe, image_set: ImageSet, groups: NDArray[np.int64] | None = None) -> list[MemberPlan]:
+    """Plan every member's network and rows, a pure function of the recipe, the labels, and the given groups and folds.
 
-    The members are the folds of the first repeat, those of the next, and so on, then those trained on all rows.
-    Raises InputError if a class has fewer images than there are folds.
+    groups: (N,) the number of each row's group, None if every row is alone; see hitofude.inputs.related. The members
+    are the folds of the first repeat, those of the next, and so on, then those trained on all rows.
+    Raises InputError if nothing can be held out.
     """
-    _check_classes(image_set, recipe.ensemble)
-    labels, ensemble = image_set.known_labels(), recipe.ensemble
+    recipe = settle_folds(recipe, image_set, groups)
+    ensemble = recipe.ensemble
     networks = itertools.cycle(ensemble.networks or [recipe.network.name])
-    repeats = [(next(networks), _split(labels, ensemble, recipe.seed + repeat)) for repeat in range(ensemble.repeats)]
-    all_rows = (np.arange(len(labels)), np.arange(0))
+    seeds = range(recipe.seed, recipe.seed + ensemble.repeats)
+    repeats = [(next(networks), split_rows(image_set, groups, ensemble, seed)) for seed in seeds]
+    if not any(len(held_out) for _, splits in repeats for _, held_out in splits):
+        raise InputError(
+            "No row can be held out: without its group, no image of its class is left to train on. Give fewer groups."
+        )
+    all_rows = (np.arange(len(image_set)), np.arange(0))
     repeats += [(next(networks), [all_rows]) for _ in range(ensemble.full_data_members)]
     members = [(network, rows) for network, splits in repeats for rows in splits]
     return [
         MemberPlan(member, network, np.asarray(train, dtype=np.int64), np.asarray(validation, dtype=np.int64))
         for member, (network, (train, validation)) in enumerate(members)
     ]
-
-
-def _split(
-    labels: NDArray[np.int64], ensemble: EnsembleRecipe, seed: int
-) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Return the training and validation rows of each fold, or of the one random split."""
-    from sklearn.model_selection import StratifiedKFold, train_test_split  # a process that predicts needs no sklearn
-
-    if ensemble.split == "holdout":
-        train, validation = train_test_split(np.arange(len(labels)), test_size=ensemble.holdout, random_state=seed)
-        return [(train, validation)]
-    folds = StratifiedKFold(ensemble.folds, shuffle=True, random_state=seed)
-    return list(folds.split(np.zeros(len(labels)), labels))
 
 
 def train_ensemble(task: EnsembleTask, workers: int | WorkerPool, observer: Observer) -> EnsembleProbabilities:
@@ -111,15 +105,3 @@ def join_out_of_fold(
     for plan, probabilities in zip(plans, held_out, strict=True):
         differing[plan.validation_rows] += probabilities.argmax(axis=1) != answers[plan.validation_rows]
     return out_of_fold, (differing / np.maximum(members, 1)).astype(np.float32)
-
-
-def _check_classes(image_set: ImageSet, recipe: EnsembleRecipe) -> None:
-    if len(image_set.classes) < 2:
-        raise InputError(f"All images have the label '{image_set.classes[0]}'. A classifier needs two or more.")
-    counts = np.bincount(image_set.known_labels(), minlength=len(image_set.classes))
-    fewest = int(counts.argmin())
-    if recipe.split == "folds" and counts[fewest] < recipe.folds:
-        raise InputError(
-            f"Class '{image_set.classes[fewest]}' has {counts[fewest]} images, fewer than the {recipe.folds} folds. "
-            f"Add images of it, remove it, or use --set ensemble.folds={max(2, counts[fewest])}."
-        )

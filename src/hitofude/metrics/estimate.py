@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.metrics.calibration import fit_temperature, with_temperature
-from hitofude.metrics.metrics import Z_95, Accuracy, accuracy, answered, wilson_interval
+from hitofude.metrics.grouped import grouped_accuracy
+from hitofude.metrics.metrics import Z_95, Accuracy, answered, wilson_interval
 
 MOST_GROUPS = 200
 FEWEST_ROWS = 100
@@ -81,22 +82,24 @@ def estimate_ensemble(
     out_of_fold: NDArray[np.float32],
     held_out: Sequence[NDArray[np.int64]],
     members: NDArray[np.float32],
+    related: NDArray[np.int64] | None = None,
 ) -> Estimate:
     """Estimate the accuracy of the mean of all members.
 
     labels: (N,); out_of_fold: (N, classes), NaN in rows that every member trained on; held_out: for each member, the
     rows it held out; members: (M, test images, classes). All probabilities uncalibrated.
+    related: (N,) the number of each row's group, if rows belong together; see hitofude.metrics.grouped.
     """
     known = answered(out_of_fold)
     labels, out_of_fold = labels[known], out_of_fold[known]
-    found = accuracy(labels, out_of_fold.argmax(axis=1))
+    found = grouped_accuracy(labels, out_of_fold.argmax(axis=1), None if related is None else related[known])
     temperature = fit_temperature(labels, out_of_fold)
     groups, rows = _groups(held_out, len(known))
     votes, confidence = _answers(members, groups, rows / rows.sum(), temperature)
     confidences = with_temperature(out_of_fold, temperature).max(axis=1)
     ease = confidence - float(confidences.mean(dtype=np.float64))
-    by_chance = 2 * float(confidences.std()) * math.sqrt(1 / found.total + 1 / len(votes))
-    ensemble = _Ensemble(members.mean(axis=0), votes, temperature, found.total)
+    by_chance = 2 * float(confidences.std()) * math.sqrt(1 / found.independent_rows + 1 / len(votes))
+    ensemble = _Ensemble(members.mean(axis=0), votes, temperature, found.independent_rows)
     value, low, high = (share + ease + ensemble.gain(share + ease) for share in (found.value, *found.interval))
     gain = value - found.value - ease
     below, above = (max(side, 0.5 / len(votes)) for side in _from_images(value, len(votes)))
@@ -110,7 +113,7 @@ class _Ensemble:
     """The whole ensemble's probabilities of test images, and its groups' answers."""
 
     def __init__(
-        self, probabilities: NDArray[np.float32], votes: NDArray[np.float32], temperature: float, rows: int
+        self, probabilities: NDArray[np.float32], votes: NDArray[np.float32], temperature: float, rows: float
     ) -> None:
         """probabilities: (N, classes), uncalibrated; votes: (N, classes) the share of the groups with this answer.
 

@@ -15,14 +15,21 @@ class Accuracy:
 
     right: int
     total: int
+    effective_rows: float | None = None
+    """The number of independent rows that are as uncertain, if rows belong together; see hitofude.metrics.grouped."""
 
     @property
     def value(self) -> float:
         return self.right / self.total
 
     @property
+    def independent_rows(self) -> float:
+        return self.total if self.effective_rows is None else self.effective_rows
+
+    @property
     def interval(self) -> tuple[float, float]:
-        return wilson_interval(self.right, self.total)
+        rows = self.independent_rows
+        return wilson_interval(self.value * rows, rows)
 
     def __str__(self) -> str:
         low, high = self.interval

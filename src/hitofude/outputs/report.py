@@ -53,6 +53,19 @@ class AuditSummary:
 
 
 @dataclass(frozen=True)
+class RelatedSummary:
+    """Training rows that belong together, by the user's groups or folds or as copies of an image."""
+
+    groups: int  # of two rows or more
+    rows: int  # in these groups
+    largest: int  # the rows of the largest group
+    copies: int  # rows that are linked to another by copies
+    given: tuple[str, ...]  # "groups", "folds": given by the user
+    divided_copies: int  # rows with a copy that given folds put on the other side
+    flattery: float | None  # the accuracy that a split regardless of the groups would add, by nearest neighbours
+
+
+@dataclass(frozen=True)
 class RunSummary:
     """The figures of a finished run."""
 
@@ -79,6 +92,8 @@ class RunSummary:
     test: Accuracy | None  # if the source holds the labels; nothing was chosen by it
     audit: AuditSummary
     training_seconds: float
+    related: RelatedSummary | None = None  # None if every training row is alone
+    never_held_out: tuple[str, ...] = ()  # classes without out-of-fold answers, as they have a single image or group
 
     @property
     def networks(self) -> tuple[str, ...]:

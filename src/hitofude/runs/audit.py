@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError, RunFolderError
 from hitofude.inputs.dataset import Dataset
-from hitofude.inputs.duplicates import find_duplicates
 from hitofude.inputs.formats.text_table import read_text_table
 from hitofude.inputs.image_set import classes_of, encode_labels
 from hitofude.inputs.spelling import Spellings
@@ -105,7 +104,7 @@ def audit_labels(predictions: LabelledPredictions, folder: Path) -> str:
 def audit_images(dataset: Dataset, folder: Path) -> str:
     """Write duplicates.csv, and describe the duplicates."""
     train, test, path = dataset.train, dataset.test, folder / "duplicates.csv"
-    duplicates = find_duplicates(train, test)
+    duplicates = dataset.copies(train).duplicates()
     write_duplicates(path, LabelledRows.of(train), None if test is None else test.ids, duplicates)
     same = sum(item.difference == 0 for item in duplicates)
     leaks = sum(item.is_leak for item in duplicates)

@@ -1,5 +1,6 @@
 """Owning a folder for one piece of work, and beginning or continuing a run in its folder."""
 
+import hashlib
 import json
 import os
 import socket
@@ -8,6 +9,9 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hitofude.errors import RunFolderError, differences
 from hitofude.inputs.dataset import Dataset
@@ -142,7 +146,14 @@ def describe_data(dataset: Dataset) -> DataDescription:
         test_images=0 if test is None else len(test),
         train_fingerprint=train.fingerprint,
         test_fingerprint=None if test is None else test.fingerprint,
+        groups_fingerprint=_fingerprint(train.groups),
+        folds_fingerprint=_fingerprint(train.folds),
     )
+
+
+def _fingerprint(texts: NDArray[np.str_] | None) -> str | None:
+    """Return the SHA-256 of the texts; texts: (N,)."""
+    return None if texts is None else hashlib.sha256("\0".join(texts.tolist()).encode()).hexdigest()
 
 
 def _run_claim(folder: RunFolder) -> ClaimedFolder:
@@ -151,5 +162,5 @@ def _run_claim(folder: RunFolder) -> ClaimedFolder:
 
 def _run_differences(folder: RunFolder, recipe: Recipe, dataset: Dataset) -> list[str]:
     found = asdict(describe_data(dataset))
-    fingerprints = {name: found[name] for name in ("train_fingerprint", "test_fingerprint")}
+    fingerprints = {name: value for name, value in found.items() if name.endswith("_fingerprint")}
     return folder.load_recipe().difference(recipe) + differences(asdict(folder.load_data()), fingerprints)

@@ -13,6 +13,7 @@ from hitofude.learning.ensemble import EnsembleProbabilities
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.metrics.calibration import fit_temperature, join_members, reliability, with_temperature
 from hitofude.metrics.estimate import estimate_ensemble
+from hitofude.metrics.grouped import grouped_accuracy
 from hitofude.metrics.label_issues import LabelIssues
 from hitofude.metrics.metrics import Accuracy, accuracy, agreement, answered, class_scores, confusion_matrix
 from hitofude.metrics.scores import Answers, Score, all_scores
@@ -26,6 +27,7 @@ from hitofude.recipe import Metric
 from hitofude.runs.audit import LabelledPredictions, write_lists
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.plan import RunPlan
+from hitofude.runs.related import summarise_related
 from hitofude.storage import write_text
 
 HARDEST_DRAWN = 50
@@ -100,9 +102,10 @@ def _summarise(
     train, out_of_fold, of_test = plan.train, probabilities.out_of_fold, probabilities.test
     known, labels, held_out = answered(out_of_fold), train.known_labels(), [one.validation_rows for one in plan.members]
     predicted = out_of_fold[known].argmax(axis=1)
+    related = None if plan.groups is None else plan.groups[known]
     confusion = confusion_matrix(labels[known], predicted, len(train.classes))
     members = _summarise_members(plan, probabilities)
-    estimate = None if of_test is None else estimate_ensemble(labels, out_of_fold, held_out, of_test)
+    estimate = None if of_test is None else estimate_ensemble(labels, out_of_fold, held_out, of_test, plan.groups)
     doubt = None if estimate is None else estimate.doubt
     return RunSummary(
         source=plan.dataset.name,
@@ -119,11 +122,12 @@ def _summarise(
         scores=all_scores(
             Answers.of(
                 labels[known], with_temperature(out_of_fold[known], calibration.out_of_fold_temperature), train.classes
-            )
+            ),
+            related,
         ),
         test_scores=_score_test_images(plan, of_test, calibration.temperature),
         single=_accuracy_by_network(members),
-        out_of_fold=accuracy(labels[known], predicted),
+        out_of_fold=grouped_accuracy(labels[known], predicted, related),
         confusion=tuple(map(tuple, confusion.tolist())),
         class_scores=tuple(class_scores(confusion)),
         calibration=calibration,
@@ -132,6 +136,8 @@ def _summarise(
         test=test,
         audit=audit,
         training_seconds=sum(log.seconds for log in logs),
+        related=summarise_related(plan, out_of_fold),
+        never_held_out=tuple(train.classes[label] for label in plan.never_held_out()),
     )
 
 
@@ -162,7 +168,10 @@ def _count_findings(issues: LabelIssues, duplicates: Sequence[Duplicate], labels
 def _summarise_members(plan: RunPlan, probabilities: EnsembleProbabilities) -> tuple[MemberSummary, ...]:
     labels, found = plan.train.known_labels(), []
     for member, held_out in zip(plan.members, probabilities.held_out, strict=True):
-        score = accuracy(labels[member.validation_rows], held_out.argmax(axis=1)) if len(held_out) else None
+        rows, score = member.validation_rows, None
+        if len(held_out):
+            groups = None if plan.groups is None else plan.groups[rows]
+            score = grouped_accuracy(labels[rows], held_out.argmax(axis=1), groups)
         found.append(MemberSummary(member.network, len(member.train_rows), score))
     return tuple(found)
 
@@ -172,8 +181,9 @@ def _accuracy_by_network(members: Sequence[MemberSummary]) -> dict[str, Accuracy
     found: dict[str, Accuracy] = {}
     for member in members:
         if (after := member.held_out) is not None:
-            before = found.get(member.network, Accuracy(0, 0))
-            found[member.network] = Accuracy(before.right + after.right, before.total + after.total)
+            before = found.get(member.network, Accuracy(0, 0, None if after.effective_rows is None else 0))
+            rows = None if after.effective_rows is None else before.independent_rows + after.effective_rows
+            found[member.network] = Accuracy(before.right + after.right, before.total + after.total, rows)
     return found
 
 

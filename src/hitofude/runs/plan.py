@@ -9,15 +9,17 @@ from numpy.typing import NDArray
 from torch import nn
 
 from hitofude.inputs.dataset import Dataset
-from hitofude.inputs.duplicates import Duplicate, check_no_leak, find_duplicates
+from hitofude.inputs.duplicates import Duplicate, check_no_leak
 from hitofude.inputs.image_set import ImageSet, shuffled_evenly
 from hitofude.inputs.layout import describe_size
+from hitofude.inputs.related import describe_related, related_rows
 from hitofude.learning.checkpoint import KEPT_STATES
 from hitofude.learning.class_balance import check_class_names
 from hitofude.learning.ensemble import plan_members
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.networks import build_network, count_parameters
 from hitofude.learning.optimizers import count_epochs
+from hitofude.learning.splits import settle_folds
 from hitofude.learning.training import MemberPlan
 from hitofude.metrics.scores import NEED_PROBABILITIES
 from hitofude.outputs.submission import SubmissionFormat
@@ -40,6 +42,9 @@ class RunPlan:
     """An untrained network of each name."""
     command: str
     """The command that makes the run again."""
+    groups: NDArray[np.int64] | None = None  # (N,) of the used rows; related ones, by copies too, have the same number
+    asked_folds: int = 0
+    """The number of folds in the recipe before it was reduced to what the rows allow."""
 
     @classmethod
     def prepare(cls, recipe: Recipe, dataset: Dataset, command: str) -> "RunPlan":
@@ -53,12 +58,17 @@ class RunPlan:
         train = choose_rows(dataset.train, recipe)
         check_class_names(recipe.optimizer.class_weights, train.classes)
         SubmissionFormat.choose(recipe.metric, train.classes, dataset.template)
-        members = plan_members(recipe, train)
+        copies = dataset.copies(train) if recipe.ensemble.group_copies else None
+        groups = None
+        if copies is not None or train.groups is not None:
+            groups = related_rows(train.groups, copies, len(train))
+        asked, recipe = recipe.ensemble.folds, settle_folds(recipe, train, groups)
+        members = plan_members(recipe, train, groups)
         names = dict.fromkeys(member.network for member in members)
         networks = {
             name: build_network(name, train.image_shape, len(train.classes), torch.Generator()) for name in names
         }
-        return cls(recipe, dataset, train, members, networks, command)
+        return cls(recipe, dataset, train, members, networks, command, groups, asked)
 
     @property
     def submission_format(self) -> SubmissionFormat:
@@ -96,10 +106,8 @@ class RunPlan:
         return held_out
 
     def duplicates(self) -> list[Duplicate]:
-        """Return the duplicate images. For all rows the dataset searches once, however many plans ask."""
-        if self.train is self.dataset.train:
-            return self.dataset.duplicates
-        return find_duplicates(self.train, self.dataset.test)
+        """Return the duplicate images."""
+        return self.dataset.copies(self.train).duplicates()
 
     def describe(self) -> str:
         """Describe source, networks and members in a line each."""
@@ -110,7 +118,30 @@ class RunPlan:
                 "submit   a probability for each class, as sample_submission.csv asks; to judge the run by them, "
                 "--metric log-loss or auc"
             )
-        return "\n".join(lines)
+        lines += describe_related(self.train, self.groups)
+        return "\n".join([*lines, *(f"few      {line}" for line in self.describe_few_images())])
+
+    def never_held_out(self) -> list[int]:
+        """Return the classes that no member holds out: those of a single image, or of a single group."""
+        held_out = np.concatenate([member.validation_rows for member in self.members])
+        labels = self.train.known_labels()
+        return [int(label) for label in np.setdiff1d(labels, labels[held_out])]
+
+    def describe_few_images(self) -> list[str]:
+        """Describe the consequences of classes with few images, a line each."""
+        asked, folds, lines = self.asked_folds, self.recipe.ensemble.folds, list[str]()
+        if self.train.folds is None and folds < asked:
+            lines.append(
+                f"{folds} folds in place of {asked}: no class has more images, or more groups of them"
+            )
+        if missing := self.never_held_out():
+            names = ", ".join(f"'{self.train.classes[label]}'" for label in missing[:5])
+            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+            lines.append(
+                f"too few images to hold any out of {names}{more}; they are trained on, and not in the "
+                "out-of-fold accuracy"
+            )
+        return lines
 
     def describe_source(self) -> str:
         """Describe the source in a line."""

@@ -13,7 +13,7 @@ from hitofude.metrics.estimate import Estimate
 from hitofude.metrics.metrics import Accuracy, answered
 from hitofude.metrics.scores import LOWER_IS_BETTER, NAMES, NEED_PROBABILITIES, Score
 from hitofude.metrics.whole_ensemble import member_groups, prediction_sets, set_threshold
-from hitofude.outputs.report import RunSummary
+from hitofude.outputs.report import RelatedSummary, RunSummary
 from hitofude.recipe import Metric, Recipe
 from hitofude.runs.folder import RunFolder
 from hitofude.storage import read_npz
@@ -119,6 +119,8 @@ class RunResult:
             ("worst class", None if summary.worst_class is None else str(summary.worst_class)),
             (expected_name, _expect(summary)),
             *self._test_scores(),
+            ("not held out", _name_classes(summary.never_held_out)),
+            ("related rows", None if summary.related is None else describe_related(summary.related)),
             ("training time", f"{minutes} min {seconds} s, all members together"),
             ("submission", self.submission),
             ("audit", f"{audit.label_issues} labels probably wrong, {duplicates}; see the report"),
@@ -166,6 +168,24 @@ def _expect(summary: RunSummary) -> str | None:
     if summary.no_estimate is not None:
         return f"no estimate: {summary.no_estimate}. The out-of-fold accuracy is all that is known"
     return None if summary.estimate is None else f"{summary.estimate}: {_explain(summary.estimate)}"
+
+
+def _name_classes(classes: tuple[str, ...]) -> str | None:
+    """Say which classes are not in the out-of-fold accuracy, if there are any."""
+    more = f" and {len(classes) - 5} more" if len(classes) > 5 else ""
+    return f"{', '.join(classes[:5])}{more}: too few images; trained on, not in the accuracy" if classes else None
+
+
+def describe_related(related: RelatedSummary) -> str:
+    """Describe related rows, and what a split regardless of them would have shown."""
+    divided = related.divided_copies
+    parts = [
+        f"{related.rows:,} in {related.groups:,} groups, none on both sides of a split"
+        + (f", but {divided:,} rows have a copy in another given fold: the accuracy is too high" if divided else "")
+    ]
+    if related.flattery is not None:
+        parts.append(f"random splits would show about {max(related.flattery, 0):.4f} more, by nearest neighbours")
+    return "; ".join(parts)
 
 
 def _explain(estimate: Estimate) -> str:

@@ -85,6 +85,9 @@ class SweepSpec(TomlFile):
     label: str | None = None
     shape: Annotated[str, Field(pattern=SHAPE_PATTERN)] | None = None
     """HEIGHTxWIDTH, such as `24x32`; `24x32x3` for colour."""
+    groups: str | None = None
+    folds: str | None = None
+    """A column of the training file, or a CSV file of ids and groups, or folds."""
     preset: str = DEFAULT_PRESET
     """The base of all recipes: a preset's name or a recipe file (.toml)."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1, strict=False), AfterValidator(_all_different)] = (0,)
@@ -126,12 +129,19 @@ class SweepSpec(TomlFile):
     def open_source(self) -> Dataset:
         """Read the data. Raise InputError if they cannot be used."""
         return open_source(
-            self.source, train=self.train, test=self.test, label=self.label, shape=parse_shape(self.shape)
+            self.source,
+            train=self.train,
+            test=self.test,
+            label=self.label,
+            shape=parse_shape(self.shape),
+            groups=self.groups,
+            folds=self.folds,
         )
 
     def source_arguments(self) -> list[str]:
         """Return the arguments with which `hitofude run` reads the same data."""
-        options = {"--train": self.train, "--test": self.test, "--label": self.label, "--shape": self.shape}
+        names = ("train", "test", "label", "shape", "groups", "folds")
+        options = {f"--{name}": getattr(self, name) for name in names}
         given = [word for name, value in options.items() if value is not None for word in (name, value)]
         return given if self.source is None else [self.source, *given]
 

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from hitofude.errors import InputError
 from hitofude.inputs.formats import csv_table
 from hitofude.inputs.formats.csv_table import Columns, CsvTable, parse_header, stream_csv
+from hitofude.inputs.layout import ReadOptions
 
 
 def read(text: str | bytes, label: str | None = None) -> CsvTable:
     content = text.encode() if isinstance(text, str) else text
-    return join(stream_csv(io.BytesIO(content), "mine.csv", label=label))
+    return join(stream_csv(io.BytesIO(content), "mine.csv", ReadOptions(label)))
 
 
 def join(tables: Iterable[CsvTable]) -> CsvTable:

@@ -48,7 +48,7 @@ def raw_from_arrays(images: ArrayLike | Frame, labels: ArrayLike | None, name: s
 def _raw_from_frame(frame: Frame, name: str, options: ReadOptions) -> RawImages:
     keys = list(frame.columns)
     names = [str(column) for column in keys]
-    columns = find_columns(names, name, label=options.label)
+    columns = find_columns(names, name, options)
     pixels = _as_array(frame[[keys[position] for position in columns.pixels]], name)
     values = to_uint8(pixels, name, [names[position] for position in columns.pixels])
 
@@ -57,7 +57,8 @@ def _raw_from_frame(frame: Frame, name: str, options: ReadOptions) -> RawImages:
 
     missing = f"there is no column '{options.label_column}'. Name it with label=…, or give (images, labels)."
     images = images_of_rows(values, name, options)
-    return RawImages(name, images, texts(columns.label), texts(columns.id), missing_labels=missing)
+    label, id, groups, folds = map(texts, columns.texts)
+    return RawImages(name, images, label, id, missing_labels=missing, groups=groups, folds=folds)
 
 
 def _as_array(values: Any, name: str) -> NDArray[Any]:

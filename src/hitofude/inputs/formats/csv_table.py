@@ -31,6 +31,8 @@ ID_NAMES = ("id", "imageid", "image_id")
 DELIMITERS = b",;\t"
 SAMPLE_SUBMISSION = "sample_submission"
 
+NO_OPTIONS = ReadOptions()
+
 _NEWLINE, _ZERO = ord("\n"), ord("0")
 _PADDING = b"\n\n\n"
 _PIXEL_NAME = re.compile(r"[^\d]*(\d+)(?:x(\d+))?")
@@ -44,17 +46,26 @@ class CsvTable:
     pixels: NDArray[np.uint8]  # (N, P), in the order of the numbers in the column names
     labels: NDArray[np.str_] | None  # (N,)
     ids: NDArray[np.str_] | None  # (N,)
+    groups: NDArray[np.str_] | None = None  # (N,)
+    folds: NDArray[np.str_] | None = None  # (N,)
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The positions of the pixels, the label and the id among a file's columns."""
+    """The positions of the pixels, and of the columns of text, among a file's columns."""
 
     names: tuple[str, ...]
     delimiter: str
     pixels: tuple[int, ...]
     label: int | None
     id: int | None
+    groups: int | None = None
+    folds: int | None = None
+
+    @property
+    def texts(self) -> tuple[int | None, ...]:
+        """The positions of label, id, group and fold."""
+        return self.label, self.id, self.groups, self.folds
 
     @property
     def pixel_slice(self) -> slice | list[int]:
@@ -79,9 +90,10 @@ class CsvFile:
         """Read in pieces of some rows each; their lines are counted from the file's beginning."""
         first, missing = 2, options.missing_labels
         with reading(self.name), self.open() as stream:
-            for table in stream_csv(stream, self.name, label=options.label, columns=columns):
+            for table in stream_csv(stream, self.name, options, columns=columns):
                 images = images_of_rows(table.pixels, self.name, options)
-                yield RawImages(self.name, images, table.labels, table.ids, "line", first, missing)
+                texts = table.labels, table.ids, "line", first, missing, table.groups, table.folds
+                yield RawImages(self.name, images, *texts)
                 first += len(images)
 
     def read_template(self) -> SubmissionTemplate:
@@ -121,21 +133,21 @@ def csv_files_in_zip(path: Path) -> dict[str, CsvFile]:
 
 
 def stream_csv(
-    stream: BinaryIO, name: str, *, label: str | None = None, columns: Columns | None = None
+    stream: BinaryIO, name: str, options: ReadOptions = NO_OPTIONS, *, columns: Columns | None = None
 ) -> Iterator[CsvTable]:
     """Read a CSV file in pieces of some rows each.
 
-    name: the file, for messages. label: the label column's name, `label` if None; a file need not have it. columns: of
-    a file without a header line.
+    name: the file, for messages. options: the names of the columns of text; a file need not have them. columns: of a
+    file without a header line.
 
     Raise InputError with line, column, the value found and a remedy, after the pieces before the fault.
     """
     lines = _Lines(stream, name)
-    yield from _parse_blocks(lines, columns or parse_header(lines.first(), name, label))
+    yield from _parse_blocks(lines, columns or parse_header(lines.first(), name, options))
 
 
-def parse_header(line: bytes, name: str, label: str | None = None) -> Columns:
-    """Find the delimiter, the pixels, the label and the id. Raise InputError."""
+def parse_header(line: bytes, name: str, options: ReadOptions = NO_OPTIONS) -> Columns:
+    """Find the delimiter, the pixels and the columns of text. Raise InputError."""
     location = f"{name}, line 1"
     text = line.decode("utf-8", errors="replace").strip("\r\n")
     delimiter = max(DELIMITERS.decode(), key=text.count)
@@ -145,14 +157,25 @@ def parse_header(line: bytes, name: str, label: str | None = None) -> Columns:
         raise InputError(f"{location}: expected column names, found numbers. Add a line such as label,pixel0,pixel1,…")
     if duplicates:
         raise InputError(f"{location}: duplicate column '{duplicates[0]}'. Rename or remove one.")
-    return find_columns(names, location, delimiter, label)
+    return find_columns(names, location, options, delimiter)
 
 
-def find_columns(names: Sequence[str], location: str, delimiter: str = ",", label: str | None = None) -> Columns:
+def find_columns(names: Sequence[str], location: str, options: ReadOptions, delimiter: str = ",") -> Columns:
     """Assign the columns by their names. location: the header, for messages. Raise InputError."""
-    label_column, id_column = find_label(names, label or "label"), find_id(names)
-    pixels = _pixel_order(names, {label_column, id_column}, location)
-    return Columns(tuple(names), delimiter, pixels, label_column, id_column)
+    texts = find_texts(names, options, location)
+    missing = [name for name, position in zip((options.groups, options.folds), texts[2:], strict=True) if position is None]
+    hint = "".join(f" There is no column '{name}'." for name in missing if name is not None)
+    return Columns(tuple(names), delimiter, _pixel_order(names, set(texts), location, hint), *texts)
+
+
+def find_texts(names: Sequence[str], options: ReadOptions, location: str) -> tuple[int | None, ...]:
+    """The positions of label, id, group and fold. Raise InputError if the label or the id is named as another."""
+    label, id = find_label(names, options.label_column), find_id(names)
+    others = [None if name is None else find_label(names, name) for name in (options.groups, options.folds)]
+    for word, position in zip(("groups", "folds"), others, strict=True):
+        if position is not None and position == label:
+            raise InputError(f"{location}: '{names[position]}' is the label column; --{word} needs another one.")
+    return label, id, *others
 
 
 def find_label(names: Sequence[str], wanted: str) -> int | None:
@@ -166,8 +189,8 @@ def find_id(names: Sequence[str]) -> int | None:
     return next((i for i, column in enumerate(names) if column.lower() in ID_NAMES), None)
 
 
-def _pixel_order(names: Sequence[str], others: set[int | None], location: str) -> tuple[int, ...]:
-    """The positions of the pixel columns, in the order of the numbers in their names."""
+def _pixel_order(names: Sequence[str], others: set[int | None], location: str, hint: str) -> tuple[int, ...]:
+    """The positions of the pixel columns, in the order of the numbers in their names. hint: ends the error's message."""
     keys: dict[int, tuple[int, int]] = {}
     for position, column in enumerate(names):
         if position in others:
@@ -176,7 +199,8 @@ def _pixel_order(names: Sequence[str], others: set[int | None], location: str) -
         if match is None:
             raise InputError(
                 f"{location}, column {position + 1}: '{column}' is neither a pixel (such as pixel0 or 1x1), "
-                "an id nor the label. If it is the label, name it with --label; otherwise remove it."
+                "an id nor the label. If it is the label, name it with --label; if it tells which rows belong together, "
+                f"with --groups or --folds; otherwise remove it.{hint}"
             )
         keys[position] = (int(match[1]), int(match[2] or 0))
     if not keys:
@@ -307,13 +331,10 @@ def _parse_plain(block: bytes, columns: Columns) -> CsvTable | None:
     ends_of_lines = ends[width - 1 :: width] + len(_PADDING)
     values, is_odd = _values_and_oddities(characters, is_end)
     odd_columns = np.unique(np.searchsorted(ends, np.flatnonzero(is_odd)) % width).tolist()
-    if (characters[ends_of_lines] != _NEWLINE).any() or not {columns.label, columns.id}.issuperset(odd_columns):
+    if (characters[ends_of_lines] != _NEWLINE).any() or not set(columns.texts).issuperset(odd_columns):
         return None
-    return CsvTable(
-        values.take(ends).reshape(rows, width)[:, columns.pixel_slice],
-        _texts(block, ends, columns.label, width),
-        _texts(block, ends, columns.id, width),
-    )
+    pixels = values.take(ends).reshape(rows, width)[:, columns.pixel_slice]
+    return CsvTable(pixels, *(_texts(block, ends, column, width) for column in columns.texts))
 
 
 def _values_and_oddities(
@@ -372,7 +393,7 @@ def _parse_carefully(block: bytes, columns: Columns, wrong: _WrongValues, first_
                 wrong.add(number, columns.names[i], fields[i].strip())
         pixels.append([value or 0 for value in values])
         rows.append(fields)
-    texts = (None if i is None else _array(fields[i] for fields in rows) for i in (columns.label, columns.id))
+    texts = (None if i is None else _array(fields[i] for fields in rows) for i in columns.texts)
     return CsvTable(np.array(pixels, dtype=np.uint8), *texts)
 
 

@@ -40,7 +40,8 @@ def read_npz(path: Path, options: ReadOptions, split: Split) -> RawImages:
     array of Python objects or of too many bytes.
     """
     missing = f"there is no array 'labels' (nor y_{split} or {split}_labels), and training needs it."
-    [raw] = _read(path, _find(path, split), options)
+    given = [_find_array(path, name) for name in (options.groups, options.folds)] if split == "train" else [None, None]
+    [raw] = _read(path, [*_find(path, split), *given], options)
     return replace(raw, missing_labels=missing)
 
 
@@ -50,24 +51,26 @@ def stream_npz(path: Path, options: ReadOptions, rows: int) -> Iterator[RawImage
     Raise the errors of read_npz, and InputError if the first index of the images changes fastest.
     """
     images, _, ids = _find(path, "test")
-    return _read(path, [images, None, ids], options, rows)
+    return _read(path, [images, None, ids, None, None], options, rows)
 
 
 def _read(path: Path, names: list[str | None], options: ReadOptions, rows: int | None = None) -> Iterator[RawImages]:
-    """Read the arrays of images, labels and ids. Raise InputError if their lengths differ."""
+    """Read the arrays of images, labels, ids, groups and folds. Raise InputError if their lengths differ."""
     with ExitStack() as stack:
         arrays = [None if name is None else stack.enter_context(_opened(path, name)) for name in names]
         shapes = {name: array.header.shape for name, array in zip(names, arrays, strict=True) if array}
         if len({shape[:1] for shape in shapes.values()}) > 1:
             found = ", ".join(f"'{name}' {shape}" for name, shape in shapes.items())
-            raise InputError(f"{path}: the lengths differ: {found}. Each image needs one label and one id.")
+            raise InputError(f"{path}: the lengths differ: {found}. Each image needs one of each.")
         batches = (repeat(None) if array is None else array.batches(rows) for array in arrays)
         name = f"{path}/{names[0]}"
         for first, images, *others in zip(count(1, rows or 1), *batches):
             pixels = images_of_array(to_uint8(images, name, first_row=first), name, options)
             texts = zip(others, names[1:], strict=True)
-            labels, ids = (None if text is None else label_texts(text, f"{path}/{array}") for text, array in texts)
-            yield RawImages(name, pixels, labels, ids, first_row=first)
+            labels, ids, groups, folds = (
+                None if text is None else label_texts(text, f"{path}/{array}") for text, array in texts
+            )
+            yield RawImages(name, pixels, labels, ids, first_row=first, groups=groups, folds=folds)
 
 
 def _find(path: Path, split: Split) -> list[str | None]:
@@ -79,6 +82,11 @@ def _find(path: Path, split: Split) -> list[str | None]:
         held = ", ".join(sorted(names.values())) or "nothing"
         raise InputError(f"{path}: there is no array 'images' (nor x_{split} or {split}_images). It holds: {held}.")
     return [candidates[0] if candidates else None for candidates in found]
+
+
+def _find_array(path: Path, name: str | None) -> str | None:
+    """The array of that name; None if there is none, or no name."""
+    return name if name in _names(path) else None
 
 
 def _names(path: Path) -> list[str]:

@@ -17,7 +17,7 @@ from hitofude.errors import InputError, first_line
 from hitofude.inputs.dataset import RawImages, join
 from hitofude.inputs.formats.archive import allowed_growth
 from hitofude.inputs.formats.arrays import label_texts, to_uint8
-from hitofude.inputs.formats.csv_table import find_columns, find_id, find_label
+from hitofude.inputs.formats.csv_table import find_columns, find_texts
 from hitofude.inputs.formats.pictures import read_pictures
 from hitofude.inputs.layout import ReadOptions, images_of_array, images_of_rows
 
@@ -95,27 +95,27 @@ class _Table:
         self._image_column = image_columns[0] if image_columns else None
         self._holds_pictures = bool(image_columns) and not self._is_list(self._type_of[image_columns[0]])
         names = list(self._type_of)
-        pixels = () if image_columns else find_columns(names, str(path), label=options.label).pixels
+        pixels = () if image_columns else find_columns(names, str(path), options).pixels
         self._pixel_columns = [names[position] for position in pixels]
-        label, id = find_label(names, options.label_column), find_id(names)
-        self._label, self._id = (None if position is None else names[position] for position in (label, id))
+        texts = find_texts(names, options, str(path))
+        self._text_columns = [None if position is None else names[position] for position in texts]
         self._check_types()
 
     def pieces(self, rows: int | None = None) -> Iterator[RawImages]:
         """Read the file, at most `rows` rows at a time."""
         most = BATCH_PICTURES if self._holds_pictures else BATCH_ROWS
-        columns = [self._image_column, *self._pixel_columns, self._label, self._id]
+        columns = [self._image_column, *self._pixel_columns, *self._text_columns]
         names = [column for column in columns if column is not None]
         start, missing = 0, self._options.missing_labels
         for batch in self._file.iter_batches(batch_size=min(rows or most, most), columns=names):
             images = self._images(batch, start)
-            labels, ids = self._texts(batch, self._label, start), self._texts(batch, self._id, start)
-            yield RawImages(str(self._path), images, labels, ids, first_row=start + 1, missing_labels=missing)
+            labels, ids, *related = (self._texts(batch, column, start) for column in self._text_columns)
+            yield RawImages(str(self._path), images, labels, ids, "row", start + 1, missing, *related)
             start += len(batch)
 
     def _check_types(self) -> None:
-        for column in filter(None, (*self._pixel_columns, self._label, self._id)):
-            type, is_pixel = self._type_of[column], column not in (self._label, self._id)
+        for column in filter(None, (*self._pixel_columns, *self._text_columns)):
+            type, is_pixel = self._type_of[column], column not in self._text_columns
             plain = type.value_type if self._types.is_dictionary(type) and not is_pixel else type
             is_text = self._types.is_string(plain) or self._types.is_large_string(plain)
             if not self._types.is_integer(plain) and (is_pixel or not is_text):

@@ -1,0 +1,150 @@
+"""Rows that belong together, such as the images of a writer, and folds that the user gives.
+
+Both are texts, one for each training row: a column of the file, an array, or a CSV of ids and groups (or folds).
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hitofude.errors import InputError, suggest
+from hitofude.inputs.dataset import Dataset
+from hitofude.inputs.duplicates import Copies
+from hitofude.inputs.formats.arrays import label_texts
+from hitofude.inputs.formats.csv_table import find_id
+from hitofude.inputs.formats.pictures import natural
+from hitofude.inputs.formats.text_table import read_text_table
+from hitofude.inputs.image_set import ImageSet
+from hitofude.inputs.spelling import Spellings
+
+Relation = Literal["groups", "folds"]
+Related = str | Path | ArrayLike
+"""The name of a column, a CSV file, or an array of a group (or fold) for each training row."""
+NOUNS: dict[Relation, str] = {"groups": "group", "folds": "fold"}
+
+
+def column_of(related: Related | None) -> str | None:
+    """Return the name if it is that of a column, else None. Files exist, or end in .csv."""
+    is_column = isinstance(related, str) and not related.endswith(".csv") and not Path(related).is_file()
+    return str(related) if is_column else None
+
+
+def with_related(dataset: Dataset, relation: Relation, related: Related | None) -> Dataset:
+    """Return the dataset with groups or folds from a file or an array; those of a column were read with the images.
+
+    Raise InputError, with the line, for a row without group, an unknown or duplicate id, a blank value; and for a
+    column that does not exist.
+    """
+    if related is None:
+        return dataset
+    name, train = column_of(related), dataset.train
+    if name is not None:
+        if getattr(train, relation) is None:
+            raise InputError(_explain_missing_column(dataset.name, relation, name))
+        return dataset
+    if isinstance(related, str | Path):
+        texts = _read(Path(related), relation, dataset)
+    else:
+        texts = _of_array(related, relation, len(train))
+    values: dict[str, Any] = {relation: texts}
+    return replace(dataset, train=replace(train, **values))
+
+
+def related_rows(groups: NDArray[np.str_] | None, copies: Copies | None, count: int) -> NDArray[np.int64] | None:
+    """Return (count,) a number for each row, the same for all that are linked by groups or copies.
+
+    groups: (count,); copies: of the same rows. None if every row is alone.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    ends = [np.empty((2, 0), dtype=np.int64)]
+    if groups is not None:
+        _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+        ends.append(np.stack([np.arange(count), first[inverse]]))
+    if copies is not None:
+        ends.append(copies.links())
+    rows, others = np.concatenate(ends, axis=1)
+    graph = coo_array((np.ones(len(rows), dtype=np.bool_), (rows, others)), shape=(count, count))
+    number, found = connected_components(graph, directed=False)
+    return found.astype(np.int64) if number < count else None
+
+
+def describe_related(train: ImageSet, groups: NDArray[np.int64] | None) -> list[str]:
+    """Describe related rows in a line or two. groups: (N,) the number of each row's group, None if all are alone."""
+    lines = []
+    if groups is not None:
+        sizes = np.unique(groups, return_counts=True)[1]
+        given = "" if train.groups is None else f"{len(np.unique(train.groups)):,} given groups; "
+        related, largest = int(sizes[sizes > 1].sum()), int(sizes.max())
+        lines.append(
+            f"related  {given}{related:,} rows in {int((sizes > 1).sum()):,} groups of up to {largest:,}, copies "
+            "included; none on both sides of a split"
+        )
+    if train.folds is not None:
+        lines.append(f"folds    given: {', '.join(sorted(set(train.folds.tolist()), key=natural)[:10])}")
+    return lines
+
+
+def _explain_missing_column(source: str, relation: Relation, name: str) -> str:
+    return (
+        f"{source}: there is no column '{name}', which --{relation} names, nor a file of that name. Name a column of "
+        f"the training file, or a CSV file with the columns id and {NOUNS[relation]}."
+    )
+
+
+def _of_array(values: ArrayLike, relation: Relation, rows: int) -> NDArray[np.str_]:
+    array = np.asarray(values, dtype=None if hasattr(values, "dtype") else object)
+    texts = label_texts(array, relation)
+    if len(texts) != rows:
+        raise InputError(f"{relation}: found {len(texts):,} values for {rows:,} training rows. Each row needs one.")
+    if (is_blank := texts == "").any():
+        raise InputError(f"{relation}, row {int(is_blank.argmax()) + 1}: the {NOUNS[relation]} is blank. Fill it in.")
+    return texts
+
+
+def _read(path: Path, relation: Relation, dataset: Dataset) -> NDArray[np.str_]:
+    """Read a CSV of ids and groups, or folds, in any order; lines of images to predict are ignored."""
+    noun, ids = NOUNS[relation], dataset.train.ids
+    table = read_text_table(path, fewest=2)
+    id, value = _columns(table.header, noun, path)
+    test_ids = set() if dataset.test is None else set(dataset.test.ids.tolist())
+    row_of, found = {name: row for row, name in enumerate(ids.tolist())}, dict[int, tuple[int, str]]()
+    spellings = Spellings(row_of)
+    for number, (name, text) in table.columns([id, value]):
+        location = f"{path}, line {number}"
+        row = row_of.get(spellings.find(name) or name)
+        if row is None:
+            if name in test_ids:
+                continue
+            raise InputError(f"{location}: there is no training image with the id '{name}'. {_explain_ids(ids)}")
+        if row in found:
+            raise InputError(f"{location}: duplicate id '{name}', after line {found[row][0]}. Remove one.")
+        if not text:
+            raise InputError(f"{location}: the {noun} is blank. Fill it in.")
+        found[row] = number, text
+    missing = [name for row, name in enumerate(ids.tolist()) if row not in found]
+    if missing:
+        raise InputError(
+            f"{path}: there is no {noun} for {len(missing):,} of the {len(ids):,} training images, such as the one "
+            f"with the id '{missing[0]}'. Add a line for each. {_explain_ids(ids)}"
+        )
+    return np.asarray([found[row][1] for row in range(len(ids))], dtype=np.str_)
+
+
+def _columns(header: tuple[str, ...], noun: str, path: Path) -> tuple[str, str]:
+    """Return the column of ids, and that of groups or folds, which may have any name if it is the only other one."""
+    id = find_id(header)
+    others = [name for position, name in enumerate(header) if position != id]
+    if id is None:
+        raise InputError(f"{path}, line 1: there is no column 'id'. Expected the columns id and {noun}.")
+    if noun in others or len(others) == 1:
+        return header[id], noun if noun in others else others[0]
+    raise InputError(f"{path}, line 1: there is no column '{noun}'.{suggest(noun, others)}")
+
+
+def _explain_ids(ids: NDArray[np.str_]) -> str:
+    return f"The ids of the training images are '{ids[0]}' to '{ids[-1]}'; without an id column they are row numbers."
