@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hitofude.errors import RecipeError, suggest
 from hitofude.metrics.bootstrap import Weights, draw_weights, percentile_interval, sum_by, two_sided_probability
-from hitofude.metrics.metrics import wilson_interval
+from hitofude.metrics.grouped import grouped_accuracy
 from hitofude.recipe import Metric
 
 METRICS: tuple[Metric, ...] = get_args(Metric)
@@ -185,16 +185,16 @@ def score(
     groups: (N,) of rows that belong together, from 0 up: the bootstrap draws whole groups. shares: (classes,) of the
     rows trained on, which the baseline answers; by default of the labels.
 
-    The interval is Wilson's for accuracy. For the others it is the wider one, at each end, of two Bayesian bootstraps:
-    of the rows, and of the rows with pseudo-rows, without which the interval of a class that is always right would have
-    no width, however few its rows are.
+    The interval is Wilson's for accuracy, with groups that of the effective rows. For the others it is the wider one,
+    at each end, of two Bayesian bootstraps: of the rows, and of the rows with pseudo-rows, without which the interval
+    of a class that is always right would have no width, however few its rows are.
     """
     value = value_of(metric, answers)
     if value is None:
         return None
     baseline = value_of(metric, Answers.of_baseline(answers.labels, answers.classes, shares))
     if metric == "accuracy":
-        low, high = wilson_interval(value * len(answers.labels), len(answers.labels))
+        low, high = grouped_accuracy(answers.labels, answers.answers, groups).interval
     else:
         samples = [_sampled(metric, [answers], groups, with_pseudo_rows=add)[0] for add in (False, True)]
         ends = np.quantile(samples, [0.025, 0.975], axis=1)

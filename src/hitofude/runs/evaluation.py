@@ -15,7 +15,7 @@ from hitofude.metrics.calibration import fit_temperature, join_members, reliabil
 from hitofude.metrics.estimate import estimate_ensemble
 from hitofude.metrics.grouped import grouped_accuracy
 from hitofude.metrics.label_issues import LabelIssues
-from hitofude.metrics.metrics import Accuracy, accuracy, agreement, answered, class_scores, confusion_matrix
+from hitofude.metrics.metrics import Accuracy, agreement, answered, class_scores, confusion_matrix
 from hitofude.metrics.scores import Answers, Score, all_scores
 from hitofude.metrics.whole_ensemble import LEVELS, fit_ensemble_temperature, member_groups, set_threshold
 from hitofude.outputs.audit import Hardness, LabelledRows, write_duplicates

@@ -131,9 +131,7 @@ class RunPlan:
         """Describe the consequences of classes with few images, a line each."""
         asked, folds, lines = self.asked_folds, self.recipe.ensemble.folds, list[str]()
         if self.train.folds is None and folds < asked:
-            lines.append(
-                f"{folds} folds in place of {asked}: no class has more images, or more groups of them"
-            )
+            lines.append(f"{folds} folds in place of {asked}: no class has more images, or more groups of them")
         if missing := self.never_held_out():
             names = ", ".join(f"'{self.train.classes[label]}'" for label in missing[:5])
             more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""

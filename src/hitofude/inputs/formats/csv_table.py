@@ -163,7 +163,9 @@ def parse_header(line: bytes, name: str, options: ReadOptions = NO_OPTIONS) -> C
 def find_columns(names: Sequence[str], location: str, options: ReadOptions, delimiter: str = ",") -> Columns:
     """Assign the columns by their names. location: the header, for messages. Raise InputError."""
     texts = find_texts(names, options, location)
-    missing = [name for name, position in zip((options.groups, options.folds), texts[2:], strict=True) if position is None]
+    missing = [
+        name for name, position in zip((options.groups, options.folds), texts[2:], strict=True) if position is None
+    ]
     hint = "".join(f" There is no column '{name}'." for name in missing if name is not None)
     return Columns(tuple(names), delimiter, _pixel_order(names, set(texts), location, hint), *texts)
 
@@ -190,7 +192,7 @@ def find_id(names: Sequence[str]) -> int | None:
 
 
 def _pixel_order(names: Sequence[str], others: set[int | None], location: str, hint: str) -> tuple[int, ...]:
-    """The positions of the pixel columns, in the order of the numbers in their names. hint: ends the error's message."""
+    """The positions of the pixel columns, in the order of the numbers in their names. hint: ends the error."""
     keys: dict[int, tuple[int, int]] = {}
     for position, column in enumerate(names):
         if position in others:
@@ -199,8 +201,8 @@ def _pixel_order(names: Sequence[str], others: set[int | None], location: str, h
         if match is None:
             raise InputError(
                 f"{location}, column {position + 1}: '{column}' is neither a pixel (such as pixel0 or 1x1), "
-                "an id nor the label. If it is the label, name it with --label; if it tells which rows belong together, "
-                f"with --groups or --folds; otherwise remove it.{hint}"
+                "an id nor the label. If it is the label, name it with --label; if it tells which rows belong "
+                f"together, with --groups or --folds; otherwise remove it.{hint}"
             )
         keys[position] = (int(match[1]), int(match[2] or 0))
     if not keys:
