@@ -49,6 +49,7 @@ def run(
       hitofude run --train mine.csv --test theirs.csv --label species --shape 24x32
       hitofude run pictures-by-class --shape 32x32
       hitofude run my-folder --set schedule.epochs=20 --set ensemble.folds=5
+      hitofude run my-folder --groups writer
       hitofude run my-folder --metric log-loss
       hitofude run my-folder --metric balanced-accuracy --class-weights balanced
       hitofude run digit-recognizer.zip --workers 2 --threads 1
