@@ -3,11 +3,11 @@
 python -m benchmarks.groups [--seeds 5] [--writers 40]
 
 Writers: each writes eight digits, four of them twice, in a font, slant, weight and distortion of their own. The truth
-is the accuracy of the same members on digits of 400 other writers. Random folds put a writer's two sevens on both sides
+is the accuracy of the same members on digits of 200 other writers. Random folds put a writer's two sevens on both sides
 and flatter; folds by `groups=` must hold the truth within their 95 % interval. Beside it stands the flattery that the
 report estimates, from nearest neighbours, without a second training.
 
-Copies: 400 of the sample's digits, each there three times, against the same digits once and as many steps of training.
+Copies: 300 of the sample's digits, each there three times, against the same digits once and as many steps of training.
 The truth is the accuracy of the same members on the sample's 1,000 test images.
 """
 
@@ -30,10 +30,10 @@ from hitofude.inputs.sources import Dataset, sample
 from hitofude.metrics.metrics import Accuracy
 from hitofude.runs.result import RunResult
 
-SIDE, IMAGES, NEW_WRITERS, COPIED = 28, 8, 400, 400
+SIDE, IMAGES, NEW_WRITERS, COPIED = 28, 8, 200, 300
 DIGITS = tuple("0123456789")
 SETTINGS: dict[str, Any] = {
-    "schedule.epochs": 16,
+    "schedule.epochs": 12,
     "schedule.min_steps": 0,
     "optimizer.batch_size": 32,
     "ensemble.folds": 2,
@@ -73,7 +73,7 @@ class Outcome:
 def train(data: Dataset, seed: int, settings: dict[str, Any], groups: NDArray[np.str_] | None = None) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
         every = SETTINGS | settings | {"seed": seed}
-        result = hitofude.run(data, run=Path(folder) / "run", settings=every, groups=groups, quiet=True)
+        result = hitofude.run(data, run=Path(folder) / "run", settings=every, groups=groups, workers=1, threads=1, quiet=True)
         related = result.summary.related
         return Outcome(result.accuracy, truth_of(result, data), None if related is None else related.flattery)
 
