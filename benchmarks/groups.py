@@ -73,7 +73,9 @@ class Outcome:
 def train(data: Dataset, seed: int, settings: dict[str, Any], groups: NDArray[np.str_] | None = None) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
         every = SETTINGS | settings | {"seed": seed}
-        result = hitofude.run(data, run=Path(folder) / "run", settings=every, groups=groups, workers=1, threads=1, quiet=True)
+        result = hitofude.run(
+            data, run=Path(folder) / "run", settings=every, groups=groups, workers=1, threads=1, quiet=True
+        )
         related = result.summary.related
         return Outcome(result.accuracy, truth_of(result, data), None if related is None else related.flattery)
 
@@ -113,7 +115,7 @@ def write(generator: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np
     font = Path(matplotlib.get_data_path(), "fonts", "ttf", f"{generator.choice(FONTS)}.ttf")
     slant, turn, weight = generator.normal(0, 0.25), generator.normal(0, 0.15), generator.uniform(0.4, 1.3)
     digits = np.repeat(generator.choice(10, IMAGES // 2, replace=False), 2)
-    ways = {digit: _distortion(generator, 3.5) for digit in digits.tolist()}
+    ways = {digit: _distortion(generator, 2.5) for digit in digits.tolist()}
     images = [_draw(str(d), font, slant, turn, weight, ways[d] + _distortion(generator, 0.6)) for d in digits.tolist()]
     noisy = np.stack(images) + generator.normal(0, 8, (IMAGES, SIDE, SIDE))
     return noisy.clip(0, 255).round().astype(np.uint8)[:, None], digits.astype(np.int64)

@@ -25,9 +25,9 @@ from hitofude.outputs.plots import plot_images
 from hitofude.outputs.report import AuditSummary, Calibration, MemberSummary, RunSummary
 from hitofude.recipe import Metric
 from hitofude.runs.audit import LabelledPredictions, write_lists
+from hitofude.runs.flattery import summarise_related
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.plan import RunPlan
-from hitofude.runs.related import summarise_related
 from hitofude.storage import write_text
 
 HARDEST_DRAWN = 50
