@@ -5,8 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hitofude.errors import RunFolderError, differences
@@ -118,4 +120,17 @@ def test_another_pytorch_or_number_of_threads_does_not_continue_a_run(
     run.environment.write_text(json.dumps(begun | {"torch": "2.5.9"}))
     other = claim_run(run, quick, dataset, Compute(compute.device, "float32", threads=1))
     with pytest.raises(RunFolderError, match=r"torch: 2\.5\.9 → .*\n  threads: 3 → 1"), other:
+        pass
+
+
+def test_a_run_is_not_continued_with_other_groups_or_folds(
+    run: RunFolder, quick: Recipe, dataset: Dataset, compute: Compute
+) -> None:
+    groups = np.arange(300).astype(np.str_)
+    with claim_run(run, quick, replace(dataset, train=replace(dataset.train, groups=groups)), compute):
+        pass
+    with pytest.raises(RunFolderError, match=r"groups_fingerprint: .* → None"), claim_run(run, quick, dataset, compute):
+        pass
+    given = replace(dataset, train=replace(dataset.train, groups=groups, folds=groups))
+    with pytest.raises(RunFolderError, match="folds_fingerprint: None → "), claim_run(run, quick, given, compute):
         pass

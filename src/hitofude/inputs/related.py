@@ -82,7 +82,7 @@ def describe_related(train: ImageSet, groups: NDArray[np.int64] | None) -> list[
         related, largest = int(sizes[sizes > 1].sum()), int(sizes.max())
         lines.append(
             f"related  {given}{related:,} rows in {int((sizes > 1).sum()):,} groups of up to {largest:,}, copies "
-            "included; none on both sides of a split"
+            f"included{'; none on both sides of a split' if train.folds is None else ''}"
         )
     if train.folds is not None:
         lines.append(f"folds    given: {', '.join(sorted(set(train.folds.tolist()), key=natural)[:10])}")

@@ -180,8 +180,12 @@ def describe_related(related: RelatedSummary) -> str:
     """Describe related rows, and what a split regardless of them would have shown."""
     divided = related.divided_copies
     parts = [
-        f"{related.rows:,} in {related.groups:,} groups, none on both sides of a split"
-        + (f", but {divided:,} rows have a copy in another given fold: the accuracy is too high" if divided else "")
+        f"{related.rows:,} in {related.groups:,} groups, "
+        + (
+            f"but {divided:,} have a copy in another given fold: too high"
+            if divided
+            else "none on both sides of a split"
+        )
     ]
     if related.flattery is not None:
         parts.append(f"random splits would show about {max(related.flattery, 0):.4f} more, by nearest neighbours")
