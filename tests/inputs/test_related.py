@@ -14,7 +14,7 @@ from hitofude.inputs.duplicates import find_copies
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.related import related_rows
 from hitofude.inputs.sources import Dataset, open_source
-from tests.conftest import write_csv
+from tests.conftest import Call, write_csv
 from tests.inputs.formats.test_idx import idx_bytes
 
 WRITERS = np.array([f"writer {row % 7}" for row in range(300)])
@@ -153,3 +153,23 @@ def test_groups_and_copies_are_joined(digits: ImageSet) -> None:
 
 def test_without_copies_and_groups_every_row_is_alone(digits: ImageSet) -> None:
     assert related_rows(None, find_copies(digits), 300) is None
+
+
+def test_the_command_takes_columns_and_files(digits: ImageSet, tmp_path: Path, call: Call) -> None:
+    path = saved_as_csv(frame_of(digits), tmp_path)
+    code, out, _ = call("data", "check", path, "--groups", "Writer", "--folds", "fold")
+    assert code == 0
+    assert "groups      7, of 42 to 43 training images\nfolds       3, of 100 to 100 training images" in out
+    code, _, err = call("data", "check", path, "--groups", "writers", "--folds", "fold")
+    assert code == 2
+    assert "'Writer' is neither a pixel" in err
+    assert "There is no column 'writers'." in err
+
+
+def test_the_sample_has_no_columns(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"sample: there is no column 'writer'.*a CSV file with the columns id and group"
+    ):
+        open_source("sample", groups="writer")
+    with pytest.raises(InputError, match=r"missing\.csv: there is no such file"):
+        open_source("sample", groups=tmp_path / "missing.csv")

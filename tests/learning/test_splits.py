@@ -64,6 +64,14 @@ def test_copies_are_held_out_together(digits: ImageSet, quick: Recipe) -> None:
         assert all(map(bool, sides)) == any(map(bool, sides)) == is_divided
 
 
+def test_a_sample_of_the_rows_keeps_their_groups(digits: ImageSet, quick: Recipe) -> None:
+    data = Dataset("digits", replace(digits, groups=texts(WRITERS)))
+    plan = RunPlan.prepare(quick.with_settings({"rows": 120}), data, "")
+    assert plan.train.groups is not None
+    for member in plan.members:
+        assert not set(plan.train.groups[member.train_rows]) & set(plan.train.groups[member.validation_rows])
+
+
 def test_a_holdout_keeps_groups_together(digits: ImageSet) -> None:
     (plan,) = plan_members(Recipe.preset("article-simple"), digits, WRITERS)
     assert not set(WRITERS[plan.train_rows]) & set(WRITERS[plan.validation_rows])
