@@ -17,7 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import RecipeError, suggest
-from hitofude.metrics.bootstrap import Weights, draw_weights, percentile_interval, sum_by, two_sided_probability
+from hitofude.metrics.bootstrap import (
+    SAMPLES,
+    Weights,
+    draw_weights,
+    percentile_interval,
+    sum_by,
+    two_sided_probability,
+)
 from hitofude.metrics.grouped import grouped_accuracy
 from hitofude.recipe import Metric
 
@@ -32,6 +39,9 @@ NAMES: dict[Metric, str] = {
     "auc": "AUC",
     "quadratic-kappa": "quadratic kappa",
 }
+
+FEWEST_SAMPLES, MOST_WORK = 200, 100_000_000
+"""The AUC of many rows and classes has fewer samples, so that it takes a second or two."""
 
 SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 """Probabilities are clipped to it in the log loss, as in scikit-learn."""
@@ -196,7 +206,8 @@ def score(
     if metric == "accuracy":
         low, high = grouped_accuracy(answers.labels, answers.answers, groups).interval
     else:
-        samples = [_sampled(metric, [answers], groups, with_pseudo_rows=add)[0] for add in (False, True)]
+        both = (False,) if metric == "log-loss" else (False, True)
+        samples = [_sampled(metric, [answers], groups, with_pseudo_rows=add)[0] for add in both]
         ends = np.quantile(samples, [0.025, 0.975], axis=1)
         low, high = min(float(ends[0].min()), value), max(float(ends[1].max()), value)
     return Score(value, low, high, float("nan") if baseline is None else baseline)
@@ -265,7 +276,11 @@ def _sampled(
         added = [answers.pseudo_rows() for answers in several]
         collapsed = [answers.with_answers(*rows) for answers, rows in zip(collapsed, added, strict=True)]
         pseudo_rows = len(added[0][0])
-    pieces = draw_weights(kinds, groups, pseudo_rows)
+    samples = SAMPLES
+    if metric == "auc":
+        work = len(first_rows) * sum(len(answers.rankings) for answers in several)
+        samples = int(np.clip(MOST_WORK // max(work, 1), FEWEST_SAMPLES, SAMPLES))
+    pieces = draw_weights(kinds, groups, pseudo_rows, samples)
     return np.concatenate(
         [np.stack([values(metric, answers, weights) for answers in collapsed]) for weights in pieces], axis=1
     )
