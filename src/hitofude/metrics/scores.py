@@ -195,9 +195,9 @@ def score(
     groups: (N,) of rows that belong together, from 0 up: the bootstrap draws whole groups. shares: (classes,) of the
     rows trained on, which the baseline answers; by default of the labels.
 
-    The interval is Wilson's for accuracy, with groups that of the effective rows. For the others it is the wider one,
-    at each end, of two Bayesian bootstraps: of the rows, and of the rows with pseudo-rows, without which the interval
-    of a class that is always right would have no width, however few its rows are.
+    The interval is Wilson's for accuracy, with the effective number of rows if there are groups. For the others it is
+    the wider one, at each end, of two Bayesian bootstraps: of the rows, and of the rows with pseudo-rows, without which
+    the interval of a class that is always right would have no width, however few its rows are.
     """
     value = value_of(metric, answers)
     if value is None:

@@ -96,6 +96,7 @@ class RunComparison:
     labels: NDArray[np.int64]  # (N,)
     probabilities: NDArray[np.float32]  # (runs, N, classes)
     metric: Metric
+    groups: NDArray[np.int64] | None = None  # (N,) of related rows; None if all rows stand alone
 
     @cached_property
     def answers(self) -> NDArray[np.int64]:
@@ -119,7 +120,7 @@ class RunComparison:
                 self.metric,
                 None
                 if self.metric == "accuracy"
-                else paired_difference(self.metric, [self._scored[first]], [self._scored[second]]),
+                else paired_difference(self.metric, [self._scored[first]], [self._scored[second]], self.groups),
             )
             for first, second in combinations(range(len(self.names)), 2)
         ]
@@ -129,7 +130,7 @@ class RunComparison:
         column = NAMES[self.metric]
         table = [f"{'run':<{width}}  {column}  95 % interval     wrong  expected score  training"]
         for name, result, answers in zip(self.names, self.results, self._scored, strict=True):
-            found = score(self.metric, answers)
+            found = score(self.metric, answers, self.groups)
             value, interval = ("-", "-") if found is None else (f"{found.value:.4f}", interval_text(found))
             expected = "-" if result.estimate is None else f"{result.estimate.value:.4f}"
             wrong, seconds = int((answers.answers != self.labels).sum()), f"{result.summary.training_seconds:,.0f} s"
@@ -178,6 +179,7 @@ def compare_runs(runs: Sequence[str | Path], metric: Metric | None = None) -> Ru
             ]
         ),
         metric or (metrics.pop() if len(metrics) == 1 else "accuracy"),
+        _groups(results[0], [by_run[0][id] for id in common]),
     )
 
 
@@ -225,6 +227,11 @@ def _state(folder: RunFolder) -> str:
 def _describe_members(networks: Sequence[str]) -> str:
     """`5 x cnn-medium`"""
     return f"{len(networks)} x {' '.join(dict.fromkeys(networks))}"
+
+
+def _groups(result: RunResult, rows: Sequence[int]) -> NDArray[np.int64] | None:
+    groups = result.groups[rows]
+    return None if len(np.unique(groups)) == len(groups) else groups
 
 
 def _rows_by_id(result: RunResult) -> dict[str, int]:

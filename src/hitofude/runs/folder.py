@@ -9,7 +9,7 @@ network.dot              the computation graph
 members/NN/              weights.safetensors and member.json; during training, state-*
 oof.npz                  ids, labels, classes; of each row, by members that never saw it: probabilities (N, classes),
                          calibrated, raw_probabilities (N, classes), and disagreement (N,) among those members;
-                         held_out (N, members), which members these are
+                         held_out (N, members), which members these are; groups (N,), equal for related rows
 test_probabilities.npz   ids, classes; probabilities (N, classes), calibrated; member_probabilities (members, N,
                          classes), raw
 submission.csv           only if there are images to predict

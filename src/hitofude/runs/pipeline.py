@@ -214,6 +214,7 @@ def _write_predictions(
         raw_probabilities=probabilities.out_of_fold,
         held_out=plan.held_out(),
         disagreement=probabilities.disagreement,
+        groups=np.arange(len(train)) if plan.groups is None else plan.groups,
         classes=classes,
     )
     if test is None or probabilities.test is None:

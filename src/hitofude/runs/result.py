@@ -18,7 +18,7 @@ from hitofude.recipe import Metric, Recipe
 from hitofude.runs.folder import RunFolder
 from hitofude.storage import read_npz
 
-OUT_OF_FOLD = ("ids", "labels", "probabilities", "raw_probabilities", "held_out", "disagreement")
+OUT_OF_FOLD = ("ids", "labels", "probabilities", "raw_probabilities", "held_out", "disagreement", "groups")
 OF_TEST = ("ids", "probabilities", "member_probabilities")
 
 
@@ -36,6 +36,7 @@ class RunResult:
     raw_out_of_fold_probabilities: NDArray[np.float32]  # (N, classes), as predicted
     held_out: NDArray[np.bool_]  # (N, members) which members did not train on a row
     disagreement: NDArray[np.float32]  # (N,) the share of the members that held a row out and differ from their mean
+    groups: NDArray[np.int64]  # (N,) related rows, of a group or copies of an image, have the same number
     test_ids: NDArray[np.str_] | None  # (M,)
     test_probabilities: NDArray[np.float32] | None  # (M, classes), calibrated
     member_probabilities: NDArray[np.float32] | None  # (members, M, classes), as predicted
@@ -227,6 +228,7 @@ def load_result(path: RunFolder | str | Path) -> RunResult:
         raw_out_of_fold_probabilities=out_of_fold["raw_probabilities"],
         held_out=out_of_fold["held_out"],
         disagreement=out_of_fold["disagreement"],
+        groups=out_of_fold["groups"],
         test_ids=test.get("ids"),
         test_probabilities=test.get("probabilities"),
         member_probabilities=test.get("member_probabilities"),
