@@ -17,6 +17,11 @@ def test_weights_are_read_by_class_in_any_spelling_of_a_number(tmp_path: Path) -
     assert read_class_weights(path, ("3", "7", "8")) == {"7": 2.0, "3": 0.5}
 
 
+def test_another_word_than_balanced_is_refused() -> None:
+    with pytest.raises(InputError, match=r"--class-weights even: there is no such file. Write balanced, or name a CSV"):
+        read_class_weights(Path("even"), ("three", "eight"))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

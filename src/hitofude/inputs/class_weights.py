@@ -12,8 +12,13 @@ from hitofude.inputs.spelling import Spellings
 def read_class_weights(path: Path, classes: Sequence[str]) -> dict[str, float]:
     """Read a CSV file with the columns `class` and `weight`; a class that it does not name has the weight 1.
 
-    Raise InputError with the line of an unknown or duplicate class, or of a weight that is no number above 0.
+    Raise InputError if there is no such file, or with the line of an unknown or duplicate class, or of a weight that is no number above 0.
     """
+    if not path.exists():
+        raise InputError(
+            f"--class-weights {path}: there is no such file. Write balanced, or name a CSV file with the columns class "
+            "and weight."
+        )
     spellings, weights = Spellings(classes), dict[str, float]()
     for number, (text, weight) in read_text_table(path).columns(["class", "weight"]):
         location = f"{path}, line {number}"
