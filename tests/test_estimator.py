@@ -20,6 +20,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from hitofude import HitofudeClassifier
 from hitofude.inputs.image_set import ImageSet
+from hitofude.metrics.whole_ensemble import USUAL_RATIO
 from tests.test_recipe import as_formerly_pickled
 
 QUICK = {"schedule.epochs": 2, "schedule.min_steps": 0, "optimizer.batch_size": 32}
@@ -79,10 +80,11 @@ def test_each_row_is_predicted_by_networks_not_trained_on_it(fitted: HitofudeCla
 
 
 def test_probabilities_are_the_mean_of_the_members(fitted: HitofudeClassifier, rows: np.ndarray) -> None:
-    """In the rows that one member held out, the out-of-fold probabilities are its own."""
+    """In the rows that one member held out, the out-of-fold probabilities are its own, at their temperature."""
     alone = clone(fitted)
     alone.__dict__.update(fitted.__dict__)
     alone.members_ = fitted.members_[:1]
+    alone.temperature_ = fitted.temperature_ / USUAL_RATIO
     held_out = fitted.members_[0].held_out
     assert alone.predict_proba(rows)[held_out] == pytest.approx(fitted.oof_probabilities_[held_out], abs=1e-6)
 

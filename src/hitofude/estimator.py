@@ -146,7 +146,7 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             compute, shape = choose_compute(self.device, self.recipe_.precision), images.shape[1:]
             with compute.applied():
                 networks = [member.rebuild(shape, len(self.classes_), compute) for member in self.members_]
-                temperature = None if raw else self.temperature_
+                temperature = None if raw else getattr(self, "temperature_", None)  # of earlier versions: not known
                 model = Model(networks, list(self.classes_), shape, compute, self.recipe_.tta, temperature)
             return model.predict(torch.from_numpy(images))
 
