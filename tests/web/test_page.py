@@ -167,6 +167,34 @@ def test_the_answer_comes_with_probabilities_members_and_what_is_seen(page: Page
     assert size == [28, 28]
 
 
+@pytest.mark.parametrize(
+    ("held", "shown", "hint"),
+    [
+        (["4", "9", "7"], "4 or 9 or 7", "Such a choice holds the right answer for 95\u00a0% of images."),
+        (["4"], "4 or 9", ""),
+        (["4", "9", "7", "1"], "4 or 9", ""),
+    ],
+)
+@pytest.mark.parametrize("site", ["served"], indirect=True)
+def test_an_answer_that_is_not_sure_is_its_prediction_set_or_the_two_likeliest(
+    page: Page, held: list[str], shown: str, hint: str
+) -> None:
+    page.evaluate(SHOW, held)
+    expect(page.locator("#winner strong")).to_have_text(shown)
+    expect(page.locator("#winner")).to_have_attribute("title", hint)
+    expect(page.locator("#winner p")).to_have_text("Not sure")
+
+
+SHOW = """async (held) => {
+  const { Answer } = await import("./answer.js");
+  const classes = [..."0123456789"];
+  const probabilities = classes.map((label) => ({ 4: 0.5, 9: 0.3, 7: 0.15, 1: 0.05 })[label] ?? 0);
+  const model = { classes, image_shape: [1, 28, 28], networks: ["one"] };
+  const prediction = { label: "4", probability: 0.5, sure: false, probabilities, members: [probabilities], set: held };
+  new Answer(document.body, model).show(prediction);
+}"""
+
+
 @BOTH
 def test_the_digits_of_a_photo_are_found_answered_and_corrected(page: Page, photo: tuple[Path, str]) -> None:
     path, digits = photo
