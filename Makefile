@@ -46,6 +46,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.crash
 	$(BIN)/python -m benchmarks.label_noise
 	$(BIN)/python -m benchmarks.uneven
+	$(BIN)/python -m benchmarks.doors fashion-mnist letters
 	$(BIN)/python -m benchmarks.hostile
 	$(BIN)/python -m benchmarks.estimator
 	$(BIN)/python -m benchmarks.photos
