@@ -12,7 +12,7 @@ from hitofude.inputs.image_set import ImageSet
 NEAR, NEAR_EDGES = 0.1, 0.2
 """The greatest distances of near copies, as vectors of length one: of their pixels less the mean of each channel, or of
 the differences of neighbouring pixels. Different images of benchmarks/duplicates.py are 0.11 and 0.22 apart or more."""
-MOST_DIFFERENCE = 64.0  # grey levels, root mean square: a copy is brighter or darker by a little
+MOST_DIFFERENCE = 64.0  # grey levels, root mean square: copies are brighter or darker by a little
 CANDIDATES = 0.1  # the greatest distance of candidates in the first principal components, where noise hardly shows
 COMPONENTS = 16
 PAIRS_AT_ONCE = 4096
