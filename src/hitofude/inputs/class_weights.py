@@ -12,7 +12,8 @@ from hitofude.inputs.spelling import Spellings
 def read_class_weights(path: Path, classes: Sequence[str]) -> dict[str, float]:
     """Read a CSV file with the columns `class` and `weight`; a class that it does not name has the weight 1.
 
-    Raise InputError if there is no such file, or with the line of an unknown or duplicate class, or of a weight that is no number above 0.
+    Raise InputError if there is no such file, or with the line of an unknown or duplicate class, or of a weight that is
+    no number above 0.
     """
     if not path.exists():
         raise InputError(

@@ -96,6 +96,12 @@ class Candidate:
         return load_result(self.trials[0].path).classes
 
     @cached_property
+    def groups(self) -> dict[str, int]:
+        """The group of each image by its id; related images have the same."""
+        result = load_result(self.trials[0].path)
+        return dict(zip(result.ids.tolist(), result.groups.tolist(), strict=True))
+
+    @cached_property
     def shares(self) -> NDArray[np.float64]:
         """(N,) the share of seeds that have an image right, among the seeds that answered it; NaN if none did."""
         return _mean_over_seeds(self.right)
@@ -134,8 +140,12 @@ class PairedComparison:
     @classmethod
     def _by_metric(cls, first: Candidate, second: Candidate, better: int, worse: int) -> "PairedComparison | None":
         """Compare on the images that both answered with every seed."""
-        ours, theirs = answers_in_common([first, second])
-        found = paired_difference(first.metric, ours, theirs) if ours and theirs else None
+        ids = ids_in_common([first, second])
+        if not ids:
+            return None
+        (ours, theirs), groups = answers_to(ids, [first, second]), np.array([first.groups[id] for id in ids])
+        related = None if len(np.unique(groups)) == len(groups) else groups
+        found = paired_difference(first.metric, ours, theirs, related)
         if found is None:
             return None
         error = (found.high - found.low) / (2 * Z_95)
@@ -202,10 +212,10 @@ class Ranking:
 
     def _selection_bias_by_metric(self) -> float | None:
         """The same by another metric than accuracy."""
-        metric, several = self.best.metric, answers_in_common(self.candidates)
-        if len(several) < 2 or not several[0]:
+        metric, ids = self.best.metric, ids_in_common(self.candidates)
+        if len(self.candidates) < 2 or not ids:
             return None
-        images, generator = len(several[0][0].labels), np.random.default_rng(0)
+        several, images, generator = answers_to(ids, self.candidates), len(ids), np.random.default_rng(0)
         sign = -1 if metric in LOWER_IS_BETTER else 1
         found = []
         for _ in range(BOOTSTRAP_SAMPLES // 5):
@@ -219,13 +229,16 @@ class Ranking:
         return max(0.0, float(np.mean(found))) if found else None
 
 
-def answers_in_common(candidates: Sequence[Candidate]) -> list[list[Answers]]:
-    """Return each recipe's answers with each seed, on the images that all answered; no answers if there are none."""
+def ids_in_common(candidates: Sequence[Candidate]) -> list[str]:
+    """Return the ids of the images that all recipes answered with every seed."""
     every = [by_id for candidate in candidates for by_id in candidate.answers.values()]
-    ids = [id for id in every[0] if all(id in by_id for by_id in every)]
-    if not ids:
-        return [[] for _ in candidates]
-    labels = np.array([every[0][id][0] for id in ids])
+    return [id for id in every[0] if all(id in by_id for by_id in every)]
+
+
+def answers_to(ids: Sequence[str], candidates: Sequence[Candidate]) -> list[list[Answers]]:
+    """Return each recipe's answers to these images with each seed."""
+    first = next(iter(candidates[0].answers.values()))
+    labels = np.array([first[id][0] for id in ids])
     return [
         [
             Answers.of(labels, np.stack([by_id[id][1] for id in ids]), candidate.classes)
