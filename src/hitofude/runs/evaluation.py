@@ -119,12 +119,7 @@ def _summarise(
         members=members,
         agreement=None if of_test is None else tuple(map(tuple, agreement(of_test.argmax(axis=2)).tolist())),
         metric=plan.recipe.metric,
-        scores=all_scores(
-            Answers.of(
-                labels[known], with_temperature(out_of_fold[known], calibration.out_of_fold_temperature), train.classes
-            ),
-            related,
-        ),
+        scores=_score_training_rows(plan, out_of_fold, calibration.out_of_fold_temperature),
         test_scores=_score_test_images(plan, of_test, calibration.temperature),
         single=_accuracy_by_network(members),
         out_of_fold=grouped_accuracy(labels[known], predicted, related),
@@ -139,6 +134,14 @@ def _summarise(
         related=summarise_related(plan, out_of_fold),
         never_held_out=tuple(train.classes[label] for label in plan.never_held_out()),
     )
+
+
+def _score_training_rows(plan: RunPlan, out_of_fold: NDArray[np.float32], temperature: float) -> dict[Metric, Score]:
+    """Return the scores on the rows that some member held out. out_of_fold: (N, classes), as predicted."""
+    known, labels = answered(out_of_fold), plan.train.known_labels()
+    calibrated = with_temperature(out_of_fold[known], temperature)
+    groups = None if plan.groups is None else plan.groups[known]
+    return all_scores(Answers.of(labels[known], calibrated, plan.train.classes), groups)
 
 
 def _score_test_images(
