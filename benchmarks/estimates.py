@@ -183,7 +183,7 @@ def judge(path: Path) -> Outcome:
     """Estimate the score from what a run knows, and compare it with the labels that it does not know."""
     with np.load(path) as arrays:
         labels, out_of_fold, members, hidden = (arrays[name] for name in ("labels", "out_of_fold", "members", "hidden"))
-        held_out = [np.flatnonzero(rows) for rows in arrays["held_out"]]
+        held_out = arrays["held_out"].T
         training = Training(**json.loads(str(arrays["training"])))
     found = estimate_ensemble(labels, out_of_fold, held_out, members)
     low, high = found.interval

@@ -27,11 +27,11 @@ def simulated(
     """The estimate, and the whole ensemble's true accuracy on images to predict, which may be of another clearness."""
     generator = np.random.default_rng(seed)
     labels, hidden = generator.integers(0, CLASSES, rows), generator.integers(0, CLASSES, images)
-    folds = np.array_split(np.arange(rows), MEMBERS)
+    held_out = (np.arange(rows) * MEMBERS // rows)[:, None] == np.arange(MEMBERS)
     out_of_fold = answers(labels, 1, seed + 1, of_training)[0]
     of_test = answers(hidden, MEMBERS, seed + 2, clearness)
     right = (of_test.mean(axis=0).argmax(axis=1) == hidden).mean()
-    return estimate_ensemble(labels, out_of_fold, folds, of_test), float(right)
+    return estimate_ensemble(labels, out_of_fold, held_out, of_test), float(right)
 
 
 def test_the_interval_holds_the_true_score_of_the_whole() -> None:
@@ -70,7 +70,7 @@ def test_one_member_gains_nothing() -> None:
     members = answers(labels, 1, 1)
     out_of_fold = members[0].copy()
     out_of_fold[100:] = np.nan
-    estimate = estimate_ensemble(labels, out_of_fold, [np.arange(100)], members)
+    estimate = estimate_ensemble(labels, out_of_fold, (np.arange(500) < 100)[:, None], members)
     assert estimate.gain == pytest.approx(0, abs=1e-9)
     assert estimate.out_of_fold.total == 100
 

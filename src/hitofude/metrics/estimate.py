@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from hitofude.metrics.calibration import fit_temperature, with_temperature
 from hitofude.metrics.grouped import grouped_accuracy
 from hitofude.metrics.metrics import Z_95, Accuracy, answered, wilson_interval
+from hitofude.metrics.whole_ensemble import MemberGroup, member_groups
 
-MOST_GROUPS = 200
 FEWEST_ROWS = 100
 LEAST_ACCURACY = 0.3
 """Fewer held-out rows, or a lower accuracy on them, allow no estimate: ensembles of such networks gain erratically."""
@@ -80,22 +80,21 @@ class Estimate:
 def estimate_ensemble(
     labels: NDArray[np.int64],
     out_of_fold: NDArray[np.float32],
-    held_out: Sequence[NDArray[np.int64]],
+    held_out: NDArray[np.bool_],
     members: NDArray[np.float32],
     related: NDArray[np.int64] | None = None,
 ) -> Estimate:
     """Estimate the accuracy of the mean of all members.
 
-    labels: (N,); out_of_fold: (N, classes), NaN in rows that every member trained on; held_out: for each member, the
-    rows it held out; members: (M, test images, classes). All probabilities uncalibrated.
+    labels: (N,); out_of_fold: (N, classes), NaN in rows that every member trained on; held_out: (N, members) whether a
+    member held a row out; members: (M, test images, classes). All probabilities uncalibrated.
     related: (N,) the number of each row's group, if rows belong together; see hitofude.metrics.grouped.
     """
     known = answered(out_of_fold)
     labels, out_of_fold = labels[known], out_of_fold[known]
     found = grouped_accuracy(labels, out_of_fold.argmax(axis=1), None if related is None else related[known])
     temperature = fit_temperature(labels, out_of_fold)
-    groups, rows = _groups(held_out, len(known))
-    votes, confidence = _answers(members, groups, rows / rows.sum(), temperature)
+    votes, confidence = _answers(members, member_groups(held_out), temperature)
     confidences = with_temperature(out_of_fold, temperature).max(axis=1)
     ease = confidence - float(confidences.mean(dtype=np.float64))
     by_chance = 2 * float(confidences.std()) * math.sqrt(1 / found.independent_rows + 1 / len(votes))
@@ -145,18 +144,15 @@ class _Ensemble:
 
 
 def _answers(
-    members: NDArray[np.float32], groups: Sequence[NDArray[np.int64]], shares: NDArray[np.float64], temperature: float
+    members: NDArray[np.float32], groups: Sequence[MemberGroup], temperature: float
 ) -> tuple[NDArray[np.float32], float]:
-    """Return the groups' answers as (N, classes) shares, and their mean confidence at the temperature.
-
-    shares: (groups,) the weight of each group, 1 in all.
-    """
+    """Return the groups' answers as (N, classes) shares, and their mean confidence at the temperature."""
     votes, confidence = np.zeros(members.shape[1:], dtype=np.float32), 0.0
     images = np.arange(len(votes))
-    for group, share in zip(groups, shares, strict=True):
-        probabilities = members[group].mean(axis=0)
-        votes[images, probabilities.argmax(axis=1)] += share
-        confidence += float(share) * _confidence(with_temperature(probabilities, temperature))
+    for group in groups:
+        probabilities = members[group.members].mean(axis=0)
+        votes[images, probabilities.argmax(axis=1)] += group.share
+        confidence += group.share * _confidence(with_temperature(probabilities, temperature))
     return votes, confidence
 
 
@@ -170,13 +166,3 @@ def _from_images(value: float, images: int) -> tuple[float, float]:
 def _confidence(probabilities: NDArray[np.float32]) -> float:
     """Return the mean of the highest probabilities."""
     return float(probabilities.max(axis=1).mean(dtype=np.float64))
-
-
-def _groups(held_out: Sequence[NDArray[np.int64]], count: int) -> tuple[list[NDArray[np.int64]], NDArray[np.int64]]:
-    """Return the groups of members that held out the same rows, and the number of their rows; largest first."""
-    is_held_out = np.zeros((count, len(held_out)), dtype=np.bool_)
-    for member, rows in enumerate(held_out):
-        is_held_out[rows, member] = True
-    groups, counts = np.unique(is_held_out, axis=0, return_counts=True)
-    order = [index for index in np.argsort(-counts, kind="stable") if groups[index].any()][:MOST_GROUPS]
-    return [groups[index].nonzero()[0] for index in order], counts[order]

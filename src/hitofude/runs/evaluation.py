@@ -100,12 +100,14 @@ def _summarise(
     audit: AuditSummary,
 ) -> RunSummary:
     train, out_of_fold, of_test = plan.train, probabilities.out_of_fold, probabilities.test
-    known, labels, held_out = answered(out_of_fold), train.known_labels(), [one.validation_rows for one in plan.members]
+    known, labels = answered(out_of_fold), train.known_labels()
     predicted = out_of_fold[known].argmax(axis=1)
     related = None if plan.groups is None else plan.groups[known]
     confusion = confusion_matrix(labels[known], predicted, len(train.classes))
     members = _summarise_members(plan, probabilities)
-    estimate = None if of_test is None else estimate_ensemble(labels, out_of_fold, held_out, of_test, plan.groups)
+    estimate = (
+        None if of_test is None else estimate_ensemble(labels, out_of_fold, plan.held_out(), of_test, plan.groups)
+    )
     doubt = None if estimate is None else estimate.doubt
     return RunSummary(
         source=plan.dataset.name,
