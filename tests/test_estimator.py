@@ -23,6 +23,7 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.metrics.whole_ensemble import USUAL_RATIO
 from tests.test_recipe import as_formerly_pickled
 
+pytestmark = pytest.mark.filterwarnings("ignore:A member makes", "ignore:augment.no_aug_epochs")
 QUICK = {"schedule.epochs": 2, "schedule.min_steps": 0, "optimizer.batch_size": 32}
 TINY = {
     "schedule.epochs": 8,
@@ -180,6 +181,11 @@ def test_a_grid_is_searched_in_a_pipeline(digits: ImageSet) -> None:
     settings = [QUICK | {"schedule.epochs": epochs} for epochs in (1, 8)]
     search = GridSearchCV(pipeline, {"hitofudeclassifier__settings": settings}, cv=2, refit=False).fit(rows, labels)
     assert search.best_params_["hitofudeclassifier__settings"] == settings[1]
+
+
+def test_a_setting_that_cannot_work_is_a_warning(rows: np.ndarray, labels: np.ndarray) -> None:
+    with pytest.warns(UserWarning, match=r"ema\.decay=0\.999 is never reached in \d+ steps"):
+        quick().set_params(settings=QUICK | {"ema.decay": 0.999}).fit(rows, labels)
 
 
 def test_no_file_remains(rows: np.ndarray, labels: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,7 @@ from hitofude.outputs.display import SilentDisplay
 from hitofude.prediction.model import Model
 from hitofude.recipe import DEFAULT_PRESET, Recipe, choose_recipe
 from hitofude.runs.plan import RunPlan, choose_rows
+from hitofude.runs.sanity import doubtful_settings
 
 THREADS = 1
 """The threads of each member. Its bits depend on them, so they must not depend on the machine or on other fits."""
@@ -210,9 +211,12 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         compute = choose_compute(self.device, recipe.precision, THREADS)
         workers = _choose_workers(plan, compute, self.workers)
         rows, classes = train.ids.astype(np.int64) - 1, len(self.classes_)
+        warner = _Warner()
+        for warning in doubtful_settings(plan):
+            warner.warned(warning)
         with tempfile.TemporaryDirectory(prefix="hitofude-") as name:
             task = EnsembleTask(recipe, compute, tuple(plan.members), train, None, Path(name), unattended=True)
-            probabilities = train_ensemble(task, workers, _Warner())
+            probabilities = train_ensemble(task, workers, warner)
             known = answered(probabilities.out_of_fold)
             of_groups = fit_temperature(train.known_labels()[known], probabilities.out_of_fold[known])
             self.temperature_ = fit_ensemble_temperature(None, member_groups(plan.held_out()), of_groups)

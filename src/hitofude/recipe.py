@@ -210,7 +210,7 @@ class EmaRecipe(Stage):
     """An exponential moving average of the weights, which replaces them in validation and prediction."""
 
     decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """The share of the average kept at each step; 0 turns averaging off."""
+    """The share of the average kept at each step, less in the first steps; 0 turns averaging off."""
     batch_norm: Literal["averaged", "recomputed"] = "averaged"
     """The batch-norm statistics: averaged like the weights, or recomputed at the end on training images."""
 
@@ -296,11 +296,13 @@ class Recipe(TomlFile):
 
     def for_debugging(self) -> Self:
         """Return the tutorial's debug variant: 1,000 rows, 5 epochs, 2 folds, and batches of at most 32."""
+        epochs = 5
         return self.with_settings(
             {
                 "rows": 1000,
                 "optimizer.batch_size": min(self.optimizer.batch_size, 32),
-                "schedule.epochs": 5,
+                "schedule.epochs": epochs,
+                "schedule.milestones": tuple(end for end in self.schedule.milestones if end < epochs),
                 "schedule.min_steps": 0,
                 "ensemble.folds": 2,
                 "ensemble.repeats": 1,

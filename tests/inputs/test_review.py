@@ -22,7 +22,7 @@ def line(dataset: Dataset, row: int, suggested: str = "0") -> str:
 
 
 def test_listed_images_are_dropped_and_the_others_keep_their_ids(dataset: Dataset, tmp_path: Path) -> None:
-    found = review(dataset, listed(tmp_path, line(dataset, 5), line(dataset, 0)), "drop")
+    found = review(dataset, listed(tmp_path, line(dataset, 5), line(dataset, 0)), "drop").dataset
     kept = np.delete(np.arange(300), [0, 5])
     assert np.array_equal(found.train.ids, dataset.train.ids[kept])
     assert np.array_equal(found.train.images, dataset.train.images[kept])
@@ -30,7 +30,7 @@ def test_listed_images_are_dropped_and_the_others_keep_their_ids(dataset: Datase
 
 
 def test_listed_images_get_their_suggested_labels_and_nothing_else_changes(dataset: Dataset, tmp_path: Path) -> None:
-    found = review(dataset, listed(tmp_path, line(dataset, 7, "3")), "relabel")
+    found = review(dataset, listed(tmp_path, line(dataset, 7, "3")), "relabel").dataset
     expected = dataset.train.known_labels().copy()
     expected[7] = 3
     assert np.array_equal(found.train.known_labels(), expected)
@@ -41,7 +41,7 @@ def test_listed_images_get_their_suggested_labels_and_nothing_else_changes(datas
 def test_the_data_fingerprint_tells_the_reviewed_from_the_original(dataset: Dataset, tmp_path: Path) -> None:
     other = str((dataset.train.known_labels()[7] + 1) % 10)
     path = listed(tmp_path, line(dataset, 7, other))
-    fingerprints = {review(dataset, path, remedy).train.fingerprint for remedy in ("drop", "relabel")}
+    fingerprints = {review(dataset, path, remedy).dataset.train.fingerprint for remedy in ("drop", "relabel")}
     assert len(fingerprints | {dataset.train.fingerprint}) == 3
 
 
@@ -68,10 +68,36 @@ def test_a_list_that_a_spreadsheet_respelled_is_the_same_list(
 ) -> None:
     plain = line(dataset, 7, "3").split(",")
     respelled = [pattern.format(text) for pattern, text in zip(spelled, plain, strict=False)]
-    found = review(dataset, listed(tmp_path, ",".join([*respelled, "0.1"])), "relabel")
+    found = review(dataset, listed(tmp_path, ",".join([*respelled, "0.1"])), "relabel").dataset
     assert found.train.known_labels()[7] == 3
 
 
 def test_a_list_of_everything_is_refused(dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="none would be left"):
         review(dataset, listed(tmp_path, *(line(dataset, row) for row in range(300))), "drop")
+
+
+def test_only_labels_that_are_probably_wrong_are_changed_and_the_others_counted(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    path = tmp_path / "label_issues.csv"
+    lines = [f"{line(dataset, row, '3')},{wrong}" for row, wrong in ((7, 0.9), (8, 0.5), (9, 0.499))]
+    path.write_text("\n".join(["id,label,suggested,score,probability_wrong", *lines]))
+    found = review(dataset, path, "relabel")
+    assert (found.applied, found.left) == (2, 1)
+    assert found.expected_right == pytest.approx(0.6)
+    assert found.dataset.train.known_labels()[[7, 8]].tolist() == [3, 3]
+    assert found.dataset.train.known_labels()[9] == dataset.train.known_labels()[9]
+    assert "--issues-from 0 acts on all" in found.describe(path, "relabel")
+    everything = review(dataset, path, "drop", 0)
+    assert (len(everything.dataset.train), everything.left) == (297, 0)
+    with pytest.raises(InputError, match="nothing would change"):
+        review(dataset, path, "drop", 0.95)
+
+
+@pytest.mark.parametrize("wrong", ["1.5", "", "high"])
+def test_a_probability_that_is_none_is_refused_with_its_line(wrong: str, dataset: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "label_issues.csv"
+    path.write_text(f"id,label,probability_wrong\n{line(dataset, 7).rsplit(',', 2)[0]},{wrong}\n")
+    with pytest.raises(InputError, match=f"line 2: probability_wrong is '{wrong}'"):
+        review(dataset, path, "drop")

@@ -12,6 +12,7 @@ from torch import nn
 from hitofude.errors import RunFolderError
 from hitofude.learning.checkpoint import MemberFolder, Networks
 from hitofude.learning.epoch_log import EpochLog
+from hitofude.learning.optimizers import UpdateCount
 
 LOGS = [EpochLog(0, epoch, 0.5, 0.8, 0.4, 0.9, 1e-3, 1.5, 100.0) for epoch in (1, 2, 3)]
 ORIGIN = {"member": 0, "recipe_sha256": "ab"}
@@ -39,6 +40,13 @@ def test_a_state_brings_back_network_optimizer_and_epochs(tmp_path: Path) -> Non
     assert same_networks(networks, other)
     ours, theirs = optimizer.state_dict()["state"], other_optimizer.state_dict()["state"]
     assert all(torch.equal(ours[i][name], theirs[i][name]) for i in ours for name in ours[i])
+
+
+def test_a_state_without_the_count_of_its_average_is_of_an_earlier_version(tmp_path: Path) -> None:
+    networks, optimizer = trained(0)
+    MemberFolder(tmp_path).save_state(networks, optimizer, ORIGIN, LOGS)
+    with pytest.raises(RunFolderError, match="was begun by an earlier hitofude, which averaged weights differently"):
+        MemberFolder(tmp_path).restore_state(networks | {"average": UpdateCount()}, optimizer, ORIGIN)
 
 
 def test_without_a_state_there_are_no_epochs(tmp_path: Path) -> None:

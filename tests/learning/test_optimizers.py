@@ -125,11 +125,14 @@ def step(network: nn.Module) -> None:
             values.add_(torch.rand_like(values))
 
 
-def test_it_is_the_exponential_moving_average_of_pytorch() -> None:
+def test_after_its_beginning_it_is_the_exponential_moving_average_of_pytorch() -> None:
     network = small()
     ours = WeightAverage(network, 0.75)
-    theirs = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.75), use_buffers=True)
-    theirs.update_parameters(network)  # the first one copies
+    for _ in range(40):  # from 27 updates on, n / (n + 9) is above 0.75
+        step(network)
+        ours.update()
+    theirs = AveragedModel(ours.network, multi_avg_fn=get_ema_multi_avg_fn(0.75), use_buffers=True)
+    theirs.update_parameters(ours.network)  # the first one copies
     for _ in range(3):
         step(network)
         ours.update()
@@ -137,3 +140,25 @@ def test_it_is_the_exponential_moving_average_of_pytorch() -> None:
     expected = theirs.module.state_dict()
     found = ours.network.state_dict()
     assert all(torch.allclose(found[name], expected[name]) for name in found if found[name].is_floating_point())
+
+
+def test_nothing_remains_of_the_untrained_weights() -> None:
+    network = small()
+    average = WeightAverage(network, 0.999)
+    for values in average.network.parameters():
+        values.fill_(1e9)
+    step(network)
+    average.update()
+    assert torch.equal(average.network.state_dict()["0.weight"], network.state_dict()["0.weight"])
+    assert torch.equal(average.network.state_dict()["1.running_mean"], network.state_dict()["1.running_mean"])
+
+
+def test_an_average_of_long_memory_spans_the_end_of_a_short_training() -> None:
+    """The weights are the number of the step; the share of each in the average follows."""
+    network = nn.Linear(1, 1)
+    average = WeightAverage(network, 0.9999)
+    for number in range(1, 101):
+        with torch.no_grad():
+            network.weight.fill_(float(number))
+        average.update()
+    assert 85 < average.network.state_dict()["weight"].item() < 95

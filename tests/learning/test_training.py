@@ -181,6 +181,21 @@ def test_averaged_weights_are_saved_and_differ_from_the_last_ones(
     assert weights(tmp_path) != plain
 
 
+def test_an_average_of_long_memory_predicts_about_as_the_last_weights_do(
+    quick: Recipe, digits: ImageSet, compute: Compute, tmp_path: Path
+) -> None:
+    """A memory of a thousand steps, and a training of forty."""
+    images = images_from_bytes(torch.from_numpy(digits.images[PLAN.validation_rows]))
+    labels = torch.from_numpy(digits.known_labels()[PLAN.validation_rows])
+    right = []
+    for decay in (0.0, 0.999):
+        settings = {"ema.decay": decay, "schedule.epochs": 5, "optimizer.batch_size": 25}
+        network = train(quick.with_settings(settings), digits, compute, tmp_path / str(decay), Listener()).eval()
+        right.append(float((network(images).argmax(dim=1) == labels).float().mean()))
+    assert right[0] > 0.8
+    assert right[1] > right[0] - 0.05
+
+
 def test_epochs_without_augmentation_are_the_last_ones(quick: Recipe, digits: ImageSet, compute: Compute) -> None:
     recipe = quick.with_settings({"augment.no_aug_epochs": 1})
     network = build_network("cnn-lean", digits.image_shape, 10, torch.Generator())

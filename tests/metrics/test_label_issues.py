@@ -29,14 +29,17 @@ def test_set_and_ranking_are_cleanlabs(seed: int) -> None:
         labels, probabilities, filter_by="confident_learning", return_indices_ranked_by="self_confidence", n_jobs=1
     )
     assert len(expected) > 100
-    assert find_label_issues(labels, probabilities).rows.tolist() == expected.tolist()
+    found = find_label_issues(labels, probabilities)
+    by_score = np.argsort(found.scores, kind="stable")
+    assert found.rows[by_score].tolist() == expected.tolist()
+    assert (np.diff(found.wrong < 0.5) >= 0).all()
 
 
 def test_the_score_is_the_probability_of_the_label_and_the_suggestion_another_class() -> None:
     labels, probabilities = noisy(0)
     issues = find_label_issues(labels, probabilities)
     assert np.array_equal(issues.scores, probabilities[issues.rows, labels[issues.rows]])
-    assert (np.diff(issues.scores) >= 0).all()
+    assert all((np.diff(issues.scores[group]) >= 0).all() for group in (issues.wrong >= 0.5, issues.wrong < 0.5))
     assert (issues.suggested != labels[issues.rows]).all()
 
 
@@ -45,7 +48,9 @@ def test_rows_that_every_member_saw_are_left_out() -> None:
     hidden = probabilities.copy()
     hidden[::2] = np.nan
     part = find_label_issues(labels[1::2], probabilities[1::2])
-    assert find_label_issues(labels, hidden).rows.tolist() == (2 * part.rows + 1).tolist()
+    found = find_label_issues(labels, hidden)
+    assert found.rows.tolist() == (2 * part.rows + 1).tolist()
+    assert np.array_equal(found.wrong, part.wrong)
 
 
 def test_labels_that_agree_with_sure_probabilities_are_no_issues() -> None:

@@ -33,7 +33,7 @@ def test_a_label_issue_names_both_labels_and_their_probabilities(tmp_path: Path)
     probabilities = np.array([[0.9, 0.1], [0.95, 0.05], [0.1, 0.9], [0.8, 0.2]], dtype=np.float32)
     issues = find_label_issues(LABELS, probabilities)
     write_label_issues(tmp_path / "issues.csv", TRAIN, issues, probabilities)
-    assert pd.read_csv(tmp_path / "issues.csv").to_numpy().tolist() == [["b", "yes", "no", 0.05, 0.95]]
+    assert pd.read_csv(tmp_path / "issues.csv").to_numpy().tolist() == [["b", "yes", "no", 0.05, 0.95, 0.0]]
 
 
 def test_a_duplicate_names_both_images_and_a_test_image_has_no_label(tmp_path: Path) -> None:

@@ -44,7 +44,10 @@ SUMMARY = RunSummary(
     estimate=Estimate(OUT_OF_FOLD, 0.003, -0.001, 0.002, (0.98, 0.995), images=1000),
     no_estimate=None,
     test=None,
-    audit=AuditSummary(label_issues=3, same_images=2, near_images=1, differing_labels=1, leaks=0),
+    audit=AuditSummary(
+        label_issues=3, probably_wrong=2, expected_wrong=1.5, same_images=2, near_images=1, differing_labels=1, leaks=0
+    ),
+    warnings=("ema.decay=0.999 is never reached in 40 steps",),
     training_seconds=12.5,
 )
 

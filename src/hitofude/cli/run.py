@@ -16,6 +16,7 @@ from hitofude.cli.app import (
     this_command,
 )
 from hitofude.cli.logs import is_quiet
+from hitofude.errors import RecipeError
 
 
 @app.command
@@ -34,6 +35,7 @@ def run(
     settings: Settings = (),
     drop_issues: Path | None = None,
     relabel_issues: Path | None = None,
+    issues_from: float = 0.5,
     options: SourceOptions = DEFAULT_SOURCE_OPTIONS,
 ) -> None:
     """Train on a source, validate honestly, predict its test images.
@@ -54,7 +56,7 @@ def run(
       hitofude run my-folder --metric balanced-accuracy --class-weights balanced
       hitofude run digit-recognizer.zip --workers 2 --threads 1
       hitofude run digit-recognizer.zip --preset best --workers tcp://scheduler:8786
-      hitofude run digit-recognizer.zip --drop-issues reviewed.csv
+      hitofude run digit-recognizer.zip --drop-issues reviewed.csv --issues-from 0
 
     Parameters
     ----------
@@ -84,20 +86,28 @@ def run(
     settings
         NAME=VALUE, such as schedule.epochs=3; may be repeated.
     drop_issues
-        A label_issues.csv that you reviewed; the training images in it are left out.
+        A label_issues.csv of a run; the training images in it whose label is probably wrong are left out.
     relabel_issues
         The same, but the images get their suggested labels. Both options change the default folder. Out-of-fold
         accuracy is then too high, so compare the scores of the submissions.
+    issues_from
+        The least probability_wrong of a line that both options act on. 0 acts on every line, for a list that you
+        reviewed.
     """
-    from hitofude.inputs.review import review
+    from hitofude.inputs.review import Remedy, review
     from hitofude.recipe import parse_settings
     from hitofude.runs.pipeline import run as run_pipeline
 
     dataset = options.open(source)
-    if drop_issues is not None:
-        dataset = review(dataset, drop_issues, "drop")
-    if relabel_issues is not None:
-        dataset = review(dataset, relabel_issues, "relabel")
+    if not 0 <= issues_from <= 1:
+        raise RecipeError(f"--issues-from {issues_from:g}: expected a probability, from 0 to 1.")
+    lists: dict[Remedy, Path | None] = {"drop": drop_issues, "relabel": relabel_issues}
+    for remedy, path in lists.items():
+        if path is not None:
+            reviewed = review(dataset, path, remedy, issues_from)
+            dataset = reviewed.dataset
+            if not is_quiet():
+                print(reviewed.describe(path, remedy))
     result = run_pipeline(
         dataset,
         preset=preset,

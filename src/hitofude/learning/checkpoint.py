@@ -38,7 +38,7 @@ Origin = Mapping[str, str | int]
 """Everything a member is made from, by name: recipe, data, rows, versions. Only states of the same origin continue."""
 
 Networks = Mapping[str, nn.Module]
-"""The networks that training changes: the network itself and, if there is one, its moving average."""
+"""The modules that training changes: the network itself and, if there is one, its moving average and its count."""
 
 Tensors = dict[str, Tensor]
 
@@ -127,11 +127,21 @@ class MemberFolder:
         if state is None:
             return []
         _check_origin(state.origin, origin, self.path)
+        self._check_average(networks, state)
         for name, network in networks.items():
             _load_network(network, _unprefixed(f"{name}.", state.tensors), self.path)
         _load_optimizer(optimizer, _unprefixed("optimizer.", state.tensors))
         logger.info("%s: continuing after epoch %d", self.path.name, len(state.epochs))
         return state.epochs
+
+    def _check_average(self, networks: Networks, state: Checkpoint) -> None:
+        """Raise RunFolderError if an earlier hitofude saved the state, which did not count the updates of averages."""
+        missing = [name for name in networks if not _unprefixed(f"{name}.", state.tensors)]
+        if missing:
+            raise RunFolderError(
+                f"{self.path} was begun by an earlier hitofude, which averaged weights differently. Remove that folder "
+                "to train the member anew, or run again into a new folder."
+            )
 
     def finish(self, network: nn.Module, origin: Origin, epochs: list[EpochLog]) -> None:
         """Save the finished weights with their description, and remove the states."""

@@ -155,8 +155,10 @@ class Trainer:
 
     @property
     def networks(self) -> dict[str, nn.Module]:
-        """All networks that belong to the state of the training, by name."""
-        return {"network": self.network} | ({} if self.average is None else {"averaged": self.average.network})
+        """All modules that belong to the state of the training, by name."""
+        if self.average is None:
+            return {"network": self.network}
+        return {"network": self.network, "averaged": self.average.network, "average": self.average.count}
 
     def run_epoch(self, epoch: int, observer: Observer) -> EpochLog:
         """Train once on every row of the member, then validate."""

@@ -1,4 +1,4 @@
-"""Find labels that are probably wrong by confident learning, over arrays alone.
+"""Find suspected labels by confident learning, over arrays alone, and those that are probably wrong.
 
 C. Northcutt, L. Jiang, I. Chuang: Confident learning, 2021, doi:10.1613/jair.1.12125.
 """
@@ -8,19 +8,34 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hitofude.metrics.label_noise import probabilities_of_error
 from hitofude.metrics.metrics import answered
+
+PROBABLE = 0.5
+"""The probability of being wrong from which a label counts as probably wrong."""
 
 
 @dataclass(frozen=True, eq=False)
 class LabelIssues:
-    """The suspected rows, most suspect first."""
+    """The suspected rows: those whose label is probably wrong, then the others, each group by rising score."""
 
     rows: NDArray[np.int64]  # (M,) row numbers, from 0
     suggested: NDArray[np.int64]  # (M,) class index
     scores: NDArray[np.float32]  # (M,) the probability that the label is right; low is suspect
+    wrong: NDArray[np.float64]  # (M,) the probability that the label is wrong rather than the model
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def probable(self) -> int:
+        """The number of labels that are probably wrong."""
+        return int((self.wrong >= PROBABLE).sum())
+
+    @property
+    def expected(self) -> float:
+        """The number of wrong labels that is expected among all that are suspected."""
+        return float(self.wrong.sum())
 
 
 def find_label_issues(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> LabelIssues:
@@ -29,7 +44,7 @@ def find_label_issues(labels: NDArray[np.int64], probabilities: NDArray[np.float
     labels: (N,); probabilities: (N, classes), out of fold; rows of NaN are left out. Each class has a threshold, the
     mean probability of the class over the rows with its label. A row confidently belongs to the most probable class
     among those whose threshold it reaches (the off-diagonals of the paper's confident joint), so classes that are
-    predicted less confidently have a lower threshold.
+    predicted less confidently have a lower threshold. See hitofude.metrics.label_noise for the probability of an error.
     """
     known = np.flatnonzero(answered(probabilities))
     given, of_rows = labels[known], probabilities[known]
@@ -37,8 +52,22 @@ def find_label_issues(labels: NDArray[np.int64], probabilities: NDArray[np.float
     confident = np.where(reached, of_rows, -1).argmax(axis=1)
     suspect = reached.any(axis=1) & (confident != given) & (of_rows.argmax(axis=1) != given)
     scores = of_rows[np.arange(len(given)), given]
-    order = np.flatnonzero(suspect)[np.argsort(scores[suspect], kind="stable")]
-    return LabelIssues(known[order], confident[order], scores[order])
+    wrong = probabilities_of_error(given, of_rows)
+    order = np.lexsort((scores, wrong < PROBABLE))
+    order = order[suspect[order]]
+    return LabelIssues(known[order], confident[order], scores[order], wrong[order])
+
+
+def describe_issues(suspected: int, probable: int, expected: float) -> str:
+    """Describe the numbers of labels that are suspected and probably wrong, and the expected number of wrong ones."""
+    if not suspected:
+        return "no label suspected"
+    if not probable:
+        return f"no label probably wrong; {suspected:,} suspected, but there the models are more likely wrong"
+    plural = "" if probable == 1 else "s"
+    return (
+        f"{probable:,} label{plural} probably wrong; {suspected:,} suspected, of which about {expected:,.0f} are wrong"
+    )
 
 
 def confidence_thresholds(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -67,17 +67,23 @@ def write_hardest(path: Path, train: LabelledRows, hardness: Hardness, disagreem
 def write_label_issues(
     path: Path, train: LabelledRows, issues: LabelIssues, probabilities: NDArray[np.float32]
 ) -> None:
-    """Write a CSV line for each suspected label, the most suspect first: the input of `--drop-issues`.
+    """Write a CSV line for each suspected label, the most suspect first: the input of `--relabel-issues`.
 
     probabilities: (N, classes) for all rows.
     """
     lines = (
-        [train.ids[row], train.label(row), train.classes[suggested], f"{score:.6f}", f"{probability:.6f}"]
-        for row, suggested, score, probability in zip(
-            issues.rows, issues.suggested, issues.scores, probabilities[issues.rows, issues.suggested], strict=True
+        [train.ids[row], train.label(row), train.classes[suggested], f"{score:.6f}", f"{likely:.6f}", f"{wrong:.3f}"]
+        for row, suggested, score, likely, wrong in zip(
+            issues.rows,
+            issues.suggested,
+            issues.scores,
+            probabilities[issues.rows, issues.suggested],
+            issues.wrong,
+            strict=True,
         )
     )
-    write_rows(path, [["id", "label", "suggested", "score", "probability_of_suggested"], *lines])
+    header = ["id", "label", "suggested", "score", "probability_of_suggested", "probability_wrong"]
+    write_rows(path, [header, *lines])
 
 
 def write_duplicates(

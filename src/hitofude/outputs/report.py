@@ -45,7 +45,9 @@ class MemberSummary:
 class AuditSummary:
     """The counts found by the audit of the training data; the files beside the report list the images."""
 
-    label_issues: int  # labels that are probably wrong
+    label_issues: int  # suspected labels
+    probably_wrong: int  # of these, labels more likely wrong than the networks
+    expected_wrong: float  # the number of wrong labels among the suspected ones, by their probabilities
     same_images: int  # images identical to an earlier one
     near_images: int  # images nearly identical to an earlier one
     differing_labels: int  # of both, training images whose label differs from that of the earlier one
@@ -91,6 +93,7 @@ class RunSummary:
     no_estimate: str | None  # the reason if it cannot
     test: Accuracy | None  # if the source holds the labels; nothing was chosen by it
     audit: AuditSummary
+    warnings: tuple[str, ...]  # of settings that cannot work, and of networks that are no better than a guess
     training_seconds: float
     related: RelatedSummary | None = None  # None if every training row is alone
     never_held_out: tuple[str, ...] = ()  # classes without out-of-fold answers, as they have a single image or group

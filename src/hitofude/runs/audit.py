@@ -13,7 +13,7 @@ from hitofude.inputs.formats.text_table import read_text_table
 from hitofude.inputs.image_set import classes_of, encode_labels
 from hitofude.inputs.spelling import Spellings
 from hitofude.metrics.calibration import fit_temperature, with_temperature
-from hitofude.metrics.label_issues import LabelIssues, find_label_issues
+from hitofude.metrics.label_issues import PROBABLE, LabelIssues, describe_issues, find_label_issues
 from hitofude.metrics.metrics import answered
 from hitofude.outputs.audit import (
     Hardness,
@@ -94,10 +94,11 @@ def audit_labels(predictions: LabelledPredictions, folder: Path) -> str:
     hardest, label_issues = folder / "hardest.csv", folder / "label_issues.csv"
     _, issues = write_lists(predictions, calibrated, hardest, label_issues)
     shown = [
-        f"  {rows.ids[row]}: {rows.label(row)} → {rows.classes[suggested]}  (probability of the label {score:.3f})"
-        for row, suggested, score in zip(issues.rows[:SHOWN], issues.suggested, issues.scores, strict=False)
+        f"  {rows.ids[row]}: {rows.label(row)} → {rows.classes[suggested]}  (wrong with a probability of {wrong:.2f})"
+        for row, suggested, wrong in zip(issues.rows[:SHOWN], issues.suggested, issues.wrong, strict=False)
+        if wrong >= PROBABLE
     ]
-    found = f"{len(issues)} of {int(known.sum()):,} labels are probably wrong"
+    found = f"of {int(known.sum()):,} labels: {describe_issues(len(issues), issues.probable, issues.expected)}"
     return "\n".join([f"{found}{', such as' if shown else ''}", *shown, f"written: {label_issues}, {hardest}"])
 
 

@@ -11,6 +11,7 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.augment import transformed_versions
 from hitofude.learning.ensemble import EnsembleProbabilities
 from hitofude.learning.epoch_log import EpochLog
+from hitofude.metrics.baseline import no_better_than_commonest
 from hitofude.metrics.calibration import fit_temperature, join_members, reliability, with_temperature
 from hitofude.metrics.estimate import estimate_ensemble
 from hitofude.metrics.grouped import grouped_accuracy
@@ -28,6 +29,7 @@ from hitofude.runs.audit import LabelledPredictions, write_lists
 from hitofude.runs.flattery import summarise_related
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.plan import RunPlan
+from hitofude.runs.sanity import doubtful_settings
 from hitofude.storage import write_text
 
 HARDEST_DRAWN = 50
@@ -109,6 +111,8 @@ def _summarise(
         None if of_test is None else estimate_ensemble(labels, out_of_fold, plan.held_out(), of_test, plan.groups)
     )
     doubt = None if estimate is None else estimate.doubt
+    scores = _score_training_rows(plan, out_of_fold, calibration.out_of_fold_temperature)
+    guess = no_better_than_commonest(plan.recipe.metric, scores, confusion.tolist(), train.classes)
     return RunSummary(
         source=plan.dataset.name,
         command=plan.command,
@@ -121,7 +125,7 @@ def _summarise(
         members=members,
         agreement=None if of_test is None else tuple(map(tuple, agreement(of_test.argmax(axis=2)).tolist())),
         metric=plan.recipe.metric,
-        scores=_score_training_rows(plan, out_of_fold, calibration.out_of_fold_temperature),
+        scores=scores,
         test_scores=_score_test_images(plan, of_test, calibration.temperature),
         single=_accuracy_by_network(members),
         out_of_fold=grouped_accuracy(labels[known], predicted, related),
@@ -132,6 +136,7 @@ def _summarise(
         no_estimate=doubt,
         test=test,
         audit=audit,
+        warnings=(*doubtful_settings(plan), *([] if guess is None else [guess])),
         training_seconds=sum(log.seconds for log in logs),
         related=summarise_related(plan, out_of_fold),
         never_held_out=tuple(train.classes[label] for label in plan.never_held_out()),
@@ -163,6 +168,8 @@ def _count_findings(issues: LabelIssues, duplicates: Sequence[Duplicate], labels
     in_train = [item for item in duplicates if item.split == item.earlier_split == "train"]
     return AuditSummary(
         label_issues=len(issues),
+        probably_wrong=issues.probable,
+        expected_wrong=issues.expected,
         same_images=sum(item.difference == 0 for item in duplicates),
         near_images=sum(item.difference > 0 for item in duplicates),
         differing_labels=sum(bool(labels[item.row] != labels[item.earlier_row]) for item in in_train),

@@ -14,7 +14,7 @@ test_probabilities.npz   ids, classes; probabilities (N, classes), calibrated; m
                          classes), raw
 submission.csv           only if there are images to predict
 hardest.csv hardest.png  training images by out-of-fold loss
-label_issues.csv         labels that are probably wrong
+label_issues.csv         suspected labels, with the probability that each is wrong
 duplicates.csv           images that repeat an earlier one
 model.onnx               the ensemble to serve, once it was served
 report.html              all of it to look at, in one file

@@ -33,6 +33,7 @@ from hitofude.runs.evaluation import calibrate, evaluate
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.plan import RunPlan
 from hitofude.runs.result import RunResult, load_result
+from hitofude.runs.sanity import doubtful_settings
 from hitofude.storage import check_disk, write_npz, write_text
 from hitofude.workers.pool import WorkerPool
 
@@ -122,6 +123,8 @@ def finish_run(
         display.message(f"run      {folder.path}")
         check_same_run(folder, plan.recipe, plan.dataset)
         return load_result(folder)
+    for warning in doubtful_settings(plan):
+        display.warned(warning)
     with open_backend(
         workers,
         members=len(plan.members),

@@ -9,7 +9,9 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from hitofude.metrics.baseline import GUESS
 from hitofude.metrics.estimate import Estimate
+from hitofude.metrics.label_issues import describe_issues
 from hitofude.metrics.metrics import Accuracy, answered
 from hitofude.metrics.scores import LOWER_IS_BETTER, NAMES, NEED_PROBABILITIES, Score
 from hitofude.metrics.whole_ensemble import member_groups, prediction_sets, set_threshold
@@ -114,7 +116,9 @@ class RunResult:
         leaks = f", {audit.leaks} of them across training and test images" if audit.leaks else ""
         duplicates = f"{audit.same_images + audit.near_images} duplicate images{leaks}"
         expected_name = "expected test score" if summary.metric == "accuracy" else "expected test accuracy"
+        labels = describe_issues(audit.label_issues, audit.probably_wrong, audit.expected_wrong)
         facts: list[tuple[str, str | Path | None]] = [
+            *(("warning", warning) for warning in summary.warnings if warning.startswith(GUESS)),
             *((f"single {name}", str(accuracy)) for name, accuracy in summary.single.items()),
             *self._headline(),
             ("worst class", None if summary.worst_class is None else str(summary.worst_class)),
@@ -124,7 +128,7 @@ class RunResult:
             ("related rows", None if summary.related is None else describe_related(summary.related)),
             ("training time", f"{minutes} min {seconds} s, all members together"),
             ("submission", self.submission),
-            ("audit", f"{audit.label_issues} labels probably wrong, {duplicates}; see the report"),
+            ("audit", f"{labels}; {duplicates}; see the report"),
             ("report", self.folder.page),
             ("everything", self.folder.path),
         ]

@@ -155,7 +155,7 @@ class _Thumbnails:
         issues = self.page.issues
         found = np.arange(len(issues)) if label is None else np.flatnonzero(self.labels[issues.rows] == label)
         return [
-            self._train(int(issues.rows[i]), int(issues.suggested[i]), f"label {issues.scores[i]:.3f}")
+            self._train(int(issues.rows[i]), int(issues.suggested[i]), f"wrong {issues.wrong[i]:.2f}")
             for i in found[:count]
         ]
 
@@ -167,7 +167,7 @@ class _Thumbnails:
             groups = {
                 "easiest": self.ranked(ranks[::-1][:SHOWN_OF_CLASS]),
                 "hardest": self.ranked(ranks[:SHOWN_OF_CLASS]),
-                "probably mislabelled": self.issues(SHOWN_OF_CLASS, label),
+                "suspected labels": self.issues(SHOWN_OF_CLASS, label),
             }
             found.append((name, [(title, shown) for title, shown in groups.items() if shown]))
         return found
