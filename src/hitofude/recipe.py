@@ -307,6 +307,7 @@ class Recipe(TomlFile):
                 "ensemble.folds": 2,
                 "ensemble.repeats": 1,
                 "ensemble.full_data_members": 0,
+                "ensemble.networks": self.ensemble.networks[:1],
             }
         )
 

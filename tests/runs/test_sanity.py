@@ -80,6 +80,6 @@ def test_a_setting_that_cannot_work_is_said(settings: dict[str, Any], message: s
 )
 def test_the_remedy_works_as_it_is_typed(settings: dict[str, Any], data: Dataset) -> None:
     (warning,) = warnings_of(data, settings)
-    typed = re.search(r'--set "?([^\s",]*(?:\[[^]]*\])?)', warning)
+    typed = re.search(r'--set (?:"([^"]+)"|(\S+?),?(?:\s|$))', warning)
     assert typed is not None
-    assert warnings_of(data, settings | parse_settings([typed[1]])) == []
+    assert warnings_of(data, settings | parse_settings([typed[1] or typed[2]])) == []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hitofude.errors import InputError
 from hitofude.export.onnx_graph import Pixels, ensemble_model, networks_model, quantise
 from hitofude.export.onnx_model import OnnxDescription, OnnxModel
+from hitofude.export.own_answers import OwnAnswers, compare_own_answers
 from hitofude.export.parity import Cost, Parity, images_to_compare, measure_cost, measure_parity, training_images
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.compute import choose_compute
@@ -39,6 +40,8 @@ class OnnxExport:
     """The model in float32."""
     cost: Cost | None
     """The cost of 8 bits, if they were asked for."""
+    own: OwnAnswers | None
+    """The difference from the run's own answers; None if the images of its source are not at hand."""
 
 
 def export_onnx(
@@ -55,8 +58,9 @@ def export_onnx(
     Its input `pixels` is (N, C, H, W) 0..255 of the type `pixels`; its outputs are `probabilities` (N, classes), the
     calibrated mean, and `members` (members, N, classes). source: the data set whose training images are compared, else
     the embedded digits; images: how many, with transformed copies if there are fewer. The comparison computes in
-    float32 on the processor. int8: write the networks in integers of 8 bits, and measure their cost in accuracy on the
-    run's own training images, which the source must have.
+    float32 on the processor. The run's own answers are compared too, if the source is the run's. int8: write the
+    networks in integers of 8 bits, and measure their cost in accuracy on the run's own training images, which the
+    source must have.
 
     Raises RunFolderError if the run is not finished or damaged; WeightsError, without a file, if a label differs or a
     probability by 1e-4; InputError if a package is missing or the source's images have another shape.
@@ -78,8 +82,9 @@ def export_onnx(
         content = _serialised(quantise(networks, train.images[:CALIBRATION_IMAGES]), model, description)
         small = OnnxModel.of_bytes(content, str(path), model.compute.threads)
         cost = measure_cost(small, float32, folder.load_recipe(), train, images)
+    own = compare_own_answers(float32, folder, source, images)
     write_bytes(Path(path), content)
-    return OnnxExport(Path(path), len(content), description, parity, cost)
+    return OnnxExport(Path(path), len(content), description, parity, cost, own)
 
 
 def model_of_run(run: str | Path) -> OnnxModel:
@@ -123,6 +128,10 @@ def describe_export(export: OnnxExport) -> str:
         f"parity    {_differ(parity.changed)} of {parity.images:,}, no probability by more than {parity.largest:.1e}",
         f"speed     {parity.images_per_second:,.0f} images/s in onnxruntime, {faster:.2f} times PyTorch's",
     ]
+    unknown = (
+        "          not compared with the run's own answers: name its source, hitofude export RUN SOURCE --onnx FILE"
+    )
+    lines.append(unknown if export.own is None else export.own.describe())
     if parity.border:
         lines.append(f"          {parity.border} images left out, because they lie on the threshold of unclear images")
     if cost is not None:

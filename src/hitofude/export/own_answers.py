@@ -1,0 +1,86 @@
+"""Comparison of an exported model with the answers that its run wrote: the submission, else the out-of-fold answers.
+
+The export computes in float32. A run that predicted with bfloat16, or on another device, has other last digits, and a
+few images on the border between two classes get another label.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hitofude.export.onnx_model import OnnxModel
+from hitofude.inputs.image_set import ImageSet, shuffled_evenly
+from hitofude.inputs.sources import Dataset, sample
+from hitofude.learning.ensemble import plan_members
+from hitofude.metrics.calibration import with_temperature
+from hitofude.metrics.metrics import answered, mean_of_members
+from hitofude.runs.folder import RunFolder
+from hitofude.runs.plan import choose_rows
+from hitofude.runs.result import RunResult, load_result
+
+
+@dataclass(frozen=True)
+class OwnAnswers:
+    """The difference between an exported model's answers and those in the run's folder."""
+
+    of: str
+    """`submission` or `out of fold`."""
+    images: int
+    changed: int
+    """Images with another label."""
+    largest: float | None
+    """The largest difference of a probability; None if only labels were compared."""
+    arithmetic: str
+    """The precision and device of the run."""
+
+    def describe(self) -> str:
+        """Describe the difference in a line or two."""
+        labels = f"{self.changed} label{' differs' if self.changed == 1 else 's differ'}"
+        close = "" if self.largest is None else f", no probability by more than {self.largest:.1e}"
+        lines = [f"{self.of:<9} {labels} of {self.images:,} from the run's own{close}"]
+        if self.changed:
+            lines.append(f"          (the run predicted with {self.arithmetic}, this model with float32)")
+        return "\n".join(lines)
+
+
+def compare_own_answers(model: OnnxModel, folder: RunFolder, source: Dataset | None, most: int) -> OwnAnswers | None:
+    """Predict up to `most` images of the run's source, and compare with the run's folder.
+
+    source: the embedded sample if None. Return None if the run was trained on another source, or elsewhere.
+    """
+    if folder.is_imported:
+        return None
+    dataset = sample() if source is None else source
+    if dataset.train.fingerprint != folder.load_data().train_fingerprint:
+        return None
+    result = load_result(folder)
+    if dataset.test is not None and result.test_ids is not None and np.array_equal(dataset.test.ids, result.test_ids):
+        return _compare_submission(model, result, dataset.test, most)
+    return _compare_out_of_fold(model, result, choose_rows(dataset.train, result.recipe), most)
+
+
+def _compare_submission(model: OnnxModel, result: RunResult, test: ImageSet, most: int) -> OwnAnswers | None:
+    if result.member_probabilities is None:
+        return None
+    raw = mean_of_members(result.member_probabilities[:, :most])
+    found, _ = model.predict(test.images[:most])
+    changed = int((found.argmax(axis=1) != raw.argmax(axis=1)).sum())
+    largest = float(np.abs(found - with_temperature(raw, model.description.temperature)).max())
+    return OwnAnswers("submission", len(raw), changed, largest, _arithmetic(result))
+
+
+def _compare_out_of_fold(model: OnnxModel, result: RunResult, train: ImageSet, most: int) -> OwnAnswers:
+    plans, all_rows = plan_members(result.recipe, train), np.arange(len(train))
+    held_out_by = np.stack([np.isin(all_rows, plan.validation_rows) for plan in plans])  # (members, N)
+    rows = shuffled_evenly(train.known_labels(), 0)
+    rows = rows[answered(result.out_of_fold_probabilities)[rows]][:most]
+    _, members = model.predict(train.images[rows])
+    found = (members * held_out_by[:, rows, None]).sum(axis=0).argmax(axis=1)
+    changed = int((found != result.out_of_fold_probabilities[rows].argmax(axis=1)).sum())
+    return OwnAnswers("out of fold", len(rows), changed, None, _arithmetic(result))
+
+
+def _arithmetic(result: RunResult) -> str:
+    """`bfloat16 on cpu`"""
+    environment = result.summary.environment
+    return f"{environment.get('precision')} on {environment.get('device')}"
