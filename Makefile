@@ -47,6 +47,8 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.label_noise
 	$(BIN)/python -m benchmarks.uneven
 	$(BIN)/python -m benchmarks.doors fashion-mnist letters
+	$(BIN)/python -m benchmarks.label_noise --noise pair --share 0.3 --seeds 1
+	$(BIN)/python -m benchmarks.label_noise --noise none --preset article --debug --seeds 5
 	$(BIN)/python -m benchmarks.hostile
 	$(BIN)/python -m benchmarks.estimator
 	$(BIN)/python -m benchmarks.photos
