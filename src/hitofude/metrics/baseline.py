@@ -8,7 +8,6 @@ from hitofude.metrics.metrics import mcnemar
 from hitofude.metrics.scores import LOWER_IS_BETTER, NAMES, Score
 from hitofude.recipe import Metric
 
-
 GUESS = "NO BETTER THAN A GUESS"
 """The beginning of the sentence."""
 REMEDY = "Train longer, or with more images of each class"
@@ -42,6 +41,6 @@ def _no_more_accurate(confusion: Sequence[Sequence[int]], classes: Sequence[str]
     if only_answers > only_commonest and mcnemar(only_answers, only_commonest) < 0.05:
         return None
     return (
-        f"{GUESS}: always answering '{classes[commonest]}' is right in {rows[commonest] / total:.4f} of the rows, these "
-        f"networks in {right.sum() / total:.4f}. {REMEDY}"
+        f"{GUESS}: always answering '{classes[commonest]}' is right in {rows[commonest] / total:.4f} of the rows, "
+        f"these networks in {right.sum() / total:.4f}. {REMEDY}"
     )
