@@ -12,8 +12,7 @@ from hitofude.export.onnx_model import OnnxModel
 from hitofude.inputs.image_set import ImageSet, shuffled_evenly
 from hitofude.inputs.sources import Dataset, sample
 from hitofude.learning.ensemble import plan_members
-from hitofude.metrics.calibration import with_temperature
-from hitofude.metrics.metrics import answered, mean_of_members
+from hitofude.metrics.metrics import answered
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.plan import choose_rows
 from hitofude.runs.result import RunResult, load_result
@@ -60,13 +59,12 @@ def compare_own_answers(model: OnnxModel, folder: RunFolder, source: Dataset | N
 
 
 def _compare_submission(model: OnnxModel, result: RunResult, test: ImageSet, most: int) -> OwnAnswers | None:
-    if result.member_probabilities is None:
+    if result.test_probabilities is None:
         return None
-    raw = mean_of_members(result.member_probabilities[:, :most])
+    expected = result.test_probabilities[:most]
     found, _ = model.predict(test.images[:most])
-    changed = int((found.argmax(axis=1) != raw.argmax(axis=1)).sum())
-    largest = float(np.abs(found - with_temperature(raw, model.description.temperature)).max())
-    return OwnAnswers("submission", len(raw), changed, largest, _arithmetic(result))
+    changed = int((found.argmax(axis=1) != expected.argmax(axis=1)).sum())
+    return OwnAnswers("submission", len(expected), changed, float(np.abs(found - expected).max()), _arithmetic(result))
 
 
 def _compare_out_of_fold(model: OnnxModel, result: RunResult, train: ImageSet, most: int) -> OwnAnswers:
