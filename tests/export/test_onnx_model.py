@@ -12,7 +12,7 @@ from hitofude.errors import InputError, WeightsError
 from hitofude.export.onnx_model import BATCH_SIZE, OnnxDescription, OnnxModel
 from hitofude.inputs.sources import Dataset
 
-DESCRIPTION = OnnxDescription("一筆", "1.0", ("a", "é"), (1, 9, 8), ("cnn-lean",), 1.25, "abc")
+DESCRIPTION = OnnxDescription("一筆", "1.0", ("a", "é"), (1, 9, 8), ("cnn-lean",), 1.25, {"0.95": 0.1}, "abc")
 
 
 def test_a_description_survives_as_metadata() -> None:
