@@ -196,14 +196,21 @@ def test_single_members_are_judged_by_network_and_only_on_what_they_never_saw(mi
     assert np.allclose(mixed.out_of_fold_probabilities.sum(axis=1), 1, atol=1e-5)
 
 
-def test_the_score_of_the_submission_is_expected_with_an_interval(mixed: RunResult) -> None:
-    assert mixed.estimate is not None
-    assert mixed.summary.test is not None
-    low, high = mixed.estimate.interval
-    assert low <= mixed.estimate.value <= high
-    assert low <= mixed.summary.test.value <= high
-    assert mixed.estimate.out_of_fold == mixed.accuracy
-    assert "expected test score" in mixed.describe()
+def test_the_score_of_the_submission_is_expected_with_an_interval(finished: RunResult) -> None:
+    assert finished.estimate is not None
+    assert finished.summary.test is not None
+    low, high = finished.estimate.interval
+    assert low <= finished.estimate.value <= high
+    assert low <= finished.summary.test.value <= high
+    assert finished.estimate.out_of_fold == finished.accuracy
+    assert f"expected test score   {finished.estimate}" in finished.describe()
+
+
+def test_networks_that_are_too_weak_have_no_expected_score_and_the_reason_is_said(mixed: RunResult) -> None:
+    assert mixed.accuracy.value < 0.3
+    assert mixed.estimate is None
+    assert "no estimate: the networks are too weak" in mixed.describe()
+    assert "There is no estimate of the score: the networks are too weak" in mixed.folder.page.read_text()
 
 
 def test_images_of_another_size_are_refused(finished: RunResult) -> None:
