@@ -172,9 +172,7 @@ def test_an_array_whose_header_is_no_expression_is_damaged(run: RunFolder) -> No
 
 def test_arrays_that_are_missing_are_named(run: RunFolder, finished: RunResult) -> None:
     np.savez(run.out_of_fold, ids=finished.ids, labels=finished.labels)
-    with pytest.raises(
-        RunFolderError, match=r"oof\.npz lacks disagreement, held_out, probabilities, raw_probabilities"
-    ):
+    with pytest.raises(RunFolderError, match=r"oof\.npz lacks disagreement, groups, held_out, probabilities, raw_prob"):
         load_result(run)
 
 

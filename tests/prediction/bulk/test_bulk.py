@@ -189,7 +189,9 @@ def test_a_shard_that_changed_since_the_work_was_planned_is_bad(
     finished: RunResult, shards: Path, tmp_path: Path
 ) -> None:
     model = Model.load(finished.folder.path, device="cpu")
-    bulk = BulkModel(model, BulkFolder(tmp_path), ReadOptions(like=model.image_shape), is_remote=False)
+    bulk = BulkModel(
+        model, BulkFolder(tmp_path), ReadOptions(like=model.image_shape), set_threshold=None, is_remote=False
+    )
     shard = replace(find_shards([shards / "named.csv"], tmp_path)[0], modified=1)
     with pytest.raises(InputError, match=r"named\.csv: the file changed"):
         bulk.predict(shard, Reporter(io.BytesIO()))
@@ -198,7 +200,9 @@ def test_a_shard_that_changed_since_the_work_was_planned_is_bad(
 
 def test_a_remote_machine_that_does_not_see_a_shard_says_so(finished: RunResult, shards: Path, tmp_path: Path) -> None:
     model = Model.load(finished.folder.path, device="cpu")
-    bulk = BulkModel(model, BulkFolder(tmp_path), ReadOptions(like=model.image_shape), is_remote=True)
+    bulk = BulkModel(
+        model, BulkFolder(tmp_path), ReadOptions(like=model.image_shape), set_threshold=None, is_remote=True
+    )
     shard = replace(find_shards([shards / "named.csv"], tmp_path)[0], path="/nowhere/named.csv")
     with pytest.raises(ClusterError, match=r"does not see /nowhere/named\.csv"):
         bulk.finish(shard, Reporter(io.BytesIO()))
