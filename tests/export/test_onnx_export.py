@@ -60,7 +60,7 @@ def test_the_command_prints_what_was_compared_and_measured(
     assert (code, error) == (0, "")
     assert f"{target}: {target.stat().st_size:,} bytes, 2 members, pixels (N, 1, 28, 28)" in out
     assert "0 labels differ of 400" in out
-    assert "submission 0 labels differ of 50 from the run's own, no probability by more than" in out
+    assert "answers   0 labels differ of 50 from the run's submission, no probability by more than" in out
     assert "times PyTorch's" in out
     assert "out-of-fold accuracy" in out
 

@@ -44,7 +44,7 @@ def test_without_images_to_predict_the_out_of_fold_answers_count(
 ) -> None:
     found = compare_own_answers(exported, finished.folder, replace(dataset, test=None), 200)
     assert found is not None
-    assert (found.of, found.images) == ("out of fold", 200)
+    assert (found.of, found.images) == ("out-of-fold answers", 200)
     assert found.changed <= 1
 
 

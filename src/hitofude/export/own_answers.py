@@ -23,7 +23,7 @@ class OwnAnswers:
     """The difference between an exported model's answers and those in the run's folder."""
 
     of: str
-    """`submission` or `out of fold`."""
+    """`submission` or `out-of-fold answers`."""
     images: int
     changed: int
     """Images with another label."""
@@ -36,7 +36,7 @@ class OwnAnswers:
         """Describe the difference in a line or two."""
         labels = f"{self.changed} label{' differs' if self.changed == 1 else 's differ'}"
         close = "" if self.largest is None else f", no probability by more than {self.largest:.1e}"
-        lines = [f"{self.of:<9} {labels} of {self.images:,} from the run's own{close}"]
+        lines = [f"answers   {labels} of {self.images:,} from the run's {self.of}{close}"]
         if self.changed:
             lines.append(f"          (the run predicted with {self.arithmetic}, this model with float32)")
         return "\n".join(lines)
@@ -75,7 +75,7 @@ def _compare_out_of_fold(model: OnnxModel, result: RunResult, train: ImageSet, m
     _, members = model.predict(train.images[rows])
     found = (members * held_out_by[:, rows, None]).sum(axis=0).argmax(axis=1)
     changed = int((found != result.out_of_fold_probabilities[rows].argmax(axis=1)).sum())
-    return OwnAnswers("out of fold", len(rows), changed, None, _arithmetic(result))
+    return OwnAnswers("out-of-fold answers", len(rows), changed, None, _arithmetic(result))
 
 
 def _arithmetic(result: RunResult) -> str:
