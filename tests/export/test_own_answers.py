@@ -36,7 +36,7 @@ def test_labels_that_differ_from_the_submission_are_counted(
     found = compare_own_answers(exported, folder, dataset, 20)
     assert found is not None
     assert (found.images, found.changed) == (20, 3)
-    assert "(the run predicted with float32 on " in found.describe()
+    assert f"(the run predicted with {finished.summary.environment['precision']} on " in found.describe()
 
 
 def test_without_images_to_predict_the_out_of_fold_answers_count(
