@@ -24,6 +24,8 @@ from hitofude.metrics.whole_ensemble import USUAL_RATIO
 from tests.test_recipe import as_formerly_pickled
 
 pytestmark = pytest.mark.filterwarnings("ignore:A member makes", "ignore:augment.no_aug_epochs")
+pytestmark = pytest.mark.filterwarnings("ignore:optimizer.batch_size=.* is more than")
+
 QUICK = {"schedule.epochs": 2, "schedule.min_steps": 0, "optimizer.batch_size": 32}
 TINY = {
     "schedule.epochs": 8,
@@ -311,7 +313,8 @@ def test_numbers_of_numpy_are_settings(rows: np.ndarray, labels: np.ndarray) -> 
 
 
 def test_constant_images_are_learned_without_a_warning() -> None:
+    settings = QUICK | {"optimizer.batch_size": 8}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = quick().fit(np.full((20, 30), 0.5), np.arange(20) % 2)
+        found = quick().set_params(settings=settings).fit(np.full((20, 30), 0.5), np.arange(20) % 2)
     assert found.predict_proba(np.full((1, 30), 0.5)).shape == (1, 2)

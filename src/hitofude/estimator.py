@@ -213,7 +213,8 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         rows, classes = train.ids.astype(np.int64) - 1, len(self.classes_)
         warner = _Warner()
         for warning in doubtful_settings(plan):
-            warner.warned(warning)
+            if warning.startswith(tuple(self.settings or ())):  # few rows and the preset's own settings are usual here
+                warner.warned(warning)
         with tempfile.TemporaryDirectory(prefix="hitofude-") as name:
             task = EnsembleTask(recipe, compute, tuple(plan.members), train, None, Path(name), unattended=True)
             probabilities = train_ensemble(task, workers, warner)

@@ -173,3 +173,27 @@ def test_the_sample_has_no_columns(tmp_path: Path) -> None:
         open_source("sample", groups="writer")
     with pytest.raises(InputError, match=r"missing\.csv: there is no such file"):
         open_source("sample", groups=tmp_path / "missing.csv")
+
+
+def noisy(images: int, side: int, share: float) -> ImageSet:
+    """One pattern with a share of noise of its own in each image."""
+    generator = np.random.default_rng(0)
+    pattern, noise = generator.uniform(0, 255, (1, 1, side, side)), generator.uniform(0, 255, (images, 1, side, side))
+    pixels = ((1 - share) * pattern + share * noise).round().astype(np.uint8)
+    return ImageSet(pixels, np.arange(images) % 2, np.arange(images).astype(np.str_), ("a", "b"))
+
+
+def test_images_that_are_all_alike_are_no_copies() -> None:
+    alike = noisy(100, 16, share=0.02)
+    assert len(find_copies(alike).links()[0]) > 100
+    assert related_rows(None, find_copies(alike), 100) is None
+    twice = alike.take(np.r_[np.arange(100), 5])
+    groups = related_rows(None, find_copies(twice), 101)
+    assert groups is not None
+    assert np.flatnonzero(groups == groups[5]).tolist() == [5, 100]
+
+
+def test_images_of_few_pixels_have_identical_copies_alone() -> None:
+    tiny = noisy(100, 5, share=0.02)
+    assert not find_copies(tiny).links().size
+    assert find_copies(tiny.take(np.array([0, 1, 0]))).links().tolist() == [[2], [0]]

@@ -284,5 +284,5 @@ def test_a_run_for_log_loss_ends_with_calibrated_probabilities(dataset: Dataset,
     assert dataset.test.labels is not None
     assert result.summary.test_scores is not None
     assert result.summary.test_scores["log-loss"].value == pytest.approx(log_loss(dataset.test.labels, found), rel=1e-5)
-    assert result.describe().splitlines()[1].startswith("out-of-fold log loss")
+    assert "\nout-of-fold log loss" in result.describe()
     assert result.recipe.optimizer.class_weights == {"3": 2.0}

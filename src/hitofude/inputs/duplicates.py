@@ -16,6 +16,7 @@ MOST_DIFFERENCE = 64.0  # grey levels, root mean square: copies are brighter or 
 CANDIDATES = 0.1  # the greatest distance of candidates in the first principal components, where noise hardly shows
 COMPONENTS = 16
 PAIRS_AT_ONCE = 4096
+FEWEST_PIXELS = 64  # smaller images nearly agree by chance
 MAX_EXACT_PIXELS = 1024  # larger images get a randomized decomposition: the exact one takes the cube of the pixels
 NEIGHBOURS = 8
 MIN_LEAKS, MIN_LEAKED_SHARE = 10, 0.01  # fewer test images, or a smaller share of them, are chance
@@ -62,9 +63,12 @@ class Copies:
         _, first = np.unique(self.rows[order], return_index=True)
         return [self._duplicate(pair) for pair in order[first]]
 
-    def links(self) -> NDArray[np.int64]:
-        """Return (2, pairs) the pairs of training rows that are copies; uniform images link nothing."""
-        linked = (self.rows < self.training) & ~self.uniform
+    def links(self, *, near: bool = True) -> NDArray[np.int64]:
+        """Return (2, pairs) the pairs of training rows that are copies; uniform images link nothing.
+
+        near: include those that are not identical.
+        """
+        linked = (self.rows < self.training) & ~self.uniform & (near | (self.differences == 0))
         return np.stack([self.rows[linked], self.earlier[linked]])
 
     def _duplicate(self, pair: int) -> Duplicate:
@@ -119,7 +123,7 @@ def _near(
     """
     from scipy.spatial import cKDTree
 
-    if len(rows) < 2:
+    if len(rows) < 2 or images[0].size < FEWEST_PIXELS:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
     components = _principal_components(_directions(_centered(images[rows])))
     nearest = range(1, 1 + min(NEIGHBOURS, len(rows)))

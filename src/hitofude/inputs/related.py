@@ -23,6 +23,8 @@ from hitofude.inputs.spelling import Spellings
 Relation = Literal["groups", "folds"]
 Related = str | Path | ArrayLike
 """The name of a column, a CSV file, or an array of a group (or fold) for each training row."""
+MOST_COPIES = 20
+"""A group of near copies may be as large, however few rows there are."""
 NOUNS: dict[Relation, str] = {"groups": "group", "folds": "fold"}
 
 
@@ -56,21 +58,29 @@ def with_related(dataset: Dataset, relation: Relation, related: Related | None) 
 def related_rows(groups: NDArray[np.str_] | None, copies: Copies | None, count: int) -> NDArray[np.int64] | None:
     """Return (count,) a number for each row, the same for all that are linked by groups or copies.
 
-    groups: (count,); copies: of the same rows. None if every row is alone.
+    groups: (count,); copies: of the same rows. None if every row is alone. If near copies link a tenth of the rows with
+    each other, the images are merely alike, and only identical ones count.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     ends = [np.empty((2, 0), dtype=np.int64)]
     if groups is not None:
         _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
         ends.append(np.stack([np.arange(count), first[inverse]]))
     if copies is not None:
-        ends.append(copies.links())
-    rows, others = np.concatenate(ends, axis=1)
-    graph = coo_array((np.ones(len(rows), dtype=np.bool_), (rows, others)), shape=(count, count))
-    number, found = connected_components(graph, directed=False)
-    return found.astype(np.int64) if number < count else None
+        links = copies.links()
+        largest = np.bincount(_connected(links, count)).max(initial=0)
+        ends.append(links if largest <= max(MOST_COPIES, count // 10) else copies.links(near=False))
+    found = _connected(np.concatenate(ends, axis=1), count)
+    return found if found.max(initial=0) + 1 < count else None
+
+
+def _connected(links: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Return (count,) the same number, from 0, for all that the links, (2, pairs), connect."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(links.shape[1], dtype=np.bool_), tuple(links)), shape=(count, count))
+    found: NDArray[np.int64] = connected_components(graph, directed=False)[1].astype(np.int64)
+    return found
 
 
 def describe_related(train: ImageSet, groups: NDArray[np.int64] | None) -> list[str]:

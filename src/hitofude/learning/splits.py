@@ -36,6 +36,12 @@ def settle_folds(recipe: Recipe, train: ImageSet, groups: NDArray[np.int64] | No
     return recipe
 
 
+def can_hold_out(train: ImageSet, groups: NDArray[np.int64] | None, ensemble: EnsembleRecipe) -> bool:
+    """Whether the groups, (N,), can be divided so that rows of a class are on both sides."""
+    parts = ensemble.folds if ensemble.split == "folds" else 2
+    return groups is None or (len(np.unique(groups)) >= parts and int(_units_of_classes(train, groups).max()) > 1)
+
+
 def split_rows(train: ImageSet, groups: NDArray[np.int64] | None, ensemble: EnsembleRecipe, seed: int) -> list[Split]:
     """Return the rows of each fold, or of the one split; all are honest.
 

@@ -19,7 +19,7 @@ from hitofude.learning.ensemble import plan_members
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.networks import build_network, count_parameters
 from hitofude.learning.optimizers import count_epochs
-from hitofude.learning.splits import settle_folds
+from hitofude.learning.splits import can_hold_out, settle_folds
 from hitofude.learning.training import MemberPlan
 from hitofude.metrics.scores import NEED_PROBABILITIES
 from hitofude.outputs.submission import SubmissionFormat
@@ -62,6 +62,8 @@ class RunPlan:
         groups = None
         if copies is not None or train.groups is not None:
             groups = related_rows(train.groups, copies, len(train))
+        if train.groups is None and not can_hold_out(train, groups, recipe.ensemble):
+            groups = None  # hitofude.runs.sanity says so
         asked, recipe = recipe.ensemble.folds, settle_folds(recipe, train, groups)
         members = plan_members(recipe, train, groups)
         names = dict.fromkeys(member.network for member in members)

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
 from torch import nn
 
 from hitofude.learning.optimizers import WARM_UP_OF_AVERAGE
@@ -165,6 +164,11 @@ def _augmentation(plan: RunPlan, shortest: _Length) -> Iterator[str]:
 
 def _rows(plan: RunPlan, _: _Length) -> Iterator[str]:
     recipe, ensemble = plan.recipe, plan.recipe.ensemble
+    if ensemble.group_copies and plan.groups is None and plan.dataset.copies(plan.train).links(near=False).size:
+        yield (
+            "so many images are copies of each other that they cannot be held out together: the accuracy is too high. "
+            "Remove the copies; hitofude audit lists them"
+        )
     if recipe.rows is not None and recipe.rows > len(plan.dataset.train):
         yield f"rows={recipe.rows:,} is more than there are; all {len(plan.dataset.train):,} are used"
     if ensemble.split == "holdout":
@@ -190,15 +194,6 @@ def _held_out(plan: RunPlan) -> Iterator[str]:
             f"ensemble.holdout={plan.recipe.ensemble.holdout:g} holds out {held_out} rows, so the accuracy is hardly "
             "known. Use --set ensemble.split=folds"
         )
-    labels = plan.train.known_labels()
-    for member in plan.members:
-        missing = np.setdiff1d(labels, labels[member.train_rows])
-        if len(missing):
-            name = plan.train.classes[missing[0]]
-            yield (
-                f"{len(missing)} of {len(plan.train.classes)} classes, such as '{name}', have no image among the "
-                f"{len(member.train_rows):,} rows to train on. Use --set ensemble.split=folds"
-            )
 
 
 CHECKS: tuple[Callable[[RunPlan, _Length], Iterator[str]], ...] = (
