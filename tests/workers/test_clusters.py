@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from benchmarks.clusters import DaskCluster, RayCluster, kill_a_worker, running
+from benchmarks.clusters import DaskCluster, RayCluster, kill_a_worker, running, wait_for
 from benchmarks.crash import contents
 
 import hitofude
@@ -73,7 +73,7 @@ def test_neither_a_killed_worker_nor_a_killed_command_changes_anything(
     hitofude.run(run=tmp_path / "run", settings=MEMBERS, **continued)
     assert contents(tmp_path / "run") == alone
     assert not list(tmp_path.glob("run/members/.*/"))
-    assert not set(hosts) & set(cluster.hosts())
+    wait_for(lambda: not set(hosts) & set(cluster.hosts()), "the end of the workers")
     assert cached.items() <= cached_images().items()  # they were not sent again; other tests send others
 
 
