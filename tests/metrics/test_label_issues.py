@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from cleanlab.filter import find_label_issues as cleanlab_issues
 from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import f1_score
+from sklearn.model_selection import cross_val_predict
+from sklearn.neighbors import KNeighborsClassifier
 
+from hitofude.metrics.calibration import fit_temperature, with_temperature
 from hitofude.metrics.label_issues import confidence_thresholds, find_label_issues
 
 CLASSES = 6
@@ -63,3 +69,35 @@ def test_a_class_without_rows_is_never_suggested() -> None:
     probabilities = np.full((4, 3), 1 / 3, dtype=np.float32)
     assert confidence_thresholds(labels, probabilities)[2] == np.inf
     assert 2 not in find_label_issues(labels, probabilities).suggested
+
+
+def with_exact_zeros(
+    model: KNeighborsClassifier | RandomForestClassifier, wrong: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Labels of scikit-learn's digits, some of them wrong, and a model's probabilities, many of them zero."""
+    pixels, true = load_digits(return_X_y=True)
+    labels = np.where(wrong, (true + 1 + np.arange(len(true)) % 9) % 10, true)
+    return labels, cross_val_predict(model, pixels, labels, cv=3, method="predict_proba").astype(np.float32)
+
+
+def rounded(wrong: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Labels and the probabilities of a CSV of two decimals."""
+    generator = np.random.default_rng(1)
+    true = generator.integers(0, CLASSES, len(wrong))
+    logits = 4 * np.eye(CLASSES)[true] + generator.normal(0, 1.2, (len(wrong), CLASSES))
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = np.where(wrong, (true + generator.integers(1, CLASSES, len(wrong))) % CLASSES, true)
+    return labels, probabilities.round(2).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", ["forest", "neighbours", "rounded"])
+def test_probabilities_of_zero_serve_as_well_as_in_cleanlab(kind: str) -> None:
+    """At the temperature, as the audit does it; cleanlab takes the probabilities as they are."""
+    wrong = np.random.default_rng(0).random(1797) < 0.05
+    models = {"forest": RandomForestClassifier(40, random_state=0), "neighbours": KNeighborsClassifier(5)}
+    labels, probabilities = rounded(wrong) if kind == "rounded" else with_exact_zeros(models[kind], wrong)
+    assert (probabilities == 0).mean() > 0.1
+    theirs = cleanlab_issues(labels, probabilities, filter_by="confident_learning", n_jobs=1)
+    temperature = fit_temperature(labels, probabilities)
+    ours = np.isin(np.arange(1797), find_label_issues(labels, with_temperature(probabilities, temperature)).rows)
+    assert f1_score(wrong, ours) >= f1_score(wrong, theirs) > 0.7
