@@ -48,6 +48,18 @@ def test_without_images_to_predict_the_out_of_fold_answers_count(
     assert found.changed <= 1
 
 
+def test_the_members_that_held_a_row_out_are_those_of_the_run(
+    exported: OnnxModel, finished: RunResult, dataset: Dataset, tmp_path: Path
+) -> None:
+    """Given groups and folds decide on them too, so they are not drawn again: here the others are written down."""
+    folder = copy_of(finished, tmp_path)
+    arrays = read_npz(folder.out_of_fold)
+    write_npz(folder.out_of_fold, **arrays | {"held_out": ~arrays["held_out"]})
+    found = compare_own_answers(exported, folder, replace(dataset, test=None), 200)
+    assert found is not None
+    assert found.changed > 10
+
+
 def test_images_of_another_source_are_not_compared(exported: OnnxModel, finished: RunResult, dataset: Dataset) -> None:
     other = replace(dataset, train=dataset.train.take(np.arange(200)))
     assert compare_own_answers(exported, finished.folder, other, 100) is None

@@ -11,7 +11,6 @@ import numpy as np
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.inputs.image_set import ImageSet, shuffled_evenly
 from hitofude.inputs.sources import Dataset, sample
-from hitofude.learning.ensemble import plan_members
 from hitofude.metrics.metrics import answered
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.plan import choose_rows
@@ -68,12 +67,10 @@ def _compare_submission(model: OnnxModel, result: RunResult, test: ImageSet, mos
 
 
 def _compare_out_of_fold(model: OnnxModel, result: RunResult, train: ImageSet, most: int) -> OwnAnswers:
-    plans, all_rows = plan_members(result.recipe, train), np.arange(len(train))
-    held_out_by = np.stack([np.isin(all_rows, plan.validation_rows) for plan in plans])  # (members, N)
     rows = shuffled_evenly(train.known_labels(), 0)
     rows = rows[answered(result.out_of_fold_probabilities)[rows]][:most]
     _, members = model.predict(train.images[rows])
-    found = (members * held_out_by[:, rows, None]).sum(axis=0).argmax(axis=1)
+    found = (members * result.held_out[rows].T[:, :, None]).sum(axis=0).argmax(axis=1)
     changed = int((found != result.out_of_fold_probabilities[rows].argmax(axis=1)).sum())
     return OwnAnswers("out-of-fold answers", len(rows), changed, None, _arithmetic(result))
 
