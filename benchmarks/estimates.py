@@ -28,6 +28,7 @@ from hitofude.learning.ensemble import plan_members, train_ensemble
 from hitofude.learning.member import EnsembleTask
 from hitofude.metrics.estimate import estimate_ensemble
 from hitofude.metrics.metrics import accuracy
+from hitofude.metrics.whole_ensemble import fit_temperatures
 from hitofude.outputs.display import SilentDisplay
 from hitofude.recipe import Recipe
 from hitofude.storage import write_npz
@@ -185,7 +186,8 @@ def judge(path: Path) -> Outcome:
         labels, out_of_fold, members, hidden = (arrays[name] for name in ("labels", "out_of_fold", "members", "hidden"))
         held_out = arrays["held_out"].T
         training = Training(**json.loads(str(arrays["training"])))
-    found = estimate_ensemble(labels, out_of_fold, held_out, members)
+    temperatures = fit_temperatures(labels, out_of_fold, held_out, members)
+    found = estimate_ensemble(labels, out_of_fold, held_out, members, temperatures)
     low, high = found.interval
     return Outcome(
         training=training,

@@ -32,9 +32,8 @@ from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleTask
 from hitofude.learning.networks import build_network
 from hitofude.learning.training import MemberPlan
-from hitofude.metrics.calibration import fit_temperature, with_temperature
-from hitofude.metrics.metrics import answered
-from hitofude.metrics.whole_ensemble import fit_ensemble_temperature, member_groups
+from hitofude.metrics.calibration import with_temperature
+from hitofude.metrics.whole_ensemble import fit_temperatures
 from hitofude.outputs.display import SilentDisplay
 from hitofude.prediction.model import Model
 from hitofude.recipe import DEFAULT_PRESET, Recipe, choose_recipe
@@ -218,16 +217,15 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with tempfile.TemporaryDirectory(prefix="hitofude-") as name:
             task = EnsembleTask(recipe, compute, tuple(plan.members), train, None, Path(name), unattended=True)
             probabilities = train_ensemble(task, workers, warner)
-            known = answered(probabilities.out_of_fold)
-            of_groups = fit_temperature(train.known_labels()[known], probabilities.out_of_fold[known])
-            self.temperature_ = fit_ensemble_temperature(None, member_groups(plan.held_out()), of_groups)
+            labels, out_of_fold = train.known_labels(), probabilities.out_of_fold
+            of_rows, self.temperature_ = fit_temperatures(labels, out_of_fold, plan.held_out(), None)
             self.members_ = [
                 TrainedMember.load(task.member_folder(member.member), member, rows, train.image_shape, classes)
                 for member in plan.members
             ]
         self.recipe_ = recipe
         self.oof_probabilities_ = np.full((count, classes), np.nan, dtype=np.float32)
-        self.oof_probabilities_[rows] = with_temperature(probabilities.out_of_fold, of_groups)
+        self.oof_probabilities_[rows] = with_temperature(out_of_fold, of_rows)
 
 
 class _Warner(SilentDisplay):

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from hitofude.metrics.estimate import Estimate, estimate_ensemble
 from hitofude.metrics.metrics import Accuracy
+from hitofude.metrics.whole_ensemble import fit_temperatures
 
 CLASSES, MEMBERS = 5, 4
 
@@ -21,6 +22,16 @@ def answers(labels: NDArray[np.int64], members: int, seed: int, clearness: float
     return probabilities
 
 
+def estimated(
+    labels: NDArray[np.int64],
+    out_of_fold: NDArray[np.float32],
+    held_out: NDArray[np.bool_],
+    members: NDArray[np.float32],
+) -> Estimate:
+    temperatures = fit_temperatures(labels, out_of_fold, held_out, members)
+    return estimate_ensemble(labels, out_of_fold, held_out, members, temperatures)
+
+
 def simulated(
     seed: int, clearness: float = 4, rows: int = 4_000, images: int = 4_000, of_training: float = 4
 ) -> tuple[Estimate, float]:
@@ -31,7 +42,7 @@ def simulated(
     out_of_fold = answers(labels, 1, seed + 1, of_training)[0]
     of_test = answers(hidden, MEMBERS, seed + 2, clearness)
     right = (of_test.mean(axis=0).argmax(axis=1) == hidden).mean()
-    return estimate_ensemble(labels, out_of_fold, held_out, of_test), float(right)
+    return estimated(labels, out_of_fold, held_out, of_test), float(right)
 
 
 def test_the_interval_holds_the_true_score_of_the_whole() -> None:
@@ -70,7 +81,7 @@ def test_one_member_gains_nothing() -> None:
     members = answers(labels, 1, 1)
     out_of_fold = members[0].copy()
     out_of_fold[100:] = np.nan
-    estimate = estimate_ensemble(labels, out_of_fold, (np.arange(500) < 100)[:, None], members)
+    estimate = estimated(labels, out_of_fold, (np.arange(500) < 100)[:, None], members)
     assert estimate.gain == pytest.approx(0, abs=1e-9)
     assert estimate.out_of_fold.total == 100
 

@@ -8,6 +8,7 @@ from hitofude.errors import RecipeError
 from hitofude.metrics.calibration import fit_temperature, join_members, with_temperature
 from hitofude.metrics.whole_ensemble import (
     USUAL_RATIO,
+    Temperatures,
     fit_ensemble_temperature,
     member_groups,
     prediction_sets,
@@ -78,9 +79,9 @@ def test_sets_hold_the_label_as_often_as_asked(
     hidden, members = draw(20_000, 3)
     of_groups = fit_temperature(labels, out_of_fold)
     groups, rows = member_groups(held_out), np.arange(len(hidden))
-    temperatures = (of_groups, fit_ensemble_temperature(members, groups, of_groups))
+    temperatures = Temperatures(of_groups, fit_ensemble_temperature(members, groups, of_groups))
     of_labels = with_temperature(out_of_fold, of_groups)[np.arange(len(labels)), labels]
-    whole = join_members(members, temperatures[1])
+    whole = join_members(members, temperatures.ensemble)
     sets = prediction_sets(whole, set_threshold(level, of_labels, members, groups, temperatures))
     assert sets[rows, hidden].mean() == pytest.approx(level, abs=0.01)
 

@@ -9,12 +9,14 @@ their sets hold. `benchmarks/doors.py` measures both.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import RecipeError
-from hitofude.metrics.calibration import COLDEST, HOTTEST, join_members, with_temperature
+from hitofude.metrics.calibration import COLDEST, HOTTEST, fit_temperature, join_members, with_temperature
+from hitofude.metrics.metrics import answered
 
 LEVELS = (0.9, 0.95, 0.99)
 """The shares of images whose set holds the true label, for which thresholds are kept with the run."""
@@ -25,6 +27,15 @@ MOST_GROUPS, MOST_IMAGES = 50, 10_000
 USUAL_RATIO, WORTH_OF_USUAL = 0.9, 7
 """The usual temperature of a whole ensemble relative to that of its groups, the geometric mean of 71 small runs with
 accuracies of 0.6 to 0.98, and the number of images that tell as much."""
+
+
+class Temperatures(NamedTuple):
+    """The temperatures that calibrate a run's probabilities."""
+
+    out_of_fold: float
+    """Of training rows, each predicted by the members that held it out."""
+    ensemble: float
+    """Of other images, predicted by all members."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +58,22 @@ def member_groups(held_out: NDArray[np.bool_]) -> list[MemberGroup]:
         MemberGroup(groups[place].nonzero()[0], float(counts[place] / total), bool(groups[place].all()))
         for place in order
     ]
+
+
+def fit_temperatures(
+    labels: NDArray[np.int64],
+    out_of_fold: NDArray[np.float32],
+    held_out: NDArray[np.bool_],
+    members: NDArray[np.float32] | None,
+) -> Temperatures:
+    """Fit both temperatures.
+
+    labels: (N,); out_of_fold: (N, classes), raw, NaN in rows that every member trained on; held_out: (N, members) which
+    members held a row out; members: (members, images, classes), raw, of images to predict, or None.
+    """
+    known = answered(out_of_fold)
+    of_groups = fit_temperature(labels[known], out_of_fold[known])
+    return Temperatures(of_groups, fit_ensemble_temperature(members, member_groups(held_out), of_groups))
 
 
 def fit_ensemble_temperature(
@@ -89,15 +116,15 @@ def set_threshold(
     of_labels: NDArray[np.float32],
     members: NDArray[np.float32] | None,
     groups: Sequence[MemberGroup],
-    temperatures: tuple[float, float],
+    temperatures: Temperatures,
 ) -> float:
     """Return the least probability of a class in the set of an image, so that a share `level` of the sets is right.
 
     of_labels: (rows,) the calibrated out-of-fold probability of each row's label. Their quantile is split conformal
     prediction (A. Angelopoulos, S. Bates 2021, arXiv:2107.07511), whose sets of least mean size take each class by its
     own probability (M. Sadinle et al. 2019, doi:10.1080/01621459.2017.1395341). It is moved to the whole ensemble by
-    images without labels; members: (members, N, classes), raw, or None. temperatures: out of fold, and of the whole
-    ensemble. Raises RecipeError for a level that is not between 0 and 1.
+    images without labels; members: (members, N, classes), raw, or None. Raises RecipeError for a level that is not
+    between 0 and 1.
     """
     if not 0 < level < 1:
         raise RecipeError(f"--sets {level:g}: expected a share between 0 and 1, such as 0.95.")
@@ -106,9 +133,9 @@ def set_threshold(
     if members is None or not members.shape[1] or not allowed or all(group.is_whole for group in groups):
         return threshold
     some = _some(members)
-    whole = join_members(some, temperatures[1]).astype(np.float64)
+    whole = join_members(some, temperatures.ensemble).astype(np.float64)
     held = sum(
-        group.share * float((whole * (join_members(some[group.members], temperatures[0]) >= threshold)).sum())
+        group.share * float((whole * (join_members(some[group.members], temperatures.out_of_fold) >= threshold)).sum())
         for group in groups
     )
     values = np.sort(whole, axis=None)[::-1]

@@ -12,6 +12,7 @@ from hitofude.metrics.calibration import Reliability
 from hitofude.metrics.estimate import Estimate
 from hitofude.metrics.metrics import Accuracy, ClassScore
 from hitofude.metrics.scores import Score
+from hitofude.metrics.whole_ensemble import Temperatures
 from hitofude.recipe import Metric
 from hitofude.storage import read_json, validated, write_json
 
@@ -30,6 +31,10 @@ class Calibration:
     as_predicted: Reliability  # out of fold
     at_temperature: Reliability  # out of fold, at their temperature
     set_thresholds: dict[str, float]  # by level: the least probability of a class in an image's prediction set
+
+    @property
+    def temperatures(self) -> Temperatures:
+        return Temperatures(self.out_of_fold_temperature, self.temperature)
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from hitofude.learning.augment import transformed_versions
 from hitofude.learning.ensemble import EnsembleProbabilities
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.metrics.baseline import no_better_than_commonest
-from hitofude.metrics.calibration import fit_temperature, join_members, reliability, with_temperature
+from hitofude.metrics.calibration import join_members, reliability, with_temperature
 from hitofude.metrics.estimate import estimate_ensemble
 from hitofude.metrics.grouped import grouped_accuracy
 from hitofude.metrics.label_issues import LabelIssues
 from hitofude.metrics.metrics import Accuracy, agreement, answered, class_scores, confusion_matrix
 from hitofude.metrics.scores import Answers, Score, all_scores
-from hitofude.metrics.whole_ensemble import LEVELS, fit_ensemble_temperature, member_groups, set_threshold
+from hitofude.metrics.whole_ensemble import LEVELS, fit_temperatures, member_groups, set_threshold
 from hitofude.outputs.audit import Hardness, LabelledRows, write_duplicates
 from hitofude.outputs.html_report.page import Page, render
 from hitofude.outputs.network_graph import operations
@@ -40,13 +40,13 @@ def calibrate(plan: RunPlan, probabilities: EnsembleProbabilities) -> Calibratio
     """Fit the temperatures by the rows that some member held out and, if there are any, the images to predict."""
     known, of_test = answered(probabilities.out_of_fold), probabilities.test
     labels, out_of_fold = plan.train.known_labels()[known], probabilities.out_of_fold[known]
-    groups, of_groups = member_groups(plan.held_out()), fit_temperature(labels, out_of_fold)
-    of_all = fit_ensemble_temperature(of_test, groups, of_groups)
-    calibrated = with_temperature(out_of_fold, of_groups)
-    of_labels, temperatures = calibrated[np.arange(len(labels)), labels], (of_groups, of_all)
+    held_out = plan.held_out()
+    temperatures = fit_temperatures(plan.train.known_labels(), probabilities.out_of_fold, held_out, of_test)
+    calibrated = with_temperature(out_of_fold, temperatures.out_of_fold)
+    of_labels, groups = calibrated[np.arange(len(labels)), labels], member_groups(held_out)
     return Calibration(
-        temperature=of_all,
-        out_of_fold_temperature=of_groups,
+        temperature=temperatures.ensemble,
+        out_of_fold_temperature=temperatures.out_of_fold,
         as_predicted=reliability(labels, out_of_fold),
         at_temperature=reliability(labels, calibrated),
         set_thresholds={
@@ -107,9 +107,8 @@ def _summarise(
     related = None if plan.groups is None else plan.groups[known]
     confusion = confusion_matrix(labels[known], predicted, len(train.classes))
     members = _summarise_members(plan, probabilities)
-    estimate = (
-        None if of_test is None else estimate_ensemble(labels, out_of_fold, plan.held_out(), of_test, plan.groups)
-    )
+    given = labels, out_of_fold, plan.held_out()
+    estimate = None if of_test is None else estimate_ensemble(*given, of_test, calibration.temperatures, plan.groups)
     doubt = None if estimate is None else estimate.doubt
     scores = _score_training_rows(plan, out_of_fold, calibration.out_of_fold_temperature)
     guess = no_better_than_commonest(plan.recipe.metric, scores, confusion.tolist(), train.classes)

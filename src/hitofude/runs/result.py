@@ -76,8 +76,8 @@ class RunResult:
         """
         known, calibration = answered(self.out_of_fold_probabilities), self.summary.calibration
         of_labels = self.out_of_fold_probabilities[known][np.arange(known.sum()), self.labels[known]]
-        temperatures = calibration.out_of_fold_temperature, calibration.temperature
-        return set_threshold(level, of_labels, self.member_probabilities, member_groups(self.held_out), temperatures)
+        groups = member_groups(self.held_out)
+        return set_threshold(level, of_labels, self.member_probabilities, groups, calibration.temperatures)
 
     def test_sets(self, level: float = 0.95) -> NDArray[np.bool_] | None:
         """Return (M, classes), the prediction sets of the images to predict: each holds its image's true label with
