@@ -1,8 +1,9 @@
 """hitofude predict."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -97,48 +98,44 @@ def predict(
     from hitofude.inputs.layout import parse_shape
 
     _check_calibration(run, raw=raw, calibrated=calibrated, sets=sets)
+    how: dict[str, Any] = {"label": label, "shape": parse_shape(shape), "device": device, "raw": raw, "level": sets}
     if out is not None and _is_folder(out):
         if show is not None or sure is not None:
             raise RecipeError(PICTURES_ONLY)
-        from hitofude.prediction.bulk.run import predict_in_bulk
-
-        result = predict_in_bulk(
-            run,
-            inputs,
-            out,
-            workers=parse_workers(workers),
-            threads=parse_count(threads, "--threads"),
-            device=device,
-            raw=raw,
-            level=sets,
-            label=label,
-            shape=parse_shape(shape),
-            format=format,
-            quiet=is_quiet(),
-        )
-        print(result.describe(), flush=True)
-        if result.bad:
-            raise InputError(result.describe_bad())
-        return
-    if (workers, threads, format) != ("auto", "auto", None):
+        at_once = {"workers": parse_workers(workers), "threads": parse_count(threads, "--threads"), "format": format}
+        _predict_in_bulk(run, inputs, out, **how, **at_once)
+    elif (workers, threads, format) != ("auto", "auto", None):
         raise RecipeError(BULK_ONLY)
+    else:
+        _predict_at_once(run, inputs, None if out is None else Path(out), show, sure=sure, **how)
+
+
+def _predict_in_bulk(run: Path, inputs: Sequence[Path], out: str, **how: Any) -> None:
+    from hitofude.prediction.bulk.run import predict_in_bulk
+
+    result = predict_in_bulk(run, inputs, out, **how, quiet=is_quiet())
+    print(result.describe(), flush=True)
+    if result.bad:
+        raise InputError(result.describe_bad())
+
+
+def _predict_at_once(run: Path, inputs: Sequence[Path], out: Path | None, show: Path | None, **how: Any) -> None:
     from hitofude.outputs.predictions import check_ending, write_csv, write_predictions
     from hitofude.prediction.files import describe_answers, predict_files, show_photos
 
     if out is not None:
-        check_ending(Path(out))
-    found = predict_files(
-        run, inputs, label=label, shape=parse_shape(shape), device=device, raw=raw, sure=sure, level=sets
-    )
+        check_ending(out)
+    found = predict_files(run, inputs, **how)
+    content = found.ids, found.probabilities, found.classes, found.labels, found.sets
     if show is not None:
         show_photos(show, found)
     if out is not None:
-        write_predictions(Path(out), found.ids, found.probabilities, found.classes, found.labels, found.sets)
+        write_predictions(out, *content)
         print(f"{len(found.ids):,} predictions written to {out}")
     elif len(found.photos) == len(inputs):
         print(describe_answers(found))
     else:
-        write_csv(sys.stdout, found.ids, found.probabilities, found.classes, found.labels, found.sets)
+        write_csv(sys.stdout, *content)
 
 
 def _check_calibration(run: Path, *, raw: bool, calibrated: bool, sets: float | None) -> None:
