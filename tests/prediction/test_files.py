@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save
@@ -17,11 +18,14 @@ from safetensors.torch import load_file, save
 import hitofude
 from hitofude.errors import RunFolderError
 from hitofude.inputs.dataset import Dataset
+from hitofude.inputs.sources import open_source
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.networks import build_network
+from hitofude.prediction.files import predict_files
+from hitofude.runs.claim import describe_data
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.result import RunResult, load_result
-from tests.conftest import copy_of
+from tests.conftest import copy_of, write_csv
 
 Tensors = dict[str, torch.Tensor]
 
@@ -180,3 +184,28 @@ def test_a_run_that_was_moved_predicts_the_same(finished: RunResult, dataset: Da
     assert dataset.test is not None
     moved = copy_of(finished, tmp_path).path.rename(tmp_path / "moved to 別の場所")
     assert np.array_equal(hitofude.predict(moved, dataset.test.images, device="cpu"), finished.test_probabilities)
+
+
+def test_columns_of_groups_and_folds_are_known_when_images_are_predicted(
+    run: RunFolder, dataset: Dataset, tmp_path: Path
+) -> None:
+    """As if the run had been given --groups writer --folds part."""
+    assert dataset.test is not None
+    run.data.write_text(
+        json.dumps(json.loads(run.data.read_text()) | {"group_column": "writer", "fold_column": "part"})
+    )
+    frame = pd.DataFrame(dataset.test.images.reshape(50, -1), columns=[f"pixel{i}" for i in range(784)])
+    expected = hitofude.predict(run.path, frame)
+    frame.insert(0, "writer", "somebody")
+    frame.insert(1, "part", 2)
+    frame.to_csv(tmp_path / "test.csv", index=False)
+    assert np.array_equal(hitofude.predict(run.path, frame), expected)
+    assert np.array_equal(predict_files(run.path, [tmp_path / "test.csv"]).probabilities, expected)
+
+
+def test_a_run_remembers_the_columns_of_its_groups_and_folds(tmp_path: Path, dataset: Dataset) -> None:
+    table = write_csv(tmp_path / "train.csv", dataset.train)
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join(["writer," + lines[0], *(f"{i % 9},{line}" for i, line in enumerate(lines[1:]))]))
+    found = describe_data(open_source(table, groups="writer"))
+    assert (found.group_column, found.fold_column) == ("writer", None)

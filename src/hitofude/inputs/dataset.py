@@ -37,6 +37,9 @@ class Dataset:
     train: ImageSet
     test: ImageSet | None = None
     template: SubmissionTemplate | None = None
+    group_column: str | None = None
+    """The name of the column of groups, and that of folds, in the files; None if they come from elsewhere."""
+    fold_column: str | None = None
 
     @property
     def groups(self) -> NDArray[np.str_] | None:

@@ -73,6 +73,7 @@ def open_source(
         with reading(str(train or source)):
             options = ReadOptions(label, shape, groups=column_of(groups), folds=column_of(folds))
             dataset = _open(source, train, test, options)
+            dataset = replace(dataset, group_column=options.groups, fold_column=options.folds)
         logger.info("reading the source took %.2f s", time.monotonic() - started)
     return with_related(with_related(dataset, "groups", groups), "folds", folds)
 
@@ -113,15 +114,21 @@ def sample() -> Dataset:
 
 
 def read_images(
-    path: Path, *, image_shape: ImageShape, label: str | None = None, shape: Shape | None = None
+    path: Path,
+    *,
+    image_shape: ImageShape,
+    label: str | None = None,
+    shape: Shape | None = None,
+    groups: str | None = None,
+    folds: str | None = None,
 ) -> ImageSet:
     """Read images to predict: those of a file or of a folder of pictures, or the test images of any other source.
 
-    image_shape: (C, H, W) that they must have. shape: (H, W) or (H, W, 1 or 3) that pictures are resized to. A label
-    column is read and ignored.
+    image_shape: (C, H, W) that they must have. shape: (H, W) or (H, W, 1 or 3) that pictures are resized to. The
+    columns of labels, groups and folds are read and ignored.
     """
     check_shape(shape)
-    options = ReadOptions(label, shape, like=image_shape)
+    options = ReadOptions(label, shape, image_shape, groups, folds)
     with reading(str(path)):
         if is_idx(path):
             return read_idx_images(path).unlabelled()
@@ -131,7 +138,7 @@ def read_images(
         if "test" in folders or folders.get("train") == path:
             return read_picture_folder(folders.get("test", path), options, labelled=False).unlabelled()
     channels, height, width = image_shape
-    dataset = open_source(path, label=label, shape=(height, width, channels))
+    dataset = open_source(path, label=label, shape=(height, width, channels), groups=groups, folds=folds)
     if dataset.test is None:
         raise InputError(f"{path}: there is no test.csv in it, nor other test images. Name the file to predict.")
     return dataset.test

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hitofude.errors import InputError, RecipeError
 from hitofude.inputs.formats.arrays import raw_from_arrays
 from hitofude.inputs.image_set import ImageSet
-from hitofude.inputs.layout import ImageShape, ReadOptions, Shape
+from hitofude.inputs.layout import ReadOptions, Shape
 from hitofude.inputs.photos.photo import Photo, read_photo
 from hitofude.inputs.photos.photo_file import is_picture
 from hitofude.inputs.sources import Images, read_images
@@ -20,7 +20,7 @@ from hitofude.metrics.whole_ensemble import prediction_sets
 from hitofude.outputs.plots import DrawnPhoto, plot_photos
 from hitofude.outputs.predictions import set_texts
 from hitofude.prediction.model import Model, set_threshold_of
-from hitofude.runs.folder import RunFolder
+from hitofude.runs.folder import DataDescription, RunFolder
 from hitofude.runs.result import load_result
 
 NOT_SURE = "not sure"
@@ -49,7 +49,9 @@ def predict(run: str | Path, images: Images, *, device: str = "auto", raw: bool 
     member is missing or damaged.
     """
     model = Model.load(Path(run), device=device, raw=raw)
-    arrays = raw_from_arrays(images, None, "images", ReadOptions(like=model.image_shape))
+    data = RunFolder(Path(run)).load_data()
+    options = ReadOptions(like=model.image_shape, groups=data.group_column, folds=data.fold_column)
+    arrays = raw_from_arrays(images, None, "images", options)
     return model.predict(torch.tensor(arrays.images))
 
 
@@ -87,7 +89,7 @@ def predict_files(
     folder = RunFolder(Path(run))
     data = folder.load_data()
     threshold = set_threshold_of(folder.path, level)
-    read = [_read(path, data.image_shape, label, shape) for path in inputs]
+    read = [_read(path, data, label, shape) for path in inputs]
     photos = tuple(found for found in read if isinstance(found, Photo))
     images = np.concatenate([found.images for found in read])
     probabilities = predict(run, images, device=device, raw=raw)
@@ -136,10 +138,11 @@ def show_photos(path: Path, prediction: FilePredictions) -> None:
     plot_photos(path, drawn)
 
 
-def _read(path: Path, image_shape: ImageShape, label: str | None, shape: Shape | None) -> ImageSet | Photo:
+def _read(path: Path, data: DataDescription, label: str | None, shape: Shape | None) -> ImageSet | Photo:
+    channels, height, width = data.image_shape
     if path.is_dir() or not is_picture(path):
-        return read_images(path, image_shape=image_shape, label=label, shape=shape)
-    channels, height, width = image_shape
+        columns = {"groups": data.group_column, "folds": data.fold_column}
+        return read_images(path, image_shape=data.image_shape, label=label, shape=shape, **columns)
     if channels != 1:
         raise InputError(f"{path}: photos become grey images, but this run takes images of {channels} channels.")
     return read_photo(path, (height, width))

@@ -146,6 +146,8 @@ def describe_data(dataset: Dataset) -> DataDescription:
         test_images=0 if test is None else len(test),
         train_fingerprint=train.fingerprint,
         test_fingerprint=None if test is None else test.fingerprint,
+        group_column=dataset.group_column,
+        fold_column=dataset.fold_column,
         groups_fingerprint=_fingerprint(train.groups),
         folds_fingerprint=_fingerprint(train.folds),
     )

@@ -11,6 +11,7 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.augment import transformed_versions
 from hitofude.learning.ensemble import EnsembleProbabilities
 from hitofude.learning.epoch_log import EpochLog
+from hitofude.learning.training import MemberPlan
 from hitofude.metrics.baseline import no_better_than_commonest
 from hitofude.metrics.calibration import join_members, reliability, with_temperature
 from hitofude.metrics.estimate import estimate_ensemble
@@ -126,7 +127,7 @@ def _summarise(
         metric=plan.recipe.metric,
         scores=scores,
         test_scores=_score_test_images(plan, of_test, calibration.temperature),
-        single=_accuracy_by_network(members),
+        single=_accuracy_by_network(plan, probabilities),
         out_of_fold=grouped_accuracy(labels[known], predicted, related),
         confusion=tuple(map(tuple, confusion.tolist())),
         class_scores=tuple(class_scores(confusion)),
@@ -177,25 +178,30 @@ def _count_findings(issues: LabelIssues, duplicates: Sequence[Duplicate], labels
 
 
 def _summarise_members(plan: RunPlan, probabilities: EnsembleProbabilities) -> tuple[MemberSummary, ...]:
-    labels, found = plan.train.known_labels(), []
-    for member, held_out in zip(plan.members, probabilities.held_out, strict=True):
-        rows, score = member.validation_rows, None
-        if len(held_out):
-            groups = None if plan.groups is None else plan.groups[rows]
-            score = grouped_accuracy(labels[rows], held_out.argmax(axis=1), groups)
-        found.append(MemberSummary(member.network, len(member.train_rows), score))
-    return tuple(found)
+    return tuple(
+        MemberSummary(member.network, len(member.train_rows), _accuracy_of(plan, [(member, held_out)]))
+        for member, held_out in zip(plan.members, probabilities.held_out, strict=True)
+    )
 
 
-def _accuracy_by_network(members: Sequence[MemberSummary]) -> dict[str, Accuracy]:
+def _accuracy_by_network(plan: RunPlan, probabilities: EnsembleProbabilities) -> dict[str, Accuracy]:
     """Return the accuracy of each network's members on the rows that they held out, all answers together."""
-    found: dict[str, Accuracy] = {}
-    for member in members:
-        if (after := member.held_out) is not None:
-            before = found.get(member.network, Accuracy(0, 0, None if after.effective_rows is None else 0))
-            rows = None if after.effective_rows is None else before.independent_rows + after.effective_rows
-            found[member.network] = Accuracy(before.right + after.right, before.total + after.total, rows)
-    return found
+    members = list(zip(plan.members, probabilities.held_out, strict=True))
+    found = {name: _accuracy_of(plan, [one for one in members if one[0].network == name]) for name in plan.networks}
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def _accuracy_of(plan: RunPlan, members: Sequence[tuple[MemberPlan, NDArray[np.float32]]]) -> Accuracy | None:
+    """Return the accuracy of members on the rows that they held out; None if there are none.
+
+    members: each with its probabilities of its validation rows.
+    """
+    rows = np.concatenate([member.validation_rows for member, _ in members])
+    if not len(rows):
+        return None
+    answers = np.concatenate([held_out.argmax(axis=1) for _, held_out in members if len(held_out)])
+    groups = None if plan.groups is None else plan.groups[rows]
+    return grouped_accuracy(plan.train.known_labels()[rows], answers, groups)
 
 
 def _draw_hardest(folder: RunFolder, images: ImageSet, train: LabelledRows, hardness: Hardness) -> None:

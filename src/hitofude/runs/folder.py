@@ -52,6 +52,8 @@ class DataDescription:
     test_images: int = 0
     train_fingerprint: str | None = None
     test_fingerprint: str | None = None
+    group_column: str | None = None
+    fold_column: str | None = None
     groups_fingerprint: str | None = None
     folds_fingerprint: str | None = None
 

@@ -57,7 +57,8 @@ class BulkModel:
             raise ClusterError(f"{node} has another run at {run}. {SHARED}")
         model = Model.load(run, device=message["device"], threads=message["threads"], raw=message["raw"])
         shape = None if message["shape"] is None else tuple(message["shape"])
-        options = ReadOptions(message["label"], shape, like=model.image_shape)
+        data = RunFolder(run).load_data()
+        options = ReadOptions(message["label"], shape, model.image_shape, data.group_column, data.fold_column)
         return cls(model, folder, options, message["set_threshold"], message["is_remote"])
 
     def finish(self, shard: Shard, reporter: Reporter) -> None:
