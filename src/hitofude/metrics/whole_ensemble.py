@@ -33,9 +33,9 @@ class Temperatures(NamedTuple):
     """The temperatures that calibrate a run's probabilities."""
 
     out_of_fold: float
-    """Of training rows, each predicted by the members that held it out."""
+    """The temperature of training rows, each predicted by the members that held it out."""
     ensemble: float
-    """Of other images, predicted by all members."""
+    """The temperature of other images, predicted by all members."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class MemberGroup:
 
     members: NDArray[np.int64]
     share: float
-    """Of all rows that some member held out."""
+    """The share of all rows that some member held out."""
     is_whole: bool
     """Whether it is all members, so that its probabilities are the whole ensemble's."""
 

@@ -40,7 +40,7 @@ class BulkModel:
     folder: BulkFolder
     options: ReadOptions
     set_threshold: float | None
-    """Of the prediction sets, if they are asked for."""
+    """The threshold of the prediction sets, if they are asked for."""
     is_remote: bool
     """Whether this machine may lack files that the driver sees."""
 
