@@ -19,10 +19,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
 from hitofude.errors import InputError, RecipeError
-from hitofude.inputs.feature_matrix import PixelScale, choose_image_shape, to_images
+from hitofude.inputs.feature_matrix import choose_image_shape, to_images
 from hitofude.inputs.image_set import ImageSet, row_numbers
 from hitofude.inputs.layout import ImageShape
 from hitofude.inputs.related import with_related
+from hitofude.inputs.scale import PixelScale
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import Compute, choose_compute

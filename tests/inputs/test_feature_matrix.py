@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from hitofude.errors import InputError
-from hitofude.inputs.feature_matrix import PixelScale, choose_image_shape, to_images
+from hitofude.inputs.feature_matrix import choose_image_shape, to_images
+from hitofude.inputs.scale import PixelScale
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])

@@ -68,9 +68,20 @@ class SourceOptions:
     "Rows that belong together, such as a writer's, are never on both sides of a fold: a column, or a CSV of id,group."
     folds: str | None = None
     "Folds of your own, such as a competition's: a column, or a CSV of id,fold. Their number replaces ensemble.folds."
+    labels: Path | None = None
+    "The file of the labels, if they are apart from the images; without it, such pairs are found by their names."
+    header: Annotated[bool | None, Parameter(negative="--no-header")] = None
+    "Whether the first line of a table names its columns; by default hitofude looks."
+    ignore: Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=False)] = ()
+    "A column to leave aside; may be repeated."
+    transpose: Annotated[bool | None, Parameter(negative="--no-transpose")] = None
+    "Whether rows and columns of the images are exchanged, as in EMNIST; by default files named emnist are."
+    scale: str | None = None
+    "LOW..HIGH, the numbers that are black and white, such as 0..1 or 0..16; by default those of the training images."
 
     def open(self, source: str | None) -> "Dataset":
         from hitofude.inputs.layout import parse_shape
+        from hitofude.inputs.scale import parse_scale
         from hitofude.inputs.sources import open_source
 
         return open_source(
@@ -81,6 +92,11 @@ class SourceOptions:
             shape=parse_shape(self.shape),
             groups=self.groups,
             folds=self.folds,
+            labels=self.labels,
+            header=self.header,
+            ignore=self.ignore,
+            transpose=self.transpose,
+            scale=parse_scale(self.scale),
         )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hitofude.errors import InputError
 from hitofude.inputs.image_set import ImageSet, classes_of, encode_labels, row_numbers
 from hitofude.inputs.layout import join_images
+from hitofude.inputs.scale import BYTES, PixelScale
 from hitofude.inputs.spelling import Spellings
 
 if TYPE_CHECKING:
@@ -40,6 +41,12 @@ class Dataset:
     group_column: str | None = None
     """The name of the column of groups, and that of folds, in the files; None if they come from elsewhere."""
     fold_column: str | None = None
+    scale: PixelScale = BYTES
+    """The numbers that became 0 and 255."""
+    reading: tuple[str, ...] = ()
+    """How the files were read, if that had to be found out: `train.csv has no header: column 1 is the label`."""
+    left_aside: tuple[str, ...] = ()
+    """The files, parts and columns that were not read: `validation/, 300 pictures`."""
 
     @property
     def groups(self) -> NDArray[np.str_] | None:
@@ -81,6 +88,10 @@ class RawImages:
     """The complaint if labels is None, with a remedy."""
     groups: NDArray[np.str_] | None = None  # (N,)
     folds: NDArray[np.str_] | None = None  # (N,)
+    reading: tuple[str, ...] = ()
+    """How the file was read, if that had to be found out."""
+    left_aside: tuple[str, ...] = ()
+    """The parts of the file that were not read."""
 
     def __post_init__(self) -> None:
         """Raise InputError if there are more or fewer labels, ids, groups or folds than images."""
@@ -166,10 +177,14 @@ def _join_texts(texts: Iterable[NDArray[np.str_] | None]) -> NDArray[np.str_] | 
 def make_dataset(name: str, train: RawImages, test: RawImages | None = None) -> Dataset:
     """Raise InputError for missing, blank or unknown labels, and for blank or duplicate ids."""
     images = train.labelled()
+    both = [train] if test is None else [train, test]
+    reading, left_aside = (
+        tuple(dict.fromkeys(line for raw in both for line in getattr(raw, name))) for name in ("reading", "left_aside")
+    )
     if test is None:
-        return Dataset(name, images)
+        return Dataset(name, images, reading=reading, left_aside=left_aside)
     known = test.unlabelled() if test.labels is None else test.labelled(images.classes)
-    return Dataset(name, images, replace(known, classes=images.classes))
+    return Dataset(name, images, replace(known, classes=images.classes), reading=reading, left_aside=left_aside)
 
 
 def describe_dataset(dataset: Dataset) -> str:
@@ -194,6 +209,8 @@ def describe_dataset(dataset: Dataset) -> str:
         header = dataset.template.header
         shown = ",".join(header[:5]) + (f",… ({len(header)} columns)" if len(header) > 5 else "")
         lines.append(f"submission  {shown}, {len(dataset.template.ids):,} ids")
+    lines += [f"read        {line}" for line in dataset.reading]
+    lines += [f"left aside  {line}" for line in dataset.left_aside]
     return "\n".join(lines)
 
 

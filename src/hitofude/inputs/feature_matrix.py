@@ -2,9 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,34 +12,6 @@ from hitofude.inputs.layout import CHANNELS, ImageShape
 
 SMALLEST_SIDE = 4
 """Smaller images get a black margin; it is the least that every network takes."""
-
-
-@dataclass(frozen=True)
-class PixelScale:
-    """A linear map of numbers to bytes, `low` to 0 and `high` to 255; values outside are clipped."""
-
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: NDArray[Any]) -> "PixelScale":
-        """Fit a scale: the identity for integers from 0 to 255 that reach 128, else from the minimum to the maximum.
-
-        values: any shape, numbers or booleans, finite; 0.0 … 255.0 of any type count as integers.
-        """
-        low, high = float(values.min()), float(values.max())
-        if low >= 0 and 128 <= high <= 255 and bool((values == np.rint(values)).all()):
-            return cls(0, 255)
-        return cls(low, high)
-
-    def to_bytes(self, values: NDArray[Any]) -> NDArray[np.uint8]:
-        """Numbers of any shape → uint8 of the same shape; 0 if `low` equals `high`."""
-        if values.dtype == np.uint8 and (self.low, self.high) == (0, 255):
-            return values
-        halves = np.clip(values.astype(np.float64), self.low, self.high) / 2  # high - low may overflow
-        spread = self.high / 2 - self.low / 2
-        shares = (halves - self.low / 2) / spread if spread > 0 else np.zeros_like(halves)
-        return np.rint(shares * 255).astype(np.uint8)
 
 
 def choose_image_shape(shape: tuple[int, ...], wanted: tuple[int, ...] | None) -> ImageShape:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError, RecipeError
+from hitofude.inputs.scale import PixelScale
 
 Shape = tuple[int, ...]
 """(H, W) or (H, W, C), the layout of a row of pixels: row by row, the channels of a pixel side by side."""
@@ -33,6 +34,14 @@ class ReadOptions:
     """The column that names each row's group."""
     folds: str | None = None
     """The column that names each row's fold."""
+    header: bool | None = None
+    """Whether a table's first line names its columns; None to look."""
+    ignore: tuple[str, ...] = ()
+    """The columns to leave aside."""
+    transpose: bool | None = None
+    """Whether rows and columns of the images are exchanged; None if only files known to be so are."""
+    scale: PixelScale | None = None
+    """The numbers that are black and white; None to look."""
 
     @property
     def size(self) -> tuple[int, int] | None:

@@ -13,10 +13,11 @@ FILE.npz                      arrays, see hitofude.inputs.formats.npz
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from numpy.typing import ArrayLike
 
@@ -33,8 +34,9 @@ from hitofude.inputs.image_set import ImageSet, row_numbers, shuffled_evenly
 from hitofude.inputs.layout import ImageShape, ReadOptions, Shape, check_shape
 from hitofude.inputs.related import Related, column_of, with_related
 from hitofude.inputs.remote.public_data import PUBLIC_DATA, fetch_public
+from hitofude.inputs.scale import PixelScale
 
-__all__ = ["Dataset", "Images", "Source", "SubmissionTemplate", "open_source", "read_images", "sample"]
+__all__ = ["Dataset", "Images", "Reading", "Source", "SubmissionTemplate", "open_source", "read_images", "sample"]
 
 logger = logging.getLogger(__name__)
 
@@ -46,32 +48,64 @@ SAMPLE_SEED = 5000
 TABLES = (".csv", ".csv.gz", ".npz", ".parquet")
 
 
+class Reading(TypedDict, total=False):
+    """How a source is read. Each may be left out or None; then it is found out from the files."""
+
+    label: str | None
+    """The label column's name, by default `label`."""
+    shape: Shape | None
+    """(H, W) of images that are not square, (H, W, 3) for colour; pictures are resized to it."""
+    groups: Related | None
+    """Of the training rows: a column's name, a CSV file of ids and groups, or an array; see hitofude.inputs.related."""
+    folds: Related | None
+    """As groups; their number replaces ensemble.folds."""
+    labels: str | Path | None
+    """The file of the labels, if they are apart from the images."""
+    header: bool | None
+    """Whether the first line of a table names its columns."""
+    ignore: Sequence[str] | None
+    """The columns to leave aside."""
+    transpose: bool | None
+    """Whether rows and columns of the images are exchanged in the files, as in EMNIST."""
+    scale: tuple[float, float] | None
+    """The numbers that are black and white, such as (0, 1)."""
+
+
+def read_options(**how: Unpack[Reading]) -> ReadOptions:
+    """Return the options of the readers. Raise InputError for a shape that no images have."""
+    check_shape(how.get("shape"))
+    scale = how.get("scale")
+    return ReadOptions(
+        how.get("label"),
+        how.get("shape"),
+        groups=column_of(how.get("groups")),
+        folds=column_of(how.get("folds")),
+        header=how.get("header"),
+        ignore=tuple(how.get("ignore") or ()),
+        transpose=how.get("transpose"),
+        scale=None if scale is None else PixelScale(*scale),
+    )
+
+
 def open_source(
     source: Source | None = None,
     *,
     train: str | Path | None = None,
     test: str | Path | Images | None = None,
-    label: str | None = None,
-    shape: Shape | None = None,
-    groups: Related | None = None,
-    folds: Related | None = None,
+    **how: Unpack[Reading],
 ) -> Dataset:
     """Read all images of a source.
 
     source: one of the kinds above; None is the sample, unless train names a file; a Dataset is returned as it is.
-    test: the images to predict, a file with train, arrays or a frame with arrays. label: the label column's name,
-    `label` if None. shape: (H, W) of images that are not square, (H, W, 3) for colour; pictures are resized to it.
-    groups, folds: of the training rows: a column's name, a CSV file of ids and groups, or an array; see
-    hitofude.inputs.related.
+    test: the images to predict, a file with train, arrays or a frame with arrays. how: see Reading.
 
     Raise InputError with file, line and a remedy.
     """
-    dataset = source
+    dataset, groups, folds = source, how.get("groups"), how.get("folds")
     if not isinstance(dataset, Dataset) or train is not None:
-        check_shape(shape)
+        options = read_options(**how)
         started = time.monotonic()
         with reading(str(train or source)):
-            options = ReadOptions(label, shape, groups=column_of(groups), folds=column_of(folds))
             dataset = _open(source, train, test, options)
             dataset = replace(dataset, group_column=options.groups, fold_column=options.folds)
         logger.info("reading the source took %.2f s", time.monotonic() - started)
@@ -117,18 +151,14 @@ def read_images(
     path: Path,
     *,
     image_shape: ImageShape,
-    label: str | None = None,
-    shape: Shape | None = None,
-    groups: str | None = None,
-    folds: str | None = None,
+    **how: Unpack[Reading],
 ) -> ImageSet:
     """Read images to predict: those of a file or of a folder of pictures, or the test images of any other source.
 
-    image_shape: (C, H, W) that they must have. shape: (H, W) or (H, W, 1 or 3) that pictures are resized to. The
-    columns of labels, groups and folds are read and ignored.
+    image_shape: (C, H, W) that they must have. how: see Reading; the columns of labels, groups and folds are read and
+    ignored.
     """
-    check_shape(shape)
-    options = ReadOptions(label, shape, image_shape, groups, folds)
+    options = replace(read_options(**how), like=image_shape)
     with reading(str(path)):
         if is_idx(path):
             return read_idx_images(path).unlabelled()
@@ -138,7 +168,8 @@ def read_images(
         if "test" in folders or folders.get("train") == path:
             return read_picture_folder(folders.get("test", path), options, labelled=False).unlabelled()
     channels, height, width = image_shape
-    dataset = open_source(path, label=label, shape=(height, width, channels), groups=groups, folds=folds)
+    how["shape"] = height, width, channels
+    dataset = open_source(path, **how)
     if dataset.test is None:
         raise InputError(f"{path}: there is no test.csv in it, nor other test images. Name the file to predict.")
     return dataset.test

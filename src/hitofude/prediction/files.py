@@ -14,7 +14,7 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import ReadOptions, Shape
 from hitofude.inputs.photos.photo import Photo, read_photo
 from hitofude.inputs.photos.photo_file import is_picture
-from hitofude.inputs.sources import Images, read_images
+from hitofude.inputs.sources import Images, Reading, read_images
 from hitofude.metrics.calibration import SURE
 from hitofude.metrics.whole_ensemble import prediction_sets
 from hitofude.outputs.plots import DrawnPhoto, plot_photos
@@ -141,8 +141,8 @@ def show_photos(path: Path, prediction: FilePredictions) -> None:
 def _read(path: Path, data: DataDescription, label: str | None, shape: Shape | None) -> ImageSet | Photo:
     channels, height, width = data.image_shape
     if path.is_dir() or not is_picture(path):
-        columns = {"groups": data.group_column, "folds": data.fold_column}
-        return read_images(path, image_shape=data.image_shape, label=label, shape=shape, **columns)
+        how = Reading(label=label, shape=shape, groups=data.group_column, folds=data.fold_column)
+        return read_images(path, image_shape=data.image_shape, **how)
     if channels != 1:
         raise InputError(f"{path}: photos become grey images, but this run takes images of {channels} channels.")
     return read_photo(path, (height, width))

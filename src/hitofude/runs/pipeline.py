@@ -6,15 +6,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from hitofude.inputs.class_weights import read_class_weights
 from hitofude.inputs.dataset import Dataset
-from hitofude.inputs.layout import Shape
-from hitofude.inputs.related import Related
-from hitofude.inputs.sources import Source, open_source
+from hitofude.inputs.sources import Reading, Source, open_source
 from hitofude.learning.compute import explaining_memory_errors
 from hitofude.learning.dispatch import TrainingBackend, open_backend
 from hitofude.learning.ensemble import EnsembleProbabilities, train_ensemble
@@ -56,14 +54,11 @@ def run(
     device: str = "auto",
     workers: int | str | WorkerPool | None = None,
     threads: int | None = None,
-    label: str | None = None,
-    shape: Shape | None = None,
     metric: str | None = None,
     class_weights: str | Path | Mapping[str, float] | None = None,
-    groups: Related | None = None,
-    folds: Related | None = None,
     quiet: bool = False,
     command: str | None = None,
+    **how: Unpack[Reading],
 ) -> RunResult:
     """Train an ensemble on a source, validate it honestly, predict the source's test images.
 
@@ -73,11 +68,9 @@ def run(
     settings: dotted names and values, such as {"schedule.epochs": 3}. debug: 1,000 rows, 5 epochs, 2 folds.
     workers: the number of members trained side by side, or a cluster: "dask", "tcp://SCHEDULER:8786", "ray" or a Ray
     address; threads: for each member; None for whatever is fastest. A run is continued with the threads that it was
-    begun with. label, shape: the label column, and (H, W) if the pixels are not square, (H, W, 3) for colour.
+    begun with. how: the source is read, such as label="species"; see hitofude.inputs.sources.Reading.
     metric: by which the run is judged, such as "macro-f1", by default the preset's. class_weights: in the loss,
     "balanced", a table of class and weight, or a CSV file of them.
-    groups: rows of a group, such as a writer's, are never on both sides of a fold; folds: given folds. Both are a
-    column's name, a CSV file of ids and groups or folds, or an array with a value for each training row.
     command: the command that makes this run again, for the report.
 
     Raises a subclass of hitofude.errors.UserError for everything a user can fix.
@@ -85,7 +78,7 @@ def run(
     display = choose_display(quiet=quiet)
     recipe = choose_recipe(preset, dict(settings or {}) | ({} if metric is None else {"metric": metric}), debug=debug)
     with explaining_memory_errors():
-        dataset = open_source(source, label=label, shape=shape, groups=groups, folds=folds)
+        dataset = open_source(source, **how)
         if class_weights is not None:
             recipe = recipe.with_settings({"optimizer.class_weights": _read_weights(class_weights, dataset)})
         plan = RunPlan.prepare(recipe, dataset, command or f"hitofude run {dataset.name} --preset recipe.toml")

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 from hitofude.errors import suggest
 from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.layout import SHAPE_PATTERN, parse_shape
+from hitofude.inputs.scale import parse_scale
 from hitofude.inputs.sources import open_source
 from hitofude.recipe import DEFAULT_PRESET, Count, Recipe, Stage, TomlFile, choose_recipe, flat
 
@@ -88,6 +89,12 @@ class SweepSpec(TomlFile):
     groups: str | None = None
     folds: str | None = None
     """A column of the training file, or a CSV file of ids and groups, or folds."""
+    labels: str | None = None
+    header: bool | None = None
+    ignore: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    transpose: bool | None = None
+    scale: str | None = None
+    """As the options of `hitofude run`."""
     preset: str = DEFAULT_PRESET
     """The base of all recipes: a preset's name or a recipe file (.toml)."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1, strict=False), AfterValidator(_all_different)] = (0,)
@@ -136,13 +143,22 @@ class SweepSpec(TomlFile):
             shape=parse_shape(self.shape),
             groups=self.groups,
             folds=self.folds,
+            labels=self.labels,
+            header=self.header,
+            ignore=self.ignore,
+            transpose=self.transpose,
+            scale=parse_scale(self.scale),
         )
 
     def source_arguments(self) -> list[str]:
         """Return the arguments with which `hitofude run` reads the same data."""
-        names = ("train", "test", "label", "shape", "groups", "folds")
+        names = ("train", "test", "label", "shape", "groups", "folds", "labels", "scale")
         options = {f"--{name}": getattr(self, name) for name in names}
         given = [word for name, value in options.items() if value is not None for word in (name, value)]
+        given += [word for column in self.ignore for word in ("--ignore", column)]
+        for name in ("header", "transpose"):
+            if (value := getattr(self, name)) is not None:
+                given.append(f"--{'' if value else 'no-'}{name}")
         return given if self.source is None else [self.source, *given]
 
     @classmethod

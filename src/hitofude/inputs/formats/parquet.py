@@ -109,8 +109,8 @@ class _Table:
         start, missing = 0, self._options.missing_labels
         for batch in self._file.iter_batches(batch_size=min(rows or most, most), columns=names):
             images = self._images(batch, start)
-            labels, ids, *related = (self._texts(batch, column, start) for column in self._text_columns)
-            yield RawImages(str(self._path), images, labels, ids, "row", start + 1, missing, *related)
+            labels, ids, groups, folds = (self._texts(batch, column, start) for column in self._text_columns)
+            yield RawImages(str(self._path), images, labels, ids, "row", start + 1, missing, groups, folds)
             start += len(batch)
 
     def _check_types(self) -> None:
