@@ -1,9 +1,10 @@
-"""Does a bad file ever pass, or end in a traceback? Seeded mutations of real CSV and zip files through the command.
+"""Does a bad file ever pass, or end in a traceback? Is a good one ever read wrongly? Real files through the command.
 
 python -m benchmarks.hostile [--cases 1000] [--seed 0]
 
-Each mutation has an expected outcome: refused with exit code 2, at its line if it has one, or accepted with unchanged
-content. Prints, for each kind, the number of expected outcomes, and all others.
+Seeded mutations of CSV and zip files have an expected outcome: refused with exit code 2, at its line if it has one, or
+accepted with unchanged content. Prints, for each kind, the number of expected outcomes, and all others. Then valid
+files of the kinds that people have, see benchmarks.variants: each must be accepted with its right content.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from unittest import mock
 
 import numpy as np
 
+from benchmarks.variants import VARIANTS, fault_of, small_digits
 from hitofude.cli import main as command
 from hitofude.inputs.sources import open_source, sample
 
@@ -338,6 +340,20 @@ def call(*arguments: str) -> tuple[int, str]:
     raise AssertionError("the command returned")
 
 
+def valid_variants() -> list[str]:
+    """Read every valid variant; print the faults, and return the names of the variants that have one."""
+    faulty = []
+    for name, make in VARIANTS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            variant = make(Path(folder), small_digits())
+            code, said = call("data", "check", *variant.command())
+            fault = fault_of(variant, said, code)
+        if fault is not None:
+            faulty.append(name)
+            print(f"    {name}: {fault}")
+    return faulty
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--cases", type=int, default=1000)
@@ -361,7 +377,10 @@ def main() -> None:
             if fault != "as expected":
                 print(f"    {count} x {fault}")
     print(f"{good} of {len(kinds)} as expected, in {time.monotonic() - started:.0f} s")
-    sys.exit(good < len(kinds))
+    print("valid variants accepted with the right content:")
+    faulty = valid_variants()
+    print(f"{len(VARIANTS) - len(faulty)} of {len(VARIANTS)} valid variants as expected")
+    sys.exit(good < len(kinds) or bool(faulty))
 
 
 if __name__ == "__main__":

@@ -47,6 +47,12 @@ class Dataset:
     """How the files were read, if that had to be found out: `train.csv has no header: column 1 is the label`."""
     left_aside: tuple[str, ...] = ()
     """The files, parts and columns that were not read: `validation/, 300 pictures`."""
+    label_column: str | None = None
+    """The name of the label column in the files; its number from 0 if they have no header, None without such a column."""
+    id_column: str | None = None
+    """The name of the id column of the images to predict."""
+    ignored_columns: tuple[str, ...] = ()
+    """The columns that the user asks to leave aside."""
 
     @property
     def groups(self) -> NDArray[np.str_] | None:
@@ -92,6 +98,10 @@ class RawImages:
     """How the file was read, if that had to be found out."""
     left_aside: tuple[str, ...] = ()
     """The parts of the file that were not read."""
+    label_column: str | None = None
+    """The name of the label column; its number from 0 if the file has no header."""
+    id_column: str | None = None
+    usage: NDArray[np.str_] | None = None  # (N,) the part that each row belongs to, such as Training or PublicTest
 
     def __post_init__(self) -> None:
         """Raise InputError if there are more or fewer labels, ids, groups or folds than images."""
@@ -110,7 +120,8 @@ class RawImages:
         return replace(self, images=self.images[start:stop], first_row=self.first_row + start, **taken)
 
     def _texts(self) -> dict[str, Any]:
-        return {"labels": self.labels, "ids": self.ids, "groups": self.groups, "folds": self.folds}
+        names = ("labels", "ids", "groups", "folds", "usage")
+        return {name: getattr(self, name) for name in names}
 
     def ids_or_numbers(self, first: int = 1) -> NDArray[np.str_]:
         """(N,) the ids, or numbers from `first` if there are none. Raise InputError at a blank id."""
@@ -181,10 +192,11 @@ def make_dataset(name: str, train: RawImages, test: RawImages | None = None) -> 
     reading, left_aside = (
         tuple(dict.fromkeys(line for raw in both for line in getattr(raw, name))) for name in ("reading", "left_aside")
     )
+    dataset = Dataset(name, images, reading=reading, left_aside=left_aside, label_column=train.label_column)
     if test is None:
-        return Dataset(name, images, reading=reading, left_aside=left_aside)
+        return dataset
     known = test.unlabelled() if test.labels is None else test.labelled(images.classes)
-    return Dataset(name, images, replace(known, classes=images.classes), reading=reading, left_aside=left_aside)
+    return replace(dataset, test=replace(known, classes=images.classes), id_column=test.id_column)
 
 
 def describe_dataset(dataset: Dataset) -> str:

@@ -107,7 +107,9 @@ def open_source(
         started = time.monotonic()
         with reading(str(train or source)):
             dataset = _open(source, train, test, options)
-            dataset = replace(dataset, group_column=options.groups, fold_column=options.folds)
+            dataset = replace(
+                dataset, group_column=options.groups, fold_column=options.folds, ignored_columns=options.ignore
+            )
         logger.info("reading the source took %.2f s", time.monotonic() - started)
     return with_related(with_related(dataset, "groups", groups), "folds", folds)
 

@@ -148,6 +148,8 @@ def describe_data(dataset: Dataset) -> DataDescription:
         test_fingerprint=None if test is None else test.fingerprint,
         group_column=dataset.group_column,
         fold_column=dataset.fold_column,
+        label_column=dataset.label_column,
+        ignored_columns=dataset.ignored_columns,
         groups_fingerprint=_fingerprint(train.groups),
         folds_fingerprint=_fingerprint(train.folds),
     )

@@ -54,6 +54,9 @@ class DataDescription:
     test_fingerprint: str | None = None
     group_column: str | None = None
     fold_column: str | None = None
+    label_column: str | None = None
+    """Its name, or its number from 0 in files without a header."""
+    ignored_columns: tuple[str, ...] = ()
     groups_fingerprint: str | None = None
     folds_fingerprint: str | None = None
 
