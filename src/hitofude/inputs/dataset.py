@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError
 from hitofude.inputs.image_set import ImageSet, classes_of, encode_labels, row_numbers
-from hitofude.inputs.layout import join_images
+from hitofude.inputs.layout import ReadOptions, is_transposed, join_images
+from hitofude.inputs.look import WHITE, Look, check_not_all_alike, look_of
 from hitofude.inputs.scale import BYTES, PixelScale
 from hitofude.inputs.spelling import Spellings
 
@@ -53,6 +54,15 @@ class Dataset:
     """The name of the id column of the images to predict."""
     ignored_columns: tuple[str, ...] = ()
     """The columns that the user asks to leave aside."""
+    behind: int = WHITE
+    """The grey put behind transparent pixels of pictures."""
+    transposed: bool = False
+    """Whether rows and columns of the training images were exchanged in the files; here they are as people see them."""
+
+    @cached_property
+    def look(self) -> Look:
+        """The look of the training images, by which photos and drawings are made like them."""
+        return look_of(self.train.images, self.behind)
 
     @property
     def groups(self) -> NDArray[np.str_] | None:
@@ -102,6 +112,10 @@ class RawImages:
     """The name of the label column; its number from 0 if the file has no header."""
     id_column: str | None = None
     usage: NDArray[np.str_] | None = None  # (N,) the part that each row belongs to, such as Training or PublicTest
+    behind: int | None = None
+    """The grey put behind transparent pixels of pictures, if there were any."""
+    transposed: bool = False
+    """Whether rows and columns were exchanged in the file; here they are as people see them."""
 
     def __post_init__(self) -> None:
         """Raise InputError if there are more or fewer labels, ids, groups or folds than images."""
@@ -177,7 +191,9 @@ def join(pieces: Sequence[RawImages]) -> RawImages:
         return first
     images = join_images([piece.images for piece in pieces], [piece.location(0) for piece in pieces])
     texts: dict[str, Any] = {name: _join_texts(piece._texts()[name] for piece in pieces) for name in first._texts()}
-    return replace(first, images=images, **texts)
+    reading = tuple(dict.fromkeys(line for piece in pieces for line in piece.reading))
+    behind = next((piece.behind for piece in pieces if piece.behind is not None), None)
+    return replace(first, images=images, reading=reading, behind=behind, **texts)
 
 
 def _join_texts(texts: Iterable[NDArray[np.str_] | None]) -> NDArray[np.str_] | None:
@@ -185,14 +201,29 @@ def _join_texts(texts: Iterable[NDArray[np.str_] | None]) -> NDArray[np.str_] | 
     return np.concatenate(known) if known else None
 
 
+def telling_transposed(raw: RawImages, options: ReadOptions) -> RawImages:
+    """Say that the images were read with rows and columns exchanged, if they were."""
+    if raw.row == "picture" or not is_transposed(raw.name, options):
+        return raw
+    line = f"{raw.name}: rows and columns of the images exchanged, as in EMNIST's files; --no-transpose if they are not"
+    if options.transpose:
+        line = f"{raw.name}: rows and columns of the images exchanged, as asked"
+    return replace(raw, transposed=True, reading=(*raw.reading, line))
+
+
 def make_dataset(name: str, train: RawImages, test: RawImages | None = None) -> Dataset:
     """Raise InputError for missing, blank or unknown labels, and for blank or duplicate ids."""
     images = train.labelled()
+    check_not_all_alike(images.images, train.name)
     both = [train] if test is None else [train, test]
     reading, left_aside = (
         tuple(dict.fromkeys(line for raw in both for line in getattr(raw, name))) for name in ("reading", "left_aside")
     )
-    dataset = Dataset(name, images, reading=reading, left_aside=left_aside, label_column=train.label_column)
+    behind = WHITE if train.behind is None else train.behind
+    dataset = Dataset(
+        name, images, reading=reading, left_aside=left_aside, label_column=train.label_column, behind=behind,
+        transposed=train.transposed,
+    )  # fmt: skip
     if test is None:
         return dataset
     known = test.unlabelled() if test.labels is None else test.labelled(images.classes)
@@ -209,6 +240,7 @@ def describe_dataset(dataset: Dataset) -> str:
         f"source      {dataset.name}",
         f"images      {height}x{width}, {channels} channel{'s' if channels > 1 else ''}, "
         f"mean brightness {brightness:.3f}",
+        f"look        {dataset.look.describe()}",
         f"training    {len(train):,} in {len(train.classes)} classes",
         *(f"  {name:<9} {count:,}" for name, count in zip(train.classes, counts, strict=True)),
         f"to predict  {'none' if test is None else f'{len(test):,}'}",

@@ -18,6 +18,9 @@ ImageShape = tuple[int, int, int]
 CHANNELS = (1, 3)
 SHAPE_PATTERN = r"^[1-9]\d{0,3}x[1-9]\d{0,3}(x[13])?$"
 """HEIGHTxWIDTH, or HEIGHTxWIDTHx3 in colour."""
+EMNIST = re.compile(r"(?<![a-z])emnist[^/\\]*(\.csv|\.csv\.gz|\.txt|\.mat|-ubyte|-ubyte\.gz)$", re.IGNORECASE)
+UPRIGHT_AT_ONCE = 4096
+"""Images."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class ReadOptions:
     """Whether rows and columns of the images are exchanged; None if only files known to be so are."""
     scale: PixelScale | None = None
     """The numbers that are black and white; None to look."""
+    behind: int | None = None
+    """The grey put behind transparent pixels, 255 or 0; None to look."""
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -94,6 +99,8 @@ def images_of_rows(pixels: NDArray[np.uint8], name: str, options: ReadOptions) -
     channels, height, width = options.like or (options.channels or 1, *(options.size or (side, side)))
     if channels * height * width != count:
         raise InputError(f"{name}: {count} pixel columns{_explain_pixels(count, options)}")
+    if is_transposed(name, options):
+        return _upright(channels_first(pixels.reshape(len(pixels), width, height, channels)))
     return channels_first(pixels.reshape(len(pixels), height, width, channels))
 
 
@@ -112,12 +119,33 @@ def images_of_array(array: NDArray[np.uint8], name: str, options: ReadOptions) -
         images = array
     elif array.ndim == 4 and array.shape[3] in CHANNELS:
         images = array.transpose(0, 3, 1, 2)
+    if images is not None and is_transposed(name, options):
+        images = _upright(_contiguous(images))
     found = f"{name}: found the shape ({', '.join(map(str, array.shape))})"
     if images is None or options.like not in (None, images.shape[1:]) or options.size not in (None, images.shape[2:]):
         raise InputError(f"{found}; expected {_usual_shapes(options.like)}.")
     if 0 in images.shape:
         raise InputError(f"{found}; there are no images in it.")
     return _contiguous(images)
+
+
+def is_transposed(name: str, options: ReadOptions) -> bool:
+    """Whether rows and columns of a file's images are exchanged: as asked, else in EMNIST's own formats.
+
+    name: the file's path, its member included. NIST made EMNIST's .mat in MATLAB, which stores columns first, and from
+    it the IDX and CSV files.
+    """
+    return bool(EMNIST.search(name)) if options.transpose is None else options.transpose
+
+
+def _upright(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(N, C, W, H) → (N, C, H, W), in the same memory if they are square and it is writable."""
+    if images.shape[2] != images.shape[3] or not images.flags.writeable:
+        return _contiguous(images.swapaxes(2, 3))
+    for start in range(0, len(images), UPRIGHT_AT_ONCE):
+        part = images[start : start + UPRIGHT_AT_ONCE]
+        part[...] = part.swapaxes(2, 3).copy()
+    return images
 
 
 def channels_first(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

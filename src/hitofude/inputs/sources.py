@@ -22,7 +22,7 @@ from typing import Any, TypedDict, Unpack
 from numpy.typing import ArrayLike
 
 from hitofude.errors import InputError
-from hitofude.inputs.dataset import SPLITS, Dataset, RawImages, Split, SubmissionTemplate, make_dataset, with_template
+from hitofude.inputs.dataset import SPLITS, Dataset, RawImages, Split, SubmissionTemplate, make_dataset, telling_transposed, with_template
 from hitofude.inputs.formats.archive import find_file, reading
 from hitofude.inputs.formats.arrays import Frame, is_frame, raw_from_arrays
 from hitofude.inputs.formats.csv_table import SAMPLE_SUBMISSION, Columns, CsvFile, csv_file, csv_files_in_zip
@@ -69,6 +69,8 @@ class Reading(TypedDict, total=False):
     """Whether rows and columns of the images are exchanged in the files, as in EMNIST."""
     scale: tuple[float, float] | None
     """The numbers that are black and white, such as (0, 1)."""
+    behind: int | None
+    """The grey put behind transparent pixels of pictures, 255 or 0."""
 
 
 def read_options(**how: Unpack[Reading]) -> ReadOptions:
@@ -84,6 +86,7 @@ def read_options(**how: Unpack[Reading]) -> ReadOptions:
         ignore=tuple(how.get("ignore") or ()),
         transpose=how.get("transpose"),
         scale=None if scale is None else PixelScale(*scale),
+        behind=how.get("behind"),
     )
 
 
@@ -163,7 +166,7 @@ def read_images(
     options = replace(read_options(**how), like=image_shape)
     with reading(str(path)):
         if is_idx(path):
-            return read_idx_images(path).unlabelled()
+            return read_idx_images(path, options=options).unlabelled()
         if path.is_file() and path.suffix.lower() != ".zip":
             return _read_split(path, options, "test").unlabelled()
         folders = picture_folders(path) if path.is_dir() and not _tables(path) and not idx_files(path) else {}
@@ -180,10 +183,11 @@ def read_images(
 def _read_both(name: str, train: Any, test: Any, options: ReadOptions, template: CsvFile | None = None) -> Dataset:
     """Read the training images and, if there are any, the test images in the same shape."""
     raw = train if isinstance(train, RawImages) else _read_split(train, options, "train")
+    raw = telling_transposed(raw, options)
     if test is None:
         return make_dataset(name, raw)
     channels, height, width = raw.images.shape[1:]
-    like = replace(options, like=(channels, height, width))
+    like = replace(options, like=(channels, height, width), behind=raw.behind)
     dataset = make_dataset(name, raw, _read_split(test, like, "test"))
     return dataset if template is None else with_template(dataset, template.read_template(), template.name)
 
@@ -225,7 +229,7 @@ def _check_size(dataset: Dataset, options: ReadOptions) -> Dataset:
 def _from_folder(folder: Path, options: ReadOptions) -> Dataset:
     name, idx = _name(folder), idx_files(folder)
     if idx:
-        raw = {split: read_idx_images(*paths) for split, paths in idx.items()}
+        raw = {split: telling_transposed(read_idx_images(*paths, options=options), options) for split, paths in idx.items()}
         return _check_size(make_dataset(name, raw["train"], raw.get("test")), options)
     files = _tables(folder) or picture_folders(folder)
     if "train" not in files:

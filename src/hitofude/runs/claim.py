@@ -152,6 +152,8 @@ def describe_data(dataset: Dataset) -> DataDescription:
         ignored_columns=dataset.ignored_columns,
         groups_fingerprint=_fingerprint(train.groups),
         folds_fingerprint=_fingerprint(train.folds),
+        look=dataset.look,
+        transposed=dataset.transposed,
     )
 
 

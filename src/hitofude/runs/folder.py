@@ -32,6 +32,7 @@ from typing import Any
 
 from hitofude.errors import RecipeError, RunFolderError
 from hitofude.inputs.layout import ImageShape
+from hitofude.inputs.look import MNIST, Look
 from hitofude.learning.epoch_log import EpochLog, member_folder_name
 from hitofude.outputs.report import ImportSummary, RunSummary, read_summary
 from hitofude.recipe import Recipe
@@ -59,6 +60,10 @@ class DataDescription:
     ignored_columns: tuple[str, ...] = ()
     groups_fingerprint: str | None = None
     folds_fingerprint: str | None = None
+    look: Look = MNIST
+    """The look of the training images. Runs of earlier versions, and imported networks, do not say: as MNIST's."""
+    transposed: bool = False
+    """Whether rows and columns were exchanged in the files of the training images."""
 
 
 class RunFolder:

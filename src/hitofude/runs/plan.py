@@ -114,7 +114,8 @@ class RunPlan:
     def describe(self) -> str:
         """Describe source, networks and members in a line each."""
         networks = ", ".join(f"{name} ({parameters:,} parameters)" for name, parameters in self.parameters().items())
-        lines = [self.describe_source(), f"network  {networks}", f"members  {self._describe_members()}"]
+        look = f"look     {self.dataset.look.describe()}"
+        lines = [self.describe_source(), look, f"network  {networks}", f"members  {self._describe_members()}"]
         if self.submission_format.classes and self.recipe.metric not in NEED_PROBABILITIES:
             lines.append(
                 "submit   a probability for each class, as sample_submission.csv asks; to judge the run by them, "

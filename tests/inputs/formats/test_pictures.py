@@ -138,7 +138,7 @@ def png() -> bytes:
         ("3.png", png()[:200], "3.png: the picture is damaged or cut short"),
         ("3.png", bomb(), r"3.png: the picture has more than 50,000,000 pixels"),
         ("3.png", bomb().replace(struct.pack(">I", 60_000), struct.pack(">I", 8_000)), "3.png"),
-        ("notes.txt", b"hello", "notes.txt: this is not a picture"),
+        ("notes.heic", b"hello", r"notes\.heic: pictures of this kind cannot be read\. Save it as PNG or JPEG"),
         ("inner/3.png", png(), "inner: a folder inside a class folder"),
         ("../3.png", png(), "3.png: this picture is not in a class folder"),
         ("../empty/.keep", b"", "empty: there is no picture of the class 'empty'"),

@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages, Split
 from hitofude.inputs.formats.archive import find_file, open_file, reading
+from hitofude.inputs.layout import ReadOptions, images_of_array
 
 NAMES: dict[Split, tuple[str, str]] = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
 _UINT8 = 8
+NO_OPTIONS = ReadOptions()
 
 
 def idx_files(folder: Path) -> dict[Split, tuple[Path, Path]]:
@@ -36,10 +38,13 @@ def is_idx(path: Path) -> bool:
     return path.is_file() and "-ubyte" in path.name
 
 
-def read_idx_images(images_path: Path, labels_path: Path | None = None) -> RawImages:
+def read_idx_images(
+    images_path: Path, labels_path: Path | None = None, options: ReadOptions = NO_OPTIONS
+) -> RawImages:
     """Read images and, if given, their labels. Raise InputError if a file is damaged, or their lengths differ."""
     labels = None if labels_path is None else read_idx(labels_path, 1).astype(np.str_)
-    return RawImages(str(labels_path or images_path), read_idx(images_path, 3)[:, None], labels, None)
+    images = images_of_array(read_idx(images_path, 3), str(images_path), options)
+    return RawImages(str(labels_path or images_path), images, labels, None)
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,7 @@ class _Table:
         self._pixel_columns = [names[position] for position in pixels]
         texts = find_texts(names, options, str(path))
         self._text_columns = [None if position is None else names[position] for position in texts]
+        self._pictures_read: tuple[str, ...] = ()
         self._check_types()
 
     def pieces(self, rows: int | None = None) -> Iterator[RawImages]:
@@ -110,7 +112,10 @@ class _Table:
         for batch in self._file.iter_batches(batch_size=min(rows or most, most), columns=names):
             images = self._images(batch, start)
             labels, ids, groups, folds = (self._texts(batch, column, start) for column in self._text_columns)
-            yield RawImages(str(self._path), images, labels, ids, "row", start + 1, missing, groups, folds)
+            yield RawImages(
+                str(self._path), images, labels, ids, "row", start + 1, missing, groups, folds, self._pictures_read,
+                behind=self._options.behind,
+            )  # fmt: skip
             start += len(batch)
 
     def _check_types(self) -> None:
@@ -146,7 +151,11 @@ class _Table:
         if self._is_struct_of_bytes(values.type):
             values = self._present(values.field("bytes"), column, start)
         names = [f"{self._path}, row {row}" for row in range(start + 1, start + len(batch) + 1)]
-        return read_pictures(values.to_pylist(), names, options)
+        pictures = read_pictures(values.to_pylist(), names, options)
+        if options.behind is None and pictures.behind is not None:  # the first batch decides for all
+            self._options = replace(options, behind=pictures.behind)
+        self._pictures_read = tuple(dict.fromkeys((*self._pictures_read, *pictures.reading)))
+        return pictures.images
 
     def _pixels(self, batch: Any, start: int) -> NDArray[np.uint8]:
         """(rows, P) of integer columns."""

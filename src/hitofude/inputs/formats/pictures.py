@@ -4,16 +4,22 @@ A folder of pictures has one folder for each class, named after it; or train and
 FOLDER/CLASS/*.png                           pictures to train on
 FOLDER/train/CLASS/* and FOLDER/test/*       and to predict
 FOLDER/train/CLASS/* and FOLDER/test/CLASS/* and to predict, with their classes known
+FOLDER/NAME/…                                any of these, in a folder of its own
+
+Transparent pixels of all pictures are put on white, or on black if that hides fewer.
 """
 
 import io
 import re
+import shlex
 import unicodedata
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +33,53 @@ if TYPE_CHECKING:
 
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000")
 """The formats of cameras, scanners and drawing programs. No others, as Pillow hands EPS to a program."""
-ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+ENDINGS = (
+    ".apng", ".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm",
+    ".ppm", ".tif", ".tiff", ".webp",
+)  # fmt: skip
+BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"P4", b"P5", b"P6", b"RIFF")
+"""The first bytes of pictures, whose names then need no ending."""
+UNREADABLE = (".heic", ".heif", ".svg", ".pdf", ".eps", ".psd", ".ai", ".dng", ".raw", ".nef", ".cr2", ".ico", ".xcf")
+"""The endings of pictures that cannot be read."""
 MOST_PIXELS = 50_000_000
 MOST_SIDE = 128
 """Pixels; larger pictures are accepted only if the user gives the size to resize them to."""
-WHITE = (255, 255, 255, 255)
+WHITE, BLACK = 255, 0
+FLAT = 8
+"""A picture whose values differ by no more shows nothing."""
+MOST_HIDDEN = 0.02
+"""The share of transparent pictures that may show nothing on the background that suits the others."""
+MOST_NAMED = 20
+SAMPLE_SUBMISSION = "sample_submission"
 SYSTEM_FILES = ("thumbs.db", "desktop.ini", "__macosx")
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Pictures as images of one size."""
+
+    images: NDArray[Any]  # (N, C, H, W)
+    behind: int | None
+    """The grey put behind transparent pixels, 255 or 0; None if none are transparent."""
+    reading: tuple[str, ...]
+    """How they were read, if that had to be found out."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Picture:
+    """A picture's pixels, and what became of it."""
+
+    pixels: NDArray[Any]  # (H, W, C)
+    hidden_on: tuple[int, ...] | None
+    """The backgrounds, of white and black, on which nothing is seen; None if no pixel is transparent."""
+    frames: int
+
+
+AS_PNG = " Save it as PNG or JPEG."
+
+
+class UnreadableError(InputError):
+    """A file is no picture, or is damaged."""
 
 
 @contextmanager
@@ -61,9 +108,9 @@ def open_picture(source: Path | bytes, name: str, most_pixels: int) -> "Iterator
     except Image.DecompressionBombError:
         raise too_large from None
     except UnidentifiedImageError:
-        raise InputError(f"{name}: this is not a picture that can be read. Save it as PNG or JPEG.") from None
+        raise UnreadableError(f"{name}: this is not a picture that can be read.{AS_PNG}") from None
     except Exception as error:  # Pillow's decoders raise anything for a damaged file
-        raise InputError(f"{name}: the picture is damaged or cut short ({error}). Save it as PNG or JPEG.") from None
+        raise UnreadableError(f"{name}: the picture is damaged or cut short ({error}).{AS_PNG}") from None
 
 
 def read_picture(
@@ -71,40 +118,126 @@ def read_picture(
 ) -> NDArray[np.uint8]:
     """(H, W, C) values from 0 to 255; C is 1 if all of the picture is grey, else 3.
 
-    name: the file, for messages. options: the picture is resized to their shape. most_pixels: compared with the size in
-    the header. The picture is turned as its EXIF entry says and laid on white; of several frames the first is read.
+    name: the file, for messages. options: the picture is resized to their shape; `behind` is the grey behind its
+    transparent pixels, white by default. most_pixels: compared with the size in the header. The picture is turned as
+    its EXIF entry says; of several frames the first is read.
 
     Raise InputError if it is not a picture, damaged, too large, or of another shape than `options.like`.
     """
+    return _read(source, name, options, most_pixels).pixels
+
+
+def _read(source: Path | bytes, name: str, options: ReadOptions, most_pixels: int = MOST_PIXELS) -> _Picture:
     with open_picture(source, name, most_pixels) as picture:
-        pixels = _pixels(picture, options)
-    height, width, channels = pixels.shape
-    found = f"{name}: {height}x{width} pixels"
+        found = _decoded(picture, options)
+    height, width, channels = found.pixels.shape
+    size = f"{name}: {height}x{width} pixels"
     if options.like is None:
         if max(height, width) > MOST_SIDE and options.shape is None:
-            raise InputError(f"{found}, more than {MOST_SIDE}x{MOST_SIDE}. Resize them, such as with --shape 64x64.")
-        return pixels
-    size = f"{options.like[1]}x{options.like[2]}"
+            raise InputError(f"{size}, more than {MOST_SIDE}x{MOST_SIDE}. Resize them, such as with --shape 64x64.")
+        return found
+    wanted = f"{options.like[1]}x{options.like[2]}"
     if (height, width) != options.like[1:]:
-        wanted = describe_size(options.like)
-        raise InputError(f"{found}, but the training images have {wanted}. Resize them with --shape {size}.")
+        raise InputError(
+            f"{size}, but the training images have {describe_size(options.like)}. Resize them with --shape {wanted}."
+        )
     if channels > options.like[0]:
-        raise InputError(f"{name}: in colour, but the training images are grey. Make them grey with --shape {size}x1.")
-    return pixels
+        raise InputError(
+            f"{name}: in colour, but the training images are grey. Make them grey with --shape {wanted}x1."
+        )
+    return found
 
 
-def read_pictures(sources: Sequence[Path | bytes], names: Sequence[str], options: ReadOptions) -> NDArray[np.uint8]:
-    """(N, C, H, W) of pictures of one size. Raise InputError naming the first whose size differs."""
-    pictures = [read_picture(source, name, options)[None] for source, name in zip(sources, names, strict=True)]
+def read_pictures(sources: Sequence[Path | bytes], names: Sequence[str], options: ReadOptions) -> Pictures:
+    """Read pictures of one size.
+
+    Behind transparent pixels comes `options.behind`. If that is None, it is white; black if white would hide the ink.
+    Raise InputError naming all that are no pictures or damaged, the first whose size differs, and pictures of which
+    some would vanish on either background.
+    """
+    found, damaged = [], []
+    for source, name in zip(sources, names, strict=True):
+        try:
+            found.append(_read(source, name, options))
+        except UnreadableError as error:
+            damaged.append((source, str(error)))
+    if damaged:
+        raise InputError(_explain_damage(damaged, len(names)))
+    behind = _choose_behind(found, names[0], options)
+    if behind == BLACK and options.behind is None:
+        on_black = replace(options, behind=BLACK)
+        for place, picture in enumerate(found):
+            if picture.hidden_on is not None:
+                found[place] = _read(sources[place], names[place], on_black)
     least = options.like[0] if options.like else options.channels or 1
-    return join_images([channels_first(picture) for picture in pictures], names, least)
+    _check_sizes(found, names)
+    images = join_images([channels_first(picture.pixels[None]) for picture in found], names, least)
+    return Pictures(images, behind, _reading(found, behind, options))
 
 
-def _pixels(picture: "Image.Image", options: ReadOptions) -> NDArray[np.uint8]:
-    """(H, W, C) of the size and the channels that the user asks for."""
+def _choose_behind(found: Sequence[_Picture], name: str, options: ReadOptions) -> int | None:
+    """Return the grey to put behind all transparent pixels; None if there are none."""
+    hidden = [picture.hidden_on for picture in found if picture.hidden_on is not None]
+    if not hidden:
+        return None
+    on_white, on_black = (sum(where == (ground,) for where in hidden) for ground in (WHITE, BLACK))
+    if options.behind is not None:
+        return options.behind
+    if min(on_white, on_black) > MOST_HIDDEN * len(hidden):
+        raise InputError(
+            f"{name} and others: of {len(hidden):,} pictures with transparent pixels, {on_white:,} show nothing on white "
+            f"and {on_black:,} show nothing on black. Save them on a background that contrasts with their ink."
+        )
+    return BLACK if on_white > on_black else WHITE
+
+
+def _reading(found: Sequence[_Picture], behind: int | None, options: ReadOptions) -> tuple[str, ...]:
+    """Describe how pictures were read, a line for each thing that had to be found out."""
+    lines = []
+    transparent = sum(picture.hidden_on is not None for picture in found)
+    if behind is not None and options.behind is None:
+        why = "black behind their transparent pixels, as white would hide the ink"
+        lines.append(f"{_pictures(transparent)}: {why if behind == BLACK else 'white behind their transparent pixels'}")
+    if moving := sum(picture.frames > 1 for picture in found):
+        lines.append(f"{_pictures(moving)} of several frames: the first is read")
+    return tuple(lines)
+
+
+def _pictures(count: int) -> str:
+    return f"{count:,} picture{'' if count == 1 else 's'}"
+
+
+def _explain_damage(damaged: Sequence[tuple[Path | bytes, str]], count: int) -> str:
+    """Name the files that cannot be read, and the command that removes them."""
+    paths = [str(source) for source, _ in damaged[:MOST_NAMED] if isinstance(source, Path)]
+    command = f" To leave {'it' if len(damaged) == 1 else 'them'} out: {shlex.join(['rm', *paths])}" if paths else ""
+    if len(damaged) == 1:
+        return f"{damaged[0][1]}{command}"
+    listed = "\n  ".join(message.removesuffix(AS_PNG) for _, message in damaged[:MOST_NAMED])
+    more = f"\n  and {len(damaged) - MOST_NAMED:,} more" if len(damaged) > MOST_NAMED else ""
+    return f"{len(damaged):,} of {_pictures(count)} cannot be read:\n  {listed}{more}\n{AS_PNG.strip()}{command}"
+
+
+def _check_sizes(found: Sequence[_Picture], names: Sequence[str]) -> None:
+    """Raise InputError, with the commonest size as the remedy, if their sizes differ."""
+    sizes = Counter(picture.pixels.shape[:2] for picture in found)
+    if len(sizes) > 1:
+        first = found[0].pixels.shape[:2]
+        other = next(place for place, picture in enumerate(found) if picture.pixels.shape[:2] != first)
+        (height, width), (own_height, own_width) = sizes.most_common(1)[0][0], found[other].pixels.shape[:2]
+        raise InputError(
+            f"{names[other]}: {own_height}x{own_width} pixels, but {names[0]} has {first[0]}x{first[1]}; there are "
+            f"{len(sizes):,} sizes. All images must have the same size; resize pictures with --shape {height}x{width}, "
+            "the commonest."
+        )
+
+
+def _decoded(picture: "Image.Image", options: ReadOptions) -> _Picture:
+    """Return the pixels (H, W, C) of the size and the channels that the user asks for."""
     from PIL import Image, ImageOps
 
-    plain = _plain(ImageOps.exif_transpose(picture))
+    frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
+    plain, hidden_on = _plain(ImageOps.exif_transpose(picture), WHITE if options.behind is None else options.behind)
     if options.channels == 1:
         plain = plain.convert("L")
     if options.size is not None:
@@ -112,26 +245,39 @@ def _pixels(picture: "Image.Image", options: ReadOptions) -> NDArray[np.uint8]:
         plain = plain.resize((width, height), Image.Resampling.BICUBIC)
     pixels = np.asarray(plain, dtype=np.uint8).reshape(plain.height, plain.width, -1)
     is_grey = bool((pixels == pixels[:, :, :1]).all())
-    return pixels[:, :, :1] if is_grey else pixels
+    return _Picture(pixels[:, :, :1] if is_grey else pixels, hidden_on, frames)
 
 
-def _plain(picture: "Image.Image") -> "Image.Image":
-    """Convert to grey or to RGB, eight bits a channel."""
+def _plain(picture: "Image.Image", behind: int) -> "tuple[Image.Image, tuple[int, ...] | None]":
+    """Convert to grey or to RGB, eight bits a channel, and say on which backgrounds nothing is seen."""
     from PIL import Image
 
     if picture.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)), None
     if picture.mode in ("I", "F"):
         raise ValueError(f"its pixels have the mode {picture.mode}; save it with 8 bits a channel")
-    if picture.has_transparency_data:
-        on_white = Image.new("RGBA", picture.size, WHITE)
-        on_white.alpha_composite(picture.convert("RGBA"))
-        return on_white.convert("RGB")
-    return picture.convert("L" if picture.mode in ("1", "L") else "RGB")
+    if not picture.has_transparency_data:
+        return picture.convert("L" if picture.mode in ("1", "L") else "RGB"), None
+    whole = picture.convert("RGBA")
+    if whole.getextrema()[3][0] == WHITE:  # no pixel is transparent
+        return whole.convert("RGB"), None
+    flat = {ground: _laid_on(whole, ground) for ground in (WHITE, BLACK)}
+    hidden_on = (ground for ground, seen in flat.items() if all(high - low <= FLAT for low, high in seen.getextrema()))
+    return flat[behind], tuple(hidden_on)
+
+
+def _laid_on(picture: "Image.Image", grey: int) -> "Image.Image":
+    """Put a grey behind a picture in RGBA; return RGB."""
+    from PIL import Image
+
+    ground = Image.new("RGBA", picture.size, (grey, grey, grey, 255))
+    ground.alpha_composite(picture)
+    return ground.convert("RGB")
 
 
 def picture_folders(folder: Path) -> dict[str, Path]:
     """Find the folders of `train` and `test`; `train` is the folder itself if it holds the classes. May be empty."""
+    folder = _innermost(folder)
     train, test = folder / "train", folder / "test"
     if _folders(train):
         return {"train": train} | ({"test": test} if test.is_dir() else {})
@@ -139,39 +285,83 @@ def picture_folders(folder: Path) -> dict[str, Path]:
     return {"train": folder} if holds_pictures else {}
 
 
+def _innermost(folder: Path) -> Path:
+    """Go down while there is nothing but one folder of folders, as in the root of an archive."""
+    inner = _folders(folder)
+    while len(inner) == 1 and len(_entries(folder)) == 1 and _folders(inner[0]):
+        folder, inner = inner[0], _folders(inner[0])
+    return folder
+
+
+def check_upright(folder: Path, options: ReadOptions) -> None:
+    """Raise InputError if pictures are asked to be transposed."""
+    if options.transpose:
+        raise InputError(f"{folder}: pictures are read as they are seen. Leave out --transpose, or turn them.")
+
+
 def read_picture_folder(folder: Path, options: ReadOptions, *, labelled: bool = True) -> RawImages:
     """Read all pictures of a folder, in the natural order of their names; ids are their paths in it.
 
     Labels are the names of the class folders. If `labelled` is False, the pictures may be in the folder itself, without
-    labels. The images are grey if all pictures are. Raise InputError naming the file that is not a picture, damaged,
-    too large or of another size than the first, and the folder without pictures.
+    labels. The images are grey if all pictures are. Raise InputError naming the files that are damaged, the first that
+    is too large or of another size, and the folder without pictures.
     """
+    check_upright(folder, options)
     classes, loose = _folders(folder), [path for path in _entries(folder) if _is_picture(path)]
     if loose and (labelled or classes):
         moved = folder / "CLASS" / loose[0].name
         raise InputError(f"{loose[0]}: this picture is not in a class folder. Move it, such as to {moved}.")
-    paths = loose or [path for class_folder in classes for path in _pictures_of_class(class_folder)]
+    found = [_pictures_of_class(class_folder) for class_folder in classes]
+    paths = loose or [path for pictures, _ in found for path in pictures]
     if not paths:
         raise InputError(f"{folder}: there are no pictures in it. Expected {folder / 'CLASS' / 'NAME.png'} and more.")
-    names = [str(path) for path in paths]
-    images = read_pictures(paths, names, options)
+    pictures = read_pictures(paths, [str(path) for path in paths], options)
     labels = [path.parent.name.strip() for path in paths]
     ids = [path.name if loose else f"{label}/{path.name}" for path, label in zip(paths, labels, strict=True)]
-    known = None if loose else np.asarray(labels)
-    return RawImages(str(folder), images, known, np.asarray(ids), row="picture")
+    others = [path for path in _entries(folder) if path.is_file() and not _is_picture(path)]
+    left = [path for path in others if not path.stem.lower().startswith(SAMPLE_SUBMISSION)]
+    left += [path for _, others in found for path in others]
+    return RawImages(
+        str(folder),
+        pictures.images,
+        None if loose else np.asarray(labels),
+        np.asarray(ids),
+        row="picture",
+        behind=pictures.behind,
+        reading=pictures.reading,
+        left_aside=tuple(_describe_left(folder, left)),
+    )
 
 
-def _pictures_of_class(folder: Path) -> list[Path]:
-    """Raise InputError if there are no pictures, or other files or folders."""
+def _describe_left(folder: Path, left: Sequence[Path]) -> Iterator[str]:
+    """Name the files that are no pictures, at most a few of them."""
+    if left:
+        names = ", ".join(str(path.relative_to(folder)) for path in left[:5])
+        more = f" and {len(left) - 5:,} more" if len(left) > 5 else ""
+        yield f"{names}{more}: not {'a picture' if len(left) == 1 else 'pictures'}"
+
+
+def _pictures_of_class(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the pictures, and the other files. Raise InputError if there are no pictures, or folders."""
     found = _entries(folder)
     for path in found:
         if path.is_dir():
-            raise InputError(f"{path}: a folder inside a class folder. Move its pictures up, or remove it.")
-        if not _is_picture(path):
-            raise InputError(f"{path}: this is not a picture ({', '.join(ENDINGS)}). Remove it from the folder.")
-    if not found:
+            raise InputError(_explain_inner(path))
+        if path.suffix.lower() in UNREADABLE:
+            raise InputError(f"{path}: pictures of this kind cannot be read. Save it as PNG or JPEG.")
+    pictures = [path for path in found if _is_picture(path)]
+    if not pictures:
         raise InputError(f"{folder}: there is no picture of the class '{folder.name}'. Add some, or remove the folder.")
-    return found
+    return pictures, [path for path in found if path not in set(pictures)]
+
+
+def _explain_inner(inner: Path) -> str:
+    """Explain a folder inside a class folder, by what it seems to be."""
+    outer = inner.parent
+    problem = f"{inner}: a folder inside a class folder"
+    if len(_folders(outer)) > 1:
+        return f"{problem}. If {outer.name} holds a folder for each class, name it: {shlex.join(['--train', str(outer)])}"
+    return f"{problem}. Move its pictures up, or remove it."
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -195,4 +385,10 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in ENDINGS and path.is_file()
+    """Whether the name ends like a picture's or, without an ending, the file begins like a picture."""
+    if not path.is_file() or path.suffix.lower() in ENDINGS:
+        return path.is_file()
+    if path.suffix and not path.suffix[1:].isdecimal():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(4).startswith(BEGINNINGS)
