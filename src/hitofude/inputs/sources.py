@@ -22,7 +22,16 @@ from typing import Any, TypedDict, Unpack
 from numpy.typing import ArrayLike
 
 from hitofude.errors import InputError
-from hitofude.inputs.dataset import SPLITS, Dataset, RawImages, Split, SubmissionTemplate, make_dataset, telling_transposed, with_template
+from hitofude.inputs.dataset import (
+    SPLITS,
+    Dataset,
+    RawImages,
+    Split,
+    SubmissionTemplate,
+    make_dataset,
+    telling_transposed,
+    with_template,
+)
 from hitofude.inputs.formats.archive import find_file, reading
 from hitofude.inputs.formats.arrays import Frame, is_frame, raw_from_arrays
 from hitofude.inputs.formats.csv_table import SAMPLE_SUBMISSION, Columns, CsvFile, csv_file, csv_files_in_zip
@@ -187,7 +196,8 @@ def _read_both(name: str, train: Any, test: Any, options: ReadOptions, template:
     if test is None:
         return make_dataset(name, raw)
     channels, height, width = raw.images.shape[1:]
-    like = replace(options, like=(channels, height, width), behind=raw.behind)
+    transpose = True if raw.transposed else options.transpose
+    like = replace(options, like=(channels, height, width), behind=raw.behind, transpose=transpose)
     dataset = make_dataset(name, raw, _read_split(test, like, "test"))
     return dataset if template is None else with_template(dataset, template.read_template(), template.name)
 
@@ -229,7 +239,9 @@ def _check_size(dataset: Dataset, options: ReadOptions) -> Dataset:
 def _from_folder(folder: Path, options: ReadOptions) -> Dataset:
     name, idx = _name(folder), idx_files(folder)
     if idx:
-        raw = {split: telling_transposed(read_idx_images(*paths, options=options), options) for split, paths in idx.items()}
+        raw = {
+            split: telling_transposed(read_idx_images(*paths, options=options), options) for split, paths in idx.items()
+        }
         return _check_size(make_dataset(name, raw["train"], raw.get("test")), options)
     files = _tables(folder) or picture_folders(folder)
     if "train" not in files:

@@ -38,9 +38,7 @@ def is_idx(path: Path) -> bool:
     return path.is_file() and "-ubyte" in path.name
 
 
-def read_idx_images(
-    images_path: Path, labels_path: Path | None = None, options: ReadOptions = NO_OPTIONS
-) -> RawImages:
+def read_idx_images(images_path: Path, labels_path: Path | None = None, options: ReadOptions = NO_OPTIONS) -> RawImages:
     """Read images and, if given, their labels. Raise InputError if a file is damaged, or their lengths differ."""
     labels = None if labels_path is None else read_idx(labels_path, 1).astype(np.str_)
     images = images_of_array(read_idx(images_path, 3), str(images_path), options)

@@ -44,7 +44,7 @@ UNREADABLE = (".heic", ".heif", ".svg", ".pdf", ".eps", ".psd", ".ai", ".dng", "
 MOST_PIXELS = 50_000_000
 MOST_SIDE = 128
 """Pixels; larger pictures are accepted only if the user gives the size to resize them to."""
-WHITE, BLACK = 255, 0
+WHITE, BLACK, OPAQUE = 255, 0, 255
 FLAT = 8
 """A picture whose values differ by no more shows nothing."""
 MOST_HIDDEN = 0.02
@@ -185,8 +185,8 @@ def _choose_behind(found: Sequence[_Picture], name: str, options: ReadOptions) -
         return options.behind
     if min(on_white, on_black) > MOST_HIDDEN * len(hidden):
         raise InputError(
-            f"{name} and others: of {len(hidden):,} pictures with transparent pixels, {on_white:,} show nothing on white "
-            f"and {on_black:,} show nothing on black. Save them on a background that contrasts with their ink."
+            f"{name} and others: of {len(hidden):,} pictures with transparent pixels, {on_white:,} show nothing on "
+            f"white and {on_black:,} show nothing on black. Save them on a background that contrasts with their ink."
         )
     return BLACK if on_white > on_black else WHITE
 
@@ -259,10 +259,10 @@ def _plain(picture: "Image.Image", behind: int) -> "tuple[Image.Image, tuple[int
     if not picture.has_transparency_data:
         return picture.convert("L" if picture.mode in ("1", "L") else "RGB"), None
     whole = picture.convert("RGBA")
-    if whole.getextrema()[3][0] == WHITE:  # no pixel is transparent
+    if int(np.asarray(whole)[:, :, 3].min()) == OPAQUE:
         return whole.convert("RGB"), None
     flat = {ground: _laid_on(whole, ground) for ground in (WHITE, BLACK)}
-    hidden_on = (ground for ground, seen in flat.items() if all(high - low <= FLAT for low, high in seen.getextrema()))
+    hidden_on = (ground for ground, seen in flat.items() if np.ptp(np.asarray(seen), axis=(0, 1)).max() <= FLAT)
     return flat[behind], tuple(hidden_on)
 
 
@@ -306,7 +306,8 @@ def read_picture_folder(folder: Path, options: ReadOptions, *, labelled: bool = 
     labels. The images are grey if all pictures are. Raise InputError naming the files that are damaged, the first that
     is too large or of another size, and the folder without pictures.
     """
-    check_upright(folder, options)
+    if labelled:
+        check_upright(folder, options)
     classes, loose = _folders(folder), [path for path in _entries(folder) if _is_picture(path)]
     if loose and (labelled or classes):
         moved = folder / "CLASS" / loose[0].name
@@ -360,7 +361,9 @@ def _explain_inner(inner: Path) -> str:
     outer = inner.parent
     problem = f"{inner}: a folder inside a class folder"
     if len(_folders(outer)) > 1:
-        return f"{problem}. If {outer.name} holds a folder for each class, name it: {shlex.join(['--train', str(outer)])}"
+        return (
+            f"{problem}. If {outer.name} holds a folder for each class, name it: {shlex.join(['--train', str(outer)])}"
+        )
     return f"{problem}. Move its pictures up, or remove it."
 
 
