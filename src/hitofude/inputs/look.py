@@ -14,6 +14,7 @@ from hitofude.errors import InputError
 WHITE = 255
 MOST_MEASURED = 5_000
 """Images, evenly spaced in the training part."""
+FEW = 10
 FLAT = 16
 """The contrast divided by this is the most that the ground varies."""
 LEAST_EDGE, MOST_EDGE = 0.1, 0.9
@@ -98,8 +99,11 @@ def look_of(images: NDArray[np.uint8], behind: int = WHITE) -> Look:
 
 
 def check_not_all_alike(images: NDArray[np.uint8], name: str) -> None:
-    """Raise InputError if there is nothing to learn in the images (N, C, H, W): each of one value, or all the same."""
-    if len(images) < 2:
+    """Raise InputError if there is nothing to learn in the images (N, C, H, W): each of one value, or all the same.
+
+    Of fewer than ten images nothing is said: they are too few to learn from anyway.
+    """
+    if len(images) < FEW:
         return
     rows = images.reshape(len(images), -1)
     problem = None

@@ -288,7 +288,7 @@ def picture_folders(folder: Path) -> dict[str, Path]:
 def _innermost(folder: Path) -> Path:
     """Go down while there is nothing but one folder of folders, as in the root of an archive."""
     inner = _folders(folder)
-    while len(inner) == 1 and len(_entries(folder)) == 1 and _folders(inner[0]):
+    while len(inner) == 1 and len(_entries(folder)) == 1 and inner[0].name != "train" and _folders(inner[0]):
         folder, inner = inner[0], _folders(inner[0])
     return folder
 
