@@ -2,43 +2,9 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from hitofude.errors import InputError
 from hitofude.inputs.feature_matrix import choose_image_shape, to_images
-from hitofude.inputs.scale import PixelScale
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])
-def test_whole_numbers_up_to_255_are_bytes_whatever_their_type(dtype: type) -> None:
-    values = np.array([[0, 7, 254], [128, 1, 30]], dtype=dtype)
-    assert np.array_equal(PixelScale.of(values).to_bytes(values), values)
-
-
-@pytest.mark.parametrize(
-    "values", [[0.0, 0.5, 1.0], [-1, 0, 1], [0, 8, 16], [False, True], [0.0, 127.5, 255.0], [-5000, 0, 5000]]
-)
-def test_anything_else_is_stretched_from_its_least_to_its_greatest(values: list[float]) -> None:
-    found = PixelScale.of(np.array(values)).to_bytes(np.array(values))
-    assert (found[0], found[-1]) == (0, 255)
-    assert len(values) == 2 or abs(int(found[1]) - 127.5) <= 0.5
-
-
-@given(arrays(np.float64, st.integers(1, 20), elements=st.floats(allow_nan=False, allow_infinity=False)))
-def test_order_is_kept_and_no_number_is_too_large(values: np.ndarray) -> None:
-    found = PixelScale.of(values).to_bytes(values)
-    assert (np.diff(found[np.argsort(values)].astype(int)) >= 0).all()
-
-
-def test_what_lies_beyond_the_training_range_is_cut_off() -> None:
-    assert PixelScale(0, 1).to_bytes(np.array([-3.0, 0.5, 9.0])).tolist() == [0, 128, 255]
-    assert PixelScale(0, 255).to_bytes(np.array([-3.0, 0.4, 300.0])).tolist() == [0, 0, 255]
-
-
-def test_numbers_that_are_all_the_same_become_black() -> None:
-    assert not PixelScale.of(np.full(5, 0.3)).to_bytes(np.full(5, 0.3)).any()
 
 
 @pytest.mark.parametrize(("pixels", "side"), [(1, 1), (2, 2), (4, 2), (5, 3), (784, 28), (785, 29)])

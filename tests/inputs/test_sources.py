@@ -124,7 +124,7 @@ def test_idx_files_gzipped_or_not(tmp_path: Path, dataset: Dataset) -> None:
 
 def test_images_need_not_be_square_digits(tmp_path: Path) -> None:
     path = tmp_path / "leaves.csv"
-    path.write_text("species,p0,p1,p2,p3,p4,p5\noak,1,2,3,4,5,6\nelm,7,8,9,10,11,12\n")
+    path.write_text("species,p0,p1,p2,p3,p4,p5\noak,1,2,3,4,5,6\nelm,7,8,9,10,11,212\n")
     found = open_source(path, label="species", shape=(2, 3)).train
     assert found.image_shape == (1, 2, 3)
     assert found.classes == ("elm", "oak")

@@ -26,6 +26,7 @@ def predict(
     out: str | None = None,
     label: str | None = None,
     shape: str | None = None,
+    scale: str | None = None,
     device: str = "auto",
     raw: Annotated[bool, Parameter(negative=())] = False,
     calibrated: Annotated[bool, Parameter(negative=(), show=False)] = False,
@@ -73,6 +74,9 @@ def predict(
         The name of a label column to ignore, if it is not `label`.
     shape
         HEIGHTxWIDTH to scale pictures to, the size of the run's images; HEIGHTxWIDTHx1 makes them grey.
+    scale
+        LOW..HIGH, the numbers of the files that are black and white, such as 0..1, if they are not on the scale of the
+        run's training images.
     device
         auto, cpu, cuda or mps.
     raw
@@ -96,9 +100,11 @@ def predict(
         With a folder for --out: parquet or csv. By default Parquet for Parquet shards, CSV for others.
     """
     from hitofude.inputs.layout import parse_shape
+    from hitofude.inputs.scale import parse_scale
 
     _check_calibration(run, raw=raw, calibrated=calibrated, sets=sets)
-    how: dict[str, Any] = {"label": label, "shape": parse_shape(shape), "device": device, "raw": raw, "level": sets}
+    how: dict[str, Any] = {"label": label, "shape": parse_shape(shape), "scale": parse_scale(scale)}
+    how |= {"device": device, "raw": raw, "level": sets}
     if out is not None and _is_folder(out):
         if show is not None or sure is not None:
             raise RecipeError(PICTURES_ONLY)

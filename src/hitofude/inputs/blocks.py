@@ -17,15 +17,17 @@ from hitofude.inputs.formats.parquet import stream_parquet
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import ReadOptions
 from hitofude.inputs.photos.photo_file import is_picture
+from hitofude.inputs.rescaling import UNKNOWN, Rescaler, TrainedScale
 
 ENDINGS = (".parquet", ".csv", ".csv.gz", ".npz")
 """The files of a folder that are read; a file named by the user may be CSV under any other name."""
 
 
-def open_blocks(path: Path, options: ReadOptions, images: int) -> Iterator[ImageSet]:
+def open_blocks(path: Path, options: ReadOptions, images: int, trained: TrainedScale = UNKNOWN) -> Iterator[ImageSet]:
     """Read a file in blocks of this many images; the last may be smaller. Without ids in the file, use row numbers.
 
-    options: `like` is required. Raise InputError with line or row, column and a remedy.
+    options: `like` is required. trained: the scale of the training images. Raise InputError with line or row, column
+    and a remedy.
     """
     match path.suffix.lower():
         case ".parquet":
@@ -34,9 +36,10 @@ def open_blocks(path: Path, options: ReadOptions, images: int) -> Iterator[Image
             pieces = stream_npz(path, options, images)
         case _:
             pieces = csv_file(path).stream(options)
-    done = 0
+    done, rescaler = 0, Rescaler(trained, options.scale)
     for block in _rebatched(pieces, images):
-        yield ImageSet(block.images, None, block.ids_or_numbers(done + 1), ())
+        pixels = rescaler.to_bytes(block.images, block.location, block.nominal)
+        yield ImageSet(pixels, None, block.ids_or_numbers(done + 1), ())
         done += len(block.images)
 
 

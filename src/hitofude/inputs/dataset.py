@@ -12,6 +12,7 @@ from hitofude.errors import InputError
 from hitofude.inputs.image_set import ImageSet, classes_of, encode_labels, row_numbers
 from hitofude.inputs.layout import ReadOptions, is_transposed, join_images
 from hitofude.inputs.look import WHITE, Look, check_not_all_alike, look_of
+from hitofude.inputs.rescaling import Rescaler, TrainedScale, training_scale
 from hitofude.inputs.scale import BYTES, PixelScale
 from hitofude.inputs.spelling import Spellings
 
@@ -94,7 +95,7 @@ class RawImages:
 
     name: str
     """The file, for messages."""
-    images: NDArray[np.uint8]  # (N, C, H, W)
+    images: NDArray[Any]  # (N, C, H, W) the file's own numbers; uint8 if all are whole and from 0 to 255
     labels: NDArray[np.str_] | None  # (N,)
     ids: NDArray[np.str_] | None  # (N,)
     row: str = "row"
@@ -116,6 +117,8 @@ class RawImages:
     """The grey put behind transparent pixels of pictures, if there were any."""
     transposed: bool = False
     """Whether rows and columns were exchanged in the file; here they are as people see them."""
+    nominal: PixelScale | None = None
+    """The scale of a picture's format, such as 0..65535 for 16 bits."""
 
     def __post_init__(self) -> None:
         """Raise InputError if there are more or fewer labels, ids, groups or folds than images."""
@@ -211,8 +214,19 @@ def telling_transposed(raw: RawImages, options: ReadOptions) -> RawImages:
     return replace(raw, transposed=True, reading=(*raw.reading, line))
 
 
-def make_dataset(name: str, train: RawImages, test: RawImages | None = None) -> Dataset:
-    """Raise InputError for missing, blank or unknown labels, and for blank or duplicate ids."""
+def make_dataset(
+    name: str, train: RawImages, test: RawImages | None = None, scale: PixelScale | None = None
+) -> Dataset:
+    """Bring both parts to the scale of the training images, and encode the labels.
+
+    scale: the user's. Raise InputError for missing, blank or unknown labels, for blank or duplicate ids, and for images
+    on different scales.
+    """
+    found, pixels = training_scale(train.images, train.location, scale)
+    train = replace(train, images=pixels)
+    if test is not None:
+        rescaler = Rescaler(TrainedScale.of(found, pixels), scale)
+        test = replace(test, images=rescaler.to_bytes(test.images, test.location, test.nominal))
     images = train.labelled()
     check_not_all_alike(images.images, train.name)
     both = [train] if test is None else [train, test]
@@ -221,8 +235,8 @@ def make_dataset(name: str, train: RawImages, test: RawImages | None = None) -> 
     )
     behind = WHITE if train.behind is None else train.behind
     dataset = Dataset(
-        name, images, reading=reading, left_aside=left_aside, label_column=train.label_column, behind=behind,
-        transposed=train.transposed,
+        name, images, scale=found, reading=reading, left_aside=left_aside, label_column=train.label_column,
+        behind=behind, transposed=train.transposed,
     )  # fmt: skip
     if test is None:
         return dataset
@@ -241,6 +255,7 @@ def describe_dataset(dataset: Dataset) -> str:
         f"images      {height}x{width}, {channels} channel{'s' if channels > 1 else ''}, "
         f"mean brightness {brightness:.3f}",
         f"look        {dataset.look.describe()}",
+        f"scale       {dataset.scale.describe()}",
         f"training    {len(train):,} in {len(train.classes)} classes",
         *(f"  {name:<9} {count:,}" for name, count in zip(train.classes, counts, strict=True)),
         f"to predict  {'none' if test is None else f'{len(test):,}'}",

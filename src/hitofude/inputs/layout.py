@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +90,7 @@ def describe_size(image_shape: ImageShape) -> str:
     return f"{height}x{width}" + (f"x{channels}" if channels > 1 else "")
 
 
-def images_of_rows(pixels: NDArray[np.uint8], name: str, options: ReadOptions) -> NDArray[np.uint8]:
+def images_of_rows(pixels: NDArray[Any], name: str, options: ReadOptions) -> NDArray[Any]:
     """(N, P) → (N, C, H, W). In colour the three values of a pixel are side by side, as NumPy flattens (H, W, 3).
 
     name: the file, for messages. Raise InputError if P does not match the size.
@@ -104,7 +105,7 @@ def images_of_rows(pixels: NDArray[np.uint8], name: str, options: ReadOptions) -
     return channels_first(pixels.reshape(len(pixels), height, width, channels))
 
 
-def images_of_array(array: NDArray[np.uint8], name: str, options: ReadOptions) -> NDArray[np.uint8]:
+def images_of_array(array: NDArray[Any], name: str, options: ReadOptions) -> NDArray[Any]:
     """(N, P), (N, H, W), (N, C, H, W) or (N, H, W, C) → (N, C, H, W); C is 1 or 3.
 
     If both orders of the axes are possible, choose the one that `options.like` asks for, else (N, C, H, W).
@@ -138,7 +139,7 @@ def is_transposed(name: str, options: ReadOptions) -> bool:
     return bool(EMNIST.search(name)) if options.transpose is None else options.transpose
 
 
-def _upright(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _upright(images: NDArray[Any]) -> NDArray[Any]:
     """(N, C, W, H) → (N, C, H, W), in the same memory if they are square and it is writable."""
     if images.shape[2] != images.shape[3] or not images.flags.writeable:
         return _contiguous(images.swapaxes(2, 3))
@@ -148,12 +149,12 @@ def _upright(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return images
 
 
-def channels_first(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def channels_first(images: NDArray[Any]) -> NDArray[Any]:
     """(N, H, W, C) → (N, C, H, W)"""
     return _contiguous(images.transpose(0, 3, 1, 2))
 
 
-def join_images(images: Sequence[NDArray[np.uint8]], names: Sequence[str], channels: int = 1) -> NDArray[np.uint8]:
+def join_images(images: Sequence[NDArray[Any]], names: Sequence[str], channels: int = 1) -> NDArray[Any]:
     """Concatenate arrays of images (n, C, H, W); grey ones among others, or if `channels` is 3, get three channels.
 
     names: the first image of each array, for messages. Raise InputError naming the first of another size.
@@ -170,7 +171,7 @@ def join_images(images: Sequence[NDArray[np.uint8]], names: Sequence[str], chann
     return _contiguous(np.concatenate(joined))
 
 
-def _contiguous(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _contiguous(images: NDArray[Any]) -> NDArray[Any]:
     """Make the array contiguous and writable, as PyTorch needs it; copy only if necessary."""
     return np.require(images, requirements=["C", "W"])
 

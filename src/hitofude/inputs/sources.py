@@ -43,7 +43,8 @@ from hitofude.inputs.image_set import ImageSet, row_numbers, shuffled_evenly
 from hitofude.inputs.layout import ImageShape, ReadOptions, Shape, check_shape
 from hitofude.inputs.related import Related, column_of, with_related
 from hitofude.inputs.remote.public_data import PUBLIC_DATA, fetch_public
-from hitofude.inputs.scale import PixelScale
+from hitofude.inputs.rescaling import UNKNOWN, Rescaler, TrainedScale
+from hitofude.inputs.scale import BYTES, PixelScale
 
 __all__ = ["Dataset", "Images", "Reading", "Source", "SubmissionTemplate", "open_source", "read_images", "sample"]
 
@@ -165,28 +166,39 @@ def read_images(
     path: Path,
     *,
     image_shape: ImageShape,
+    trained: TrainedScale = UNKNOWN,
     **how: Unpack[Reading],
 ) -> ImageSet:
     """Read images to predict: those of a file or of a folder of pictures, or the test images of any other source.
 
-    image_shape: (C, H, W) that they must have. how: see Reading; the columns of labels, groups and folds are read and
-    ignored.
+    image_shape: (C, H, W) that they must have. trained: the scale of the training images. how: see Reading; the columns
+    of labels, groups and folds are read and ignored.
     """
     options = replace(read_options(**how), like=image_shape)
+    rescaler = Rescaler(trained, options.scale)
     with reading(str(path)):
-        if is_idx(path):
-            return read_idx_images(path, options=options).unlabelled()
-        if path.is_file() and path.suffix.lower() != ".zip":
-            return _read_split(path, options, "test").unlabelled()
-        folders = picture_folders(path) if path.is_dir() and not _tables(path) and not idx_files(path) else {}
-        if "test" in folders or folders.get("train") == path:
-            return read_picture_folder(folders.get("test", path), options, labelled=False).unlabelled()
+        raw = _read_alone(path, options)
+    if raw is not None:
+        return replace(raw, images=rescaler.to_bytes(raw.images, raw.location, raw.nominal)).unlabelled()
     channels, height, width = image_shape
     how["shape"] = height, width, channels
     dataset = open_source(path, **how)
     if dataset.test is None:
         raise InputError(f"{path}: there is no test.csv in it, nor other test images. Name the file to predict.")
+    Rescaler(replace(trained, scale=BYTES)).to_bytes(dataset.test.images, lambda _: str(path))
     return dataset.test
+
+
+def _read_alone(path: Path, options: ReadOptions) -> RawImages | None:
+    """The images of a file or of a folder of pictures; None for any other source."""
+    if is_idx(path):
+        return read_idx_images(path, options=options)
+    if path.is_file() and path.suffix.lower() != ".zip":
+        return _read_split(path, options, "test")
+    folders = picture_folders(path) if path.is_dir() and not _tables(path) and not idx_files(path) else {}
+    if "test" in folders or folders.get("train") == path:
+        return read_picture_folder(folders.get("test", path), options, labelled=False)
+    return None
 
 
 def _read_both(name: str, train: Any, test: Any, options: ReadOptions, template: CsvFile | None = None) -> Dataset:
@@ -194,11 +206,11 @@ def _read_both(name: str, train: Any, test: Any, options: ReadOptions, template:
     raw = train if isinstance(train, RawImages) else _read_split(train, options, "train")
     raw = telling_transposed(raw, options)
     if test is None:
-        return make_dataset(name, raw)
+        return make_dataset(name, raw, scale=options.scale)
     channels, height, width = raw.images.shape[1:]
     transpose = True if raw.transposed else options.transpose
     like = replace(options, like=(channels, height, width), behind=raw.behind, transpose=transpose)
-    dataset = make_dataset(name, raw, _read_split(test, like, "test"))
+    dataset = make_dataset(name, raw, _read_split(test, like, "test"), options.scale)
     return dataset if template is None else with_template(dataset, template.read_template(), template.name)
 
 
@@ -242,7 +254,7 @@ def _from_folder(folder: Path, options: ReadOptions) -> Dataset:
         raw = {
             split: telling_transposed(read_idx_images(*paths, options=options), options) for split, paths in idx.items()
         }
-        return _check_size(make_dataset(name, raw["train"], raw.get("test")), options)
+        return _check_size(make_dataset(name, raw["train"], raw.get("test"), options.scale), options)
     files = _tables(folder) or picture_folders(folder)
     if "train" not in files:
         raise InputError(

@@ -1,7 +1,7 @@
 """Prediction of files with a finished run: images, and the digits in photos."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from hitofude.errors import InputError, RecipeError
 from hitofude.inputs.formats.arrays import raw_from_arrays
 from hitofude.inputs.image_set import ImageSet
-from hitofude.inputs.layout import ReadOptions, Shape
+from hitofude.inputs.layout import Shape
 from hitofude.inputs.photos.photo import Photo, read_photo
 from hitofude.inputs.photos.photo_file import is_picture
-from hitofude.inputs.sources import Images, Reading, read_images
+from hitofude.inputs.rescaling import Rescaler
+from hitofude.inputs.sources import Images, Reading, read_images, read_options
 from hitofude.metrics.calibration import SURE
 from hitofude.metrics.whole_ensemble import prediction_sets
 from hitofude.outputs.plots import DrawnPhoto, plot_photos
@@ -39,31 +40,48 @@ class FilePredictions:
     """The photos among the files, in their order."""
 
 
-def predict(run: str | Path, images: Images, *, device: str = "auto", raw: bool = False) -> NDArray[np.float32]:
+def predict(
+    run: str | Path,
+    images: Images,
+    *,
+    device: str = "auto",
+    raw: bool = False,
+    scale: tuple[float, float] | None = None,
+) -> NDArray[np.float32]:
     """(N, classes) probabilities by a finished run, the mean of all members.
 
-    images: integers 0..255 of the run's size, (N, C, H, W), (N, H, W), (N, H, W, 3) or (N, pixels), or a data frame
-    with the columns of a CSV file. The probabilities are calibrated by the run's temperature, so that nine in ten
-    answers with a probability of 0.9 are right; raw: as predicted, as those of imported networks always are. The
-    answers are the same. Raises InputError for another size or type, RunFolderError if the run is not finished, or a
-    member is missing or damaged.
+    images: numbers of the run's size and on the scale of its training images, (N, C, H, W), (N, H, W), (N, H, W, 3) or
+    (N, pixels), or a data frame with the columns of a CSV file. scale: the numbers that are black and white, if they
+    differ from those of the training images. The probabilities are calibrated by the run's temperature, so that nine in
+    ten answers with a probability of 0.9 are right; raw: as predicted, as those of imported networks always are. The
+    answers are the same. Raises InputError for another size, type or scale, RunFolderError if the run is not finished,
+    or a member is missing or damaged.
     """
     model = Model.load(Path(run), device=device, raw=raw)
     data = RunFolder(Path(run)).load_data()
-    options = ReadOptions(like=model.image_shape, groups=data.group_column, folds=data.fold_column)
+    how = Reading(scale=scale, groups=data.group_column, folds=data.fold_column)
+    options = replace(read_options(**how), like=model.image_shape)
     arrays = raw_from_arrays(images, None, "images", options)
-    return model.predict(torch.tensor(arrays.images))
+    pixels = Rescaler(data.pixels, options.scale).to_bytes(arrays.images, arrays.location)
+    return model.predict(torch.tensor(pixels))
 
 
-def predict_sets(run: str | Path, images: Images, level: float = 0.95, *, device: str = "auto") -> NDArray[np.bool_]:
+def predict_sets(
+    run: str | Path,
+    images: Images,
+    level: float = 0.95,
+    *,
+    device: str = "auto",
+    scale: tuple[float, float] | None = None,
+) -> NDArray[np.bool_]:
     """(N, classes) the prediction sets of images: each holds the true label with probability `level`.
 
     It is the classes from a threshold of the calibrated probability on, and always the likeliest; see
-    hitofude.metrics.whole_ensemble. images: as for `predict`. Raises as `predict` does, RecipeError if the level is not
-    between 0 and 1, RunFolderError for imported networks.
+    hitofude.metrics.whole_ensemble. images, scale: as for `predict`. Raises as `predict` does, RecipeError if the level
+    is not between 0 and 1, RunFolderError for imported networks.
     """
     threshold = load_result(run).set_threshold(level)
-    return prediction_sets(predict(run, images, device=device), threshold)
+    return prediction_sets(predict(run, images, device=device, scale=scale), threshold)
 
 
 def predict_files(
@@ -76,12 +94,13 @@ def predict_files(
     raw: bool = False,
     sure: float | None = None,
     level: float | None = None,
+    scale: tuple[float, float] | None = None,
 ) -> FilePredictions:
     """Predict the images of some files, one after the other; see hitofude.inputs.sources.read_images.
 
-    raw: as for `predict`. A digit in a photo (see hitofude.inputs.photos.photo) is not answered if its likeliest class
-    has less than `sure`, by default SURE. level: of the prediction sets; None for none. Raises RecipeError if sure or
-    level is out of range.
+    raw, scale: as for `predict`. A digit in a photo (see hitofude.inputs.photos.photo) is not answered if its likeliest
+    class has less than `sure`, by default SURE. level: of the prediction sets; None for none. Raises RecipeError if
+    sure or level is out of range.
     """
     sure = SURE if sure is None else sure
     if not 0 <= sure <= 1:
@@ -89,10 +108,11 @@ def predict_files(
     folder = RunFolder(Path(run))
     data = folder.load_data()
     threshold = set_threshold_of(folder.path, level)
-    read = [_read(path, data, label, shape) for path in inputs]
+    how = Reading(label=label, shape=shape, scale=scale, groups=data.group_column, folds=data.fold_column)
+    read = [_read(path, data, how) for path in inputs]
     photos = tuple(found for found in read if isinstance(found, Photo))
     images = np.concatenate([found.images for found in read])
-    probabilities = predict(run, images, device=device, raw=raw)
+    probabilities = Model.load(folder.path, device=device, raw=raw).predict(torch.tensor(images))
     labels = np.asarray(data.classes)[probabilities.argmax(axis=1)]
     if photos:
         is_in_table = np.concatenate([np.full(len(found.images), not isinstance(found, Photo)) for found in read])
@@ -138,11 +158,10 @@ def show_photos(path: Path, prediction: FilePredictions) -> None:
     plot_photos(path, drawn)
 
 
-def _read(path: Path, data: DataDescription, label: str | None, shape: Shape | None) -> ImageSet | Photo:
+def _read(path: Path, data: DataDescription, how: Reading) -> ImageSet | Photo:
     channels, height, width = data.image_shape
     if path.is_dir() or not is_picture(path):
-        how = Reading(label=label, shape=shape, groups=data.group_column, folds=data.fold_column)
-        return read_images(path, image_shape=data.image_shape, **how)
+        return read_images(path, image_shape=data.image_shape, trained=data.pixels, **how)
     if channels != 1:
         raise InputError(f"{path}: photos become grey images, but this run takes images of {channels} channels.")
     return read_photo(path, (height, width))

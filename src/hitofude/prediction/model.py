@@ -93,6 +93,7 @@ def model_identity(folder: RunFolder, *, raw: bool = False) -> dict[str, Any]:
         weights = [hashlib.sha256(member.weights_path.read_bytes()).hexdigest() for member in members]
     except FileNotFoundError as error:
         raise RunFolderError(f"{error.filename} is missing. Restore it, or run again into a new folder.") from None
+    scale = {} if data.pixels.scale.is_bytes else {"scale": [data.pixels.scale.low, data.pixels.scale.high]}
     return {
         "classes": list(data.classes),
         "image_shape": list(data.image_shape),
@@ -101,4 +102,5 @@ def model_identity(folder: RunFolder, *, raw: bool = False) -> dict[str, Any]:
         "tta": recipe.tta.model_dump(mode="json"),
         "precision": recipe.precision,
         "temperature": None if raw else folder.load_temperature(),
+        **scale,
     }

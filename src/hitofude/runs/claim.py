@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hitofude.errors import RunFolderError, differences
 from hitofude.inputs.dataset import Dataset
+from hitofude.inputs.rescaling import TrainedScale
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import Compute, describe_arithmetic, describe_environment
 from hitofude.learning.epoch_log import EpochLog
@@ -154,6 +155,7 @@ def describe_data(dataset: Dataset) -> DataDescription:
         folds_fingerprint=_fingerprint(train.folds),
         look=dataset.look,
         transposed=dataset.transposed,
+        pixels=TrainedScale.of(dataset.scale, train.images),
     )
 
 

@@ -33,6 +33,7 @@ from typing import Any
 from hitofude.errors import RecipeError, RunFolderError
 from hitofude.inputs.layout import ImageShape
 from hitofude.inputs.look import MNIST, Look
+from hitofude.inputs.rescaling import UNKNOWN, TrainedScale
 from hitofude.learning.epoch_log import EpochLog, member_folder_name
 from hitofude.outputs.report import ImportSummary, RunSummary, read_summary
 from hitofude.recipe import Recipe
@@ -64,6 +65,8 @@ class DataDescription:
     """The look of the training images. Runs of earlier versions, and imported networks, do not say: as MNIST's."""
     transposed: bool = False
     """Whether rows and columns were exchanged in the files of the training images."""
+    pixels: TrainedScale = UNKNOWN
+    """The scale of the training images."""
 
 
 class RunFolder:

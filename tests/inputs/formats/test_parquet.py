@@ -1,6 +1,7 @@
 """Parquet files: pixels as columns, as lists, as pictures; and the errors for others."""
 
 import io
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -39,11 +40,11 @@ def test_columns_of_pixels_read_as_the_csv_does(
 
 
 def test_a_frame_of_pandas_with_its_index_and_named_labels(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"kind": ["b", "a", "b"], "p0": [1, 2, 3]}, index=[5, 6, 7]).astype({"kind": "category"})
+    frame = pd.DataFrame({"kind": ["b", "a", "b"], "p0": [1, 2, 203]}, index=[5, 6, 7]).astype({"kind": "category"})
     frame.to_parquet(tmp_path / "frame.parquet")
     found = open_source(tmp_path / "frame.parquet", label="kind").train
     assert found.classes == ("a", "b")
-    assert found.images.ravel().tolist() == [1, 2, 3]
+    assert found.images.ravel().tolist() == [1, 2, 203]
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
@@ -81,10 +82,8 @@ def test_images_of_another_size_are_named_in_a_later_batch_too(tmp_path: Path, m
     [
         ({"label": ["a", "b"], "pixel0": [1, None]}, "row 2, column 'pixel0': there is no value"),
         ({"label": ["a", None], "pixel0": [1, 2]}, "row 2, column 'label': there is no value"),
-        ({"label": ["a", "b"], "pixel0": [1.5, 2]}, "column 'pixel0': found the type double"),
+        ({"label": ["a", "b"], "pixel0": [1.5, math.nan]}, "row 2, column 'pixel0': found nan"),
         ({"label": ["a", "b"], "pixel0": ["1", "2"]}, "column 'pixel0': found the type string"),
-        ({"label": ["a", "b"], "pixel0": [1, 256]}, "row 2, column 'pixel0': found 256"),
-        ({"label": ["a", "b"], "pixel0": [-1, 2]}, "row 1, column 'pixel0': found -1"),
         ({"label": [1.0, 2.0], "pixel0": [1, 2]}, "column 'label': found the type double"),
         ({"pixel0": [1, 2]}, "no column 'label'.*--label"),
         ({"label": ["a", "b"]}, "no pixel columns"),
@@ -92,7 +91,7 @@ def test_images_of_another_size_are_named_in_a_later_batch_too(tmp_path: Path, m
         ({"label": ["a", "b"], "image": [[1, 2], [1]]}, "column 'image': the lists have from 1 to 2 values"),
         ({"label": ["a", "b"], "image": [[1], [None]]}, "row 2, column 'image': there is no value"),
         ({"label": ["a", "b"], "image": [[[1, 2]], [[3, None]]]}, "row 2, column 'image': there is no value"),
-        ({"label": ["a", "b"], "image": [[1], [300]]}, r"column 'image', row 2, pixel \[0\]: found 300"),
+        ({"label": ["a", "b"], "image": [[1.0], [math.inf]]}, r"column 'image', row 2, pixel \[0\]: found inf"),
         ({"label": ["a", "b"], "image": [[1], [2]], "other": [[1], [2]]}, "both hold images"),
         ({"label": ["a", "b"], "image": [b"x", b"y"]}, "row 1: this is not a picture"),
         ({"label": ["a", ""], "pixel0": [1, 2]}, "row 2: the label is blank"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Protocol, TypeGuard
+from typing import Any, NoReturn, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,14 +29,14 @@ def is_frame(value: object) -> TypeGuard[Frame]:
 def raw_from_arrays(images: ArrayLike | Frame, labels: ArrayLike | None, name: str, options: ReadOptions) -> RawImages:
     """Images with or without labels.
 
-    images: a data frame with the columns of a CSV file, or integers 0..255 of a shape that images_of_array takes.
+    images: a data frame with the columns of a CSV file, or numbers of a shape that images_of_array takes.
     labels: (N,) integers or text; they replace a frame's own label column. name: the source, for messages.
     Raise InputError for another type, shape or value, with the row, from 1, and the column of a frame.
     """
     if is_frame(images):
         raw = _raw_from_frame(images, name, options)
     else:
-        pixels = to_uint8(_as_array(images, name), name)
+        pixels = real_numbers(_as_array(images, name), name)
         raw = RawImages(name, images_of_array(pixels, name, options), None, None)
     if labels is None:
         return raw
@@ -50,7 +50,7 @@ def _raw_from_frame(frame: Frame, name: str, options: ReadOptions) -> RawImages:
     names = [str(column) for column in keys]
     columns = find_columns(names, name, options)
     pixels = _as_array(frame[[keys[position] for position in columns.pixels]], name)
-    values = to_uint8(pixels, name, [names[position] for position in columns.pixels])
+    values = real_numbers(pixels, name, [names[position] for position in columns.pixels])
 
     def texts(position: int | None) -> NDArray[np.str_] | None:
         return None if position is None else label_texts(_as_array(frame[keys[position]], name), name, names[position])
@@ -69,28 +69,39 @@ def _as_array(values: Any, name: str) -> NDArray[Any]:
         raise InputError(f"{name}: cannot be converted to an array ({error}).") from None
 
 
-def to_uint8(
+def real_numbers(
     values: NDArray[Any], name: str, columns: Sequence[str] | None = None, *, first_row: int = 1
-) -> NDArray[np.uint8]:
-    """Convert whole numbers from 0 to 255, of any integer type.
+) -> NDArray[Any]:
+    """Check that all values are real numbers, and return uint8 if they are whole and from 0 to 255.
 
     columns: the names of the columns of (N, P), or of the one column of (N,). first_row: the number of the first row.
-    Raise InputError for another type, and with the location of the first value out of range.
+    Raise InputError for another type, and with the location of the first NaN or infinity.
     """
-    if values.dtype == np.uint8:
+    if values.dtype == np.uint8 or values.size == 0:
+        return values.astype(np.uint8, copy=False)
+    if values.dtype.kind not in "biuf":
+        raise InputError(f"{name}: found the type {values.dtype}; expected numbers.")
+    least, greatest = values.min(), values.max()
+    if values.dtype.kind == "f" and not (np.isfinite(least) and np.isfinite(greatest)):
+        _refuse_first(~np.isfinite(values), values, name, columns, first_row)
+    if least < 0 or greatest > 255:
         return values
-    if values.dtype.kind not in "iu":
-        raise InputError(f"{name}: found {_describe_type(values)}; expected whole numbers from 0 to 255.")
-    is_wrong = (values < 0) | (values > 255)
-    if is_wrong.any():
-        first = np.unravel_index(int(is_wrong.argmax()), is_wrong.shape)
-        row, *index = map(int, first)
-        pixel = f"pixel {index}" if columns is None else f"column '{columns[index[0] if index else 0]}'"
-        raise InputError(
-            f"{name}, row {row + first_row}, {pixel}: found {values[first]}, "
-            f"expected a whole number from 0 to 255. {int(is_wrong.sum()):,} values are out of range."
-        )
-    return values.astype(np.uint8)
+    small = values.astype(np.uint8)
+    return small if values.dtype.kind != "f" or bool((small == values).all()) else values
+
+
+to_uint8 = real_numbers  # the former name
+
+
+def _refuse_first(
+    is_wrong: NDArray[np.bool_], values: NDArray[Any], name: str, columns: Sequence[str] | None, first_row: int
+) -> NoReturn:
+    first = np.unravel_index(int(is_wrong.argmax()), is_wrong.shape)
+    row, *index = map(int, first)
+    pixel = f"pixel {index}" if columns is None else f"column '{columns[index[0] if index else 0]}'"
+    count = int(is_wrong.sum())
+    others = "" if count == 1 else f" {count:,} values are not finite."
+    raise InputError(f"{name}, row {row + first_row}, {pixel}: found {values[first]}, expected a number.{others}")
 
 
 def label_texts(labels: NDArray[Any], name: str, column: str | None = None) -> NDArray[np.str_]:
@@ -107,14 +118,3 @@ def label_texts(labels: NDArray[Any], name: str, column: str | None = None) -> N
         if not isinstance(label, str | int | np.integer):
             raise InputError(f"{location}, row {row}: found {label!r:.40}; expected an integer or text.")
     return np.char.strip(np.asarray([str(label) for label in labels.tolist()], dtype=np.str_))
-
-
-def _describe_type(values: NDArray[Any]) -> str:
-    """The type and, if there is one, the likely conversion."""
-    if values.dtype.kind == "f" and values.size:
-        low, high = np.nanmin(values), np.nanmax(values)
-        scaled = "(255 * images).round().astype('uint8')" if high <= 1 else "images.round().astype('uint8')"
-        return f"{values.dtype} from {low:g} to {high:g} (make it {scaled} if that is right)"
-    if values.dtype.kind == "b":
-        return "bool (make it 255 * images.astype('uint8') if that is right)"
-    return f"the type {values.dtype}"

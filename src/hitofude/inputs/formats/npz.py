@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import SPLITS, RawImages, Split
 from hitofude.inputs.formats.archive import list_members, max_size, open_member, reading
-from hitofude.inputs.formats.arrays import label_texts, to_uint8
+from hitofude.inputs.formats.arrays import label_texts, real_numbers
 from hitofude.inputs.layout import ReadOptions, images_of_array
 from hitofude.storage import DAMAGED_ARRAY
 
@@ -65,7 +65,7 @@ def _read(path: Path, names: list[str | None], options: ReadOptions, rows: int |
         batches = (repeat(None) if array is None else array.batches(rows) for array in arrays)
         name = f"{path}/{names[0]}"
         for first, images, *others in zip(count(1, rows or 1), *batches):
-            pixels = images_of_array(to_uint8(images, name, first_row=first), name, options)
+            pixels = images_of_array(real_numbers(images, name, first_row=first), name, options)
             texts = zip(others, names[1:], strict=True)
             labels, ids, groups, folds = (
                 None if text is None else label_texts(text, f"{path}/{array}") for text, array in texts

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hitofude.errors import InputError, first_line
 from hitofude.inputs.dataset import RawImages, join
 from hitofude.inputs.formats.archive import allowed_growth
-from hitofude.inputs.formats.arrays import label_texts, to_uint8
+from hitofude.inputs.formats.arrays import label_texts, real_numbers
 from hitofude.inputs.formats.csv_table import find_columns, find_texts
 from hitofude.inputs.formats.pictures import read_pictures
 from hitofude.inputs.layout import ReadOptions, images_of_array, images_of_rows
@@ -123,9 +123,13 @@ class _Table:
             type, is_pixel = self._type_of[column], column not in self._text_columns
             plain = type.value_type if self._types.is_dictionary(type) and not is_pixel else type
             is_text = self._types.is_string(plain) or self._types.is_large_string(plain)
-            if not self._types.is_integer(plain) and (is_pixel or not is_text):
-                expected = "integers from 0 to 255" if is_pixel else "integers or text"
+            is_number = self._types.is_integer(plain) or (is_pixel and self._is_real(plain))
+            if not is_number and (is_pixel or not is_text):
+                expected = "numbers" if is_pixel else "integers or text"
                 raise InputError(f"{self._path}, column '{column}': found the type {type}; expected {expected}.")
+
+    def _is_real(self, type: Any) -> bool:
+        return bool(self._types.is_floating(type) or self._types.is_boolean(type))
 
     def _holds_images(self, column: str) -> bool:
         type = self._type_of[column]
@@ -140,7 +144,7 @@ class _Table:
         """Whether it is the image type of Hugging Face's datasets: bytes, and a path."""
         return bool(self._types.is_struct(type) and type.get_field_index("bytes") >= 0)
 
-    def _images(self, batch: Any, start: int) -> NDArray[np.uint8]:
+    def _images(self, batch: Any, start: int) -> NDArray[Any]:
         """(rows, C, H, W)"""
         column, options = self._image_column, self._options
         if column is None:
@@ -157,15 +161,15 @@ class _Table:
         self._pictures_read = tuple(dict.fromkeys((*self._pictures_read, *pictures.reading)))
         return pictures.images
 
-    def _pixels(self, batch: Any, start: int) -> NDArray[np.uint8]:
-        """(rows, P) of integer columns."""
-        pixels = np.empty((len(batch), len(self._pixel_columns)), dtype=np.uint8)
-        for position, column in enumerate(self._pixel_columns):
+    def _pixels(self, batch: Any, start: int) -> NDArray[Any]:
+        """(rows, P) of columns of numbers."""
+        pixels = []
+        for column in self._pixel_columns:
             values = self._present(batch.column(column), column, start).to_numpy(zero_copy_only=False)
-            pixels[:, position] = to_uint8(values, str(self._path), [column], first_row=start + 1)
-        return pixels
+            pixels.append(real_numbers(values, str(self._path), [column], first_row=start + 1))
+        return np.column_stack(pixels)
 
-    def _lists(self, values: Any, column: str, start: int) -> NDArray[np.uint8]:
+    def _lists(self, values: Any, column: str, start: int) -> NDArray[Any]:
         """(rows, …) of lists, or of lists of lists."""
         name, shape = f"{self._path}, column '{column}'", [len(values)]
         while self._is_list(values.type):
@@ -177,7 +181,7 @@ class _Table:
                 )
             shape.append(lengths.pop())
             values = self._present(values.flatten(), column, start, math.prod(shape[1:]))
-        return to_uint8(values.to_numpy(zero_copy_only=False).reshape(shape), name, first_row=start + 1)
+        return real_numbers(values.to_numpy(zero_copy_only=False).reshape(shape), name, first_row=start + 1)
 
     def _texts(self, batch: Any, column: str | None, start: int) -> NDArray[np.str_] | None:
         """(rows,) labels or ids."""

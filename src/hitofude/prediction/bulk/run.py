@@ -67,6 +67,7 @@ def predict_in_bulk(
     label: str | None = None,
     shape: Shape | None = None,
     format: str | None = None,
+    scale: tuple[float, float] | None = None,
     quiet: bool = False,
 ) -> BulkResult:
     """Predict all images of many files with a finished run: a file of predictions for each, in the folder `out`.
@@ -83,7 +84,9 @@ def predict_in_bulk(
     """
     check_shape(shape)
     run_folder, folder = RunFolder(Path(run).absolute()), BulkFolder(Path(out).absolute())
-    how_read = {"label": label, "shape": None if shape is None else list(shape)}
+    how_read: Message = {"label": label, "shape": None if shape is None else list(shape)}
+    if scale is not None:
+        how_read["scale"] = list(scale)
     request: Message = {
         "run": str(run_folder.path),
         "model": model_identity(run_folder, raw=raw),

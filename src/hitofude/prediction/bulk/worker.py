@@ -15,6 +15,8 @@ import torch
 from hitofude.errors import ClusterError, InputError
 from hitofude.inputs.blocks import open_blocks
 from hitofude.inputs.layout import ReadOptions
+from hitofude.inputs.rescaling import UNKNOWN, TrainedScale
+from hitofude.inputs.scale import PixelScale
 from hitofude.learning.compute import explaining_memory_errors
 from hitofude.learning.predicting import images_at_once
 from hitofude.metrics.whole_ensemble import prediction_sets
@@ -43,6 +45,8 @@ class BulkModel:
     """The threshold of the prediction sets, if they are asked for."""
     is_remote: bool
     """Whether this machine may lack files that the driver sees."""
+    trained: TrainedScale = UNKNOWN
+    """The scale of the training images."""
 
     @classmethod
     def open(cls, message: Message) -> "BulkModel":
@@ -58,8 +62,10 @@ class BulkModel:
         model = Model.load(run, device=message["device"], threads=message["threads"], raw=message["raw"])
         shape = None if message["shape"] is None else tuple(message["shape"])
         data = RunFolder(run).load_data()
-        options = ReadOptions(message["label"], shape, model.image_shape, data.group_column, data.fold_column)
-        return cls(model, folder, options, message["set_threshold"], message["is_remote"])
+        scale = PixelScale(*message["scale"]) if "scale" in message else None
+        columns = data.group_column, data.fold_column
+        options = ReadOptions(message["label"], shape, model.image_shape, *columns, scale=scale)
+        return cls(model, folder, options, message["set_threshold"], message["is_remote"], data.pixels)
 
     def finish(self, shard: Shard, reporter: Reporter) -> None:
         """Predict a shard and report the outcome. Raises ClusterError if this machine does not see it."""
@@ -85,7 +91,7 @@ class BulkModel:
         before = Shard.of(path, shard.output)
         has_sets, threshold = self.set_threshold is not None, self.set_threshold
         with writing_predictions(self.folder.output(shard), model.classes, has_sets=has_sets) as write_block:
-            for block in open_blocks(path, self.options, images_at_once(model.image_shape)):
+            for block in open_blocks(path, self.options, images_at_once(model.image_shape), self.trained):
                 probabilities = model.predict(torch.from_numpy(block.images))
                 sets = None if threshold is None else prediction_sets(probabilities, threshold)
                 write_block(block.ids, probabilities, sets=sets)
