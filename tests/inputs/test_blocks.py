@@ -13,7 +13,7 @@ from PIL import Image
 
 from hitofude.errors import InputError
 from hitofude.inputs.blocks import check_streams, open_blocks
-from hitofude.inputs.formats import csv_table, parquet
+from hitofude.inputs.formats import csv_lines, parquet
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import ReadOptions
 from hitofude.inputs.sources import read_images
@@ -95,7 +95,7 @@ def test_the_last_block_is_as_long_as_it_is(images: int, tmp_path: Path, digits:
 def test_what_is_wrong_is_said_in_the_words_of_reading_it_whole(
     kind: str, row: Any, column: str, value: Any, tmp_path: Path, digits: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv_table, "BLOCK_BYTES", 10_000)
+    monkeypatch.setattr(csv_lines, "BLOCK_BYTES", 10_000)
     frame = frame_of(digits, digits.ids)
     frame[column] = frame[column].astype(object) if column in frame else None
     frame.loc[row, column] = value

@@ -50,7 +50,7 @@ class Dataset:
     left_aside: tuple[str, ...] = ()
     """The files, parts and columns that were not read: `validation/, 300 pictures`."""
     label_column: str | None = None
-    """The name of the label column in the files; its number from 0 if they have no header, None without such a column."""
+    """The name of the label column in the files; its number from 0 if they have no header."""
     id_column: str | None = None
     """The name of the id column of the images to predict."""
     ignored_columns: tuple[str, ...] = ()

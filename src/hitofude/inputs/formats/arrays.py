@@ -57,8 +57,11 @@ def _raw_from_frame(frame: Frame, name: str, options: ReadOptions) -> RawImages:
 
     missing = f"there is no column '{options.label_column}'. Name it with label=…, or give (images, labels)."
     images = images_of_rows(values, name, options)
-    label, id, groups, folds = map(texts, columns.texts)
-    return RawImages(name, images, label, id, missing_labels=missing, groups=groups, folds=folds)
+    label, id, groups, folds = map(texts, columns.texts[:4])
+    return RawImages(
+        name, images, label, id, missing_labels=missing, groups=groups, folds=folds, reading=columns.reading,
+        left_aside=columns.left_aside(name), label_column=columns.label_column, id_column=columns.id_column,
+    )  # fmt: skip
 
 
 def _as_array(values: Any, name: str) -> NDArray[Any]:

@@ -1,0 +1,365 @@
+"""The columns of a table: which hold pixels, which a label, an id, a group; and which are left aside."""
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isqrt, prod
+from pathlib import Path
+from typing import Protocol
+
+from hitofude.errors import InputError, suggest
+from hitofude.inputs.layout import ReadOptions
+
+ID_NAMES = ("id", "imageid", "image_id")
+LABEL_NAMES = ("labels", "class", "target", "y", "digit", "letter", "character", "emotion")
+"""The names of a label column, beside `label`, that are known without --label."""
+USAGE_NAMES = ("usage", "split", "subset")
+USAGES = (
+    "training", "train", "publictest", "privatetest", "public", "private", "test", "testing", "val", "valid",
+    "validation",
+)  # fmt: skip
+"""The parts that a column Usage names, in small letters."""
+SHOWN = 40
+"""The characters of a long text that a message shows."""
+
+Rows = list[list[str]]
+"""The fields of some rows."""
+
+_COUNTERS = re.compile(r"|unnamed: \d+(_level_\d+)?|index|level_0|__index_level_\d+__", re.IGNORECASE)
+_ONE_NUMBER = re.compile(r"(\D*)(\d+)")
+_TWO_NUMBERS = re.compile(r"(\D*)(\d+)[x_,:-](\d+)")
+_ROW_AND_COLUMN = re.compile(r"(\D*)r(?:ow)?_?(\d+)_?c(?:ol|olumn)?_?(\d+)", re.IGNORECASE)
+_X_AND_Y = re.compile(r"(\D*)x_?(\d+)_?y_?(\d+)", re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The positions of the pixels, and of the columns of text, among a file's columns."""
+
+    names: tuple[str, ...]
+    delimiter: str
+    pixels: tuple[int, ...]
+    label: int | None
+    id: int | None
+    groups: int | None = None
+    folds: int | None = None
+    usage: int | None = None
+    ignored: tuple[int, ...] = ()
+    """The columns that are left aside."""
+    has_names: bool = True
+    """Whether the names are the file's own; without a header they are numbers from 1."""
+    are_in_one: bool = False
+    """Whether one column of text holds all pixels of an image."""
+    reading: tuple[str, ...] = ()
+    """How the columns were found, if that is not plain."""
+
+    @property
+    def texts(self) -> tuple[int | None, ...]:
+        """The positions of label, id, group, fold and usage."""
+        return self.label, self.id, self.groups, self.folds, self.usage
+
+    @property
+    def pixel_slice(self) -> slice | list[int]:
+        """The pixels as an index: a slice, which copies faster, if they are adjacent and in order."""
+        first, last = self.pixels[0], self.pixels[-1]
+        in_order = self.pixels == tuple(range(first, last + 1))
+        return slice(first, last + 1) if in_order else list(self.pixels)
+
+    @property
+    def label_column(self) -> str | None:
+        """The label's name, or its number from 0 in a file without header."""
+        if self.label is None:
+            return None
+        return self.names[self.label] if self.has_names else str(self.label)
+
+    @property
+    def id_column(self) -> str | None:
+        return None if self.id is None else self.names[self.id]
+
+    def left_aside(self, name: str) -> tuple[str, ...]:
+        """Name the columns that are left aside. name: the file."""
+        named = [f"'{shortened(self.names[i])}'" for i in self.ignored if self.names[i]]
+        unnamed = sum(not self.names[i] for i in self.ignored)
+        words = named[:5] + ([f"{len(named) - 5} more"] if len(named) > 5 else [])
+        words += [f"{unnamed} without a name"] if unnamed else []
+        return (f"{name}: column{'s' if len(self.ignored) > 1 else ''} {', '.join(words)}",) if words else ()
+
+
+def shortened(text: str) -> str:
+    """Return a text as a message shows it: 40 characters at most."""
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+
+
+def is_number(text: str) -> bool:
+    """Whether a field is a decimal number; its point may be a comma."""
+    return _NUMBER.fullmatch(text.strip()) is not None
+
+
+class Content(Protocol):
+    """The content of a table, for columns whose names do not tell."""
+
+    @property
+    def rows(self) -> Rows:
+        """The fields of some rows."""
+        ...
+
+    def choose_label(self, first: int, last: int) -> int:
+        """The label among two columns. Raise InputError if both may be it."""
+        ...
+
+
+def find_columns(
+    names: Sequence[str], location: str, options: ReadOptions, delimiter: str = ",", content: Content | None = None
+) -> Columns:
+    """Assign the columns by their names, and by their content, if it is known, where the names do not tell.
+
+    location: the header, for messages. Raise InputError for a column that is neither a pixel nor anything else.
+    """
+    ignored = set(_ignored_by_user(names, options, location))
+    kept = [None if position in ignored else name for position, name in enumerate(names)]
+    label, id, groups, folds = find_texts([name or "" for name in kept], options, location)
+    usage = None if content is None else _find_usage(kept, (label, id, groups, folds), content)
+    taken = {position for position in (label, id, groups, folds, usage) if position is not None} | ignored
+    ignored |= {i for i, name in enumerate(names) if i not in taken and is_counter(name)}
+    free = [i for i in range(len(names)) if i not in taken | ignored]
+    in_one = None if content is None else _find_pixel_text(free, content)
+    if in_one is not None:
+        pixels: tuple[int, ...] = (in_one,)
+        ignored |= set(free) - {in_one}
+    else:
+        pixels = _pixel_order(names, free)
+        others = sorted(set(free) - set(pixels))
+        aside = {i for i in others if content is not None and _is_left_aside(i, content.rows, label is not None)}
+        if refused := [i for i in others if i not in aside]:
+            raise _unknown_column(names, refused[0], location, options, (groups, folds))
+        if not pixels:
+            raise InputError(f"{location}: there are no pixel columns. Expected names such as pixel0, pixel1, …")
+        ignored |= aside
+        label, pixels = _label_among_pixels(names, label, pixels, options, content)
+    reading = _say_label(Path(location.rsplit(", line", 1)[0]).name, names, label, options)
+    aside_in_order = tuple(sorted(ignored))
+    return Columns(
+        tuple(names), delimiter, pixels, label, id, groups, folds, usage, aside_in_order,
+        are_in_one=in_one is not None, reading=reading,
+    )  # fmt: skip
+
+
+def _label_among_pixels(
+    names: Sequence[str], label: int | None, pixels: tuple[int, ...], options: ReadOptions, content: Content | None
+) -> tuple[int | None, tuple[int, ...]]:
+    """Find the label among columns that are only numbered, 0 to 784 or V1 to V785; it is the first or the last.
+
+    In a file to predict, which has no label, the label's number names a pixel.
+    """
+    if label is not None and options.like is not None and len(pixels) + 1 == prod(options.like):
+        if _pixel_key(names[label]) is not None:
+            return None, _pixel_order(names, [*pixels, label])
+        return label, pixels
+    fit = pixels_and_label(len(pixels), options)
+    if label is not None or options.label is not None or content is None or fit is None or not fit[1]:
+        return label, pixels
+    label = content.choose_label(pixels[0], pixels[-1])
+    return label, tuple(position for position in pixels if position != label)
+
+
+def _say_label(file: str, names: Sequence[str], label: int | None, options: ReadOptions) -> tuple[str, ...]:
+    """Say which column is the label, if neither its name nor the user says so."""
+    if label is None or options.label is not None or names[label].lower() == "label":
+        return ()
+    return (f"{file}: column '{shortened(names[label])}' is the label",)
+
+
+def is_counter(name: str) -> bool:
+    """Whether a column's name is none, or that of the numbers of rows, as pandas writes them."""
+    return _COUNTERS.fullmatch(name) is not None
+
+
+def find_texts(names: Sequence[str], options: ReadOptions, location: str) -> tuple[int | None, ...]:
+    """The positions of label, id, group and fold. Raise InputError if the label or the id is named as another."""
+    label, id = _find_label_as_asked(names, options, location), find_id(names)
+    others = [None if name is None else find_label(names, name) for name in (options.groups, options.folds)]
+    for word, position in zip(("groups", "folds"), others, strict=True):
+        if position is not None and position == label:
+            if options.label is None and find_label(names, "label") is None:
+                label = None  # it was only guessed by its name
+                continue
+            raise InputError(f"{location}: '{names[position]}' is the label column; --{word} needs another one.")
+    return label, None if id == label else id, *others
+
+
+def find_label(names: Sequence[str], wanted: str) -> int | None:
+    """The column of that name; failing that, of that name in other capitals."""
+    if wanted in names:
+        return names.index(wanted)
+    return next((i for i, column in enumerate(names) if column.lower() == wanted.lower()), None)
+
+
+def find_id(names: Sequence[str]) -> int | None:
+    return next((i for i, column in enumerate(names) if column.lower() in ID_NAMES), None)
+
+
+def column_number(text: str, count: int) -> int | None:
+    """The position that a number means: from 0, as pandas counts; `count` is the last one too. None for other texts."""
+    if not re.fullmatch(r"\d{1,7}", text, re.ASCII) or int(text) > count:
+        return None
+    return min(int(text), count - 1)
+
+
+def label_by_content(rows: Rows, first: int, last: int) -> int | None:
+    """Choose the label among two columns, by the fields of rows from all over the file; None if both may be it.
+
+    A label is text; or a whole number with few distinct values, which are close together and spread over the rows, and
+    not always the same.
+    """
+    columns = {position: [row[position].strip() for row in rows] for position in (first, last)}
+    texts = [position for position, fields in columns.items() if not all(map(is_number, fields))]
+    if texts:
+        return texts[0] if len(texts) == 1 else None
+    values = {position: [float(field.replace(",", ".")) for field in fields] for position, fields in columns.items()}
+    for rule in (_varies, _is_whole, _is_narrow, _is_spread):
+        fit = [position for position in (first, last) if rule(values[position])]
+        if len(fit) == 1:
+            return fit[0]
+    counts = {position: len(set(values[position])) for position in (first, last)}
+    fewest, most = sorted((first, last), key=counts.__getitem__)
+    return fewest if 2 * counts[fewest] <= counts[most] else None
+
+
+def _varies(values: list[float]) -> bool:
+    return len(set(values)) > 1
+
+
+def _is_whole(values: list[float]) -> bool:
+    return all(value.is_integer() for value in values)
+
+
+def _is_narrow(values: list[float]) -> bool:
+    return len(set(values)) <= 100  # a pixel that is seldom black takes most values from 0 to 255
+
+
+def _is_spread(values: list[float]) -> bool:
+    """Whether the values are close together, and none is that of nearly all rows."""
+    count, commonest = len(set(values)), Counter(values).most_common(1)[0][1]
+    return count >= (max(values) - min(values) + 1) / 2 and commonest <= 0.8 * len(values)
+
+
+def pixels_and_label(count: int, options: ReadOptions) -> tuple[int, bool] | None:
+    """The number of pixels among this many columns, and whether one more is a label; None if neither fits."""
+    if options.like is not None:
+        expected = [prod(options.like)]
+    elif options.size is not None:
+        expected = [prod(options.size) * (options.channels or 1)]
+    else:
+        expected = [n for n in (count, count - 1) if n > 0 and isqrt(n) ** 2 == n]
+        expected += [count - 1] if (count - 1) % 3 == 0 and isqrt((count - 1) // 3) ** 2 * 3 == count - 1 else []
+    return next(((n, count == n + 1) for n in expected if count - n in (0, 1)), None)
+
+
+def _find_label_as_asked(names: Sequence[str], options: ReadOptions, location: str) -> int | None:
+    """The label by the name that the user gives, or its number; else `label`, else another usual name."""
+    found = find_label(names, options.label_column)
+    if found is not None:
+        return found
+    if options.label is not None:
+        usual = find_label(names, "label") if options.like is not None else None
+        return column_number(options.label, len(names)) if usual is None else usual
+    usual_names = [i for i, name in enumerate(names) if name.lower() in LABEL_NAMES]
+    if len(usual_names) > 1:
+        listed = " and ".join(f"'{names[i]}'" for i in usual_names)
+        raise InputError(
+            f"{location}: {listed} may each be the label. Name it with --label {_quoted(names[usual_names[0]])}, and "
+            f"leave aside the other with --ignore {_quoted(names[usual_names[1]])}."
+        )
+    return usual_names[0] if usual_names else None
+
+
+def _ignored_by_user(names: Sequence[str], options: ReadOptions, location: str) -> list[int]:
+    """Raise InputError for a column that does not exist; a file to predict need not have it."""
+    found = []
+    for name in options.ignore:
+        position = find_label(names, name)
+        position = column_number(name, len(names)) if position is None else position
+        if position is not None:
+            found.append(position)
+        elif options.like is None:
+            hint = suggest(name, list(names))
+            raise InputError(f"{location}: there is no column '{shortened(name)}', which --ignore names.{hint}")
+    return found
+
+
+def _find_usage(names: Sequence[str | None], texts: Sequence[int | None], content: Content) -> int | None:
+    """The column that says which part each row belongs to: Training, PublicTest."""
+    for position, name in enumerate(names):
+        if name is not None and name.lower() in USAGE_NAMES and position not in texts:
+            values = {row[position].lower() for row in content.rows}
+            if values and values.issubset(USAGES):
+                return position
+    return None
+
+
+def _find_pixel_text(free: Sequence[int], content: Content) -> int | None:
+    """The column whose fields hold many numbers each; None if there is none."""
+    for position in free if len(free) <= 10 else []:
+        fields = [numbers_in(row[position]) for row in content.rows[:20]]
+        if fields and all(len(numbers) > 1 and all(map(is_number, numbers)) for numbers in fields):
+            return position
+    return None
+
+
+def numbers_in(field: str) -> list[str]:
+    """'0 12 255' → its numbers; also '[0, 12, 255]'."""
+    return field.strip().strip("[]()").replace(",", " ").split()
+
+
+def _pixel_order(names: Sequence[str], free: Sequence[int]) -> tuple[int, ...]:
+    """The positions of the pixels, in the order of the numbers in their names.
+
+    The pixels are the columns of the commonest beginning, such as `pixel`; of equally common ones, such as r, g and b,
+    all. Names that are numbers with a point, as pandas makes them of a file without header, keep the file's order.
+    """
+    pointed = [i for i in free if re.fullmatch(r"\d+(\.\d+)+", names[i])]
+    if len(pointed) > len(free) / 2:
+        return tuple(i for i in free if re.fullmatch(r"\d+(\.\d+)*", names[i]))
+    found = {position: key for position in free if (key := _pixel_key(names[position])) is not None}
+    counts = Counter(beginning for beginning, *_ in found.values())
+    most = max(counts.values(), default=0)
+    keys = {position: numbers for position, (beginning, *numbers) in found.items() if counts[beginning] == most}
+    return tuple(sorted(keys, key=keys.__getitem__))
+
+
+def _pixel_key(name: str) -> tuple[str, int, int] | None:
+    """The beginning of a pixel's name, and the one or two numbers in it, the row first."""
+    for pattern, is_turned in ((_ROW_AND_COLUMN, False), (_X_AND_Y, True), (_TWO_NUMBERS, False)):
+        if match := pattern.fullmatch(name):
+            first, second = int(match[2]), int(match[3])
+            return (match[1].lower(), second, first) if is_turned else (match[1].lower(), first, second)
+    match = _ONE_NUMBER.fullmatch(name)
+    return None if match is None else (match[1].lower(), int(match[2]), 0)
+
+
+def _is_left_aside(position: int, rows: Rows, has_label: bool) -> bool:
+    """Whether a column holds nothing; or text, beside a label: then it is no pixel."""
+    fields = [row[position].strip() for row in rows]
+    is_empty = not any(fields)
+    return bool(fields) and (is_empty or (has_label and not any(map(is_number, fields))))
+
+
+def _unknown_column(
+    names: Sequence[str], position: int, location: str, options: ReadOptions, related: Sequence[int | None]
+) -> InputError:
+    missing = [name for name, i in zip((options.groups, options.folds), related, strict=True) if i is None]
+    hint = "".join(f" There is no column '{name}'." for name in missing if name is not None)
+    name = names[position]
+    named = f"--label {_quoted(name)}" if len(name) <= SHOWN else "--label"
+    return InputError(
+        f"{location}, column {position + 1}: '{shortened(name)}' is neither a pixel (such as pixel0 or 1x1), "
+        f"an id nor the label. If it is the label, name it with {named}; if it tells which rows belong "
+        f"together, with --groups or --folds; otherwise leave it aside with --ignore {_quoted(shortened(name))}.{hint}"
+    )
+
+
+def _quoted(name: str) -> str:
+    return shlex.quote(name)
