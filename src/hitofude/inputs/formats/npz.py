@@ -1,8 +1,7 @@
-"""NumPy's .npz files: arrays of images, labels and ids, never unpickled, never larger than a file of that size allows.
+"""NumPy's .npz and .npy files: arrays of images, labels and ids, never unpickled, never larger than a file of that size
+allows.
 
-Arrays of images are called images, x or data, those of labels labels, label or y. If a file holds both splits, the
-names contain train or test: x_train and y_train (Keras), train_images and train_labels (MedMNIST).
-Source of the format: numpy.lib.format.
+Which array is which: hitofude.inputs.formats.named_arrays. Source of the format: numpy.lib.format.
 """
 
 import math
@@ -18,22 +17,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
-from hitofude.inputs.dataset import SPLITS, RawImages, Split
-from hitofude.inputs.formats.archive import list_members, max_size, open_member, reading
+from hitofude.inputs.dataset import RawImages, Split
+from hitofude.inputs.formats.archive import Place, allowed_growth, list_members, max_size, open_file, open_member, reading, size_of
 from hitofude.inputs.formats.arrays import label_texts, real_numbers
+from hitofude.inputs.formats.labels import labels_of_array
+from hitofude.inputs.formats.named_arrays import select_arrays, select_labels, splits_of
 from hitofude.inputs.layout import ReadOptions, images_of_array
 from hitofude.storage import DAMAGED_ARRAY
 
-IMAGES, LABELS, IDS = ("images", "image", "x", "data"), ("labels", "label", "y"), ("ids", "id")
 ENDING = ".npy"
 
 
-def npz_splits(path: Path) -> set[str]:
-    """The splits in the arrays' names: train, test, both or none."""
-    return {_parse_name(name)[0] for name in _names(path)} & set(SPLITS)
+def npz_splits(path: Place) -> set[Split]:
+    """The splits that the file holds by the arrays' names: train, test, both or none."""
+    return splits_of(_shapes(path))
 
 
-def read_npz(path: Path, options: ReadOptions, split: Split) -> RawImages:
+def read_npz(path: Place, options: ReadOptions, split: Split) -> RawImages:
     """Read the images of a split, with their labels and ids if there are any.
 
     If no array names this split, read the arrays that name none. Raise InputError, before any values are read, for an
@@ -41,20 +41,45 @@ def read_npz(path: Path, options: ReadOptions, split: Split) -> RawImages:
     """
     missing = f"there is no array 'labels' (nor y_{split} or {split}_labels), and training needs it."
     given = [_find_array(path, name) for name in (options.groups, options.folds)] if split == "train" else [None, None]
-    [raw] = _read(path, [*_find(path, split), *given], options)
-    return replace(raw, missing_labels=missing)
+    shapes = {name: shape for name, shape in _shapes(path).items() if name not in given}
+    found = select_arrays(shapes, split, str(path))
+    [raw] = _read(path, [found.images, found.labels, found.ids, *given], options)
+    return replace(
+        raw, missing_labels=missing, reading=(*found.reading, *raw.reading), left_aside=(*found.left_aside, *raw.left_aside)
+    )
 
 
-def stream_npz(path: Path, options: ReadOptions, rows: int) -> Iterator[RawImages]:
+def read_npz_labels(path: Place) -> tuple[NDArray[np.str_], tuple[str, ...]]:
+    """Read the labels of a file beside the images, (N,), and how. Raise InputError as read_npz does."""
+    name = select_labels(_shapes(path), str(path))
+    with _opened(path, name) as array:
+        [values] = array.batches(None)
+    return labels_of_array(values, f"{path}/{name}")
+
+
+def read_npy(path: Place) -> NDArray[Any]:
+    """Read the array of a .npy. Raise InputError, before any values are read, as read_npz does."""
+    name = str(path)
+    with reading(name), open_file(path) as stream:
+        try:
+            header = read_header(stream)
+        except ValueError as error:
+            raise InputError(f"{name}: the array's header is damaged ({error}). Fetch it again.") from None
+        _check(header, name, size_of(path) if isinstance(stream, BufferedReader) and stream.seekable() else allowed_growth(size_of(path)))
+        [values] = _OpenArray(name, header, stream).batches(None)
+    return values
+
+
+def stream_npz(path: Place, options: ReadOptions, rows: int) -> Iterator[RawImages]:
     """Read the images to predict and their ids, at most `rows` at a time; ignore labels.
 
     Raise the errors of read_npz, and InputError if the first index of the images changes fastest.
     """
-    images, _, ids = _find(path, "test")
-    return _read(path, [images, None, ids, None, None], options, rows)
+    found = select_arrays(_shapes(path), "test", str(path))
+    return _read(path, [found.images, None, found.ids, None, None], options, rows)
 
 
-def _read(path: Path, names: list[str | None], options: ReadOptions, rows: int | None = None) -> Iterator[RawImages]:
+def _read(path: Place, names: list[str | None], options: ReadOptions, rows: int | None = None) -> Iterator[RawImages]:
     """Read the arrays of images, labels, ids, groups and folds. Raise InputError if their lengths differ."""
     with ExitStack() as stack:
         arrays = [None if name is None else stack.enter_context(_opened(path, name)) for name in names]
@@ -66,39 +91,34 @@ def _read(path: Path, names: list[str | None], options: ReadOptions, rows: int |
         name = f"{path}/{names[0]}"
         for first, images, *others in zip(count(1, rows or 1), *batches):
             pixels = images_of_array(real_numbers(images, name, first_row=first), name, options)
-            texts = zip(others, names[1:], strict=True)
-            labels, ids, groups, folds = (
-                None if text is None else label_texts(text, f"{path}/{array}") for text, array in texts
+            labels, how = (None, ()) if others[0] is None else labels_of_array(others[0], f"{path}/{names[1]}")
+            ids, groups, folds = (
+                None if text is None else label_texts(text, f"{path}/{array}")
+                for text, array in zip(others[1:], names[2:], strict=True)
             )
-            yield RawImages(name, pixels, labels, ids, first_row=first, groups=groups, folds=folds)
+            yield RawImages(name, pixels, labels, ids, first_row=first, groups=groups, folds=folds, reading=how)
 
 
-def _find(path: Path, split: Split) -> list[str | None]:
-    """The names of the arrays of images, labels and ids. Raise InputError if there are no images."""
-    names = {_parse_name(name): name for name in _names(path)}
-    prefix = split if any((split, kind) in names for kind in IMAGES) else ""
-    found = [[names[prefix, kind] for kind in kinds if (prefix, kind) in names] for kinds in (IMAGES, LABELS, IDS)]
-    if not found[0]:
-        held = ", ".join(sorted(names.values())) or "nothing"
-        raise InputError(f"{path}: there is no array 'images' (nor x_{split} or {split}_images). It holds: {held}.")
-    return [candidates[0] if candidates else None for candidates in found]
-
-
-def _find_array(path: Path, name: str | None) -> str | None:
+def _find_array(path: Place, name: str | None) -> str | None:
     """The array of that name; None if there is none, or no name."""
     return name if name in _names(path) else None
 
 
-def _names(path: Path) -> list[str]:
+def _names(path: Place) -> list[str]:
     with reading(str(path)):
         return [member.removesuffix(ENDING) for member in list_members(path) if member.endswith(ENDING)]
 
 
-def _parse_name(name: str) -> tuple[str, str]:
-    """'X_train' → ('train', 'x'); 'images' → ('', 'images')."""
-    words = name.lower().split("_")
-    split = next((word for word in words if word in (*SPLITS, "val")), "")
-    return split, "_".join(word for word in words if word != split)
+def _shapes(path: Place) -> dict[str, tuple[int, ...]]:
+    """The shape of each array; () if its header is damaged, which is said when it is read."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name in _names(path):
+        try:
+            with reading(f"{path}/{name}"), open_member(path, name + ENDING) as stream:
+                shapes[name] = read_header(stream).shape
+        except (ValueError, InputError):
+            shapes[name] = ()
+    return shapes
 
 
 @dataclass(frozen=True)
@@ -127,7 +147,7 @@ class _OpenArray:
 
     name: str
     header: ArrayHeader
-    stream: BufferedReader
+    stream: BinaryIO
 
     def batches(self, rows: int | None) -> Iterator[NDArray[Any]]:
         """Read at most `rows` rows at a time, or all. Raise InputError if they are cut short or not consecutive."""
@@ -146,14 +166,19 @@ class _OpenArray:
     def _values(self, shape: tuple[int, ...]) -> NDArray[Any]:
         values = np.empty(shape, self.header.dtype)
         with reading(self.name):
-            found = self.stream.readinto(values.reshape(-1).view(np.uint8).data) if values.nbytes else 0
+            found = _fill(self.stream, values.reshape(-1).view(np.uint8).data) if values.nbytes else 0
         if found < values.nbytes:
             raise InputError(f"{self.name}: the array is damaged or cut short. Fetch it again.")
         return values
 
 
+def _fill(stream: BinaryIO, buffer: memoryview) -> int:
+    """Read until the buffer is full, or the stream ends; return the bytes read."""
+    return int(stream.readinto(buffer))  # type: ignore[attr-defined]
+
+
 @contextmanager
-def _opened(path: Path, name: str) -> Iterator[_OpenArray]:
+def _opened(path: Place, name: str) -> Iterator[_OpenArray]:
     """Open an array at its values. Raise InputError for an array that must not be read."""
     location, member = f"{path}/{name}", name + ENDING
     with ExitStack() as stack:

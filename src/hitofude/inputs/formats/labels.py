@@ -1,0 +1,51 @@
+"""Labels as arrays: one a row, or one-hot rows."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hitofude.errors import InputError
+from hitofude.inputs.formats.arrays import label_texts
+
+MOST_INTEGER = 1 << 53
+
+
+def labels_of_array(labels: NDArray[Any], name: str) -> tuple[NDArray[np.str_], tuple[str, ...]]:
+    """(N,) or (N, 1) whole numbers, booleans or text, or (N, classes) one-hot → (N,) text, and how they were read.
+
+    name: the array, for messages. Raise InputError for anything else, and for rows with several ones.
+    """
+    if labels.ndim == 2 and labels.shape[1] > 1 and labels.dtype.kind in "iufb":
+        return _classes_of_one_hot(labels, name).astype(np.str_), (f"{name} is one-hot: column 1 is class 0",)
+    if labels.dtype.kind == "f":
+        labels = _whole(labels, name)
+    return label_texts(labels, name), ()
+
+
+def _classes_of_one_hot(rows: NDArray[Any], name: str) -> NDArray[np.int64]:
+    """(N, classes) → (N,) the column of the one in each row. Raise InputError unless each row has exactly one."""
+    found = f"{name}: found the shape {rows.shape}; expected (N,), one label an image"
+    is_one = rows == 1
+    if not (is_one | (rows == 0)).all():
+        raise InputError(f"{found}, or (N, classes) of zeros with a one in each row.")
+    counts = is_one.sum(axis=1)
+    if (counts != 1).any():
+        row = int((counts != 1).argmax())
+        raise InputError(
+            f"{found}. Row {row + 1} has {counts[row]} ones, so an image has several labels or none. That is not "
+            "supported: hitofude answers with one class an image. Choose one of the columns as the label."
+        )
+    return is_one.argmax(axis=1)
+
+
+def _whole(labels: NDArray[Any], name: str) -> NDArray[np.int64]:
+    """Raise InputError for a number that is not whole."""
+    is_wrong = ~np.isfinite(labels) | (np.abs(labels) > MOST_INTEGER) | (labels != np.rint(labels))
+    if is_wrong.any():
+        first = np.unravel_index(int(is_wrong.argmax()), labels.shape)
+        raise InputError(
+            f"{name}, row {int(first[0]) + 1}: found {labels[first]}; expected a whole number or text. If these are "
+            "numbers to predict rather than classes, hitofude cannot learn them."
+        )
+    return labels.astype(np.int64)

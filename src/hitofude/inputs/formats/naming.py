@@ -1,0 +1,92 @@
+"""The names of files, folders and arrays: which part of a data set they hold, and whether images or labels.
+
+`emnist-digits-train-images-idx3-ubyte.gz`, `train-images.idx3-ubyte`, `sign_mnist_train.csv`, `csvTrainLabel 3360x1.csv`,
+`Y_test.npy`, `testing/` and `val_images` are all understood by the words in them.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Part = Literal["train", "test", "validation", "other"]
+Role = Literal["images", "labels"]
+
+PARTS: dict[str, Part] = {
+    **dict.fromkeys(("train", "training", "trn", "tra"), "train"),
+    **dict.fromkeys(("test", "testing", "tst", "tes", "t10k", "t"), "test"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+    **dict.fromkeys(("extra", "unlabelled", "unlabeled"), "other"),
+}  # fmt: skip
+ROLES: dict[str, Role] = {
+    **dict.fromkeys(("images", "image", "imgs", "img", "x", "pixels", "features", "pictures", "inputs"), "images"),
+    **dict.fromkeys(("labels", "label", "lbls", "y", "target", "targets"), "labels"),
+}
+NEUTRAL = {"idx", "ubyte", "int", "data", "set", "dataset", "csv", "arr"}
+"""Words that do not tell one data set from another."""
+ENDINGS = {
+    "bin", "bz2", "csv", "gz", "h5", "hdf5", "arff", "libsvm", "mat", "npy", "npz", "parquet", "pkl", "pickle", "pq", "svm",
+    "tsv", "txt", "xlsx", "xz", "zip",
+}  # fmt: skip
+_SHARD = re.compile(r"-\d{4,6}-of-\d{4,6}(?=\.|$)")
+_TEST_OF_LIBSVM = re.compile(r"\.t(\.(gz|xz|bz2))?$")
+_SIZE = re.compile(r"\d+x\d+")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
+_JOINED = re.compile(r"([xy])[_-]?(train|test|val|valid)")
+
+
+@dataclass(frozen=True)
+class Name:
+    """The meaning of a name."""
+
+    part: Part | None
+    role: Role | None
+    rest: tuple[str, ...]
+    """The words that are left, in small letters: the name of the data set. Empty for train.csv."""
+
+    @property
+    def title(self) -> str:
+        return "-".join(self.rest)
+
+
+def read_name(text: str) -> Name:
+    """Read the name of a file, a folder or an array: of two parts in it the last counts, and so for roles."""
+    part: Part | None = None
+    role: Role | None = None
+    rest: list[str] = []
+    for word in _words(_SHARD.sub("", text)):
+        if word in PARTS and (word != "t" or _TEST_OF_LIBSVM.search(text)):
+            part = PARTS[word]
+        elif word in ROLES:
+            role = ROLES[word]
+        elif word not in NEUTRAL and not _SIZE.fullmatch(word) and not (word.isdigit() and (part or role)):
+            rest.append(word)
+    return Name(part, role, tuple(rest))
+
+
+def is_shard(text: str) -> bool:
+    """Whether it is one of several files of a part: train-00000-of-00002.parquet."""
+    return _SHARD.search(text) is not None
+
+
+def is_template(text: str) -> bool:
+    """Whether a file is a sample submission by its name: sample_submission.csv, sampleSubmission.csv."""
+    return "submission" in set(_words(text))
+
+
+def _words(text: str) -> list[str]:
+    """The words of a name without its endings."""
+    pieces = [piece for piece in re.split(r"[\W_]+", text) if piece]
+    while len(pieces) > 1 and pieces[-1].lower() in ENDINGS:
+        pieces.pop()
+    words = []
+    for piece in pieces:
+        small = piece.lower()
+        if small in PARTS or small in ROLES or _SIZE.fullmatch(small):
+            words.append(small)
+        elif match := _JOINED.fullmatch(small):
+            words += match.groups()
+        else:
+            found = [word.lower() for word in _WORD.findall(piece)]
+            is_split = any(word in PARTS or word in ROLES or word in NEUTRAL or word == "submission" for word in found)
+            words += found if is_split else [small]
+    return words

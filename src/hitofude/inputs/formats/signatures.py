@@ -1,0 +1,85 @@
+"""The kind of a file by its first bytes, whatever its name."""
+
+import re
+from typing import Literal
+
+from hitofude.errors import InputError
+from hitofude.inputs.formats.archive import Member, Place, list_members, open_file, reading
+
+Kind = Literal[
+    "text", "idx", "npz", "npy", "parquet", "mat", "hdf5", "arff", "libsvm", "xlsx", "zip", "picture", "pickle", "bytes"
+]
+START = 8192
+"""The bytes that are looked at."""
+_SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
+    (b"\x93NUMPY", "npy"),
+    (b"PAR1", "parquet"),
+    (b"MATLAB 5.0 MAT-file", "mat"),
+    (b"MATLAB 7.3 MAT-file", "hdf5"),
+    (b"\x89HDF\r\n\x1a\n", "hdf5"),
+    (b"\x89PNG", "picture"),
+    (b"\xff\xd8\xff", "picture"),
+    (b"GIF8", "picture"),
+    (b"II*\0", "picture"),
+    (b"MM\0*", "picture"),
+)
+_REFUSED: tuple[tuple[bytes, str], ...] = (
+    (b"\xd0\xcf\x11\xe0", "an old Excel file. Save it as CSV"),
+    (b"7z\xbc\xaf'\x1c", "a 7z archive. Unpack it, such as with 7z x {path}, and name the folder"),
+    (b"Rar!\x1a\x07", "a RAR archive. Unpack it, such as with unrar x {path}, and name the folder"),
+    (b"ARROW1", "an Arrow (Feather) file. Convert it:\n  python -c \"import pandas; "
+     "pandas.read_feather('{path}').to_parquet('{stem}.parquet')\"\n  and name {stem}.parquet"),
+    (b"SQLite format 3\0", "an SQLite database. Export the table as CSV"),
+    (b"%PDF", "a PDF. Name the files of images"),
+)  # fmt: skip
+_IDX = re.compile(rb"\0\0[\x08\x09\x0b-\x0e][\x01-\x04]\0")
+_PICKLE = re.compile(rb"\x80[\x02-\x05]|[(\]})lcd]{1,3}(p\d+\n|cnumpy|c__builtin__|cpandas|ccopy_reg|numpy)|cnumpy|ccopy_reg")
+_ARFF = re.compile(rb"(\s*%[^\n]*\n|\s)*@relation\s", re.IGNORECASE)
+_LIBSVM = re.compile(rb"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?([ \t]+\d+:[-+.\deE]+)+[ \t]*\r?\n")
+_TAR = 257, b"ustar"
+
+
+def kind_of(path: Place) -> Kind:
+    """Return the kind of a file, unpacked if it is packed; `text` for anything unknown without a zero byte.
+
+    Raise InputError for a file of a known kind that is not read, with the way out.
+    """
+    with reading(str(path)), open_file(path) as stream:
+        start = stream.read(START)
+    if start.startswith((b"PK\3\4", b"PK\5\6")):
+        return _kind_of_zip(path)
+    for signature, kind in _SIGNATURES:
+        if start.startswith(signature):
+            return kind
+    for signature, words in _REFUSED:
+        if start.startswith(signature):
+            stem = path.name.split(".")[0]
+            raise InputError(f"{path}: this is {words.format(path=path, stem=stem)}.")
+    if start[_TAR[0] :].startswith(_TAR[1]):
+        raise InputError(f"{path}: this is a tar archive. Unpack it with tar -xf '{path}', and name the folder in it.")
+    if _IDX.match(start):
+        return "idx"
+    if _PICKLE.match(start):
+        return "pickle"
+    if _ARFF.match(start):
+        return "arff"
+    if _LIBSVM.match(start):
+        return "libsvm"
+    return "bytes" if path.suffix.lower() == ".bin" else "text"
+
+
+def _kind_of_zip(path: Place) -> Kind:
+    with reading(str(path)):
+        members = list_members(path)
+    if any(member.startswith(("xl/", "/xl/")) for member in members):
+        return "xlsx"
+    if members and all(member.endswith(".npy") for member in members):
+        return "npz"
+    if any(member.endswith("data.pkl") for member in members):
+        return "pickle"
+    return "npz" if path.suffix.lower() == ".npz" else "zip"
+
+
+def is_packed_file(path: Place) -> bool:
+    """Whether it is a zip of exactly one file, which stands for it: train.csv.zip."""
+    return path.suffix.lower() == ".zip" and len(list(Member.of(path).iterdir())) == 1
