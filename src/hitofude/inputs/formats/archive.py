@@ -198,6 +198,13 @@ class Member:
         return PurePosixPath(self.name).suffix
 
     @property
+    def stem(self) -> str:
+        return PurePosixPath(self.name).stem
+
+    def relative_to(self, folder: "Place") -> PurePosixPath:
+        return PurePosixPath(str(self)).relative_to(str(folder))
+
+    @property
     def parent(self) -> "Place":
         return Member(self._zip, self._inner.rpartition("/")[0]) if self._inner else self._zip.place.parent
 

@@ -6,63 +6,62 @@ then the values. Source: the page of the MNIST database (LeCun, Cortes, Burges).
 
 import math
 import struct
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
-from hitofude.inputs.dataset import RawImages, Split
-from hitofude.inputs.formats.archive import find_file, open_file, reading
+from hitofude.inputs.dataset import RawImages
+from hitofude.inputs.formats.archive import Place, open_file, reading
+from hitofude.inputs.formats.arrays import to_uint8
 from hitofude.inputs.layout import ReadOptions, images_of_array
 
-NAMES: dict[Split, tuple[str, str]] = {
-    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
-    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
-}
-_UINT8 = 8
-NO_OPTIONS = ReadOptions()
+IMAGE_DIMENSIONS = (3, 4)
+_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
-def idx_files(folder: Path) -> dict[Split, tuple[Path, Path]]:
-    """Find the files of images and labels of each split in a folder; none without those of train."""
-    found: dict[Split, tuple[Path, Path]] = {}
-    for split, names in NAMES.items():
-        images, labels = (find_file(folder, name, ("", ".gz")) for name in names)
-        if images and labels:
-            found[split] = images, labels
-    return found if "train" in found else {}
+def is_idx(path: Place) -> bool:
+    return path.is_file() and ("-ubyte" in path.name or ".idx" in path.name)
 
 
-def is_idx(path: Path) -> bool:
-    return path.is_file() and "-ubyte" in path.name
+def read_idx_images(path: Place, options: ReadOptions) -> RawImages:
+    """Read the images of a file. Raise InputError if it is damaged, or holds something else."""
+    values = read_idx(path, IMAGE_DIMENSIONS)
+    images = images_of_array(to_uint8(values, str(path)), str(path), options)
+    missing = "the labels are in another file, which is missing. Put it beside this one, or name it with --labels."
+    return RawImages(str(path), images, None, None, missing_labels=missing)
 
 
-def read_idx_images(images_path: Path, labels_path: Path | None = None, options: ReadOptions = NO_OPTIONS) -> RawImages:
-    """Read images and, if given, their labels. Raise InputError if a file is damaged, or their lengths differ."""
-    labels = None if labels_path is None else read_idx(labels_path, 1).astype(np.str_)
-    images = images_of_array(read_idx(images_path, 3), str(images_path), options)
-    return RawImages(str(labels_path or images_path), images, labels, None)
+def read_idx_labels(path: Place) -> tuple[NDArray[np.str_], tuple[str, ...]]:
+    """Read the labels, (N,), and how; QMNIST's have eight columns, the first of which is the class."""
+    labels = read_idx(path, (1, 2))
+    if labels.ndim == 1:
+        return labels.astype(np.str_), ()
+    line = f"{path.name} has {labels.shape[1]} columns: column 1 is the label"
+    return labels[:, 0].astype(np.str_), (line,)
 
 
-def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
+def read_idx(path: Place, dimensions: tuple[int, ...]) -> NDArray[Any]:
     """Read the array in the file. Raise InputError if it has other dimensions, is cut short or not an IDX file."""
     with reading(str(path)), open_file(path) as stream:
         content = stream.read()
     if len(content) < 4 or content[:2] != b"\0\0":
         raise InputError(f"{path}: this is not an IDX file (it does not begin with two zero bytes).")
     kind, rank = content[2], content[3]
-    if kind != _UINT8 or rank != dimensions:
+    if kind not in _TYPES or rank not in dimensions:
+        expected = " or ".join(map(str, dimensions))
         raise InputError(
-            f"{path}: expected {dimensions} dimensions of unsigned bytes, found {rank} of type 0x{kind:02x}. "
+            f"{path}: expected {expected} dimensions of numbers, found {rank} of type 0x{kind:02x}. "
             "Are images and labels exchanged?"
         )
-    header = 4 + 4 * rank
+    header, dtype = 4 + 4 * rank, np.dtype(_TYPES[kind])
     if len(content) < header:
         raise InputError(f"{path}: the header is cut short. Fetch the file again.")
     shape = struct.unpack(f">{rank}I", content[4:header])
-    if len(content) - header != math.prod(shape):
-        found = len(content) - header
-        raise InputError(f"{path}: {found} bytes of values, expected {math.prod(shape)} for {shape}. Fetch it again.")
+    if len(content) - header != math.prod(shape) * dtype.itemsize:
+        found, wanted = len(content) - header, math.prod(shape) * dtype.itemsize
+        raise InputError(f"{path}: {found} bytes of values, expected {wanted} for {shape}. Fetch it again.")
     writable = bytearray(content)  # as PyTorch needs it
-    return np.frombuffer(writable, dtype=np.uint8, offset=header).reshape(shape)
+    values = np.frombuffer(writable, dtype=dtype, offset=header).reshape(shape)
+    return values if dtype.itemsize == 1 else values.astype(dtype.newbyteorder("="))

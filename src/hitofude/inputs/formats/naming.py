@@ -28,6 +28,7 @@ ENDINGS = {
     "tsv", "txt", "xlsx", "xz", "zip",
 }  # fmt: skip
 _SHARD = re.compile(r"-\d{4,6}-of-\d{4,6}(?=\.|$)")
+_BATCH = re.compile(r"(data|test)_batch(_\d+)?(\.bin)?")  # CIFAR-10's files
 _TEST_OF_LIBSVM = re.compile(r"\.t(\.(gz|xz|bz2))?$")
 _SIZE = re.compile(r"\d+x\d+")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
@@ -50,6 +51,8 @@ class Name:
 
 def read_name(text: str) -> Name:
     """Read the name of a file, a folder or an array: of two parts in it the last counts, and so for roles."""
+    if match := _BATCH.fullmatch(text):
+        return Name("test" if match[1] == "test" else "train", None, ("cifar",))
     part: Part | None = None
     role: Role | None = None
     rest: list[str] = []
@@ -65,7 +68,7 @@ def read_name(text: str) -> Name:
 
 def is_shard(text: str) -> bool:
     """Whether it is one of several files of a part: train-00000-of-00002.parquet."""
-    return _SHARD.search(text) is not None
+    return _SHARD.search(text) is not None or _BATCH.fullmatch(text) is not None
 
 
 def is_template(text: str) -> bool:

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages
+from hitofude.inputs.formats.archive import Member, Place
 from hitofude.inputs.layout import ReadOptions, channels_first, describe_size, join_images
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class UnreadableError(InputError):
 
 
 @contextmanager
-def open_picture(source: Path | bytes, name: str, most_pixels: int) -> "Iterator[Image.Image]":
+def open_picture(source: Place | bytes, name: str, most_pixels: int) -> "Iterator[Image.Image]":
     """Open a picture without decoding it; explain errors of decoding within the block, and suppress warnings.
 
     name: the file, for messages. most_pixels: compared with the size in the header. Raise InputError if the file is
@@ -96,7 +97,8 @@ def open_picture(source: Path | bytes, name: str, most_pixels: int) -> "Iterator
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of oddities in a file, and of sizes that are checked here
             Image.init()
-            stream = io.BytesIO(source) if isinstance(source, bytes) else source
+            content = source.read_bytes() if isinstance(source, Member) else source
+            stream = io.BytesIO(content) if isinstance(content, bytes) else content
             with Image.open(stream, formats=[known for known in FORMATS if known in Image.OPEN]) as picture:
                 if picture.width * picture.height > most_pixels:
                     raise too_large
@@ -114,7 +116,7 @@ def open_picture(source: Path | bytes, name: str, most_pixels: int) -> "Iterator
 
 
 def read_picture(
-    source: Path | bytes, name: str, options: ReadOptions, most_pixels: int = MOST_PIXELS
+    source: Place | bytes, name: str, options: ReadOptions, most_pixels: int = MOST_PIXELS
 ) -> NDArray[np.uint8]:
     """(H, W, C) values from 0 to 255; C is 1 if all of the picture is grey, else 3.
 
@@ -127,7 +129,7 @@ def read_picture(
     return _read(source, name, options, most_pixels).pixels
 
 
-def _read(source: Path | bytes, name: str, options: ReadOptions, most_pixels: int = MOST_PIXELS) -> _Picture:
+def _read(source: Place | bytes, name: str, options: ReadOptions, most_pixels: int = MOST_PIXELS) -> _Picture:
     with open_picture(source, name, most_pixels) as picture:
         found = _decoded(picture, options)
     height, width, channels = found.pixels.shape
@@ -148,7 +150,7 @@ def _read(source: Path | bytes, name: str, options: ReadOptions, most_pixels: in
     return found
 
 
-def read_pictures(sources: Sequence[Path | bytes], names: Sequence[str], options: ReadOptions) -> Pictures:
+def read_pictures(sources: Sequence[Place | bytes], names: Sequence[str], options: ReadOptions) -> Pictures:
     """Read pictures of one size.
 
     Behind transparent pixels comes `options.behind`. If that is None, it is white; black if white would hide the ink.
@@ -207,7 +209,7 @@ def _pictures(count: int) -> str:
     return f"{count:,} picture{'' if count == 1 else 's'}"
 
 
-def _explain_damage(damaged: Sequence[tuple[Path | bytes, str]], count: int) -> str:
+def _explain_damage(damaged: Sequence[tuple[Place | bytes, str]], count: int) -> str:
     """Name the files that cannot be read, and the command that removes them."""
     paths = [str(source) for source, _ in damaged[:MOST_NAMED] if isinstance(source, Path)]
     command = f" To leave {'it' if len(damaged) == 1 else 'them'} out: {shlex.join(['rm', *paths])}" if paths else ""
@@ -275,7 +277,7 @@ def _laid_on(picture: "Image.Image", grey: int) -> "Image.Image":
     return ground.convert("RGB")
 
 
-def picture_folders(folder: Path) -> dict[str, Path]:
+def picture_folders(folder: Place) -> dict[str, Path]:
     """Find the folders of `train` and `test`; `train` is the folder itself if it holds the classes. May be empty."""
     folder = _innermost(folder)
     train, test = folder / "train", folder / "test"
@@ -285,7 +287,7 @@ def picture_folders(folder: Path) -> dict[str, Path]:
     return {"train": folder} if holds_pictures else {}
 
 
-def _innermost(folder: Path) -> Path:
+def _innermost(folder: Place) -> Place:
     """Go down while there is nothing but one folder of folders, as in the root of an archive."""
     inner = _folders(folder)
     while len(inner) == 1 and len(_entries(folder)) == 1 and inner[0].name != "train" and _folders(inner[0]):
@@ -299,7 +301,7 @@ def check_upright(folder: Path, options: ReadOptions) -> None:
         raise InputError(f"{folder}: pictures are read as they are seen. Leave out --transpose, or turn them.")
 
 
-def read_picture_folder(folder: Path, options: ReadOptions, *, labelled: bool = True) -> RawImages:
+def read_picture_folder(folder: Place, options: ReadOptions, *, labelled: bool = True) -> RawImages:
     """Read all pictures of a folder, in the natural order of their names; ids are their paths in it.
 
     Labels are the names of the class folders. If `labelled` is False, the pictures may be in the folder itself, without
@@ -334,7 +336,7 @@ def read_picture_folder(folder: Path, options: ReadOptions, *, labelled: bool = 
     )
 
 
-def _describe_left(folder: Path, left: Sequence[Path]) -> Iterator[str]:
+def _describe_left(folder: Place, left: Sequence[Place]) -> Iterator[str]:
     """Name the files that are no pictures, at most a few of them."""
     if left:
         names = ", ".join(str(path.relative_to(folder)) for path in left[:5])
@@ -342,7 +344,7 @@ def _describe_left(folder: Path, left: Sequence[Path]) -> Iterator[str]:
         yield f"{names}{more}: not {'a picture' if len(left) == 1 else 'pictures'}"
 
 
-def _pictures_of_class(folder: Path) -> tuple[list[Path], list[Path]]:
+def _pictures_of_class(folder: Place) -> tuple[list[Place], list[Place]]:
     """Return the pictures, and the other files. Raise InputError if there are no pictures, or folders."""
     found = _entries(folder)
     for path in found:
@@ -356,7 +358,7 @@ def _pictures_of_class(folder: Path) -> tuple[list[Path], list[Path]]:
     return pictures, [path for path in found if path not in set(pictures)]
 
 
-def _explain_inner(inner: Path) -> str:
+def _explain_inner(inner: Place) -> str:
     """Explain a folder inside a class folder, by what it seems to be."""
     outer = inner.parent
     problem = f"{inner}: a folder inside a class folder"
@@ -367,7 +369,7 @@ def _explain_inner(inner: Path) -> str:
     return f"{problem}. Move its pictures up, or remove it."
 
 
-def _entries(folder: Path) -> list[Path]:
+def _entries(folder: Place) -> list[Place]:
     """The visible entries of a folder, in natural order. Raise InputError for a name that cannot be printed."""
     seen = [path for path in folder.iterdir() if path.name[0] != "." and path.name.lower() not in SYSTEM_FILES]
     for path in seen:
@@ -383,11 +385,11 @@ def natural(name: str) -> tuple[str | int, ...]:
     return tuple(int(piece) if i % 2 else piece for i, piece in enumerate(re.split(r"([0-9]+)", name)))
 
 
-def _folders(folder: Path) -> list[Path]:
+def _folders(folder: Place) -> list[Place]:
     return [path for path in _entries(folder) if path.is_dir()] if folder.is_dir() else []
 
 
-def _is_picture(path: Path) -> bool:
+def _is_picture(path: Place) -> bool:
     """Whether the name ends like a picture's or, without an ending, the file begins like a picture."""
     if not path.is_file() or path.suffix.lower() in ENDINGS:
         return path.is_file()

@@ -1,0 +1,218 @@
+"""Read what a path names: a file, a folder, a zip, or one of several data sets in a folder."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+
+from hitofude.errors import InputError
+from hitofude.inputs.dataset import RawImages, Split
+from hitofude.inputs.formats.archive import Member, Place, open_file, reading
+from hitofude.inputs.formats.csv_table import CsvFile
+from hitofude.inputs.formats.naming import Name, read_name
+from hitofude.inputs.formats.picture_list import is_picture_list, listed_pictures
+from hitofude.inputs.formats.pictures import read_picture_folder
+from hitofude.inputs.formats.signatures import kind_of
+from hitofude.inputs.layout import ReadOptions
+from hitofude.inputs.parts import Holding, Parts, Piece, find_files
+from hitofude.inputs.picture_parts import find_pictures, read_asked
+from hitofude.inputs.readers import read_labels, read_shards, read_split, splits_in
+from hitofude.inputs.spelling import Spellings
+
+KAGGLE_HINT = "`hitofude data kaggle` fetches the Digit Recognizer's digit-recognizer.zip"
+
+
+@dataclass(frozen=True)
+class RawParts:
+    """The raw images of a source, and its sample submission."""
+
+    train: RawImages
+    test: RawImages | None = None
+    template: CsvFile | None = None
+
+
+def read_path(path: Path, options: ReadOptions, labels: Path | None = None) -> RawParts:
+    """Read the training images and, if there are any, the images to predict.
+
+    labels: the file of the training labels, if the user names it. Raise InputError with the place and a remedy.
+    """
+    place, wanted = _resolve(path)
+    if is_holding(place):
+        return _read_holding(place if place.is_dir() else Member.of(place), options, labels, wanted)
+    if wanted is not None:
+        raise InputError(f"{path}: there is no such file or folder.")
+    if labels is None and read_name(place.name).role is not None and (found := _siblings(place)) is not None:
+        return _read_parts(found, options)
+    train = read_file(place, options, "train", labels)
+    if "test" not in splits_in(place):
+        return RawParts(train)
+    return RawParts(train, read_split(place, _like(train, options), "test"))
+
+
+def read_file(place: Place, options: ReadOptions, split: Split, labels: Path | None = None) -> RawImages:
+    """Read the images of a split from the file or the folder that holds them, with the labels that lie beside them."""
+    if is_holding(place):
+        return _read_folder(place if place.is_dir() else Member.of(place), options, split, labels)
+    if labels is None and kind_of(place) == "text" and is_picture_list(place):
+        pictures = [file.place for file in Holding.of(place.parent).pictures]
+        return listed_pictures(place, pictures, options, labelled=split == "train").read(options)
+    raw = read_split(place, options, split)
+    partner: Place | None = labels if split == "train" else None
+    if partner is None and raw.labels is None:
+        partner = _partner_of(place)
+    if partner is None:
+        return raw
+    return _noted(with_labels(raw, partner, options), (f"{place.name} with the labels of {partner.name}",), ())
+
+
+def is_holding(place: Place) -> bool:
+    """Whether it is a folder, or a zip of any name that holds files."""
+    if place.is_dir():
+        return True
+    return place.is_file() and kind_of(place) == "zip"
+
+
+def with_labels(raw: RawImages, place: Place, options: ReadOptions) -> RawImages:
+    """Add the labels of a file, by their ids if both have ids, else in their order. Raise InputError if they differ."""
+    labels, ids, how = read_labels(place, options)
+    if ids is not None and raw.ids is not None:
+        spellings, row_of = Spellings(ids.tolist()), {id: row for row, id in enumerate(ids.tolist())}
+        found = [spellings.find(id) for id in raw.ids.tolist()]
+        if None in found:
+            missing = raw.ids[found.index(None)]
+            raise InputError(f"{place}: there is no label for the image with the id '{missing}'.")
+        labels = np.array([labels[row_of[name]] for name in found if name is not None])
+    elif len(labels) != len(raw.images):
+        raise InputError(f"{place}: {len(labels):,} labels, but {raw.name} has {len(raw.images):,} images.")
+    aside = () if raw.labels is None else (f"the labels in {raw.name} itself",)
+    return replace(raw, labels=labels, reading=(*raw.reading, *how), left_aside=(*raw.left_aside, *aside))
+
+
+def explain_missing(path: Path, known: Sequence[str]) -> InputError:
+    """Return the error for a path that does not exist, with the nearest name in its folder."""
+    near: list[str] = []
+    if path.parent.is_dir():
+        names = sorted(place.name for place in path.parent.iterdir() if not place.name.startswith("."))
+        near = get_close_matches(path.name, names, n=1, cutoff=0.6)
+        near = near or [name for name in names if name.split(".")[0] == path.name.split(".")[0]][:1]
+    hint = f" Did you mean '{path.parent / near[0]}'?" if near else ""
+    if "recogni" in path.name.lower():
+        hint += f" {KAGGLE_HINT}."
+    return InputError(f"{path}: there is no such file or folder.{hint} Known names: {', '.join(known)}.")
+
+
+def _resolve(path: Path) -> tuple[Place, tuple[str, ...] | None]:
+    """Find the path, also inside a zip; the words of the last name if it names a data set in a folder."""
+    if path.exists():
+        return path, None
+    existing = next(parent for parent in path.parents if parent.exists())
+    inner = path.relative_to(existing).parts
+    place: Place = existing
+    if existing.is_file():
+        place = Member.of(existing)
+    for number, name in enumerate(inner):
+        if not (place / name).exists():
+            words = tuple(word for rest in inner[number:] for word in read_name(rest).rest)
+            return place, words or (inner[-1],)
+        place = place / name
+    return place, None
+
+
+def _read_holding(root: Place, options: ReadOptions, labels: Path | None, wanted: tuple[str, ...] | None) -> RawParts:
+    holding = Holding.of(root)
+    parts = find_files(holding, wanted)
+    if parts is not None:
+        if labels is not None:
+            parts.pieces["train"] = replace(parts.pieces["train"], labels=labels)
+        return _read_parts(parts, options)
+    pictures = find_pictures(holding, options, labels)
+    if pictures is None or wanted is not None:
+        raise _nothing_found(holding, wanted)
+    raw = pictures.read("train", options)
+    assert raw is not None  # noqa: S101
+    train = _noted(raw, pictures.reading, pictures.left_aside)
+    return RawParts(train, pictures.read("test", _like(train, options)), _template(pictures.template))
+
+
+def _read_folder(root: Place, options: ReadOptions, split: Split, labels: Path | None) -> RawImages:
+    """Read the images of a split from a folder that the user names for it."""
+    holding = Holding.of(root)
+    parts = find_files(holding)
+    if parts is not None:
+        piece = parts.pieces.get(split, parts.pieces["train"])
+        if labels is not None and split == "train":
+            piece = replace(piece, labels=labels)
+        return _noted(_read_piece(piece, options, split), parts.reading, parts.left_aside)
+    if split == "test":
+        found = read_asked(holding, options)
+        return read_picture_folder(root, options, labelled=False) if found is None else found
+    pictures = find_pictures(holding, options, labels)
+    raw = None if pictures is None else pictures.read("train", options)
+    if raw is None or pictures is None:
+        return read_picture_folder(root, options)
+    return _noted(raw, pictures.reading, pictures.left_aside)
+
+
+def _read_parts(parts: Parts, options: ReadOptions) -> RawParts:
+    train = _read_piece(parts.pieces["train"], options, "train")
+    piece = parts.pieces.get("test")
+    test = None if piece is None else _read_piece(piece, _like(train, options), "test")
+    return RawParts(_noted(train, parts.reading, parts.left_aside), test, _template(parts.template))
+
+
+def _read_piece(piece: Piece, options: ReadOptions, split: Split) -> RawImages:
+    raw = read_shards(piece.files, options, split)
+    if piece.labels is None:
+        return raw
+    if raw.labels is not None and split == "train" and not isinstance(piece.labels, Path):
+        return raw
+    return with_labels(raw, piece.labels, options)
+
+
+def _siblings(place: Place) -> Parts | None:
+    """The parts of the data set that a file of images or of labels belongs to; None if it is not among them."""
+    parts = find_files(Holding.of(place.parent), read_name(place.name).rest)
+    pieces = [] if parts is None else parts.pieces.values()
+    return parts if any(place in (*piece.files, piece.labels) for piece in pieces) else None
+
+
+def _partner_of(place: Place) -> Place | None:
+    """The file of labels beside a file of images: the only one of the same part and data set."""
+    own = read_name(place.name)
+    found = [other for other in place.parent.iterdir() if other.is_file() and _is_partner(read_name(other.name), own)]
+    return found[0] if len(found) == 1 else None
+
+
+def _is_partner(name: Name, own: Name) -> bool:
+    return name.role == "labels" and own.role != "labels" and (name.part, name.rest) == (own.part, own.rest)
+
+
+def _noted(raw: RawImages, lines: tuple[str, ...], aside: tuple[str, ...]) -> RawImages:
+    return replace(raw, reading=(*lines, *raw.reading), left_aside=(*raw.left_aside, *aside))
+
+
+def _like(raw: RawImages, options: ReadOptions) -> ReadOptions:
+    """The options to read images that must be like these."""
+    channels, height, width = raw.images.shape[1:]
+    transpose = True if raw.transposed else options.transpose
+    return replace(options, like=(channels, height, width), behind=raw.behind, transpose=transpose)
+
+
+def _template(place: Place | None) -> CsvFile | None:
+    return None if place is None else CsvFile(str(place), lambda: open_file(place))
+
+
+def _nothing_found(holding: Holding, wanted: tuple[str, ...] | None) -> InputError:
+    root = holding.root
+    if wanted is not None:
+        return InputError(f"{root}: there is no data set '{'-'.join(wanted)}' in it.")
+    held = ", ".join(file.path for file in holding.files[:5]) or "nothing"
+    for file in holding.files:
+        with reading(str(file.place)):
+            kind_of(file.place)  # raises for a kind that is not read, with the way out
+    return InputError(
+        f"{root}: there is no train.csv in it (nor train.npz, train.parquet, IDX files or a folder of pictures for each "
+        f"class). It holds: {held}. Name the files with --train and --test."
+    )

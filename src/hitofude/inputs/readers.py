@@ -1,0 +1,146 @@
+"""Read one file, or one folder of pictures, whatever its kind."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hitofude.errors import InputError
+from hitofude.inputs.dataset import RawImages, Split, join, telling_transposed
+from hitofude.inputs.formats.archive import Member, Place, open_file
+from hitofude.inputs.formats.arff import read_arff
+from hitofude.inputs.formats.arrays import to_uint8
+from hitofude.inputs.formats.csv_table import CsvFile
+from hitofude.inputs.formats.hdf5 import open_hdf5
+from hitofude.inputs.formats.idx import read_idx_images, read_idx_labels
+from hitofude.inputs.formats.label_table import read_label_table
+from hitofude.inputs.formats.labels import labels_of_array
+from hitofude.inputs.formats.libsvm import read_libsvm
+from hitofude.inputs.formats.matlab import MatFile
+from hitofude.inputs.formats.named_arrays import read_array_file, read_array_labels, splits_of
+from hitofude.inputs.formats.npz import npz_splits, read_npy, read_npz, read_npz_labels
+from hitofude.inputs.formats.parquet import read_parquet
+from hitofude.inputs.formats.pickles import refuse_pickle
+from hitofude.inputs.formats.pictures import ENDINGS, read_picture_folder
+from hitofude.inputs.formats.raw_bytes import read_raw_bytes, read_raw_labels
+from hitofude.inputs.formats.signatures import Kind, kind_of
+from hitofude.inputs.formats.spreadsheet import sheet_as_csv
+from hitofude.inputs.layout import ReadOptions, images_of_array
+
+KIND_OF_ENDING: dict[str, Kind] = {
+    ".npz": "npz", ".npy": "npy", ".parquet": "parquet", ".mat": "mat", ".h5": "hdf5", ".hdf5": "hdf5", ".xlsx": "xlsx",
+}  # fmt: skip
+"""The reader that explains a damaged file, if its first bytes do not tell its kind."""
+MISSING_LABELS = "there are no labels in it, and training needs them. Name their file with --labels."
+
+
+def known_kind(path: Place) -> Kind:
+    """The kind of a file by its first bytes; failing that, by its ending."""
+    kind = kind_of(path)
+    return KIND_OF_ENDING.get(path.suffix.lower(), kind) if kind == "text" else kind
+
+
+def read_split(path: Place, options: ReadOptions, split: Split) -> RawImages:
+    """Read the images of a split from a file, or from a folder of pictures. Raise InputError with its place and remedy."""
+    if path.is_dir():
+        return read_picture_folder(path, options, labelled=split == "train")
+    raw = _read(path, options, split)
+    return telling_transposed(raw, options) if split == "train" else raw
+
+
+def _read(path: Place, options: ReadOptions, split: Split) -> RawImages:
+    kind = known_kind(path)
+    match kind:
+        case "npz":
+            return read_npz(path, options, split)
+        case "parquet":
+            return read_parquet(path, options)
+        case "idx":
+            return read_idx_images(path, options)
+        case "npy":
+            values = to_uint8(read_npy(path), str(path))
+            images = images_of_array(values, str(path), options)
+            return RawImages(str(path), images, None, None, missing_labels=MISSING_LABELS)
+        case "mat":
+            return read_array_file(MatFile(path), options, split)
+        case "hdf5":
+            with open_hdf5(path) as file:
+                return read_array_file(file, options, split)
+        case "arff":
+            return read_arff(path, options)
+        case "libsvm":
+            return read_libsvm(path, options)
+        case "bytes":
+            return read_raw_bytes(path, options)
+        case "pickle":
+            raise refuse_pickle(path)
+        case "xlsx":
+            table, others = sheet_as_csv(path)
+            aside = tuple(f"{path.name}: the sheet '{name}'" for name in others)
+            raw = table.read(options)
+            return replace(raw, left_aside=(*raw.left_aside, *aside))
+        case "zip":
+            return _read(only_file(path), options, split)
+    if kind == "picture" or path.suffix.lower() in ENDINGS:
+        raise InputError(f"{path}: this is one picture. Name the folder that holds a folder of pictures a class.")
+    return CsvFile(str(path), lambda: open_file(path)).read(options)
+
+
+def read_shards(paths: Sequence[Place], options: ReadOptions, split: Split) -> RawImages:
+    """Read the files that hold a split together, one after the other."""
+    pieces = [read_split(path, options, split) for path in paths]
+    raw = join(pieces)
+    lines = tuple(dict.fromkeys(line for piece in pieces for line in piece.reading))
+    if len(paths) > 1:
+        lines = (f"{len(paths)} files, one after the other: {paths[0].name} to {paths[-1].name}", *lines)
+    return replace(raw, reading=lines)
+
+
+def read_labels(path: Place, options: ReadOptions) -> tuple[NDArray[np.str_], NDArray[np.str_] | None, tuple[str, ...]]:
+    """Read a file of labels: (N,) text, their ids if it has any, and how it was read. Raise InputError."""
+    match known_kind(path):
+        case "idx":
+            labels, how = read_idx_labels(path)
+        case "npy":
+            labels, how = labels_of_array(read_npy(path), str(path))
+        case "npz":
+            labels, how = read_npz_labels(path)
+        case "mat":
+            labels, how = read_array_labels(MatFile(path))
+        case "hdf5":
+            with open_hdf5(path) as file:
+                labels, how = read_array_labels(file)
+        case "bytes":
+            labels, how = read_raw_labels(path), ()
+        case "text":
+            return read_label_table(path, options)
+        case "pickle":
+            raise refuse_pickle(path)
+        case "zip":
+            return read_labels(only_file(path), options)
+        case kind:
+            raise InputError(f"{path}: labels are read from CSV, NPY, NPZ, IDX, MAT and HDF5, not from {kind}.")
+    return labels, None, how
+
+
+def splits_in(path: Place) -> set[Split]:
+    """The splits that a single file holds; none if it cannot tell."""
+    match known_kind(path):
+        case "npz":
+            return npz_splits(path)
+        case "mat":
+            return splits_of(MatFile(path).shapes)
+        case "hdf5":
+            with open_hdf5(path) as file:
+                return splits_of(file.shapes)
+    return set()
+
+
+def only_file(path: Place) -> Place:
+    """The only file in a zip. Raise InputError if there are several."""
+    found: list[Place] = list(Member.of(path).iterdir())
+    if len(found) != 1 or not found[0].is_file():
+        names = ", ".join(sorted(place.name for place in found)[:5]) or "nothing"
+        raise InputError(f"{path}: expected a zip of one file, found {names}. Name it as SOURCE, not with --train.")
+    return found[0]
