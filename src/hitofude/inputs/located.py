@@ -71,7 +71,12 @@ def is_holding(place: Place) -> bool:
     """Whether it is a folder, or a zip of any name that holds files."""
     if place.is_dir():
         return True
-    return place.is_file() and kind_of(place) == "zip"
+    if not place.is_file():
+        return False
+    kind = kind_of(place)
+    if kind == "text" and place.suffix.lower() == ".zip":
+        raise InputError(f"{place}: this is not a zip file. Was the download cut short, or is it a web page?")
+    return kind == "zip"
 
 
 def with_labels(raw: RawImages, place: Place, options: ReadOptions) -> RawImages:
@@ -212,7 +217,10 @@ def _nothing_found(holding: Holding, wanted: tuple[str, ...] | None) -> InputErr
     for file in holding.files:
         with reading(str(file.place)):
             kind_of(file.place)  # raises for a kind that is not read, with the way out
+    classes = root / "train"
+    if classes.is_dir() and not any(file.kind == "data" for file in holding.files):
+        read_picture_folder(classes, ReadOptions())  # raises for classes without pictures
     return InputError(
-        f"{root}: there is no train.csv in it (nor train.npz, train.parquet, IDX files or a folder of pictures for each "
-        f"class). It holds: {held}. Name the files with --train and --test."
+        f"{root}: there is no train.csv in it (nor train.csv.gz, train.npz, train.parquet, IDX files or a folder of "
+        f"pictures for each class). It holds: {held}. Name the files with --train and --test."
     )

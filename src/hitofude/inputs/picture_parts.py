@@ -68,7 +68,8 @@ def find_pictures(holding: Holding, options: ReadOptions, labels: Place | None =
         if test_part == "validation" and asked:
             reading.append(f"{_folder_name(asked)}, a validation part, is read as the images to predict")
     if base is None or base != holding.root:
-        reading.insert(0, _describe(holding, learned, asked if test is not None else []))
+        reading = [f"to learn from: {_shown(learned)}", *reading]
+        reading += [f"to predict: {_shown(asked)}"] if test is not None and asked else []
     aside = _left_aside(holding, groups, splits, [train_list, lists.get("test")])
     return PictureParts(splits, holding.template, tuple(reading), aside)
 
@@ -107,8 +108,11 @@ def _lists(holding: Holding, labels: Place | None) -> dict[Part | None, Place]:
     if labels is not None:
         return {"train": labels}
     found: dict[Part | None, Place] = {}
-    for file in sorted(holding.tables()[1], key=lambda file: file.rank):
-        found.setdefault(file.part, file.place)
+    lists = holding.tables()[1]
+    nearest = min((len(file.folders) for file in lists), default=0)
+    for file in sorted(lists, key=lambda file: file.rank):
+        if len(file.folders) == nearest:
+            found.setdefault(file.part, file.place)
     return found
 
 
@@ -186,7 +190,8 @@ def _left_aside(
             why = ": a validation part; hitofude holds out training pictures of its own" if part == "validation" else ""
             lines.append(f"{_folder_name(unread)}, {len(unread):,} picture{'s' * (len(unread) > 1)}{why}")
     known = [place for place in (*lists, holding.template) if place is not None]
-    return (*lines, *holding.unread(known))
+    told = [file.place for file in holding.files if any(_is_within(file.place, folder) for folder in folders)]
+    return (*lines, *holding.unread([*known, *told]))
 
 
 def _is_within(place: Place, folder: str) -> bool:
@@ -200,11 +205,6 @@ def _no_classes(holding: Holding, learned: Sequence[StoredFile]) -> InputError:
         f"named after its class, such as {folder}/CLASS/{name}; or put a CSV file beside {folder.name} with the columns "
         "filename and label, and name it with --labels."
     )
-
-
-def _describe(holding: Holding, learned: Sequence[StoredFile], asked: Sequence[StoredFile]) -> str:
-    words = f"to learn from: {_shown(learned)}"
-    return words + (f"; to predict: {_shown(asked)}" if asked else "")
 
 
 def _shown(files: Sequence[StoredFile]) -> str:

@@ -60,7 +60,7 @@ def select_arrays(shapes: Shapes, split: Split, file: str) -> Selection:
     if len(shapes) == 4 and _paired(shapes):
         first = 0 if split == "train" else 2
         images, labels = list(shapes)[first : first + 2]
-        line = f"{file}: {', '.join(shapes)} are x_train, y_train, x_test, y_test by their order"
+        line = f"{file.rpartition('/')[2]}: {', '.join(shapes)} are x_train, y_train, x_test, y_test by their order"
         return Selection(images, labels, None, (line,))
     for part in _parts_for(split, names):
         own = [name for name, found in names.items() if found.part == part]
@@ -164,6 +164,7 @@ def _with_labels(
     images: str, own: list[str], shapes: Shapes, names: Mapping[str, Name], part: Part | None, split: Split, file: str
 ) -> Selection:
     """Add the labels and ids of the same part, and note the other arrays."""
+    file = file.rpartition("/")[2]
     rest = [name for name in own if name != images]
     ids = next((name for name in rest if names[name].rest in _IDS and names[name].role is None), None)
     labels = next((name for name in rest if names[name].role == "labels"), None)
