@@ -123,6 +123,10 @@ def images_of_array(array: NDArray[Any], name: str, options: ReadOptions) -> NDA
     if images is not None and is_transposed(name, options):
         images = _upright(_contiguous(images))
     found = f"{name}: found the shape ({', '.join(map(str, array.shape))})"
+    if array.ndim == 5 or (images is None and array.ndim == 4 and len(set(array.shape[1:])) == 1):
+        raise InputError(
+            f"{found}: these are volumes, which are not supported. Save slices of them, (N, height, width)."
+        )
     if images is None or options.like not in (None, images.shape[1:]) or options.size not in (None, images.shape[2:]):
         raise InputError(f"{found}; expected {_usual_shapes(options.like)}.")
     if 0 in images.shape:

@@ -27,7 +27,21 @@ DATA_ENDINGS = {
     ".csv", ".tsv", ".npz", ".npy", ".parquet", ".pq", ".mat", ".h5", ".hdf5", ".arff", ".xlsx", ".libsvm", ".svm", ".bin",
     ".pkl", ".pickle", ".pt", ".pth",
 }  # fmt: skip
-DOCUMENTS = {".md", ".txt", ".html", ".json", ".pdf", ".py", ".ipynb", ".yaml", ".yml", ".xml", ".log", ".rst", ".names"}
+DOCUMENTS = {
+    ".md",
+    ".txt",
+    ".html",
+    ".json",
+    ".pdf",
+    ".py",
+    ".ipynb",
+    ".yaml",
+    ".yml",
+    ".xml",
+    ".log",
+    ".rst",
+    ".names",
+}
 _PLAIN = re.compile(r"(train|test)\.(csv|npz|parquet)(\.gz)?|(train|t10k)-images-idx3-ubyte(\.gz)?")
 _NUMBER = re.compile(rb"[-+]?\d[-+.\deE]*")
 _WIDE = 16
@@ -106,7 +120,9 @@ class Holding:
         files = list(_walk(root, ()))
         if not any(file.kind in ("data", "picture") for file in files):
             zips = [file for file in files if file.kind == "zip"]
-            inner = [found for file in zips for found in _walk(Member.of(file.place), (*file.folders, _stem(file.place)))]
+            inner = [
+                found for file in zips for found in _walk(Member.of(file.place), (*file.folders, _stem(file.place)))
+            ]
             files = [file for file in files if file.kind != "zip"] + inner
         return cls(root, files)
 
@@ -186,13 +202,17 @@ def _choose_set(
 
 def _pieces(files: Sequence[StoredFile], holding: Holding) -> tuple[dict[Split, Piece], tuple[str, ...]]:
     """The pieces of a data set, and how they were found."""
-    found = {part: _piece([f for f in files if f.part == part], holding) for part in ("train", "test", "validation", None)}
+    found = {
+        part: _piece([f for f in files if f.part == part], holding) for part in ("train", "test", "validation", None)
+    }
     pieces: dict[Split, Piece] = {}
     reading: list[str] = []
     train = found["train"] or found[None]
     if train is None:
         held = ", ".join(sorted(file.path for file in files)[:NAMES_SHOWN])
-        raise InputError(f"{holding.root}: there is no train.csv in it. It holds: {held}. Name the files with --train and --test.")
+        raise InputError(
+            f"{holding.root}: there is no train.csv in it. It holds: {held}. Name the files with --train and --test."
+        )
     pieces["train"] = train
     test = found["test"] or found["validation"]
     if test is None and len(train.files) == 1 and "test" in splits_in(train.files[0]):

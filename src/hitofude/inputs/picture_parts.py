@@ -46,7 +46,9 @@ def find_pictures(holding: Holding, options: ReadOptions, labels: Place | None =
     lists = _lists(holding, labels)
     learned = groups.get("train") or groups.get(None) or []
     if not learned:
-        raise InputError(f"{holding.root}: there are no training pictures in it, only {_shown(holding.pictures)}. Name the folder with --train.")
+        raise InputError(
+            f"{holding.root}: there are no training pictures in it, only {_shown(holding.pictures)}. Name the folder with --train."
+        )
     reading: list[str] = []
     splits: dict[Split, Place | PictureChoice] = {}
     base = _class_parent(holding.root, learned)
@@ -159,7 +161,10 @@ def _asked(
         if folder is not None:
             return folder
         ordered = sorted(_places(asked), key=lambda place: natural(place.name))
-        return _with_ids(PictureChoice(str(_folder(holding.root, asked)), tuple(ordered), tuple(p.name for p in ordered), None), holding)
+        return _with_ids(
+            PictureChoice(str(_folder(holding.root, asked)), tuple(ordered), tuple(p.name for p in ordered), None),
+            holding,
+        )
     if holding.template is not None and isinstance(train, PictureChoice) and others:
         return listed_pictures(holding.template, others, options, labelled=False)
     return None
@@ -181,11 +186,15 @@ def _left_aside(
     lists: Sequence[Place | None],
 ) -> tuple[str, ...]:
     """Name the pictures and files that are not read."""
-    used: set[Place] = {place for found in splits.values() if isinstance(found, PictureChoice) for place in found.places}
+    used: set[Place] = {
+        place for found in splits.values() if isinstance(found, PictureChoice) for place in found.places
+    }
     folders = [str(found) for found in splits.values() if not isinstance(found, PictureChoice)]
     lines = []
     for part, files in groups.items():
-        unread = [f for f in files if f.place not in used and not any(_is_within(f.place, folder) for folder in folders)]
+        unread = [
+            f for f in files if f.place not in used and not any(_is_within(f.place, folder) for folder in folders)
+        ]
         if unread:
             why = ": a validation part; hitofude holds out training pictures of its own" if part == "validation" else ""
             lines.append(f"{_folder_name(unread)}, {len(unread):,} picture{'s' * (len(unread) > 1)}{why}")

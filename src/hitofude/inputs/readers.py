@@ -10,7 +10,7 @@ from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages, Split, join, telling_transposed
 from hitofude.inputs.formats.archive import Member, Place, open_file
 from hitofude.inputs.formats.arff import read_arff
-from hitofude.inputs.formats.arrays import to_uint8
+from hitofude.inputs.formats.arrays import real_numbers
 from hitofude.inputs.formats.csv_table import CsvFile
 from hitofude.inputs.formats.hdf5 import open_hdf5
 from hitofude.inputs.formats.idx import read_idx_images, read_idx_labels
@@ -59,7 +59,7 @@ def _read(path: Place, options: ReadOptions, split: Split) -> RawImages:
         case "idx":
             return read_idx_images(path, options)
         case "npy":
-            values = to_uint8(read_npy(path), str(path))
+            values = real_numbers(read_npy(path), str(path))
             images = images_of_array(values, str(path), options)
             return RawImages(str(path), images, None, None, missing_labels=MISSING_LABELS)
         case "mat":

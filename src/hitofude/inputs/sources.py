@@ -200,7 +200,11 @@ def _read_both(name: str, train: RawImages, test: Any, options: ReadOptions) -> 
     channels, height, width = train.images.shape[1:]
     transpose = True if train.transposed else options.transpose
     like = replace(options, like=(channels, height, width), behind=train.behind, transpose=transpose)
-    raw = read_file(Path(test), like, "test") if isinstance(test, str | Path) else raw_from_arrays(test, None, "test", like)
+    raw = (
+        read_file(Path(test), like, "test")
+        if isinstance(test, str | Path)
+        else raw_from_arrays(test, None, "test", like)
+    )
     return make_dataset(name, train, raw, options.scale)
 
 

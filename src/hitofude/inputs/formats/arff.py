@@ -3,10 +3,13 @@
 Source of the format: Weka's manual, chapter Attribute-Relation File Format.
 """
 
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import BinaryIO
+
+import numpy as np
 
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages
@@ -38,10 +41,11 @@ def read_arff(path: Place, options: ReadOptions) -> RawImages:
     def open_data() -> BinaryIO:
         stream = open_file(path)
         list(_attributes(stream, str(path)))
-        return _WithHeader(stream, ",".join(f'"{name}"' for name in names).encode() + b"\n")  # type: ignore[return-value]
+        header = ",".join(f'"{name}"' for name in names).encode() + b"\n"
+        return io.BufferedReader(_WithHeader(header, stream))
 
     raw = CsvFile(f"{path}, below @DATA", open_data).read(replace(options, header=True))
-    labels = None if raw.labels is None else _unquoted(raw.labels)
+    labels = None if raw.labels is None else np.char.strip(raw.labels, "'")
     return replace(raw, labels=labels, reading=(*lines, *raw.reading))
 
 
@@ -59,28 +63,21 @@ def _attributes(stream: BinaryIO, name: str) -> Iterator[tuple[str, str]]:
     raise InputError(f"{name}: the ARFF header has no line @DATA. Is the file complete?")
 
 
-def _unquoted(labels):  # type: ignore[no-untyped-def]
-    import numpy as np
-
-    return np.char.strip(labels, "'")
-
-
-class _WithHeader:
+class _WithHeader(io.RawIOBase):
     """A stream with a line in front."""
 
-    def __init__(self, stream: BinaryIO, header: bytes) -> None:
-        self._stream, self._header = stream, header
+    def __init__(self, header: bytes, stream: BinaryIO) -> None:
+        self._header, self._stream = header, stream
 
-    def readline(self, size: int = -1) -> bytes:
-        header, self._header = self._header, b""
-        return header or self._stream.readline(size)
+    def readable(self) -> bool:
+        return True
 
-    def read(self, size: int = -1) -> bytes:
-        header, self._header = self._header, b""
-        return header or self._stream.read(size)
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        content = self._header[: len(buffer)] or self._stream.read(len(buffer))
+        self._header = self._header[len(buffer) :]
+        buffer[: len(content)] = content
+        return len(content)
 
-    def __enter__(self) -> "_WithHeader":
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._stream.close()
+        super().close()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.formats.archive import Place, open_file, reading
-from hitofude.inputs.formats.arrays import to_uint8
+from hitofude.inputs.formats.arrays import real_numbers
 from hitofude.inputs.layout import ReadOptions, images_of_array
 
 IMAGE_DIMENSIONS = (3, 4)
@@ -28,7 +28,7 @@ def is_idx(path: Place) -> bool:
 def read_idx_images(path: Place, options: ReadOptions) -> RawImages:
     """Read the images of a file. Raise InputError if it is damaged, or holds something else."""
     values = read_idx(path, IMAGE_DIMENSIONS)
-    images = images_of_array(to_uint8(values, str(path)), str(path), options)
+    images = images_of_array(real_numbers(values, str(path)), str(path), options)
     missing = "the labels are in another file, which is missing. Put it beside this one, or name it with --labels."
     return RawImages(str(path), images, None, None, missing_labels=missing)
 

@@ -16,7 +16,20 @@ from hitofude.inputs.spelling import without_zero_decimals
 
 DELIMITERS = ",;\t"
 LABELS = ("label", "labels", "class", "target", "y", "category", "species", "breed")
-IDS = ("id", "image_id", "imageid", "img_id", "file", "filename", "file_name", "image", "img", "path", "image_path", "name")
+IDS = (
+    "id",
+    "image_id",
+    "imageid",
+    "img_id",
+    "file",
+    "filename",
+    "file_name",
+    "image",
+    "img",
+    "path",
+    "image_path",
+    "name",
+)
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -58,7 +71,9 @@ def read_label_table(
             labels, how = labels_of_array(numbers, path.name)
             return labels, None, how
     if not header and len(rows[0]) > 1:
-        raise InputError(f"{path}: {len(rows[0])} columns without names. Expected one column, or a first line id,label.")
+        raise InputError(
+            f"{path}: {len(rows[0])} columns without names. Expected one column, or a first line id,label."
+        )
     names, lines = rows[0] if header else ["1"], rows[header:]
     label, id = find_label_and_id(names, options, str(path))
     how = () if header else (f"{path.name} has no header: its one column is the label",)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from hitofude.errors import InputError, first_line
 from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.formats.archive import Place, allowed_growth, open_file, reading, size_of
-from hitofude.inputs.formats.arrays import to_uint8
+from hitofude.inputs.formats.arrays import real_numbers
 from hitofude.inputs.formats.labels import labels_of_array
 from hitofude.inputs.layout import ReadOptions, images_of_rows
 
@@ -30,11 +30,13 @@ def read_libsvm(path: Place, options: ReadOptions) -> RawImages:
     count = _pixels(found, options)
     if rows * count > allowed_growth(size_of(path)):
         raise InputError(f"{path}: index {found:,} in {rows:,} rows is more than an image has. Do not trust this file.")
-    lines = () if count == found else (f"{path.name}: the last index is {found}, so pixels {found + 1} to {count} are 0",)
+    lines = (
+        () if count == found else (f"{path.name}: the last index is {found}, so pixels {found + 1} to {count} are 0",)
+    )
     pixels: NDArray[Any] = np.zeros((rows, count), dtype=np.float32)
     pixels[:, :found] = matrix.toarray()
     whole = pixels.astype(np.uint8) if _are_bytes(pixels) else pixels
-    images = images_of_rows(to_uint8(whole, str(path)), str(path), options)
+    images = images_of_rows(real_numbers(whole, str(path)), str(path), options)
     texts, how = labels_of_array(labels, str(path))
     return RawImages(str(path), images, texts, None, "line", reading=(*lines, *how))
 

@@ -89,5 +89,7 @@ def _check_growth(stream: BinaryIO, name: str, most: int) -> None:
                     total += len(unpacker.decompress(packed, _CHUNK))
                     packed = unpacker.unconsumed_tail
         if total > most:
-            raise InputError(f"{name}: it grows to more than {most:,} bytes, as a zip bomb does. Do not trust this file.")
+            raise InputError(
+                f"{name}: it grows to more than {most:,} bytes, as a zip bomb does. Do not trust this file."
+            )
     stream.seek(0)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages, Split
-from hitofude.inputs.formats.arrays import label_texts, to_uint8
+from hitofude.inputs.formats.arrays import label_texts, real_numbers
 from hitofude.inputs.formats.labels import labels_of_array
 from hitofude.inputs.formats.naming import Name, Part, read_name
 from hitofude.inputs.layout import ReadOptions, images_of_array
@@ -46,7 +46,7 @@ def splits_of(shapes: Shapes) -> set[Split]:
     splits: set[Split] = set()
     if "train" in found:
         splits.add("train")
-    if found & {"test", "validation"} or (len(shapes) == 4 and _paired(shapes)) and len(positional) >= 2:
+    if found & {"test", "validation"} or ((len(shapes) == 4 and _paired(shapes)) and len(positional) >= 2):
         splits.add("test")
     return splits
 
@@ -108,7 +108,7 @@ def read_array_file(file: ArrayFile, options: ReadOptions, split: Split) -> RawI
     if chosen.labels is not None:
         labels, how = labels_of_array(file.read(chosen.labels), f"{file.name}/{chosen.labels}")
     values = samples_first(file.read(chosen.images), None if labels is None else len(labels))
-    images = images_of_array(to_uint8(values, location), location, options)
+    images = images_of_array(real_numbers(values, location), location, options)
     ids, groups, folds = (
         None if name is None else label_texts(file.read(name), f"{file.name}/{name}") for name in (chosen.ids, *given)
     )
@@ -143,7 +143,8 @@ def _paired(shapes: Shapes) -> bool:
         return False
     first, second, third, fourth = shapes.values()
     return all(
-        len(images) > 1 and images[:1] == labels[:1] and len(labels) <= 2 for images, labels in ((first, second), (third, fourth))
+        len(images) > 1 and images[:1] == labels[:1] and len(labels) <= 2
+        for images, labels in ((first, second), (third, fourth))
     )
 
 
@@ -183,7 +184,9 @@ def _with_labels(
     if split == "train" and "validation" in parts and "test" in parts:
         held = [name for name in shapes if names[name].part == "validation"]
         aside.append(f"{file}: {', '.join(held)}: a validation part; hitofude holds out training rows of its own")
-    aside += [f"{file}: '{name}', {shapes[name]}" for name in shapes if names[name].part == "other" and split == "train"]
+    aside += [
+        f"{file}: '{name}', {shapes[name]}" for name in shapes if names[name].part == "other" and split == "train"
+    ]
     return Selection(images, labels, ids, tuple(reading), tuple(aside))
 
 

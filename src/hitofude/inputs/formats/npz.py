@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from io import BufferedReader
 from itertools import count, repeat
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -18,7 +17,16 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages, Split
-from hitofude.inputs.formats.archive import Place, allowed_growth, list_members, max_size, open_file, open_member, reading, size_of
+from hitofude.inputs.formats.archive import (
+    Place,
+    allowed_growth,
+    list_members,
+    max_size,
+    open_file,
+    open_member,
+    reading,
+    size_of,
+)
 from hitofude.inputs.formats.arrays import label_texts, real_numbers
 from hitofude.inputs.formats.labels import labels_of_array
 from hitofude.inputs.formats.named_arrays import select_arrays, select_labels, splits_of
@@ -45,7 +53,10 @@ def read_npz(path: Place, options: ReadOptions, split: Split) -> RawImages:
     found = select_arrays(shapes, split, str(path))
     [raw] = _read(path, [found.images, found.labels, found.ids, *given], options)
     return replace(
-        raw, missing_labels=missing, reading=(*found.reading, *raw.reading), left_aside=(*found.left_aside, *raw.left_aside)
+        raw,
+        missing_labels=missing,
+        reading=(*found.reading, *raw.reading),
+        left_aside=(*found.left_aside, *raw.left_aside),
     )
 
 
@@ -65,7 +76,13 @@ def read_npy(path: Place) -> NDArray[Any]:
             header = read_header(stream)
         except ValueError as error:
             raise InputError(f"{name}: the array's header is damaged ({error}). Fetch it again.") from None
-        _check(header, name, size_of(path) if isinstance(stream, BufferedReader) and stream.seekable() else allowed_growth(size_of(path)))
+        _check(
+            header,
+            name,
+            size_of(path)
+            if isinstance(stream, BufferedReader) and stream.seekable()
+            else allowed_growth(size_of(path)),
+        )
         [values] = _OpenArray(name, header, stream).batches(None)
     return values
 

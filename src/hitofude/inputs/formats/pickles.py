@@ -34,7 +34,9 @@ def refuse_pickle(path: Place) -> InputError:
         return _refusal(path, code, f"{stem}.npz")
     content = _content(path)
     if content == "frame":
-        return _refusal(path, f"import pandas; pandas.read_pickle('{path}').to_csv('{stem}.csv', index=False)", f"{stem}.csv")
+        return _refusal(
+            path, f"import pandas; pandas.read_pickle('{path}').to_csv('{stem}.csv', index=False)", f"{stem}.csv"
+        )
     code = f"import {module + ', ' if module else ''}pickle, numpy; d = pickle.load({opener}('{path}', 'rb'), encoding='latin1'); "
     if content == "dict":
         code += f"numpy.savez('{stem}.npz', **d)"
@@ -59,7 +61,11 @@ def refuse_batches(folder: Place, batches: Sequence[str], test: Sequence[str]) -
 
 
 def _refusal(path: Place, code: str, result: str, *, plural: bool = False) -> InputError:
-    found = "these are pickles, which may hold hidden programs" if plural else "this is a pickle, which may hold a hidden program"
+    found = (
+        "these are pickles, which may hold hidden programs"
+        if plural
+        else "this is a pickle, which may hold a hidden program"
+    )
     return InputError(
         f"{path}: {found}, so hitofude does not read {'them' if plural else 'it'}. If you trust where "
         f"{'they come' if plural else 'it comes'} from, convert {'them' if plural else 'it'}:\n"

@@ -33,7 +33,9 @@ _REFUSED: tuple[tuple[bytes, str], ...] = (
     (b"%PDF", "a PDF. Name the files of images"),
 )  # fmt: skip
 _IDX = re.compile(rb"\0\0[\x08\x09\x0b-\x0e][\x01-\x04]\0")
-_PICKLE = re.compile(rb"\x80[\x02-\x05]|[(\]})lcd]{1,3}(p\d+\n|cnumpy|c__builtin__|cpandas|ccopy_reg|numpy)|cnumpy|ccopy_reg")
+_PICKLE = re.compile(
+    rb"\x80[\x02-\x05]|[(\]})lcd]{1,3}(p\d+\n|cnumpy|c__builtin__|cpandas|ccopy_reg|numpy)|cnumpy|ccopy_reg"
+)
 _ARFF = re.compile(rb"(\s*%[^\n]*\n|\s)*@relation\s", re.IGNORECASE)
 _LIBSVM = re.compile(rb"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?([ \t]+\d+:[-+.\deE]+)+[ \t]*\r?\n")
 _TAR = 257, b"ustar"
