@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")
+TRAINING = ("train", "training")
+"""The names of the part to train on in a column of usage."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Dataset:
     """The name of the id column of the images to predict."""
     ignored_columns: tuple[str, ...] = ()
     """The columns that the user asks to leave aside."""
+    header: bool | None = None
+    """Whether the files' first lines name their columns, if the user says so."""
     behind: int = WHITE
     """The grey put behind transparent pixels of pictures."""
     transposed: bool = False
@@ -64,6 +68,12 @@ class Dataset:
     def look(self) -> Look:
         """The look of the training images, by which photos and drawings are made like them."""
         return look_of(self.train.images, self.behind)
+
+    @property
+    def column_names(self) -> tuple[str | None, str | None]:
+        """The names of the id and of the label in the files; None for those without a name."""
+        label = self.label_column
+        return self.id_column, None if label is None or label.isdigit() else label
 
     @property
     def groups(self) -> NDArray[np.str_] | None:
@@ -113,6 +123,7 @@ class RawImages:
     """The name of the label column; its number from 0 if the file has no header."""
     id_column: str | None = None
     usage: NDArray[np.str_] | None = None  # (N,) the part that each row belongs to, such as Training or PublicTest
+    numbers: NDArray[np.int64] | None = None  # (N,) the rows' places among those of the file, if some are left out
     behind: int | None = None
     """The grey put behind transparent pixels of pictures, if there were any."""
     transposed: bool = False
@@ -129,12 +140,35 @@ class RawImages:
 
     def location(self, row: int) -> str:
         """'train.csv, line 5'"""
-        return f"{self.name}, {self.row} {row + self.first_row}"
+        return f"{self.name}, {self.row} {self._place(row) + self.first_row}"
+
+    def _place(self, row: int) -> int:
+        return row if self.numbers is None else int(self.numbers[row])
 
     def rows(self, start: int, stop: int | None = None) -> "RawImages":
         texts = self._texts().items()
         taken: dict[str, Any] = {name: None if array is None else array[start:stop] for name, array in texts}
         return replace(self, images=self.images[start:stop], first_row=self.first_row + start, **taken)
+
+    def by_usage(self) -> "tuple[RawImages, RawImages | None]":
+        """The rows to train on, and the others; all and None if there is no column of usage that names both.
+
+        Rows without ids keep their numbers in the file.
+        """
+        if self.usage is None:
+            return self, None
+        is_train = np.isin(np.char.lower(self.usage), TRAINING)
+        if is_train.all() or not is_train.any():
+            return replace(self, usage=None), None
+        parts = {str(part): int(count) for part, count in zip(*np.unique(self.usage, return_counts=True), strict=True)}
+        counted = ", ".join(f"{part} {count:,}" for part, count in parts.items())
+        note = f"{self.name}: a column says which rows train: {counted}"
+        return self._where(is_train, note), self._where(~is_train, note)
+
+    def _where(self, is_taken: NDArray[np.bool_], note: str) -> "RawImages":
+        texts = {name: None if array is None else array[is_taken] for name, array in self._texts().items()}
+        taken: dict[str, Any] = texts | {"usage": None, "numbers": np.flatnonzero(is_taken)}
+        return replace(self, images=self.images[is_taken], reading=(*self.reading, note), **taken)
 
     def _texts(self) -> dict[str, Any]:
         names = ("labels", "ids", "groups", "folds", "usage")
@@ -143,7 +177,9 @@ class RawImages:
     def ids_or_numbers(self, first: int = 1) -> NDArray[np.str_]:
         """(N,) the ids, or numbers from `first` if there are none. Raise InputError at a blank id."""
         if self.ids is None:
-            return row_numbers(len(self.images), first)
+            if self.numbers is None:
+                return row_numbers(len(self.images), first)
+            return (self.numbers + np.int64(first)).astype(np.str_)
         is_blank = self.ids == ""
         if is_blank.any():
             raise InputError(f"{self.location(int(is_blank.argmax()))}: the id is blank. Each image needs its own.")
@@ -157,7 +193,7 @@ class RawImages:
         is_duplicate = earlier != np.arange(len(ids))
         if is_duplicate.any():
             row = int(is_duplicate.argmax())
-            before = f"after {self.row} {earlier[row] + self.first_row}"
+            before = f"after {self.row} {self._place(int(earlier[row])) + self.first_row}"
             raise InputError(f"{self.location(row)}: duplicate id '{ids[row]}', {before}. Each image needs its own.")
         return ImageSet(self.images, None, ids, ())
 
@@ -219,9 +255,16 @@ def make_dataset(
 ) -> Dataset:
     """Bring both parts to the scale of the training images, and encode the labels.
 
-    scale: the user's. Raise InputError for missing, blank or unknown labels, for blank or duplicate ids, and for images
-    on different scales.
+    scale: the user's. test: without it, the rows that a column of usage does not call Training. Raise InputError for
+    missing, blank or unknown labels, for blank or duplicate ids, and for images on different scales.
     """
+    train, others = train.by_usage()
+    if test is None:
+        test = others
+    elif others is not None:
+        train = replace(
+            train, left_aside=(*train.left_aside, f"{train.name}: {len(others.images):,} rows of other parts")
+        )
     found, pixels = training_scale(train.images, train.location, scale)
     train = replace(train, images=pixels)
     if test is not None:

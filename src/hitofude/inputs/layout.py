@@ -42,6 +42,10 @@ class ReadOptions:
     """Whether a table's first line names its columns; None to look."""
     ignore: tuple[str, ...] = ()
     """The columns to leave aside."""
+    usual_label: str | None = None
+    """The label column of the files that a run learned from; a file to predict may have it."""
+    usual_ignore: tuple[str, ...] = ()
+    """The columns that were left aside in them."""
     transpose: bool | None = None
     """Whether rows and columns of the images are exchanged; None if only files known to be so are."""
     scale: PixelScale | None = None

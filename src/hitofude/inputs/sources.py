@@ -64,6 +64,10 @@ class Reading(TypedDict, total=False):
     """Whether the first line of a table names its columns."""
     ignore: Sequence[str] | None
     """The columns to leave aside."""
+    usual_label: str | None
+    """Of images to predict: the label column of the run's own files, which these may have."""
+    usual_ignore: Sequence[str] | None
+    """Of images to predict: the columns left aside in the run's own files."""
     transpose: bool | None
     """Whether rows and columns of the images are exchanged in the files, as in EMNIST."""
     scale: tuple[float, float] | None
@@ -83,6 +87,8 @@ def read_options(**how: Unpack[Reading]) -> ReadOptions:
         folds=column_of(how.get("folds")),
         header=how.get("header"),
         ignore=tuple(how.get("ignore") or ()),
+        usual_label=how.get("usual_label"),
+        usual_ignore=tuple(how.get("usual_ignore") or ()),
         transpose=how.get("transpose"),
         scale=None if scale is None else PixelScale(*scale),
         behind=how.get("behind"),
@@ -111,7 +117,11 @@ def open_source(
             labels = how.get("labels")
             dataset = _open(source, train, test, options, None if labels is None else Path(labels))
             dataset = replace(
-                dataset, group_column=options.groups, fold_column=options.folds, ignored_columns=options.ignore
+                dataset,
+                group_column=options.groups,
+                fold_column=options.folds,
+                ignored_columns=options.ignore,
+                header=options.header,
             )
         logger.info("reading the source took %.2f s", time.monotonic() - started)
     return with_related(with_related(dataset, "groups", groups), "folds", folds)

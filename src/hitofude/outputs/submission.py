@@ -31,13 +31,18 @@ class SubmissionFormat:
 
     @classmethod
     def choose(
-        cls, metric: Metric, classes: Sequence[str], template: SubmissionTemplate | None = None
+        cls,
+        metric: Metric,
+        classes: Sequence[str],
+        template: SubmissionTemplate | None = None,
+        names: tuple[str | None, str | None] = (None, None),
     ) -> "SubmissionFormat":
         """Choose the columns of the sample submission, if they are of the metric's kind or one for each class.
 
         Otherwise a log loss and an AUC have `id` and a probability for each class, the other metrics a label. For two
-        classes a sample submission may have a single column, of the second class's probability. Raises InputError if
-        the metric cannot judge these classes, or a sample submission has other columns.
+        classes a sample submission may have a single column, of the second class's probability. names: of the id's
+        column in the test file and of the label's in the training file, for the header without a sample submission;
+        None for a column without a name, as in Digit Recognizer, for ImageId and Label. Raises InputError if the metric cannot judge these classes, or a sample submission has other columns.
         """
         if metric == "quadratic-kappa" and class_numbers(classes) is None:
             name = next(name for name in classes if class_numbers([name]) is None)
@@ -48,8 +53,11 @@ class SubmissionFormat:
             )
         needs_probabilities = metric in NEED_PROBABILITIES
         if template is None:
-            header = ("id", *classes) if needs_probabilities else KAGGLE_HEADER
-            return cls(header, tuple(range(len(classes))) if needs_probabilities else ())
+            id, label = names
+            if needs_probabilities:
+                return cls((id or "id", *classes), tuple(range(len(classes))))
+            is_usual = label is None or (id is None and label.lower() == "label")
+            return cls((id or KAGGLE_HEADER[0], KAGGLE_HEADER[1] if label is None or is_usual else label), ())
         columns = template.header[1:]
         if len(columns) > 1:
             return cls(template.header, _match(columns, classes), template.ids)

@@ -59,7 +59,7 @@ def predict(
     """
     model = Model.load(Path(run), device=device, raw=raw)
     data = RunFolder(Path(run)).load_data()
-    how = Reading(scale=scale, groups=data.group_column, folds=data.fold_column)
+    how = Reading(scale=scale, **data.how_to_read())
     options = replace(read_options(**how), like=model.image_shape)
     arrays = raw_from_arrays(images, None, "images", options)
     pixels = Rescaler(data.pixels, options.scale).to_bytes(arrays.images, arrays.location)
@@ -108,7 +108,7 @@ def predict_files(
     folder = RunFolder(Path(run))
     data = folder.load_data()
     threshold = set_threshold_of(folder.path, level)
-    how = Reading(label=label, shape=shape, scale=scale, groups=data.group_column, folds=data.fold_column)
+    how = Reading(label=label, shape=shape, scale=scale, **data.how_to_read())
     read = [_read(path, data, how) for path in inputs]
     photos = tuple(found for found in read if isinstance(found, Photo))
     images = np.concatenate([found.images for found in read])

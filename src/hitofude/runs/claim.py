@@ -151,6 +151,7 @@ def describe_data(dataset: Dataset) -> DataDescription:
         fold_column=dataset.fold_column,
         label_column=dataset.label_column,
         ignored_columns=dataset.ignored_columns,
+        header=dataset.header,
         groups_fingerprint=_fingerprint(train.groups),
         folds_fingerprint=_fingerprint(train.folds),
         look=dataset.look,

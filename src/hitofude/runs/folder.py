@@ -34,6 +34,7 @@ from hitofude.errors import RecipeError, RunFolderError
 from hitofude.inputs.layout import ImageShape
 from hitofude.inputs.look import MNIST, Look
 from hitofude.inputs.rescaling import UNKNOWN, TrainedScale
+from hitofude.inputs.sources import Reading
 from hitofude.learning.epoch_log import EpochLog, member_folder_name
 from hitofude.outputs.report import ImportSummary, RunSummary, read_summary
 from hitofude.recipe import Recipe
@@ -59,6 +60,8 @@ class DataDescription:
     label_column: str | None = None
     """Its name, or its number from 0 in files without a header."""
     ignored_columns: tuple[str, ...] = ()
+    header: bool | None = None
+    """Whether the files' first lines name their columns, if the user said so."""
     groups_fingerprint: str | None = None
     folds_fingerprint: str | None = None
     look: Look = MNIST
@@ -67,6 +70,16 @@ class DataDescription:
     """Whether rows and columns were exchanged in the files of the training images."""
     pixels: TrainedScale = UNKNOWN
     """The scale of the training images."""
+
+    def how_to_read(self) -> Reading:
+        """Return how files of the same kind are read, if nothing else is asked for."""
+        return {
+            "groups": self.group_column,
+            "folds": self.fold_column,
+            "usual_label": self.label_column,
+            "usual_ignore": self.ignored_columns,
+            "header": self.header,
+        }
 
 
 class RunFolder:

@@ -57,7 +57,7 @@ class RunPlan:
         """Plan a run of data that were checked for leaks before."""
         train = choose_rows(dataset.train, recipe)
         check_class_names(recipe.optimizer.class_weights, train.classes)
-        SubmissionFormat.choose(recipe.metric, train.classes, dataset.template)
+        SubmissionFormat.choose(recipe.metric, train.classes, dataset.template, dataset.column_names)
         copies = dataset.copies(train) if recipe.ensemble.group_copies else None
         groups = None
         if copies is not None or train.groups is not None:
@@ -74,7 +74,8 @@ class RunPlan:
 
     @property
     def submission_format(self) -> SubmissionFormat:
-        return SubmissionFormat.choose(self.recipe.metric, self.train.classes, self.dataset.template)
+        dataset = self.dataset
+        return SubmissionFormat.choose(self.recipe.metric, self.train.classes, dataset.template, dataset.column_names)
 
     def epochs(self, member: MemberPlan) -> int:
         return count_epochs(self.recipe.schedule, self.recipe.optimizer.batch_size, len(member.train_rows))

@@ -260,12 +260,12 @@ def pixels_and_label(count: int, options: ReadOptions) -> tuple[int, bool] | Non
 
 def _find_label_as_asked(names: Sequence[str], options: ReadOptions, location: str) -> int | None:
     """The label by the name that the user gives, or its number; else `label`, else another usual name."""
-    found = find_label(names, options.label_column)
-    if found is not None:
-        return found
+    known = (options.label,) if options.label is not None else (options.usual_label, "label")
+    found = [position for name in known if name is not None and (position := find_label(names, name)) is not None]
+    if found:
+        return found[0]
     if options.label is not None:
-        usual = find_label(names, "label") if options.like is not None else None
-        return column_number(options.label, len(names)) if usual is None else usual
+        return column_number(options.label, len(names))
     usual_names = [i for i, name in enumerate(names) if name.lower() in LABEL_NAMES]
     if len(usual_names) > 1:
         listed = " and ".join(f"'{names[i]}'" for i in usual_names)
@@ -287,7 +287,7 @@ def _ignored_by_user(names: Sequence[str], options: ReadOptions, location: str) 
         elif options.like is None:
             hint = suggest(name, list(names))
             raise InputError(f"{location}: there is no column '{shortened(name)}', which --ignore names.{hint}")
-    return found
+    return found + [i for name in options.usual_ignore if (i := find_label(names, name)) is not None]
 
 
 def _find_usage(names: Sequence[str | None], texts: Sequence[int | None], content: Content) -> int | None:

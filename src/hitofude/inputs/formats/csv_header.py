@@ -90,7 +90,8 @@ class Head:
     def _is_data(self) -> bool:
         """Whether the first line is a row."""
         options, fields = self._options, [field for field in self._fields if field]
-        known = ["label", *options.ignore, *filter(None, (options.label, options.groups, options.folds))]
+        known = ["label", *options.ignore, *options.usual_ignore]
+        known += filter(None, (options.label, options.usual_label, options.groups, options.folds))
         numbers = [field for field in fields if is_number(field)]
         if len(self._fields) < 2 or not numbers or find_id(fields) is not None:
             return False
@@ -136,7 +137,7 @@ class Head:
     def _aside_without_names(self) -> set[int]:
         """The columns that the user leaves aside, empty ones, and numbers of rows in front."""
         width = len(self._fields)
-        asked = {_numbered(name, width) for name in self._options.ignore}
+        asked = {_numbered(name, width) for name in (*self._options.ignore, *self._options.usual_ignore)}
         aside = {i for i, field in enumerate(self._fields) if i in asked or is_counter(field)}
         is_numbered = _count_up([row[0] for row in (self._fields, *self.rows)])
         if is_numbered and pixels_and_label(width - len(aside), self._options) is None:
@@ -145,11 +146,12 @@ class Head:
 
     def _label_asked(self, fit: tuple[int, bool] | None) -> int | None:
         """The label's position by its number. A file to predict need not have it. Raise InputError for a name."""
-        wanted, width = self._options.label, len(self._fields)
-        if wanted is None or (self._options.like is not None and fit is not None and not fit[1]):
+        options, width = self._options, len(self._fields)
+        wanted = options.usual_label if options.label is None else options.label
+        if wanted is None or (options.like is not None and fit is not None and not fit[1]):
             return None
         position = column_number(wanted, width)
-        if position is None and self._options.like is None:
+        if position is None and options.label is not None:
             raise InputError(
                 f"{self._location}: there are no column names, so there is no '{shortened(wanted)}'. Name the label's "
                 f"column by its number, such as --label 0 for the first or --label {width - 1} for the last."

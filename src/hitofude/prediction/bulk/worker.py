@@ -7,7 +7,7 @@ under the same names, each file whole, and changes nothing.
 
 import platform
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,7 +16,7 @@ from hitofude.errors import ClusterError, InputError
 from hitofude.inputs.blocks import open_blocks
 from hitofude.inputs.layout import ReadOptions
 from hitofude.inputs.rescaling import UNKNOWN, TrainedScale
-from hitofude.inputs.scale import PixelScale
+from hitofude.inputs.sources import Reading, read_options
 from hitofude.learning.compute import explaining_memory_errors
 from hitofude.learning.predicting import images_at_once
 from hitofude.metrics.whole_ensemble import prediction_sets
@@ -62,9 +62,8 @@ class BulkModel:
         model = Model.load(run, device=message["device"], threads=message["threads"], raw=message["raw"])
         shape = None if message["shape"] is None else tuple(message["shape"])
         data = RunFolder(run).load_data()
-        scale = PixelScale(*message["scale"]) if "scale" in message else None
-        columns = data.group_column, data.fold_column
-        options = ReadOptions(message["label"], shape, model.image_shape, *columns, scale=scale)
+        how = Reading(label=message["label"], shape=shape, scale=message.get("scale"), **data.how_to_read())
+        options = replace(read_options(**how), like=model.image_shape)
         return cls(model, folder, options, message["set_threshold"], message["is_remote"], data.pixels)
 
     def finish(self, shard: Shard, reporter: Reporter) -> None:
