@@ -12,6 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from hitofude.metrics.calibration import fit_temperature, with_temperature
 from hitofude.metrics.label_issues import confidence_thresholds, find_label_issues
+from hitofude.metrics.label_noise import probabilities_of_error
 
 CLASSES = 6
 
@@ -29,15 +30,18 @@ def noisy(seed: int, rows: int = 3_000, share: float = 0.05) -> tuple[NDArray[np
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_set_and_ranking_are_cleanlabs(seed: int) -> None:
+def test_set_and_ranking_are_cleanlabs_and_likely_errors_are_added(seed: int) -> None:
     labels, probabilities = noisy(seed)
     expected = cleanlab_issues(
         labels, probabilities, filter_by="confident_learning", return_indices_ranked_by="self_confidence", n_jobs=1
     )
     assert len(expected) > 100
     found = find_label_issues(labels, probabilities)
-    by_score = np.argsort(found.scores, kind="stable")
-    assert found.rows[by_score].tolist() == expected.tolist()
+    is_theirs = np.isin(found.rows, expected)
+    by_score = np.argsort(found.scores[is_theirs], kind="stable")
+    assert found.rows[is_theirs][by_score].tolist() == expected.tolist()
+    likely = np.flatnonzero(probabilities_of_error(labels, probabilities) >= 0.4)
+    assert set(found.rows[~is_theirs]) == set(likely) - set(expected)
     assert (np.diff(found.wrong < 0.5) >= 0).all()
 
 

@@ -1,5 +1,6 @@
 """Find copies of images, identical or nearly so, and refuse a test set that repeats the training images."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,10 @@ NEAR, NEAR_EDGES = 0.1, 0.2
 the differences of neighbouring pixels. Different images of benchmarks/duplicates.py are 0.11 and 0.22 apart or more."""
 MOST_DIFFERENCE = 64.0  # grey levels, root mean square: copies are brighter or darker by a little
 CANDIDATES = 0.1  # the greatest distance of candidates in the first principal components, where noise hardly shows
+ALONE, ALONE_IN_ALL, ALONE_FARTHEST = 0.2, 0.7, 0.6
+"""Near copies that noise or JPEG took farther apart: as shares of the distance of the nearest other image, in the
+principal components and in all pixels, and their greatest distance. Of different images of benchmarks/duplicates.py
+none is nearer than 0.23, in the components, of the next one's distance."""
 COMPONENTS = 16
 PAIRS_AT_ONCE = 4096
 FEWEST_PIXELS = 64  # smaller images nearly agree by chance
@@ -84,8 +89,9 @@ def find_copies(train: ImageSet, test: ImageSet | None = None) -> Copies:
 
     Two images are near copies if their pixels differ by at most MOST_DIFFERENCE, and if they nearly agree but for
     brightness and contrast: in their pixels less the mean of each channel or, as smooth images resemble each other, in
-    the differences of neighbouring pixels. They are searched among one image of each set of identical ones: candidates
-    are the nearest in the first principal components, which never exceed the true distances.
+    the differences of neighbouring pixels; or if they are far nearer to each other than to any other image. They are
+    searched among one image of each set of identical ones: candidates are the nearest in the first principal
+    components, which never exceed the true distances.
     """
     images = train.images if test is None else np.concatenate([train.images, test.images])
     pixels = images.reshape(len(images), -1)
@@ -121,31 +127,103 @@ def _near(
 
     images: (N, C, H, W); rows: of images that differ and are not uniform.
     """
-    from scipy.spatial import cKDTree
-
     if len(rows) < 2 or images[0].size < FEWEST_PIXELS:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
-    components = _principal_components(_directions(_centered(images[rows])))
-    nearest = range(1, 1 + min(NEIGHBOURS, len(rows)))
-    _, found = cKDTree(components).query(components, k=list(nearest), distance_upper_bound=CANDIDATES, workers=-1)
-    place, column = np.nonzero(found < len(rows))  # the others have fewer neighbours
-    ends = np.sort(np.stack([place, found[place, column]]), axis=0)
-    earlier, later = np.unique(ends[:, ends[0] < ends[1]], axis=1)
-    pairs = rows[later], rows[earlier]
-    starts = range(0, len(later), PAIRS_AT_ONCE)
-    differences = [_differences(*(images[end[start : start + PAIRS_AT_ONCE]] for end in pairs)) for start in starts]
-    joined = np.concatenate([np.empty(0), *differences])
-    is_near = np.isfinite(joined)
-    return pairs[0][is_near], pairs[1][is_near], joined[is_near]
+    places, neighbours, distances = _neighbours(_principal_components(_directions(_centered(images[rows]))))
+    near = distances <= CANDIDATES
+    candidates = _joined(places, neighbours, near)
+    differences = _measured(_differences, images, rows[candidates])
+    alone = _joined(places, neighbours, near & _are_alone(images, rows, places, neighbours, distances))
+    differences_of_alone = _measured(_root_mean_squares, images, rows[alone])
+    pairs = np.concatenate([candidates, alone], axis=1)
+    both = np.concatenate([differences, differences_of_alone])
+    kept = both <= MOST_DIFFERENCE
+    (earlier, later), first = np.unique(pairs[:, kept], axis=1, return_index=True)
+    missing = _without_earlier(earlier, later, len(rows))
+    linked = np.concatenate([np.stack([rows[later], rows[earlier]]), rows[missing[::-1]]], axis=1)
+    return linked[0], linked[1], np.append(both[kept][first], _measured(_root_mean_squares, images, rows[missing]))
+
+
+def _without_earlier(earlier: NDArray[np.int64], later: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Return (2, pairs) the first image of a group of copies, and each that no pair links to an earlier one.
+
+    They are linked to later images alone, as only the nearest are compared.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(later), dtype=np.bool_), (earlier, later)), shape=(count, count))
+    group = connected_components(graph, directed=False)[1]
+    first = np.unique(group, return_index=True)[1][group]
+    lacking = np.setdiff1d(np.flatnonzero(first != np.arange(count)), later)
+    return np.stack([first[lacking], lacking]).astype(np.int64)
+
+
+def _neighbours(
+    components: NDArray[np.float32],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return (R,) the places of images with a candidate, and (R, K) their nearest others and the distances, rising."""
+    from scipy.spatial import cKDTree
+
+    tree = cKDTree(components)
+    nearest = tree.query(components, k=[2], distance_upper_bound=CANDIDATES, workers=-1)[0]
+    places = np.flatnonzero(np.isfinite(nearest[:, 0]))
+    count = list(range(1, 2 + min(NEIGHBOURS, len(components) - 1)))
+    distances, found = tree.query(components[places], k=count, workers=-1)
+    itself = found == places[:, None]
+    itself[~itself.any(axis=1), -1] = True  # if as many are at no distance
+    others = len(places), len(count) - 1
+    return places, found[~itself].reshape(others), distances[~itself].reshape(others)
+
+
+def _are_alone(
+    images: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    places: NDArray[np.int64],
+    neighbours: NDArray[np.int64],
+    distances: NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """(R, K) whether each of an image's neighbours is far nearer to it than all that are not."""
+    following = np.append(distances[:, 1:], np.zeros((len(distances), 1)), axis=1)
+    is_gap = distances <= ALONE * following
+    alone = np.flip(np.maximum.accumulate(np.flip(is_gap, axis=1), axis=1), axis=1)  # all up to the last gap
+    for number in np.flatnonzero(alone.any(axis=1)):
+        own, others = (_centered(images[rows[at]]) for at in (places[number : number + 1], neighbours[number]))
+        in_all = _distances(own, others)
+        farthest = min(ALONE_FARTHEST, ALONE_IN_ALL * in_all[~alone[number]].min())
+        alone[number] &= in_all <= farthest
+    return alone
+
+
+def _joined(places: NDArray[np.int64], neighbours: NDArray[np.int64], chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return (2, pairs) the chosen pairs of an image (R,) and a neighbour (R, K), the earlier first, each once."""
+    number, column = np.nonzero(chosen)
+    ends = np.sort(np.stack([places[number], neighbours[number, column]]), axis=0)
+    return np.unique(ends, axis=1)
+
+
+def _measured(
+    measure: Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.float64]],
+    images: NDArray[np.uint8],
+    pairs: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """(P,) the measure of each pair of images; pairs: (2, P), rows of images."""
+    starts = range(0, pairs.shape[1], PAIRS_AT_ONCE)
+    found = [measure(*(images[end] for end in pairs[:, start : start + PAIRS_AT_ONCE])) for start in starts]
+    return np.concatenate([np.empty(0), *found])
+
+
+def _root_mean_squares(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(P,) the root mean squares of the differences of P pairs of images (P, C, H, W)."""
+    roots: NDArray[np.float64] = np.sqrt(np.mean((first.astype(np.float64) - second) ** 2, axis=(1, 2, 3)))
+    return roots
 
 
 def _differences(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return (P,) the differences of P pairs of images (P, C, H, W); infinite if they are not near copies."""
-    raw = first.astype(np.float64) - second
-    difference = np.sqrt(np.mean(raw**2, axis=(1, 2, 3)))
     is_alike = _distances(_centered(first), _centered(second)) <= NEAR
     is_alike |= _distances(_edges(first), _edges(second)) <= NEAR_EDGES
-    return np.where(is_alike & (difference <= MOST_DIFFERENCE), difference, np.inf)
+    return np.where(is_alike, _root_mean_squares(first, second), np.inf)
 
 
 def _centered(images: NDArray[np.uint8]) -> NDArray[np.float32]:

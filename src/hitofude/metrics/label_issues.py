@@ -1,4 +1,4 @@
-"""Find suspected labels by confident learning, over arrays alone, and those that are probably wrong.
+"""Find suspected labels by confident learning or their probability of an error, and those that are probably wrong.
 
 C. Northcutt, L. Jiang, I. Chuang: Confident learning, 2021, doi:10.1613/jair.1.12125.
 """
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from hitofude.metrics.label_noise import probabilities_of_error
 from hitofude.metrics.metrics import answered
 
-PROBABLE = 0.5
-"""The probability of being wrong from which a label counts as probably wrong."""
+SUSPECTED, PROBABLE = 0.4, 0.5
+"""The probabilities of being wrong from which a label is suspected in any case, and counts as probably wrong."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,23 +39,26 @@ class LabelIssues:
 
 
 def find_label_issues(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> LabelIssues:
-    """Find the rows that confidently belong to another class than their label's.
+    """Find the rows that confidently belong to another class than their label's, or whose label is likely wrong.
 
     labels: (N,); probabilities: (N, classes), out of fold; rows of NaN are left out. Each class has a threshold, the
     mean probability of the class over the rows with its label. A row confidently belongs to the most probable class
     among those whose threshold it reaches (the off-diagonals of the paper's confident joint), so classes that are
-    predicted less confidently have a lower threshold. See hitofude.metrics.label_noise for the probability of an error.
+    predicted less confidently have a lower threshold. Networks that learned wrong labels are less confident, and reach
+    it less often; so a row is suspected, too, if its probability of an error is SUSPECTED or more, see
+    hitofude.metrics.label_noise.
     """
     known = np.flatnonzero(answered(probabilities))
     given, of_rows = labels[known], probabilities[known]
     reached = of_rows >= confidence_thresholds(given, of_rows)
-    confident = np.where(reached, of_rows, -1).argmax(axis=1)
-    suspect = reached.any(axis=1) & (confident != given) & (of_rows.argmax(axis=1) != given)
+    confident, predicted = np.where(reached, of_rows, -1).argmax(axis=1), of_rows.argmax(axis=1)
+    is_confident = reached.any(axis=1) & (confident != given) & (predicted != given)
     scores = of_rows[np.arange(len(given)), given]
     wrong = probabilities_of_error(given, of_rows)
+    suggested = np.where(is_confident, confident, predicted)
     order = np.lexsort((scores, wrong < PROBABLE))
-    order = order[suspect[order]]
-    return LabelIssues(known[order], confident[order], scores[order], wrong[order])
+    order = order[(is_confident | (wrong >= SUSPECTED))[order]]
+    return LabelIssues(known[order], suggested[order], scores[order], wrong[order])
 
 
 def describe_issues(suspected: int, probable: int, expected: float) -> str:
