@@ -26,6 +26,7 @@ from hitofude.errors import InputError
 from hitofude.inputs.photos.photo import read_photo
 from hitofude.metrics.metrics import Accuracy
 from hitofude.prediction.files import predict_files, show_photos
+from hitofude.runs.folder import DataDescription
 from hitofude.runs.result import load_result
 
 THRESHOLDS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
@@ -65,7 +66,8 @@ def main() -> None:
 
 def read_and_score(run: Path, pictures: Sequence[WrittenPicture], path: Path) -> Answers:
     """Write each picture to the path, read it, and compare the answers with the truth."""
-    images = [_images(picture, path) for picture in pictures]
+    data = load_result(run).folder.load_data()
+    images = [_images(picture, path, data) for picture in pictures]
     is_complete = [len(found) == len(picture.digits) for found, picture in zip(images, pictures, strict=True)]
     truth = "".join(picture.digits for picture in compress(pictures, is_complete))
     probabilities = hitofude.predict(run, np.concatenate(list(compress(images, is_complete))))
@@ -75,13 +77,13 @@ def read_and_score(run: Path, pictures: Sequence[WrittenPicture], path: Path) ->
     return Answers(right, np.concatenate([probabilities.max(axis=1), np.ones(missed, dtype=np.float32)]))
 
 
-def _images(picture: WrittenPicture, path: Path) -> NDArray[np.uint8]:
-    """Return the images (N, 1, 28, 28) found in the picture."""
+def _images(picture: WrittenPicture, path: Path, data: DataDescription) -> NDArray[np.uint8]:
+    """Return the images (N, 1, H, W) found in the picture."""
     picture.image.save(path)
     try:
-        return read_photo(path, (28, 28)).images
+        return read_photo(path, data.image_shape[1:], data.known_look).images
     except InputError:
-        return np.zeros((0, 1, 28, 28), dtype=np.uint8)
+        return np.zeros((0, *data.image_shape), dtype=np.uint8)
 
 
 def print_thresholds(answers: Sequence[Answers], letters: Answers) -> None:

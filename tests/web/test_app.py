@@ -1,6 +1,7 @@
 """The API for the page and for programs: the answers are the model's own."""
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import hitofude
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.export.web_bundle import model_json
+from hitofude.inputs.look import MNIST
 from hitofude.metrics.calibration import SURE
 from hitofude.web.app import page_files
 from tests.conftest import Call
@@ -23,6 +25,7 @@ def test_the_model_says_what_it_is_to_both_pages_alike(server: Running, model: O
     assert server.get("/api/model").json == {
         "name": "tiny", "version": hitofude.__version__, "classes": list(DIGITS), "image_shape": [1, 28, 28],
         "networks": ["cnn-lean", "cnn-lean"], "sure": SURE, "set_threshold": 0.1,
+        "reads_writing": True, "look": asdict(MNIST),
     }  # fmt: skip
     assert server.get("/api/model").json == model_json(model.description)
 

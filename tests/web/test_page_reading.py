@@ -3,8 +3,8 @@
 import base64
 import io
 from collections.abc import Iterator
+from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,15 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from hitofude.errors import InputError
+from hitofude.inputs.look import MNIST, Look
 from hitofude.inputs.photos.mnist_format import to_image
 from hitofude.inputs.photos.photo import Photo, read_photo
 from tests.web.browsing import browsing
 from tests.web.sites import PAGE, hosting
 
-DIGITS = {"name": "digits", "classes": list("0123456789"), "image_shape": [1, 28, 28]}
+LIGHT = Look(ground=240, ink=20, box=0.9, behind=0)
+LOOKS = {"as MNIST": MNIST, "dark on light": LIGHT}
+DIGITS = {"image_shape": [1, 28, 28], "reads_writing": True, "look": asdict(MNIST)}
 READ = """async ([file, model]) => {
     const [{ openPhoto }, { readPhoto }] = await Promise.all([import("./photo-file.js"), import("./photo.js")]);
     const { picture } = await openPhoto(new Blob([Uint8Array.from(atob(file), (letter) => letter.charCodeAt(0))]));
@@ -49,10 +52,9 @@ def read(page: Page, content: bytes, model: dict[str, Any] = DIGITS) -> dict[str
     return found
 
 
-def by_python(content: bytes, folder: Path) -> Photo | None:
-    (folder / "picture.png").write_bytes(content)
+def by_python(content: bytes, look: Look = MNIST) -> Photo | None:
     try:
-        return read_photo(folder / "picture.png", (28, 28))
+        return read_photo(content, (28, 28), look, name="picture.png")
     except InputError:
         return None
 
@@ -60,10 +62,17 @@ def by_python(content: bytes, folder: Path) -> Photo | None:
 SMALL = [picture for picture in write_pictures(40, seed=6) if max(picture.image.size) <= 1000]
 
 
-@pytest.mark.parametrize("written", [pytest.param(picture, id=picture.kind) for picture in SMALL])
-def test_the_same_digits_are_found_and_prepared_alike(page: Page, written: WrittenPicture, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("written", "look"),
+    [
+        pytest.param(picture, look, id=f"{picture.kind}, {name}")
+        for name, look in LOOKS.items()
+        for picture in (SMALL if look is MNIST else SMALL[:4])
+    ],
+)
+def test_the_same_digits_are_found_and_prepared_alike(page: Page, written: WrittenPicture, look: Look) -> None:
     content = saved(written.image)
-    expected, found = by_python(content, tmp_path), read(page, content)
+    expected, found = by_python(content, look), read(page, content, DIGITS | {"look": asdict(look)})
     assert expected is not None
     assert len(found["boxes"]) == len(expected.boxes)
     assert np.abs(np.subtract(found["boxes"], expected.boxes)).max() <= 1
@@ -76,29 +85,48 @@ def test_the_same_digits_are_found_and_prepared_alike(page: Page, written: Writt
     [(Image.new("RGB", (300, 200), "white"), "nothing"), (Image.new("L", (9, 1000), 200), "strip")],
     ids=["blank", "strip"],
 )
-def test_what_python_refuses_is_refused(page: Page, image: Image.Image, problem: str, tmp_path: Path) -> None:
-    assert by_python(saved(image), tmp_path) is None
+def test_what_python_refuses_is_refused(page: Page, image: Image.Image, problem: str) -> None:
+    assert by_python(saved(image)) is None
     assert read(page, saved(image))["problem"] == problem
 
 
-def test_ink_on_nothing_is_seen(page: Page, tmp_path: Path) -> None:
+def test_ink_on_nothing_is_seen(page: Page) -> None:
     pixels = np.zeros((80, 60, 4), dtype=np.uint8)
     pixels[10:70, 25:33] = (240, 240, 250, 255)
-    expected, found = by_python(saved(Image.fromarray(pixels)), tmp_path), read(page, saved(Image.fromarray(pixels)))
+    expected, found = by_python(saved(Image.fromarray(pixels))), read(page, saved(Image.fromarray(pixels)))
     assert expected is not None
     assert found["boxes"] == [list(box) for box in expected.boxes]
 
 
-def test_an_image_of_the_training_set_is_taken_as_it_is(page: Page, digits: Any) -> None:
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_an_image_of_the_training_set_is_taken_as_it_is(page: Page, look: Look, digits: Any) -> None:
+    model = DIGITS | {"look": asdict(look)}
     for image in digits.images[:3, 0]:
-        found = read(page, saved(Image.fromarray(image)))
-        assert np.array_equal(np.array(found["images"]).reshape(28, 28), image)
+        own, other = look.paint(image / 255), 255 - look.paint(image / 255)
+        found, again = read(page, saved(Image.fromarray(own)), model), by_python(saved(Image.fromarray(own)), look)
+        assert again is not None
+        assert np.array_equal(np.array(found["images"]).reshape(28, 28), own)
+        assert np.array_equal(again.images[0, 0], own)
+        assert not np.array_equal(np.array(read(page, saved(Image.fromarray(other)), model)["images"]), other[None])
+
+
+def test_ink_on_nothing_of_the_images_size_is_laid_on_what_the_training_images_were(page: Page, digits: Any) -> None:
+    ink = np.full((28, 28, 4), 255, dtype=np.uint8)
+    ink[..., 3] = digits.images[0, 0]
+    look = Look(behind=0)
+    expected, found = (
+        by_python(saved(Image.fromarray(ink)), look),
+        read(page, saved(Image.fromarray(ink)), DIGITS | {"look": asdict(look)}),
+    )
+    assert expected is not None
+    assert np.array_equal(expected.images[0, 0], digits.images[0, 0])
+    assert np.abs(np.array(found["images"]).reshape(28, 28) - digits.images[0, 0].astype(int)).max() <= 1
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_for_other_things_than_writing_the_whole_picture_is_brought_to_size(page: Page, channels: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
-    model = {"name": "animals", "classes": ["cat", "dog"], "image_shape": [channels, 24, 32]}
+    model = DIGITS | {"image_shape": [channels, 24, 32], "reads_writing": False}
     found = read(page, saved(Image.fromarray(pixels)), model)
     plain = Image.fromarray(pixels).convert("L" if channels == 1 else "RGB")
     expected = np.asarray(plain.resize((32, 24), Image.Resampling.BICUBIC)).reshape(24, 32, channels)
@@ -108,16 +136,18 @@ def test_for_other_things_than_writing_the_whole_picture_is_brought_to_size(page
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (40, 40), (20, 60), (32, 24)], ids=lambda shape: "x".join(map(str, shape)))
-def test_a_drawing_is_prepared_alike_for_any_shape(page: Page, shape: tuple[int, int]) -> None:
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_a_drawing_is_prepared_alike_for_any_shape(page: Page, shape: tuple[int, int], look: Look) -> None:
     ink = drawing()
-    script = """async ([values, width, height, shape]) => {
+    script = """async ([values, width, height, shape, look]) => {
         const { drawingToImage } = await import("./mnist-format.js");
-        return Array.from(drawingToImage({ width, height, data: Float32Array.from(values) }, [1, ...shape]));
+        const model = { image_shape: [1, ...shape], look };
+        return Array.from(drawingToImage({ width, height, data: Float32Array.from(values) }, model));
     }"""
-    found = page.evaluate(script, [ink.ravel().tolist(), *ink.shape[::-1], shape])
+    found = page.evaluate(script, [ink.ravel().tolist(), *ink.shape[::-1], shape, asdict(look)])
     rows, columns = (np.flatnonzero((ink > 0.5).any(axis=axis)) for axis in (1, 0))
     cropped = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    expected = to_image(cropped, cropped > 0.5, shape)
+    expected = to_image(cropped, cropped > 0.5, shape, look)
     assert np.abs(np.array(found).reshape(shape) - expected.astype(int)).mean() < 0.5
 
 

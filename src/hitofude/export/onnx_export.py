@@ -114,6 +114,7 @@ def describe_run(folder: RunFolder) -> OnnxDescription:
         temperature=identity["temperature"] or 1.0,
         set_thresholds={} if folder.is_imported else folder.load_summary().calibration.set_thresholds,
         weights=hashlib.sha256(json.dumps(identity).encode()).hexdigest(),
+        look=folder.load_data().look,
     )
 
 

@@ -1,7 +1,7 @@
 """An exported model, used as any program would use it: by onnxruntime alone, without PyTorch."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from hitofude.errors import InputError, WeightsError, first_line
 from hitofude.inputs.layout import ImageShape
+from hitofude.inputs.look import MNIST, Look, reads_writing
 
 FORMAT_VERSION = "2"
 BATCH_SIZE = 128
@@ -34,9 +35,21 @@ class OnnxDescription:
     label for this share of images, and always the likeliest class. Empty if the networks were imported."""
     weights: str
     """SHA-256 of all members' weights and everything else that decides a prediction: it identifies the run's model."""
+    look: Look | None = None
+    """The look of the training images, by which drawings and photos are made like them; earlier files do not say."""
+
+    @property
+    def known_look(self) -> Look:
+        """The look of the training images, MNIST's if it is not known."""
+        return self.look or MNIST
+
+    @property
+    def reads_writing(self) -> bool:
+        """Whether pictures are searched for writing."""
+        return reads_writing(self.look, self.image_shape, self.classes)
 
     def as_metadata(self) -> dict[str, str]:
-        values = {name: json.dumps(value, ensure_ascii=False) for name, value in vars(self).items()}
+        values = {name: json.dumps(value, ensure_ascii=False) for name, value in asdict(self).items()}
         return {"hitofude_format": FORMAT_VERSION, **values}
 
     @classmethod
@@ -44,7 +57,8 @@ class OnnxDescription:
         """Raises KeyError or ValueError if hitofude did not write the metadata."""
         if metadata["hitofude_format"] != FORMAT_VERSION:
             raise ValueError("another format")
-        return TypeAdapter(cls).validate_python({name: json.loads(metadata[name]) for name in cls.__dataclass_fields__})
+        names = [field.name for field in fields(cls) if field.name in metadata or field.default is MISSING]
+        return TypeAdapter(cls).validate_python({name: json.loads(metadata[name]) for name in names})
 
 
 class OnnxModel:

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -108,6 +108,8 @@ def model_json(description: OnnxDescription) -> dict[str, object]:
         "networks": list(description.networks),
         "sure": SURE,
         "set_threshold": description.set_thresholds.get(SHOWN_LEVEL),
+        "reads_writing": description.reads_writing,
+        "look": asdict(description.known_look),
     }
 
 

@@ -3,6 +3,7 @@
 Photos, drawings on the page and pictures sent to the API are made like the training images by it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +70,17 @@ class Look:
 
 
 MNIST = Look()
-"""The look of the training images of runs that do not say."""
+"""The look of the training images of runs that do not say: those of earlier versions, and imported ones."""
+
+
+def reads_writing(look: Look | None, image_shape: tuple[int, int, int], classes: Sequence[str]) -> bool:
+    """Whether pictures are searched for writing: the run learned from grey writing or, if unknown, single characters.
+
+    image_shape: (C, H, W).
+    """
+    if image_shape[0] != 1:
+        return False
+    return look.writing if look is not None else all(len(label) == 1 and label.isalnum() for label in classes)
 
 
 def look_of(images: NDArray[np.uint8], behind: int = WHITE) -> Look:

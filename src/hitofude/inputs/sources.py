@@ -26,6 +26,7 @@ from hitofude.inputs.dataset import Dataset, RawImages, SubmissionTemplate, make
 from hitofude.inputs.formats.archive import Member, reading
 from hitofude.inputs.formats.arrays import Frame, is_frame, raw_from_arrays
 from hitofude.inputs.formats.csv_table import Columns, csv_file
+from hitofude.inputs.formats.pictures import ENDINGS, read_loose_picture
 from hitofude.inputs.image_set import ImageSet, row_numbers, shuffled_evenly
 from hitofude.inputs.layout import ImageShape, ReadOptions, Shape, check_shape
 from hitofude.inputs.located import explain_missing, is_holding, read_file, read_path
@@ -197,6 +198,8 @@ def _read_alone(path: Path, options: ReadOptions) -> RawImages | None:
     """The images of a file or of a folder of pictures; None for any other source."""
     if not path.exists():
         return None
+    if path.suffix.lower() in ENDINGS and path.is_file():
+        return read_loose_picture(path, options)
     if not is_holding(path):
         return read_file(path, options, "test")
     holding = Holding.of(path if path.is_dir() else Member.of(path))

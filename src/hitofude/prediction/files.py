@@ -159,9 +159,7 @@ def show_photos(path: Path, prediction: FilePredictions) -> None:
 
 
 def _read(path: Path, data: DataDescription, how: Reading) -> ImageSet | Photo:
-    channels, height, width = data.image_shape
-    if path.is_dir() or not is_picture(path):
-        return read_images(path, image_shape=data.image_shape, trained=data.pixels, **how)
-    if channels != 1:
-        raise InputError(f"{path}: photos become grey images, but this run takes images of {channels} channels.")
-    return read_photo(path, (height, width))
+    _, height, width = data.image_shape
+    if data.reads_writing and is_picture(path) and not path.is_dir():
+        return read_photo(path, (height, width), data.known_look, trained=data.pixels)
+    return read_images(path, image_shape=data.image_shape, trained=data.pixels, **how)

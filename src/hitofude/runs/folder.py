@@ -32,7 +32,7 @@ from typing import Any
 
 from hitofude.errors import RecipeError, RunFolderError
 from hitofude.inputs.layout import ImageShape
-from hitofude.inputs.look import MNIST, Look
+from hitofude.inputs.look import MNIST, Look, reads_writing
 from hitofude.inputs.rescaling import UNKNOWN, TrainedScale
 from hitofude.inputs.sources import Reading
 from hitofude.learning.epoch_log import EpochLog, member_folder_name
@@ -64,8 +64,8 @@ class DataDescription:
     """Whether the files' first lines name their columns, if the user said so."""
     groups_fingerprint: str | None = None
     folds_fingerprint: str | None = None
-    look: Look = MNIST
-    """The look of the training images. Runs of earlier versions, and imported networks, do not say: as MNIST's."""
+    look: Look | None = None
+    """The look of the training images; runs of earlier versions, and imported networks, do not say."""
     transposed: bool = False
     """Whether rows and columns were exchanged in the files of the training images."""
     pixels: TrainedScale = UNKNOWN
@@ -79,7 +79,19 @@ class DataDescription:
             "usual_label": self.label_column,
             "usual_ignore": self.ignored_columns,
             "header": self.header,
+            "behind": self.known_look.behind,
+            "transpose": self.transposed or None,
         }
+
+    @property
+    def known_look(self) -> Look:
+        """The look of the training images, MNIST's if it is not known."""
+        return self.look or MNIST
+
+    @property
+    def reads_writing(self) -> bool:
+        """Whether photos are searched for writing."""
+        return reads_writing(self.look, self.image_shape, self.classes)
 
 
 class RunFolder:

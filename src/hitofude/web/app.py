@@ -22,7 +22,7 @@ from hitofude.web import openapi
 from hitofude.web.batching import Answers, Batcher, BoundedThread
 from hitofude.web.corrections import Corrections
 from hitofude.web.exception_handlers import add_handlers
-from hitofude.web.photos import PictureImages, images_of_picture, reads_writing
+from hitofude.web.photos import PictureImages, images_of_picture
 from hitofude.web.prometheus import Metrics, RequestCounter
 from hitofude.web.safety import BodyLimit, Guard
 from hitofude.web.settings import Settings
@@ -68,7 +68,6 @@ class Api:
         limits = settings.limits
         self.metrics = Metrics()
         self._model, self._limits = model, limits
-        self._writing = reads_writing(model)
         self._set_threshold = model.description.set_thresholds.get(SHOWN_LEVEL)
         self._batcher = Batcher(model, limits, self.metrics)
         self._pictures = BoundedThread("pictures", limits.waiting_pictures)
@@ -82,7 +81,8 @@ class Api:
         return openapi.ModelDescription(
             name=model.name, version=__version__, classes=list(model.classes),
             image_shape=list(model.image_shape), networks=list(model.networks), sure=SURE,
-            set_threshold=self._set_threshold,
+            set_threshold=self._set_threshold, reads_writing=model.description.reads_writing,
+            look=model.description.known_look,
         )  # fmt: skip
 
     async def predict(self, request: Request) -> Response:
@@ -125,9 +125,7 @@ class Api:
         return np.array(rows, dtype=np.uint8).reshape(-1, *self._model.image_shape)
 
     async def _predict_picture(self, content: bytes) -> Response:
-        found = await self._pictures.run(
-            images_of_picture, content, self._model.image_shape, writing=self._writing, limits=self._limits
-        )
+        found = await self._pictures.run(images_of_picture, content, self._model.description, limits=self._limits)
         return _as_json(self._predictions(await self._batcher.predict(found.images), found))
 
     def _predictions(self, answers: Answers, picture: PictureImages | None = None) -> openapi.Predictions:

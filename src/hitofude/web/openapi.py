@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from hitofude.inputs.layout import ImageShape
+from hitofude.inputs.look import Look
 
 MOST_IMAGES = 64
 """In one request."""
@@ -41,6 +42,8 @@ class ModelDescription(BaseModel):
     networks: list[str] = Field(description="The members' networks.")
     sure: float = Field(description="An answer of at least this probability counts as sure.")
     set_threshold: float | None = Field(description="The least probability of a class in a set; null if unknown.")
+    reads_writing: bool = Field(description="Whether pictures are searched for writing; else they are resized.")
+    look: Look = Field(description="The look of the training images, by which drawings and photos are made like them.")
 
 
 class Prediction(BaseModel):
@@ -75,7 +78,7 @@ class Predictions(BaseModel):
 
 
 class ImagesToPredict(BaseModel):
-    """images: each one's pixels 0..255, channel by channel, row by row, like the training images."""
+    """images: each one's pixels 0..255, channel by channel, row by row, upright, like the training images."""
 
     model_config = ConfigDict(extra="forbid", title="ImagesToPredict")
 

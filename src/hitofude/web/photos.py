@@ -1,17 +1,16 @@
 """A client's picture becomes images for the model: the characters written in it, or the whole picture."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
-from hitofude.export.onnx_model import OnnxModel
+from hitofude.export.onnx_model import OnnxDescription
 from hitofude.inputs.formats.pictures import open_picture, read_picture
 from hitofude.inputs.layout import ImageShape, ReadOptions, channels_first
-from hitofude.inputs.photos.photo import find_in_photo
-from hitofude.inputs.photos.photo_file import read_photo_file
+from hitofude.inputs.look import Look
+from hitofude.inputs.photos.photo import read_photo
 from hitofude.web.settings import Limits
 
 NAME = "The picture"
@@ -33,32 +32,30 @@ class PictureImages:
     images: NDArray[np.uint8]  # (N, C, H, W)
 
 
-def reads_writing(model: OnnxModel) -> bool:
-    """Whether pictures are searched for writing: the model knows single characters, in grey."""
-    return model.image_shape[0] == 1 and all(len(label) == 1 and label.isalnum() for label in model.classes)
-
-
-def images_of_picture(content: bytes, image_shape: ImageShape, *, writing: bool, limits: Limits) -> PictureImages:
-    """Read a picture file. image_shape: the model's (C, H, W); writing: search for characters.
+def images_of_picture(content: bytes, model: OnnxDescription, *, limits: Limits) -> PictureImages:
+    """Read a picture file; search it for characters if the model reads writing.
 
     Raises InputError if the content is no picture, damaged or too large, or if nothing is found in it.
     """
     if content.count(SCAN) > MOST_SCANS:
         raise InputError(f"{NAME} is stored in more than {MOST_SCANS} layers. Save it as PNG, or as a plain JPEG.")
-    return _characters(content, image_shape, limits) if writing else _whole(content, image_shape, limits)
+    read = _characters if model.reads_writing else _whole
+    return read(content, model.image_shape, model.known_look, limits)
 
 
-def _characters(content: bytes, image_shape: ImageShape, limits: Limits) -> PictureImages:
-    pixels = read_photo_file(content, NAME, limits.picture_pixels)
-    photo = find_in_photo(pixels, Path(NAME), image_shape[1:], limits.picture_digits)
-    return PictureImages(pixels.shape[0], pixels.shape[1], photo.boxes, photo.images)
+def _characters(content: bytes, image_shape: ImageShape, look: Look, limits: Limits) -> PictureImages:
+    most = {"max_pixels": limits.picture_pixels, "max_digits": limits.picture_digits}
+    photo = read_photo(content, image_shape[1:], look, name=NAME, **most)
+    height, width = photo.picture.shape[:2]
+    return PictureImages(height, width, photo.boxes, photo.images)
 
 
-def _whole(content: bytes, image_shape: ImageShape, limits: Limits) -> PictureImages:
+def _whole(content: bytes, image_shape: ImageShape, look: Look, limits: Limits) -> PictureImages:
     """Return one image: the picture resized to the model's size."""
     channels, height, width = image_shape
     with open_picture(content, NAME, limits.picture_pixels) as picture:
         sides = picture.size[::-1] if picture.getexif().get(ORIENTATION) not in TURNED else picture.size
-    pixels = read_picture(content, NAME, ReadOptions(shape=(height, width, channels)), limits.picture_pixels)
+    options = ReadOptions(shape=(height, width, channels), behind=look.behind)
+    pixels = read_picture(content, NAME, options, limits.picture_pixels)
     whole = np.broadcast_to(pixels, (height, width, channels))  # a grey picture has one channel
     return PictureImages(sides[0], sides[1], ((0, 0, *sides),), channels_first(whole[None]))

@@ -336,6 +336,15 @@ def read_picture_folder(folder: Place, options: ReadOptions, *, labelled: bool =
     )
 
 
+def read_loose_picture(path: Path, options: ReadOptions) -> RawImages:
+    """Read one picture to predict, resized to `options.like`; its id is its path. Raise as read_picture does."""
+    if options.like is not None:
+        channels, height, width = options.like
+        options = replace(options, shape=(height, width, channels))
+    pictures = read_pictures([path], [str(path)], options)
+    return RawImages(str(path), pictures.images, None, np.asarray([str(path)]), row="picture", behind=pictures.behind)
+
+
 def _describe_left(folder: Place, left: Sequence[Place]) -> Iterator[str]:
     """Name the files that are no pictures, at most a few of them."""
     if left:

@@ -1,8 +1,8 @@
-"""Turn one digit into a small image the way MNIST was made.
+"""Turn one digit into a small image the way MNIST was made, with the ground, ink and box of the training images.
 
-It is scaled to fit a box of 20 of the 28 pixels, keeping its proportions, and placed with its centre of mass in the
-middle (Y. LeCun et al. 1998, Gradient-based learning applied to document recognition). Strokes thinner than MNIST's are
-thickened first, because a network trained only on MNIST needs it; thick ones stay as they are.
+It is scaled to fit the box, which is 20 of 28 pixels in MNIST, keeping its proportions, and placed with its centre of
+mass in the middle (Y. LeCun et al. 1998, Gradient-based learning applied to document recognition). Strokes thinner than
+MNIST's are thickened first, because a network trained only on MNIST needs it; thick ones stay as they are.
 """
 
 import numpy as np
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-BOX = 20 / 28  # the longer side of a digit as a share of the image's side
+from hitofude.inputs.look import MNIST, Look
+
 STROKE = 2.5 / 20  # the median width of MNIST's strokes as a share of the box
 WORKING_SIDE = 100  # a digit's longer side at the working resolution, in pixels
 FULL_QUANTILE = 0.75  # the quantile of the contrast that counts as full ink
@@ -19,14 +20,14 @@ EDGE = 0.4  # the share of full ink at a stroke's edge; below a half, because th
 Plane = NDArray[np.float32]  # (H, W)
 
 
-def to_image(contrast: Plane, mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return an image (H, W) of the shape, ink 255 on 0, of one digit's contrast and mask (h, w), cropped to it."""
+def to_image(contrast: Plane, mask: NDArray[np.bool_], shape: tuple[int, int], look: Look = MNIST) -> NDArray[np.uint8]:
+    """Return an image (H, W) of the shape and the look of one digit's contrast and mask (h, w), cropped to it."""
     strokes = np.pad(_strokes(contrast, mask), WORKING_SIDE // 4)
     distance = ndimage.distance_transform_edt(strokes) - ndimage.distance_transform_edt(~strokes)
     width = 4 * float(distance[strokes].mean()) - 2  # across a stroke the distances from its edges rise and fall evenly
     thicker = max(STROKE * WORKING_SIDE - width, 0) / (2 * (1 - STROKE))  # on either side; the digit grows by it too
     soft = np.clip(distance + thicker + 0.5, 0, 1).astype(np.float32)
-    return _placed(_reduced(_cropped(soft), shape), shape)
+    return look.paint(_placed(_reduced(_cropped(soft), shape, look.box), shape))
 
 
 def _strokes(contrast: Plane, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -45,21 +46,21 @@ def _cropped(soft: Plane) -> Plane:
     return soft[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _reduced(soft: Plane, shape: tuple[int, int]) -> Plane:
-    """Reduce the digit to fit the box, by the mean of the pixels covered."""
+def _reduced(soft: Plane, shape: tuple[int, int], box: float) -> Plane:
+    """Reduce the digit to fit the box, a share of the shape, by the mean of the pixels covered."""
     height, width = soft.shape
-    scale = min(BOX * shape[0] / height, BOX * shape[1] / width)
+    scale = min(box * shape[0] / height, box * shape[1] / width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return np.asarray(Image.fromarray(soft).resize(size, Image.Resampling.BOX))
 
 
-def _placed(reduced: Plane, shape: tuple[int, int]) -> NDArray[np.uint8]:
+def _placed(reduced: Plane, shape: tuple[int, int]) -> Plane:
     """Place the centre of mass in the middle, as far as the digit stays within the image."""
-    image = np.zeros(shape, dtype=np.uint8)
+    image = np.zeros(shape, dtype=np.float32)
     centre = ndimage.center_of_mass(reduced)
     top, left = (
         int(np.clip(round((whole - 1) / 2 - middle), 0, whole - size))
         for whole, middle, size in zip(shape, centre, reduced.shape, strict=True)
     )
-    image[top : top + reduced.shape[0], left : left + reduced.shape[1]] = (reduced * 255).round()
+    image[top : top + reduced.shape[0], left : left + reduced.shape[1]] = reduced
     return image

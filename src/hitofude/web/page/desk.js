@@ -94,7 +94,7 @@ export class Desk {
 
   async #prepareDrawing() {
     await pause(FRAME);
-    const pixels = drawingToImage(this.sheet.strokes.ink(), this.model.image_shape);
+    const pixels = drawingToImage(this.sheet.strokes.ink(), this.model);
     if (!pixels || this.isPhoto) return;
     this.answer.showSeen(pixels);
     this.ask(() => this.#predictDrawing(pixels));

@@ -1,4 +1,4 @@
-/** Turns a photo into small images of its digits, as in training data; see hitofude/inputs/photos/photo.py. */
+/** Turns a photo into small images of its digits that look like training images; see hitofude/inputs/photos/photo.py. */
 
 import { findDigits } from "./found-digits.js";
 import { findInk, isGrey } from "./ink.js";
@@ -9,34 +9,32 @@ import { resized } from "./resize.js";
 
 const MAX_DIGITS = 1000;
 const MAX_ASPECT = 100;
-const BLACK = 16;
-
-/** Whether pictures are searched for writing: the model knows single characters, in grey. */
-export function readsWriting({ classes, image_shape: [channels] }) {
-  const areCharacters = classes.every((label) => /^[\p{L}\p{N}]$/u.test(label));
-  return channels === 1 && areCharacters;
-}
+const FLAT = 16; // the contrast divided by this is the most that the ground varies
 
 /**
- * picture: {width, height, data}, four bytes a pixel, as in a canvas. model: {name, classes, image_shape}.
+ * picture: {width, height, data}, four bytes a pixel, as in a canvas. model: {image_shape, look, reads_writing},
+ * of which look is that of the training images, see hitofude/inputs/look.py.
  * Returns {boxes, images}, the images Uint8Arrays of the shape; or {problem}: "strip", "nothing" or "many".
  *
  * For a model that does not read writing, the whole picture is resized.
  */
 export function readPhoto(picture, model) {
-  const shape = model.image_shape;
+  const { image_shape: shape, look } = model;
   const [, height, width] = shape;
-  const opaque = onBackground(picture);
   const whole = [[0, 0, picture.height, picture.width]];
-  if (!readsWriting(model)) return { boxes: whole, images: [resizedToShape(opaque, shape)] };
-  if (isTrainingImage(opaque, height, width)) return { boxes: whole, images: [channelOf(opaque, 0)] };
+  if (!model.reads_writing) return { boxes: whole, images: [resizedToShape(laidOn(picture, look.behind), shape)] };
+  if (picture.width === width && picture.height === height) {
+    const laid = laidOn(picture, look.behind);
+    if (looksLikeTraining(laid, look)) return { boxes: whole, images: [channelOf(laid, 0)] };
+  }
+  const opaque = onBackground(picture);
   const [short, long] = [picture.width, picture.height].sort((a, b) => a - b);
   if (long > MAX_ASPECT * short) return { problem: "strip" };
   const ink = findInk(opaque);
   const digits = ink ? findDigits(ink.mask) : [];
   if (!digits.length) return { problem: "nothing" };
   if (digits.length > MAX_DIGITS) return { problem: "many" };
-  const images = digits.map(({ box, mask }) => toImage(cut(ink.contrast, box), mask, [height, width]));
+  const images = digits.map(({ box, mask }) => toImage(cut(ink.contrast, box), mask, [height, width], look));
   return { boxes: digits.map(({ box }) => box), images };
 }
 
@@ -53,7 +51,15 @@ export function onBackground({ width, height, data }) {
     if (data[i + 3] < 255) isWhole = false;
   }
   if (isWhole) return { width, height, data };
-  const background = backgroundFor(data, opaque, width * height);
+  return onColour({ width, height, data }, backgroundFor(data, opaque, width * height));
+}
+
+/** The picture with a grey behind its transparent pixels, as in a folder of training pictures. */
+function laidOn(picture, grey) {
+  return onColour(picture, [grey, grey, grey]);
+}
+
+function onColour({ width, height, data }, background) {
   const flat = new Uint8Array(data.length).fill(255);
   for (let i = 0; i < data.length; i++) {
     const channel = i % 4;
@@ -97,15 +103,17 @@ function channelOf({ data }, channel) {
   return values;
 }
 
-/** Whether the picture looks like an image of the training set: its size, grey, light ink, a black edge. */
-function isTrainingImage(picture, height, width) {
-  if (picture.width !== width || picture.height !== height || !isGrey(picture)) return false;
-  const values = channelOf(picture, 0);
+/** Whether a picture of the images' size looks like one: grey, the ground at its edge, and ink. See look.py. */
+function looksLikeTraining(picture, { ground, ink, edge: leastEdge }) {
+  if (!isGrey(picture)) return false;
+  const { width, height } = picture;
+  const distances = Array.from(channelOf(picture, 0), (value) => Math.abs(value - ground));
+  const contrast = Math.abs(ink - ground);
   const [rows, columns] = [[...Array(height).keys()], [...Array(width).keys()]];
   const edge = [
-    ...columns.flatMap((x) => [values[x], values[(height - 1) * width + x]]),
-    ...rows.flatMap((y) => [values[y * width], values[y * width + width - 1]]),
+    ...columns.flatMap((x) => [distances[x], distances[(height - 1) * width + x]]),
+    ...rows.flatMap((y) => [distances[y * width], distances[y * width + width - 1]]),
   ];
-  const dark = edge.filter((value) => value < BLACK).length / edge.length;
-  return dark > 0.9 && Math.max(...values) >= 128 && quantileOf(Float32Array.from(values), 0.5) < BLACK;
+  const even = edge.filter((distance) => distance * FLAT < contrast).length / edge.length;
+  return even > leastEdge && 2 * Math.max(...distances) >= contrast;
 }

@@ -9,7 +9,7 @@ const RETRY = 1000; // ms
 /** The interface that runtime-browser.js has, too: {model, ready, predict, keep, total, kept}. */
 export function openRuntime() {
   return {
-    /** {name, classes, image_shape, networks, sure, set_threshold} */
+    /** {name, classes, image_shape, networks, sure, set_threshold, reads_writing, look} */
     model: () => ask("api/model"),
     /** Resolves when predictions are answered without delay; throws Trouble if they never will be. */
     ready: async () => {},
