@@ -105,6 +105,7 @@ def describe_run(folder: RunFolder) -> OnnxDescription:
     """Describe a run's model. Raises RunFolderError if the run is not finished or weights are missing."""
     identity = model_identity(folder)
     channels, height, width = identity["image_shape"]
+    data = folder.load_data()
     return OnnxDescription(
         name=folder.path.resolve().name,
         hitofude_version=__version__,
@@ -114,7 +115,8 @@ def describe_run(folder: RunFolder) -> OnnxDescription:
         temperature=identity["temperature"] or 1.0,
         set_thresholds={} if folder.is_imported else folder.load_summary().calibration.set_thresholds,
         weights=hashlib.sha256(json.dumps(identity).encode()).hexdigest(),
-        look=folder.load_data().look,
+        look=data.look,
+        pixels=data.pixels,
     )
 
 

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from hitofude.errors import InputError, WeightsError, first_line
 from hitofude.inputs.layout import ImageShape
 from hitofude.inputs.look import MNIST, Look, reads_writing
+from hitofude.inputs.rescaling import UNKNOWN, TrainedScale
 
 FORMAT_VERSION = "2"
 BATCH_SIZE = 128
@@ -37,6 +38,8 @@ class OnnxDescription:
     """SHA-256 of all members' weights and everything else that decides a prediction: it identifies the run's model."""
     look: Look | None = None
     """The look of the training images, by which drawings and photos are made like them; earlier files do not say."""
+    pixels: TrainedScale = UNKNOWN
+    """The scale of the training images, on which pictures of their size are read."""
 
     @property
     def known_look(self) -> Look:

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from hitofude.errors import InputError
 from hitofude.export.onnx_model import OnnxDescription
 from hitofude.inputs.formats.pictures import open_picture, read_picture
-from hitofude.inputs.layout import ImageShape, ReadOptions, channels_first
-from hitofude.inputs.look import Look
+from hitofude.inputs.layout import ReadOptions, channels_first
 from hitofude.inputs.photos.photo import read_photo
+from hitofude.inputs.rescaling import Rescaler
 from hitofude.web.settings import Limits
 
 NAME = "The picture"
@@ -39,23 +39,25 @@ def images_of_picture(content: bytes, model: OnnxDescription, *, limits: Limits)
     """
     if content.count(SCAN) > MOST_SCANS:
         raise InputError(f"{NAME} is stored in more than {MOST_SCANS} layers. Save it as PNG, or as a plain JPEG.")
-    read = _characters if model.reads_writing else _whole
-    return read(content, model.image_shape, model.known_look, limits)
+    return (_characters if model.reads_writing else _whole)(content, model, limits)
 
 
-def _characters(content: bytes, image_shape: ImageShape, look: Look, limits: Limits) -> PictureImages:
-    most = {"max_pixels": limits.picture_pixels, "max_digits": limits.picture_digits}
-    photo = read_photo(content, image_shape[1:], look, name=NAME, **most)
+def _characters(content: bytes, model: OnnxDescription, limits: Limits) -> PictureImages:
+    photo = read_photo(
+        content, model.image_shape[1:], model.known_look, trained=model.pixels,
+        name=NAME, max_pixels=limits.picture_pixels, max_digits=limits.picture_digits,
+    )  # fmt: skip
     height, width = photo.picture.shape[:2]
     return PictureImages(height, width, photo.boxes, photo.images)
 
 
-def _whole(content: bytes, image_shape: ImageShape, look: Look, limits: Limits) -> PictureImages:
+def _whole(content: bytes, model: OnnxDescription, limits: Limits) -> PictureImages:
     """Return one image: the picture resized to the model's size."""
-    channels, height, width = image_shape
+    channels, height, width = model.image_shape
     with open_picture(content, NAME, limits.picture_pixels) as picture:
         sides = picture.size[::-1] if picture.getexif().get(ORIENTATION) not in TURNED else picture.size
-    options = ReadOptions(shape=(height, width, channels), behind=look.behind)
+    options = ReadOptions(shape=(height, width, channels), behind=model.known_look.behind)
     pixels = read_picture(content, NAME, options, limits.picture_pixels)
-    whole = np.broadcast_to(pixels, (height, width, channels))  # a grey picture has one channel
-    return PictureImages(sides[0], sides[1], ((0, 0, *sides),), channels_first(whole[None]))
+    whole = channels_first(np.broadcast_to(pixels, (height, width, channels))[None])  # a grey picture has one channel
+    images = Rescaler(model.pixels).to_bytes(whole, lambda _: NAME)
+    return PictureImages(sides[0], sides[1], ((0, 0, *sides),), images)

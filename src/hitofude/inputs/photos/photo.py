@@ -48,8 +48,9 @@ def read_photo(
     """Read a picture and return its digits as images of the shape (H, W) and the look of the training images.
 
     A picture that looks like a training image, and has their size, is used unchanged, read as in a folder of pictures.
-    trained: the scale of the training images, for such pictures. name: the path for messages. max_pixels: the limit on the size in the file's header. Raises InputError if the
-    picture cannot be read, or if there is no digit in it or more than max_digits.
+    trained: the scale of the training images, for such pictures. name: the path for messages. max_pixels: the limit on
+    the size in the file's header. Raises InputError if the picture cannot be read, or if there is no digit in it or
+    more than max_digits.
     """
     name = str(source) if name is None else name
     prepared = _read_prepared(source, name, shape, look, trained, max_pixels)
