@@ -140,6 +140,9 @@ def _summarise(
         training_seconds=sum(log.seconds for log in logs),
         related=summarise_related(plan, out_of_fold),
         never_held_out=tuple(train.classes[label] for label in plan.never_held_out()),
+        scale=plan.dataset.scale.describe(),
+        reading=plan.dataset.reading,
+        left_aside=plan.dataset.left_aside,
     )
 
 

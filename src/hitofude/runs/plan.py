@@ -116,7 +116,9 @@ class RunPlan:
         """Describe source, networks and members in a line each."""
         networks = ", ".join(f"{name} ({parameters:,} parameters)" for name, parameters in self.parameters().items())
         look = f"look     {self.dataset.look.describe()}"
-        lines = [self.describe_source(), look, f"network  {networks}", f"members  {self._describe_members()}"]
+        read = [f"read     {line}" for line in self.dataset.reading]
+        read += [f"aside    {line}" for line in self.dataset.left_aside]
+        lines = [self.describe_source(), *read, look, *self._describe_scale(), f"network  {networks}", f"members  {self._describe_members()}"]
         if self.submission_format.classes and self.recipe.metric not in NEED_PROBABILITIES:
             lines.append(
                 "submit   a probability for each class, as sample_submission.csv asks; to judge the run by them, "
@@ -124,6 +126,11 @@ class RunPlan:
             )
         lines += describe_related(self.train, self.groups)
         return "\n".join([*lines, *(f"few      {line}" for line in self.describe_few_images())])
+
+    def _describe_scale(self) -> list[str]:
+        """Describe the scale of the pixels, unless they are bytes."""
+        scale = self.dataset.scale
+        return [] if scale.is_bytes else [f"scale    {scale.describe()}; images to predict must be on it too"]
 
     def never_held_out(self) -> list[int]:
         """Return the classes that no member holds out: those of a single image, or of a single group."""
