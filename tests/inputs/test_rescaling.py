@@ -1,5 +1,7 @@
 """Training images become bytes by their own scale, others by the same one; those on another scale are refused."""
 
+import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,8 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
+from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.image_set import ImageSet
-from hitofude.inputs.rescaling import Rescaler, TrainedScale
+from hitofude.inputs.rescaling import UNKNOWN, Rescaler, TrainedScale, training_scale
+from hitofude.inputs.scale import BYTES, PixelScale
 from hitofude.inputs.sources import open_source
 
 SCALES: dict[str, Any] = {
@@ -23,8 +27,8 @@ SCALES: dict[str, Any] = {
 each_scale = pytest.mark.parametrize("scale", SCALES)
 
 
-def place(row: int) -> str:
-    return f"test.csv, line {row + 2}"
+def file(images: NDArray[Any]) -> RawImages:
+    return RawImages("test.csv", images, None, None, row="line", first_row=2)
 
 
 def trained_on(digits: ImageSet, scale: str, *, inverted: bool = False) -> tuple[TrainedScale, NDArray[Any]]:
@@ -39,7 +43,7 @@ def test_other_images_become_the_bytes_that_they_would_be_among_the_training_ima
     scale: str, digits: ImageSet
 ) -> None:
     trained, images = trained_on(digits, scale)
-    found = Rescaler(trained).to_bytes(images[:20], place)
+    found = Rescaler(trained).to_bytes(file(images[:20]))
     assert np.abs(found.astype(int) - digits.images[:20]).max() <= (9 if scale == "0..16" else 2)
 
 
@@ -54,7 +58,86 @@ def test_images_on_another_scale_are_refused(
     _, images = trained_on(digits, other, inverted=inverted)
     rescaler = Rescaler(trained)
     if scale == other:
-        rescaler.to_bytes(images[:count], place)
+        rescaler.to_bytes(file(images[:count]))
         return
-    with pytest.raises(InputError, match=r"test\.csv, line 2: the numbers here go from .* on the\s+scale .*--scale"):
-        rescaler.to_bytes(images[:count], place)
+    with pytest.raises(InputError, match=r"test\.csv: its numbers go from .* on the scale .*--scale"):
+        rescaler.to_bytes(file(images[:count]))
+
+
+@pytest.mark.parametrize("other", SCALES)
+def test_the_remedy_works_as_typed(other: str, digits: ImageSet) -> None:
+    """The scale that the refusal names leads to the bytes of the canonical images."""
+    trained, images = trained_on(digits, "0..255")[0], trained_on(digits, other)[1]
+    if other == "0..255":
+        return
+    with pytest.raises(InputError) as refused:
+        Rescaler(trained).to_bytes(file(images))
+    low, high = map(float, re.search(r"scale=\((.+), (.+)\)", str(refused.value)).groups())  # type: ignore[union-attr]
+    found = Rescaler(trained, PixelScale(low, high)).to_bytes(file(images))
+    assert np.abs(found.astype(int) - digits.images).max() <= (9 if other == "0..16" else 2)
+
+
+@pytest.mark.parametrize("scale", [BYTES, PixelScale(0, 1)])
+def test_a_scale_that_many_numbers_exceed_is_refused(scale: PixelScale, digits: ImageSet) -> None:
+    with pytest.raises(InputError, match=rf"go from 0 to 4095, and .* lie beyond the scale {scale}.*--scale 0..4095"):
+        open_source((SCALES["0..4095"](digits.images), digits.known_labels()), scale=(scale.low, scale.high))
+
+
+def test_the_scale_of_the_user_holds_for_both_parts(digits: ImageSet) -> None:
+    images = digits.images / 255
+    found = open_source((images, digits.known_labels()), test=images[:9] / 4, scale=(0, 2))
+    assert found.test is not None
+    assert (str(found.scale), found.train.images.max(), found.test.images.max()) == ("0..2", 128, 32)
+
+
+@pytest.mark.parametrize("value", [-1, 256, 999, 0.5])
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_few_wrong_values_among_bytes_are_named(value: float, count: int, digits: ImageSet) -> None:
+    images = digits.images.astype(np.float32)
+    images[7, 0, 0, :count] = value
+    others = "" if count == 1 else " 3 values are wrong."
+    message = rf"line 9, pixel 0: found {value}, expected a whole number .*{re.escape(others)} Fix the value"
+    with pytest.raises(InputError, match=message):
+        training_scale(file(images))
+    with pytest.raises(InputError, match=message):
+        Rescaler(trained_on(digits, "0..255")[0]).to_bytes(file(images))
+
+
+def test_a_blank_image_says_nothing_of_the_scale(digits: ImageSet) -> None:
+    trained = trained_on(digits, "0..1")[0]
+    assert not Rescaler(trained).to_bytes(file(np.zeros((1, 1, 28, 28)))).any()
+
+
+def test_dark_images_among_others_are_no_other_scale(digits: ImageSet) -> None:
+    trained, images = trained_on(digits, "0..1")
+    images[::3] *= 0.1
+    Rescaler(trained).to_bytes(file(images))
+
+
+def test_what_is_counted_is_counted_over_all_blocks(digits: ImageSet) -> None:
+    """A last block of one dark image is not refused."""
+    trained, images = trained_on(digits, "0..1")
+    rescaler = Rescaler(trained)
+    rescaler.to_bytes(file(images[:9]))
+    rescaler.to_bytes(file(images[9:10] * 0.1))
+    with pytest.raises(InputError):
+        rescaler.to_bytes(file(images[10:40] * 0.1))
+
+
+def test_pictures_of_usual_depths_are_read_by_a_run_on_any_scale(digits: ImageSet) -> None:
+    """8 bits, 16 bits, and 12 bits in files of 16."""
+    trained = trained_on(digits, "0..1")[0]
+    for images, nominal in (
+        (digits.images, BYTES),
+        (digits.images * np.uint16(257), PixelScale(0, 65535)),
+        (SCALES["0..4095"](digits.images), PixelScale(0, 65535)),
+    ):
+        found = Rescaler(trained).to_bytes(replace(file(images), nominal=nominal))
+        assert np.abs(found.astype(int) - digits.images).max() <= 2
+
+
+def test_where_nothing_is_known_of_the_training_images_only_black_ones_are_refused(digits: ImageSet) -> None:
+    """Runs of earlier versions, and imported networks."""
+    Rescaler(UNKNOWN).to_bytes(file(digits.images // 4))
+    with pytest.raises(InputError, match="go from 0 to 1,"):
+        Rescaler(UNKNOWN).to_bytes(file(digits.images / 255))

@@ -38,7 +38,7 @@ def open_blocks(path: Path, options: ReadOptions, images: int, trained: TrainedS
             pieces = csv_file(path).stream(options)
     done, rescaler = 0, Rescaler(trained, options.scale)
     for block in _rebatched(pieces, images):
-        pixels = rescaler.to_bytes(block.images, block.location, block.nominal)
+        pixels = rescaler.to_bytes(block)
         yield ImageSet(pixels, None, block.ids_or_numbers(done + 1), ())
         done += len(block.images)
 

@@ -265,11 +265,10 @@ def make_dataset(
         train = replace(
             train, left_aside=(*train.left_aside, f"{train.name}: {len(others.images):,} rows of other parts")
         )
-    found, pixels = training_scale(train.images, train.location, scale)
+    found, pixels = training_scale(train, scale)
     train = replace(train, images=pixels)
     if test is not None:
-        rescaler = Rescaler(TrainedScale.of(found, pixels), scale)
-        test = replace(test, images=rescaler.to_bytes(test.images, test.location, test.nominal))
+        test = replace(test, images=Rescaler(TrainedScale.of(found, pixels), scale).to_bytes(test))
     images = train.labelled()
     check_not_all_alike(images.images, train.name)
     both = [train] if test is None else [train, test]

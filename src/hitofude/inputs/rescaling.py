@@ -4,9 +4,8 @@ Other images are compared with the training images first. On the scale of the ru
 it are more than a few, or if most images are too dark or too bright throughout: images of 0..1 are black on 0..255.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +19,29 @@ UNUSUAL = 0.01
 """The share of training images that may be without a dark, or without a bright pixel."""
 ROOM = 0.25
 """Of the scale; so far numbers may be beyond it on either side."""
+HARDLY = 0.01
+"""Of the scale; numbers as little beyond it count as within, because messages round it."""
 MOST_BEYOND = 0.05
 """Of the numbers, if the user gives the scale."""
 
-Location = Callable[[int], str]
-"""The place of an image in its file: 'train.csv, line 5'."""
+
+class Numbers(Protocol):
+    """Images as their file holds them, such as RawImages."""
+
+    @property
+    def images(self) -> NDArray[Any]:
+        """(N, C, H, W) numbers."""
+
+    @property
+    def name(self) -> str:
+        """The file."""
+
+    @property
+    def nominal(self) -> PixelScale | None:
+        """The scale of a picture's format, which holds if the run's scale does not."""
+
+    def location(self, row: int) -> str:
+        """'train.csv, line 5'"""
 
 
 @dataclass(frozen=True)
@@ -50,20 +67,18 @@ UNKNOWN = TrainedScale()
 """Of a run of an earlier version, or of imported networks."""
 
 
-def training_scale(
-    images: NDArray[Any], location: Location, given: PixelScale | None = None
-) -> tuple[PixelScale, NDArray[np.uint8]]:
+def training_scale(train: Numbers, given: PixelScale | None = None) -> tuple[PixelScale, NDArray[np.uint8]]:
     """Find the scale of training images, and return them as bytes.
 
-    images: (N, C, H, W) numbers. given: the user's scale. Raise InputError for a few wrong values among bytes, and for
-    numbers far beyond the user's scale.
+    given: the user's scale. Raise InputError for a few wrong values among bytes, and if many numbers lie beyond the
+    user's scale.
     """
     if given is None:
-        _check_strays(images, location)
+        _check_strays(train)
     else:
-        _check_given(images, location, given)
-    scale = given or PixelScale.of(images)
-    return scale, scale.to_bytes(images)
+        _check_given(train, given)
+    scale = given or PixelScale.of(train.images)
+    return scale, scale.to_bytes(train.images)
 
 
 class Rescaler:
@@ -74,30 +89,30 @@ class Rescaler:
         self._scale: PixelScale | None = None
         self._numbers = self._beyond = self._images = self._unlike = 0
 
-    def to_bytes(
-        self, images: NDArray[Any], location: Location, nominal: PixelScale | None = None
-    ) -> NDArray[np.uint8]:
+    def to_bytes(self, raw: Numbers) -> NDArray[np.uint8]:
         """(N, C, H, W) numbers → bytes.
 
-        nominal: of a picture's format, which holds if the run's scale does not. Raise InputError for images on another
-        scale, naming both ranges, and at a wrong value among bytes.
+        Raise InputError for images on another scale, naming both ranges, and at a wrong value among bytes.
         """
+        images = raw.images
         if len(images) == 0:
             return images.astype(np.uint8)
         if self._given is not None:
-            _check_given(images, location, self._given)
+            _check_given(raw, self._given)
             return self._given.to_bytes(images)
         if self._scale is None:
-            self._scale = self._choose(images, nominal)
+            self._scale = self._choose(images, raw.nominal)
         if not self._fits(images, self._scale):
-            raise InputError(self._explain(images, location))
+            raise InputError(self._explain(raw))
         if self._scale.is_bytes:
-            _check_strays(images, location)
+            _check_strays(raw)
         return self._scale.to_bytes(images)
 
     def _choose(self, images: NDArray[Any], nominal: PixelScale | None) -> PixelScale:
         """The run's scale, or that of the picture's format, or of the bits that its pictures have."""
-        others = [] if nominal is None else [nominal, PixelScale.of(images)]
+        others = [] if nominal is None else [nominal]
+        if nominal is not None and nominal.high > 255:
+            others.append(PixelScale.of(images))
         candidates = [self._trained.scale, *others]
         return next((scale for scale in candidates if Rescaler(self._trained)._fits(images, scale)), candidates[0])
 
@@ -115,17 +130,24 @@ class Rescaler:
         self._unlike += int((is_varied & is_unlike).sum())
         return self._beyond <= OUTLIERS * self._numbers * (2 if scale.clips else 1) and self._unlike * 2 <= self._images
 
-    def _explain(self, images: NDArray[Any], location: Location) -> str:
-        found, trained = PixelScale.of(images), self._trained.scale
+    def _explain(self, raw: Numbers) -> str:
         return (
-            f"{location(0)}: the numbers here go {describe_range(images)}, but those of the training images are on the "
-            f"scale {trained}. Bring them to that scale, or name the numbers of black and white, such as "
-            f"--scale {found} (in Python scale=({str(found).replace('..', ', ')}))."
+            f"{raw.name}: its numbers go {describe_range(raw.images)}, but those of the training images are on the "
+            f"scale {self._trained.scale}. {_remedy(raw.images)}"
         )
 
 
-def _check_strays(images: NDArray[Any], location: Location) -> None:
+def _remedy(images: NDArray[Any]) -> str:
+    found = PixelScale.of(images)
+    return (
+        f"Name the numbers of black and white, such as --scale {found}, or in Python "
+        f"scale=({str(found).replace('..', ', ')})."
+    )
+
+
+def _check_strays(raw: Numbers) -> None:
     """Raise InputError at the first of a few numbers that are no bytes, among bytes."""
+    images = raw.images
     if images.dtype == np.uint8:
         return
     is_stray = (images < 0) | (images > 255)
@@ -137,22 +159,24 @@ def _check_strays(images: NDArray[Any], location: Location) -> None:
     first = np.unravel_index(int(is_stray.argmax()), images.shape)
     others = "" if count == 1 else f" {count:,} values are wrong."
     raise InputError(
-        f"{location(int(first[0]))}, pixel {_pixel(first, images.shape)}: found {images[first]:.6g}, expected a whole "
-        f"number from 0 to 255, as nearly all others are.{others} Fix the value, or name the numbers of black and "
-        f"white, such as --scale {PixelScale.of(images)}."
+        f"{raw.location(int(first[0]))}, pixel {_pixel(first, images.shape)}: found {images[first]:.6g}, expected a "
+        f"whole number from 0 to 255, as nearly all others are.{others} Fix the value. If it is right: "
+        f"{_remedy(images)}"
     )
 
 
-def _check_given(images: NDArray[Any], location: Location, scale: PixelScale) -> None:
-    """Raise InputError if many numbers lie beyond the user's scale, or all in a small part of it."""
-    low, high = float(images.min()), float(images.max())
-    if low >= scale.low and high <= scale.high:
+def _check_given(raw: Numbers, scale: PixelScale) -> None:
+    """Raise InputError if many numbers lie beyond the user's scale."""
+    images = raw.images
+    margin = HARDLY * (scale.high - scale.low)
+    low, high = scale.low - margin, scale.high + margin
+    if images.size == 0 or (images.min() >= low and images.max() <= high):
         return
-    beyond = float(((images < scale.low) | (images > scale.high)).mean())
+    beyond = float(((images < low) | (images > high)).mean())
     if beyond > MOST_BEYOND:
         raise InputError(
-            f"{location(0)}: the numbers here go {describe_range(images)}, and {beyond:.0%} of them lie beyond --scale "
-            f"{scale}. Name the numbers of black and white, such as --scale {PixelScale.of(images)}."
+            f"{raw.name}: its numbers go {describe_range(images)}, and {beyond:.0%} of them lie beyond the scale "
+            f"{scale}. {_remedy(images)}"
         )
 
 

@@ -94,6 +94,13 @@ class _Summary:
     are_whole: bool
 
 
+def nominal_scale(dtype: np.dtype[Any]) -> PixelScale:
+    """The scale that a picture's format means: 8 bits, 16 bits, or floats from 0 to 1."""
+    if dtype == np.uint8:
+        return BYTES
+    return PixelScale(0, 1) if dtype.kind == "f" else PixelScale(0, 65535)
+
+
 def parse_scale(text: str | None) -> tuple[float, float] | None:
     """'0..16' → (0, 16), '-1..1' → (-1, 1). Raise RecipeError for anything else."""
     if text is None:

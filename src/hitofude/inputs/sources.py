@@ -184,13 +184,13 @@ def read_images(
     with reading(str(path)):
         raw = _read_alone(path, options)
     if raw is not None:
-        return replace(raw, images=rescaler.to_bytes(raw.images, raw.location, raw.nominal)).unlabelled()
+        return replace(raw, images=rescaler.to_bytes(raw)).unlabelled()
     channels, height, width = image_shape
     how["shape"] = height, width, channels
     dataset = open_source(path, **how)
     if dataset.test is None:
         raise InputError(f"{path}: there is no test.csv in it, nor other test images. Name the file to predict.")
-    Rescaler(replace(trained, scale=BYTES)).to_bytes(dataset.test.images, lambda _: str(path))
+    Rescaler(replace(trained, scale=BYTES)).to_bytes(RawImages(str(path), dataset.test.images, None, None))
     return dataset.test
 
 

@@ -62,7 +62,7 @@ def predict(
     how = Reading(scale=scale, **data.how_to_read())
     options = replace(read_options(**how), like=model.image_shape)
     arrays = raw_from_arrays(images, None, "images", options)
-    pixels = Rescaler(data.pixels, options.scale).to_bytes(arrays.images, arrays.location)
+    pixels = Rescaler(data.pixels, options.scale).to_bytes(arrays)
     return model.predict(torch.tensor(pixels))
 
 

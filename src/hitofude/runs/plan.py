@@ -118,7 +118,14 @@ class RunPlan:
         look = f"look     {self.dataset.look.describe()}"
         read = [f"read     {line}" for line in self.dataset.reading]
         read += [f"aside    {line}" for line in self.dataset.left_aside]
-        lines = [self.describe_source(), *read, look, *self._describe_scale(), f"network  {networks}", f"members  {self._describe_members()}"]
+        lines = [
+            self.describe_source(),
+            *read,
+            look,
+            *self._describe_scale(),
+            f"network  {networks}",
+            f"members  {self._describe_members()}",
+        ]
         if self.submission_format.classes and self.recipe.metric not in NEED_PROBABILITIES:
             lines.append(
                 "submit   a probability for each class, as sample_submission.csv asks; to judge the run by them, "

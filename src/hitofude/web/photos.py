@@ -7,10 +7,12 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError
 from hitofude.export.onnx_model import OnnxDescription
+from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.formats.pictures import open_picture, read_picture
 from hitofude.inputs.layout import ReadOptions, channels_first
 from hitofude.inputs.photos.photo import read_photo
 from hitofude.inputs.rescaling import Rescaler
+from hitofude.inputs.scale import nominal_scale
 from hitofude.web.settings import Limits
 
 NAME = "The picture"
@@ -59,5 +61,5 @@ def _whole(content: bytes, model: OnnxDescription, limits: Limits) -> PictureIma
     options = ReadOptions(shape=(height, width, channels), behind=model.known_look.behind)
     pixels = read_picture(content, NAME, options, limits.picture_pixels)
     whole = channels_first(np.broadcast_to(pixels, (height, width, channels))[None])  # a grey picture has one channel
-    images = Rescaler(model.pixels).to_bytes(whole, lambda _: NAME)
+    images = Rescaler(model.pixels).to_bytes(RawImages(NAME, whole, None, None, nominal=nominal_scale(whole.dtype)))
     return PictureImages(sides[0], sides[1], ((0, 0, *sides),), images)

@@ -21,6 +21,7 @@ from hitofude.inputs.formats.arrays import label_texts, real_numbers
 from hitofude.inputs.formats.csv_table import find_columns, find_texts
 from hitofude.inputs.formats.pictures import read_pictures
 from hitofude.inputs.layout import ReadOptions, images_of_array, images_of_rows
+from hitofude.inputs.scale import nominal_scale
 
 BATCH_ROWS = 4096
 BATCH_PICTURES = 256
@@ -114,7 +115,7 @@ class _Table:
             labels, ids, groups, folds = (self._texts(batch, column, start) for column in self._text_columns)
             yield RawImages(
                 str(self._path), images, labels, ids, "row", start + 1, missing, groups, folds, self._pictures_read,
-                behind=self._options.behind,
+                behind=self._options.behind, nominal=nominal_scale(images.dtype) if self._holds_pictures else None,
             )  # fmt: skip
             start += len(batch)
 

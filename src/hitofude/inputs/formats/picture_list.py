@@ -48,6 +48,7 @@ class PictureChoice:
             missing_labels=missing,
             reading=(*self.reading, *pictures.reading),
             behind=pictures.behind,
+            nominal=pictures.nominal,
         )
 
 

@@ -27,7 +27,9 @@ from numpy.typing import NDArray
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.formats.archive import Member, Place
+from hitofude.inputs.formats.picture_depth import deep_pixels, of_one_depth
 from hitofude.inputs.layout import ReadOptions, channels_first, describe_size, join_images
+from hitofude.inputs.scale import PixelScale, nominal_scale
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -65,12 +67,17 @@ class Pictures:
     reading: tuple[str, ...]
     """How they were read, if that had to be found out."""
 
+    @property
+    def nominal(self) -> PixelScale:
+        """The scale of their format."""
+        return nominal_scale(self.images.dtype)
+
 
 @dataclass(frozen=True, eq=False)
 class _Picture:
     """A picture's pixels, and what became of it."""
 
-    pixels: NDArray[Any]  # (H, W, C)
+    pixels: NDArray[Any]  # (H, W, C) uint8; uint16 or int32 of 16 bits, float32 of floats
     hidden_on: tuple[int, ...] | None
     """The backgrounds, of white and black, on which nothing is seen; None if no pixel is transparent."""
     frames: int
@@ -117,8 +124,8 @@ def open_picture(source: Place | bytes, name: str, most_pixels: int) -> "Iterato
 
 def read_picture(
     source: Place | bytes, name: str, options: ReadOptions, most_pixels: int = MOST_PIXELS
-) -> NDArray[np.uint8]:
-    """(H, W, C) values from 0 to 255; C is 1 if all of the picture is grey, else 3.
+) -> NDArray[Any]:
+    """(H, W, C) the picture's own numbers, of 8 or 16 bits or floats; C is 1 if all of the picture is grey, else 3.
 
     name: the file, for messages. options: the picture is resized to their shape; `behind` is the grey behind its
     transparent pixels, white by default. most_pixels: compared with the size in the header. The picture is turned as
@@ -173,7 +180,7 @@ def read_pictures(sources: Sequence[Place | bytes], names: Sequence[str], option
                 found[place] = _read(sources[place], names[place], on_black)
     least = options.like[0] if options.like else options.channels or 1
     _check_sizes(found, names)
-    images = join_images([channels_first(picture.pixels[None]) for picture in found], names, least)
+    images = join_images(of_one_depth([channels_first(picture.pixels[None]) for picture in found]), names, least)
     return Pictures(images, behind, _reading(found, behind, options))
 
 
@@ -239,6 +246,8 @@ def _decoded(picture: "Image.Image", options: ReadOptions) -> _Picture:
     from PIL import Image, ImageOps
 
     frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
+    if picture.mode.startswith(("I", "F")):
+        return _Picture(deep_pixels(ImageOps.exif_transpose(picture), options.size), None, frames)
     plain, hidden_on = _plain(ImageOps.exif_transpose(picture), WHITE if options.behind is None else options.behind)
     if options.channels == 1:
         plain = plain.convert("L")
@@ -254,10 +263,6 @@ def _plain(picture: "Image.Image", behind: int) -> "tuple[Image.Image, tuple[int
     """Convert to grey or to RGB, eight bits a channel, and say on which backgrounds nothing is seen."""
     from PIL import Image
 
-    if picture.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)), None
-    if picture.mode in ("I", "F"):
-        raise ValueError(f"its pixels have the mode {picture.mode}; save it with 8 bits a channel")
     if not picture.has_transparency_data:
         return picture.convert("L" if picture.mode in ("1", "L") else "RGB"), None
     whole = picture.convert("RGBA")
@@ -331,6 +336,7 @@ def read_picture_folder(folder: Place, options: ReadOptions, *, labelled: bool =
         np.asarray(ids),
         row="picture",
         behind=pictures.behind,
+        nominal=pictures.nominal,
         reading=pictures.reading,
         left_aside=tuple(_describe_left(folder, left)),
     )
@@ -342,7 +348,10 @@ def read_loose_picture(path: Path, options: ReadOptions) -> RawImages:
         channels, height, width = options.like
         options = replace(options, shape=(height, width, channels))
     pictures = read_pictures([path], [str(path)], options)
-    return RawImages(str(path), pictures.images, None, np.asarray([str(path)]), row="picture", behind=pictures.behind)
+    ids = np.asarray([str(path)])
+    return RawImages(
+        str(path), pictures.images, None, ids, row="picture", behind=pictures.behind, nominal=pictures.nominal
+    )
 
 
 def _describe_left(folder: Place, left: Sequence[Place]) -> Iterator[str]:

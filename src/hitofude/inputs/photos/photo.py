@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
+from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.formats.pictures import open_picture, read_picture
 from hitofude.inputs.layout import ReadOptions
 from hitofude.inputs.look import MNIST, Look
@@ -15,6 +16,7 @@ from hitofude.inputs.photos.ink import find_ink
 from hitofude.inputs.photos.mnist_format import to_image
 from hitofude.inputs.photos.photo_file import MAX_PIXELS, read_photo_file
 from hitofude.inputs.rescaling import UNKNOWN, Rescaler, TrainedScale
+from hitofude.inputs.scale import nominal_scale
 
 MAX_DIGITS = 1000  # in a picture
 MAX_ASPECT = 100  # the largest ratio of a picture's sides; a thousand digits in lines need less
@@ -99,7 +101,8 @@ def _read_prepared(
     if pixels.shape[2] > 1:
         return None
     try:
-        image = Rescaler(trained).to_bytes(pixels[None, :, :, 0], lambda _: name)[0]
+        raw = RawImages(name, pixels[None, None, :, :, 0], None, None, nominal=nominal_scale(pixels.dtype))
+        image = Rescaler(trained).to_bytes(raw)[0, 0]
     except InputError:  # it is on another scale
         return None
     return image if look.is_prepared(image) else None
