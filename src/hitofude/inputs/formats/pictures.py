@@ -261,8 +261,6 @@ def _decoded(picture: "Image.Image", options: ReadOptions) -> _Picture:
 
 def _plain(picture: "Image.Image", behind: int) -> "tuple[Image.Image, tuple[int, ...] | None]":
     """Convert to grey or to RGB, eight bits a channel, and say on which backgrounds nothing is seen."""
-    from PIL import Image
-
     if not picture.has_transparency_data:
         return picture.convert("L" if picture.mode in ("1", "L") else "RGB"), None
     whole = picture.convert("RGBA")
