@@ -1,11 +1,11 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 import torch
 
 from hitofude.errors import OutOfResourcesError, RecipeError
-from hitofude.learning.compute import choose_compute, describe_environment
+from hitofude.learning.compute import _is_built_for, choose_compute, describe_environment, problem_of
 
 
 def test_the_cpu_is_described_with_threads_and_precision() -> None:
@@ -31,6 +31,59 @@ def test_an_unavailable_device_is_refused() -> None:
         pytest.skip("CUDA is available")
     with pytest.raises(RecipeError, match="not available"):
         choose_compute("cuda")
+
+
+@pytest.fixture
+def p100(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A GPU that is there, for which PyTorch has no code."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "Tesla P100-PCIE-16GB")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: (6, 0))
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_70", "sm_75", "compute_90"])
+    problem_of.cache_clear()
+    yield
+    problem_of.cache_clear()
+
+
+@pytest.mark.usefixtures("p100")
+def test_a_gpu_that_pytorch_has_no_code_for_is_left_aside_and_named() -> None:
+    compute = choose_compute()
+    assert compute.device.type == "cpu"
+    assert "has no code for the Tesla P100-PCIE-16GB (sm_60); it was built for sm_70, sm_75, compute_90" in compute.note
+    with pytest.raises(RecipeError, match=r"Tesla P100.*Use --device cpu, choose another GPU \(on Kaggle T4 x2"):
+        choose_compute("cuda")
+
+
+@pytest.mark.usefixtures("p100")
+def test_a_gpu_that_fails_at_the_first_kernel_is_left_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA error: no kernel image is available for execution on the device\nCompile with …")
+
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_60"])
+    monkeypatch.setattr(torch.Tensor, "to", fail)
+    assert "does not compute with PyTorch" in choose_compute().note
+    with pytest.raises(RecipeError, match="no kernel image is available for execution on the device"):
+        choose_compute("cuda")
+
+
+@pytest.mark.parametrize(
+    ("capability", "architectures", "runs"),
+    [
+        ((7, 5), ["sm_75"], True),
+        ((8, 6), ["sm_80"], True),
+        ((8, 0), ["sm_86"], False),
+        ((9, 0), ["sm_80"], False),
+        ((12, 0), ["sm_80", "compute_90"], True),
+        ((6, 0), ["sm_70", "compute_70"], False),
+        ((9, 0), ["sm_90a"], True),
+        ((11, 0), ["gfx90a"], True),
+        ((6, 0), [], True),
+    ],
+)
+def test_code_runs_on_later_gpus_of_its_generation_and_intermediate_code_on_all_later_ones(
+    capability: tuple[int, int], architectures: list[str], runs: bool
+) -> None:
+    assert _is_built_for(capability, architectures) == runs
 
 
 def test_an_unknown_device_is_refused() -> None:

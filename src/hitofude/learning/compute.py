@@ -2,9 +2,11 @@
 
 import os
 import platform
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
@@ -13,7 +15,10 @@ import torch
 
 from hitofude.errors import OutOfResourcesError, RecipeError
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
+ACCELERATORS = ("cuda", "mps")
+DEVICES = ("auto", "cpu", *ACCELERATORS)
+ABSENT = "absent"
+REMEDY = "Use --device cpu, choose another GPU (on Kaggle T4 x2, not P100), or install a PyTorch built for this one."
 
 
 def processors() -> int:
@@ -33,6 +38,8 @@ class Compute:
     """The CPU's threads. The number is part of a result, since sums over threads round differently."""
     name: str | None = None
     """The name of a device of another machine."""
+    note: str = field(default="", compare=False)
+    """The reason that a better device was left aside, if there is one."""
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -65,14 +72,68 @@ def choose_compute(device: str = "auto", precision: str = "auto", threads: int |
     """
     if device not in DEVICES:
         raise RecipeError(f"There is no device '{device}'. Known: {', '.join(DEVICES)}.")
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    notes = []
     if device == "auto":
-        device = next(name for name in ("cuda", "mps", "cpu") if available[name])
-    if not available[device]:
+        device = "cpu"
+        for name in ACCELERATORS:
+            problem = problem_of(name)
+            if problem is None:
+                device = name
+                break
+            notes += [problem] if problem != ABSENT else []
+    elif device != "cpu" and (problem := problem_of(device)) is not None:
+        if problem != ABSENT:
+            raise RecipeError(f"--device {device}: {problem}. {REMEDY}")
         raise RecipeError(f"The device {device} is not available to PyTorch here. Leave --device out to use what is.")
+    note = "".join(f"{problem}. So the {'processor' if device == 'cpu' else device} is used" for problem in notes[:1])
     is_bfloat16 = _has_bfloat16(device) if precision == "auto" else precision == "bfloat16"
-    name: Literal["float32", "bfloat16"] = "bfloat16" if is_bfloat16 else "float32"
-    return Compute(torch.device(device), name, threads or torch.get_num_threads())
+    precision_name: Literal["float32", "bfloat16"] = "bfloat16" if is_bfloat16 else "float32"
+    return Compute(torch.device(device), precision_name, threads or torch.get_num_threads(), note=note)
+
+
+@cache
+def problem_of(device: str) -> str | None:
+    """Return the reason that PyTorch cannot compute on `cuda` or `mps`; None if it can.
+
+    A device may be there without code for it: PyTorch is built for some compute capabilities of NVIDIA's GPUs, and
+    torch.cuda.is_available() is true for others, too. So the capability is compared, and a small kernel run.
+    """
+    if not (torch.cuda.is_available() if device == "cuda" else torch.backends.mps.is_available()):
+        return ABSENT
+    if device == "cuda" and not _is_built_for(torch.cuda.get_device_capability(), torch.cuda.get_arch_list()):
+        major, minor = torch.cuda.get_device_capability()
+        gpu, built_for = torch.cuda.get_device_name(), ", ".join(torch.cuda.get_arch_list())
+        return (
+            f"PyTorch {torch.__version__} has no code for the {gpu} (sm_{major}{minor}); it was built for {built_for}"
+        )
+    try:
+        computed = float((torch.ones(2, 2).to(device) @ torch.ones(2, 2).to(device)).sum())
+    except RuntimeError as error:
+        return (
+            f"{device_name(torch.device(device))} does not compute with PyTorch {torch.__version__} ({_first(error)})"
+        )
+    return None if computed == 8 else f"{device_name(torch.device(device))} computes 8 as {computed:g}"
+
+
+def _first(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".")
+
+
+def _is_built_for(capability: tuple[int, int], architectures: list[str]) -> bool:
+    """Whether one of `sm_75`, `sm_90a`, `compute_80` … runs on a GPU of the capability; unknown names count as such.
+
+    Code for X.Y runs on X.Z with Z ≥ Y, and intermediate code (compute_) on all later ones. Source: CUDA C++
+    Programming Guide, Binary Compatibility and PTX Compatibility.
+    """
+    found = [re.fullmatch(r"(sm|compute)_(\d+)(\d)[af]?", name) for name in architectures]
+    if not architectures or None in found:
+        return True
+    versions = [(match[1], int(match[2]), int(match[3])) for match in found if match]
+    major, minor = capability
+    return any(
+        (kind == "sm" and of == major and below <= minor) or (kind == "compute" and (of, below) <= capability)
+        for kind, of, below in versions
+    )
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A finished run as a model: its members' networks, ready to predict any number of times."""
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from hitofude.metrics.calibration import join_members
 from hitofude.recipe import TtaRecipe
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.result import load_result
+
+logger = logging.getLogger(__name__)
 
 
 class Model:
@@ -49,7 +52,10 @@ class Model:
         folder = RunFolder(run)
         recipe = folder.load_recipe()
         temperature = None if raw else folder.load_temperature()
-        return cls.of_run(folder, choose_compute(device, recipe.precision, threads), temperature)
+        compute = choose_compute(device, recipe.precision, threads)
+        if compute.note:
+            logger.warning("%s", compute.note)
+        return cls.of_run(folder, compute, temperature)
 
     @classmethod
     def of_run(cls, folder: RunFolder, compute: Compute, temperature: float | None) -> "Model":

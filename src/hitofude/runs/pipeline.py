@@ -127,6 +127,8 @@ def finish_run(
         precision=plan.recipe.precision,
         threads=threads or folder.threads_begun_with(),
     ) as backend:
+        if backend.compute.note:
+            display.warned(backend.compute.note)
         display.message(f"device   {backend}\nrun      {folder.path}")
         with claim_run(folder, plan.recipe, plan.dataset, backend.compute, backend.environment):
             _train(plan, folder, backend, display)

@@ -52,7 +52,7 @@ FLAT = 8
 """A picture whose values differ by no more shows nothing."""
 MOST_HIDDEN = 0.02
 """The share of transparent pictures that may show nothing on the background that suits the others."""
-MOST_NAMED = 20
+FEW_NAMED, MOST_NAMED = 3, 20
 SAMPLE_SUBMISSION = "sample_submission"
 SYSTEM_FILES = ("thumbs.db", "desktop.ini", "__macosx")
 
@@ -218,13 +218,20 @@ def _pictures(count: int) -> str:
 
 def _explain_damage(damaged: Sequence[tuple[Place | bytes, str]], count: int) -> str:
     """Name the files that cannot be read, and the command that removes them."""
-    paths = [str(source) for source, _ in damaged[:MOST_NAMED] if isinstance(source, Path)]
-    command = f" To leave {'it' if len(damaged) == 1 else 'them'} out: {shlex.join(['rm', *paths])}" if paths else ""
     if len(damaged) == 1:
-        return f"{damaged[0][1]}{command}"
-    listed = "\n  ".join(message.removesuffix(AS_PNG) for _, message in damaged[:MOST_NAMED])
-    more = f"\n  and {len(damaged) - MOST_NAMED:,} more" if len(damaged) > MOST_NAMED else ""
-    return f"{len(damaged):,} of {_pictures(count)} cannot be read:\n  {listed}{more}\n{AS_PNG.strip()}{command}"
+        return f"{damaged[0][1]}{_leave_out(damaged)}"
+    are_most = 2 * len(damaged) > count
+    shown = damaged[: FEW_NAMED if are_most else MOST_NAMED]
+    listed = "\n  ".join(message.removesuffix(AS_PNG) for _, message in shown)
+    more = f"\n  and {len(damaged) - len(shown):,} more" if len(damaged) > len(shown) else ""
+    remedy = AS_PNG.strip().replace("it", "them") + ("" if are_most else _leave_out(shown))
+    return f"{len(damaged):,} of {_pictures(count)} cannot be read:\n  {listed}{more}\n{remedy}"
+
+
+def _leave_out(damaged: Sequence[tuple[Place | bytes, str]]) -> str:
+    """Return the command that removes files."""
+    paths = [str(source) for source, _ in damaged if isinstance(source, Path)]
+    return f" To leave {'it' if len(paths) == 1 else 'them'} out: {shlex.join(['rm', *paths])}" if paths else ""
 
 
 def _check_sizes(found: Sequence[_Picture], names: Sequence[str]) -> None:
