@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,2})?")
+_SCIENTIFIC = re.compile(r"[+-]?[0-9]\.[0-9]{1,40}[eE][+-][0-9]{2}")  # as NumPy and C write all numbers of a column
 _WITH_ZEROS = re.compile(r"([+-]?[0-9]+)\.0*")
 
 
@@ -18,9 +19,12 @@ def number_of(text: str) -> Decimal | None:
 
 
 def without_zero_decimals(text: str) -> str:
-    """'7.0' → '7'; any other text is returned as it is."""
+    """'7.0' and '7.000e+00' → '7'; any other text is returned as it is, 7e0 too."""
     match = _WITH_ZEROS.fullmatch(text)
-    return match[1] if match else text
+    if match or not _SCIENTIFIC.fullmatch(text):
+        return match[1] if match else text
+    number = Decimal(text)
+    return str(int(number)) if number == int(number) else text
 
 
 class Spellings:

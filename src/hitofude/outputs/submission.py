@@ -40,9 +40,11 @@ class SubmissionFormat:
         """Choose the columns of the sample submission, if they are of the metric's kind or one for each class.
 
         Otherwise a log loss and an AUC have `id` and a probability for each class, the other metrics a label. For two
-        classes a sample submission may have a single column, of the second class's probability. names: of the id's
-        column in the test file and of the label's in the training file, for the header without a sample submission;
-        None for a column without a name, as in Digit Recognizer, for ImageId and Label. Raises InputError if the metric cannot judge these classes, or a sample submission has other columns.
+        classes a sample submission may have a single column, of the second class's probability.
+
+        names: of the id's column in the test file and of the label's in the training file, for the header without a
+        sample submission; None for a column without a name, as in Digit Recognizer, for ImageId and Label. Raises
+        InputError if the metric cannot judge these classes, or a sample submission has other columns.
         """
         if metric == "quadratic-kappa" and class_numbers(classes) is None:
             name = next(name for name in classes if class_numbers([name]) is None)

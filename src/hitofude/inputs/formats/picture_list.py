@@ -56,7 +56,10 @@ def is_picture_list(path: Place) -> bool:
     """Whether a table lists pictures: few columns, one of which is named like an id or a file, and no pixels."""
     with reading(str(path)), open_file(path) as stream:
         line = stream.readline(FIRST_LINE).decode("utf-8-sig", errors="replace").strip()
-    names = next(csv.reader([line], delimiter=max(DELIMITERS, key=line.count)), [])
+    try:
+        names = next(csv.reader([line], delimiter=max(DELIMITERS, key=line.count)), [])
+    except csv.Error:
+        return False  # such as UTF-16
     small = [name.strip().lower().replace(" ", "_") for name in names]
     named = [name for name in small if name in IDS]
     return 0 < len(small) <= MOST_COLUMNS and bool(named) and not any(_NUMBERED.fullmatch(name) for name in small)
