@@ -5,6 +5,7 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import isqrt, prod
 from pathlib import Path
 from typing import Protocol
@@ -61,7 +62,7 @@ class Columns:
         """The positions of label, id, group, fold and usage."""
         return self.label, self.id, self.groups, self.folds, self.usage
 
-    @property
+    @cached_property
     def pixel_slice(self) -> slice | list[int]:
         """The pixels as an index: a slice, which copies faster, if they are adjacent and in order."""
         first, last = self.pixels[0], self.pixels[-1]

@@ -178,7 +178,9 @@ def split_rows(lines: Sequence[str], delimiter: str) -> Rows:
     rows = []
     for line in lines:
         try:
-            rows.append([field.strip() for field in split_line(line.strip("\r\n"), delimiter, "")])
+            text = line.strip("\r\n")
+            fields = text.split(delimiter) if '"' not in text else split_line(text, delimiter, "")
+            rows.append(list(map(str.strip, fields)))
         except InputError:
             continue
     return rows

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.inputs.formats.columns import Columns
+from hitofude.inputs.formats.csv_lines import count_lines
 
 _NEWLINE, _ZERO = ord("\n"), ord("0")
 _PADDING = b"\n\n\n"
@@ -41,7 +42,7 @@ def parse_plain(block: bytes, columns: Columns, original: bytes | None = None) -
 
     original: the block with the texts as they are written, if the numbers in it were respelled.
     """
-    width, rows = len(columns.names), block.count(b"\n")
+    width, rows = len(columns.names), count_lines(block)
     characters = np.frombuffer(_PADDING + block, dtype=np.uint8)
     is_end = (characters == ord(columns.delimiter)) | (characters == _NEWLINE)
     ends = np.flatnonzero(is_end[len(_PADDING) :])
@@ -70,7 +71,7 @@ def parse_whole_floats(block: bytes, columns: Columns) -> CsvTable | None:
 
 def parse_numbers(block: bytes, columns: Columns) -> CsvTable | None:
     """Parse a block of plain lines of any numbers by NumPy. Return None if any field is quoted or no finite number."""
-    width, rows = len(columns.names), block.count(b"\n")
+    width, rows = len(columns.names), count_lines(block)
     ends = ends_of_fields(block, columns.delimiter)
     if len(ends) != rows * width or b'"' in block or b"\r" in block:
         return None

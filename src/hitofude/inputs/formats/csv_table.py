@@ -34,7 +34,7 @@ __all__ = [
 
 SAMPLE_SUBMISSION = "sample_submission"
 NO_OPTIONS = ReadOptions()
-PROBES, PROBE_BYTES = 32, 1 << 16
+PROBES, PROBE_BYTES = 32, 1 << 15
 HELD_BLOCKS = 1000
 """As many blocks are kept until a file's values are judged; then it is a file of bytes with faults."""
 
@@ -208,13 +208,12 @@ class _Reader:
 
 
 def _parse(block: bytes, columns: Columns, values: Values, line: int) -> CsvTable:
-    rows = block.count(b"\n")
     plain = parse_plain(block, columns) or parse_whole_floats(block, columns)
     if plain is not None:
-        values.add_rows(rows)
+        values.add_rows(len(plain.pixels))
         return plain
     if values.settle() and (numbers := parse_numbers(block, columns)) is not None:
-        values.add_rows(rows, rows)
+        values.add_rows(len(numbers.pixels), len(numbers.pixels))
         return numbers
     return parse_carefully(block, columns, values, line)
 
