@@ -13,12 +13,14 @@ from hitofude.errors import InputError, RecipeError
 from hitofude.inputs.scale import PixelScale
 
 Shape = tuple[int, ...]
-"""(H, W) or (H, W, C), the layout of a row of pixels: row by row, the channels of a pixel side by side."""
+"""(H, W), or in colour (H, W, 3) or (3, H, W): in rows of pixels the channels side by side, or plane by plane."""
 ImageShape = tuple[int, int, int]
 """(C, H, W)"""
 CHANNELS = (1, 3)
-SHAPE_PATTERN = r"^[1-9]\d{0,3}x[1-9]\d{0,3}(x[13])?$"
-"""HEIGHTxWIDTH, or HEIGHTxWIDTHx3 in colour."""
+SHAPE_PATTERN = r"^([1-9]\d{0,3}x[1-9]\d{0,3}(x[13])?|3x[1-9]\d{0,3}x[1-9]\d{0,3})$"
+"""HEIGHTxWIDTH, or in colour HEIGHTxWIDTHx3 or 3xHEIGHTxWIDTH."""
+MOST_COMPARED = 200
+"""Rows, to find out how their colours are laid out."""
 EMNIST = re.compile(r"(?<![a-z])emnist[^/\\]*(\.csv|\.csv\.gz|\.txt|\.mat(/.*)?|-ubyte|-ubyte\.gz)$", re.IGNORECASE)
 UPRIGHT_AT_ONCE = 4096
 """Images."""
@@ -56,12 +58,16 @@ class ReadOptions:
     @property
     def size(self) -> tuple[int, int] | None:
         """(H, W) that the user asks for."""
-        return None if self.shape is None else (self.shape[0], self.shape[1])
+        if self.shape is None:
+            return None
+        return (self.shape[1], self.shape[2]) if _is_planar_shape(self.shape) else (self.shape[0], self.shape[1])
 
     @property
     def channels(self) -> int | None:
         """The number of channels that the user asks for."""
-        return self.shape[2] if self.shape is not None and len(self.shape) == 3 else None
+        if self.shape is None or len(self.shape) < 3:
+            return None
+        return 3 if _is_planar_shape(self.shape) else self.shape[2]
 
     @property
     def label_column(self) -> str:
@@ -78,14 +84,26 @@ def parse_shape(text: str | None) -> Shape | None:
     if text is None:
         return None
     if re.fullmatch(SHAPE_PATTERN, text) is None:
-        raise RecipeError(f"--shape {text}: expected HEIGHTxWIDTH in pixels, such as 28x28, or 28x28x3 in colour.")
+        raise RecipeError(
+            f"--shape {text}: expected HEIGHTxWIDTH in pixels, such as 28x28, or in colour 28x28x3, or 3x28x28 for "
+            "rows of pixels that are red, then green, then blue."
+        )
     return tuple(map(int, text.split("x")))
 
 
 def check_shape(shape: Shape | None) -> None:
-    """Raise InputError for anything but (H, W) and (H, W, 1 or 3)."""
-    if shape is not None and (len(shape) < 2 or min(shape) < 1 or tuple(shape[2:]) not in ((), (1,), (3,))):
-        raise InputError(f"shape {shape}: expected (height, width), or (height, width, 3) for colour.")
+    """Raise InputError for anything but (H, W), (H, W, 1 or 3) and (3, H, W)."""
+    if shape is None or (len(shape) == 3 and min(shape) > 0 and _is_planar_shape(shape)):
+        return
+    if len(shape) < 2 or min(shape) < 1 or tuple(shape[2:]) not in ((), (1,), (3,)):
+        raise InputError(
+            f"shape {shape}: expected (height, width), or (height, width, 3) or (3, height, width) in colour."
+        )
+
+
+def _is_planar_shape(shape: Shape) -> bool:
+    """Whether it is (3, H, W); (3, H, 3) and (3, H, 1) have their channels last."""
+    return len(shape) == 3 and shape[0] == 3 and shape[2] not in CHANNELS
 
 
 def describe_size(image_shape: ImageShape) -> str:
@@ -95,18 +113,72 @@ def describe_size(image_shape: ImageShape) -> str:
 
 
 def images_of_rows(pixels: NDArray[Any], name: str, options: ReadOptions) -> NDArray[Any]:
-    """(N, P) → (N, C, H, W). In colour the three values of a pixel are side by side, as NumPy flattens (H, W, 3).
+    """(N, P) → (N, C, H, W); how the colours of a pixel lie, see colours_of_rows.
 
     name: the file, for messages. Raise InputError if P does not match the size.
     """
-    count = pixels.shape[1]
-    side = math.isqrt(count)
-    channels, height, width = options.like or (options.channels or 1, *(options.size or (side, side)))
+    channels, height, width = _shape_of_rows(pixels.shape[1], name, options)
+    count = len(pixels)
+    if is_transposed(name, options):
+        height, width = width, height
+    if channels > 1 and _are_planes(pixels, (channels, height, width), options):
+        images = _contiguous(pixels.reshape(count, channels, height, width))
+    else:
+        images = channels_first(pixels.reshape(count, height, width, channels))
+    return _upright(images) if is_transposed(name, options) else images
+
+
+def colours_of_rows(pixels: NDArray[Any], name: str, options: ReadOptions) -> tuple[str, ...]:
+    """Say how the colours lie in rows of pixels (N, P), if that had to be found out; else return nothing.
+
+    Side by side for each pixel, as NumPy flattens (H, W, 3), or plane by plane, as in CIFAR: the layout in which
+    neighbouring pixels differ less.
+    """
+    if pixels.ndim != 2 or not len(pixels):
+        return ()
+    channels, height, width = _shape_of_rows(pixels.shape[1], name, options)
+    if channels == 1 or (options.shape is not None and len(options.shape) == 3):
+        return ()
+    last = name.rpartition("/")[2]
+    if _are_planes(pixels, (channels, height, width), options):
+        return (
+            f"{last}: rows of {height}x{width} red, then green, then blue values; --shape {height}x{width}x3 if not",
+        )
+    return (f"{last}: rows of {height}x{width} pixels of red, green and blue; --shape 3x{height}x{width} if not",)
+
+
+def _shape_of_rows(count: int, name: str, options: ReadOptions) -> ImageShape:
+    """(C, H, W) of rows of `count` pixels. Raise InputError if they do not match the size."""
+    side, third = math.isqrt(count), math.isqrt(count // 3)
+    if options.like is not None:
+        channels, height, width = options.like
+    elif options.size is None and options.channels is None and count == 3 * third**2:
+        channels, height, width = 3, third, third
+    else:
+        channels, (height, width) = options.channels or 1, options.size or (side, side)
+        if options.channels is None and count == 3 * height * width:
+            channels = 3
     if channels * height * width != count:
         raise InputError(f"{name}: {count} pixel columns{_explain_pixels(count, options)}")
-    if is_transposed(name, options):
-        return _upright(channels_first(pixels.reshape(len(pixels), width, height, channels)))
-    return channels_first(pixels.reshape(len(pixels), height, width, channels))
+    return channels, height, width
+
+
+def _are_planes(pixels: NDArray[Any], shape: ImageShape, options: ReadOptions) -> bool:
+    """Whether rows in colour are planes of one colour each: as asked, else if neighbours then differ less."""
+    if options.shape is not None and len(options.shape) == 3 and options.like is None:
+        return _is_planar_shape(options.shape)
+    channels, height, width = shape
+    rows = np.linspace(0, len(pixels) - 1, min(len(pixels), MOST_COMPARED)).astype(np.int64)
+    some = pixels[rows].astype(np.float32)
+    planes = some.reshape(len(rows), channels, height, width)
+    pixelwise = some.reshape(len(rows), height, width, channels).transpose(0, 3, 1, 2)
+    return _roughness(planes) < _roughness(pixelwise)
+
+
+def _roughness(images: NDArray[np.float32]) -> float:
+    """The mean difference of neighbours in images (N, C, H, W)."""
+    across, down = np.abs(np.diff(images, axis=3)), np.abs(np.diff(images, axis=2))
+    return float(across.sum() + down.sum())
 
 
 def images_of_array(array: NDArray[Any], name: str, options: ReadOptions) -> NDArray[Any]:

@@ -1,7 +1,7 @@
-"""The parts of a data set in a folder or a zip: which files hold the training images, the images to predict, the labels.
+"""The parts of a data set in a folder or a zip: which files hold training images, images to predict, labels.
 
-Files are told apart by the words in their names and folders' names (hitofude.inputs.formats.naming) and by their content.
-Everything that is not read is named.
+Files are told apart by the words in their names and folders' names (hitofude.inputs.formats.naming) and by their
+content. Everything that is not read is named.
 """
 
 import re
@@ -24,8 +24,8 @@ NAMES_SHOWN = 5
 ORDER = ("idx", "npz", "npy", "parquet", "hdf5", "mat", "csv", "tsv")
 """The preferred endings, if a part is there in several formats."""
 DATA_ENDINGS = {
-    ".csv", ".tsv", ".npz", ".npy", ".parquet", ".pq", ".mat", ".h5", ".hdf5", ".arff", ".xlsx", ".libsvm", ".svm", ".bin",
-    ".pkl", ".pickle", ".pt", ".pth",
+    ".csv", ".tsv", ".npz", ".npy", ".parquet", ".pq", ".mat", ".h5", ".hdf5", ".arff", ".xlsx", ".libsvm", ".svm",
+    ".bin", ".pkl", ".pickle", ".pt", ".pth",
 }  # fmt: skip
 DOCUMENTS = {
     ".md",
@@ -227,7 +227,7 @@ def _pieces(files: Sequence[StoredFile], holding: Holding) -> tuple[dict[Split, 
 
 
 def _is_plain(piece: Piece) -> bool:
-    """Whether the files have the names that Kaggle and the authors of MNIST gave them: train.csv, train-images-idx3-ubyte."""
+    """Whether the files have the usual names: train.csv as on Kaggle, train-images-idx3-ubyte as by MNIST's authors."""
     return len(piece.files) == 1 and _PLAIN.fullmatch(piece.files[0].name) is not None
 
 
@@ -263,8 +263,8 @@ def _best(files: Sequence[StoredFile], holding: Holding) -> list[StoredFile]:
     if rivals:
         names = ", ".join(file.path for file in (first, *rivals)[:NAMES_SHOWN])
         raise InputError(
-            f"{holding.root}: several files could be the same part: {names}. Name one with --train '{first.place}', and "
-            "the images to predict with --test."
+            f"{holding.root}: several files could be the same part: {names}. Name one with --train '{first.place}', "
+            "and the images to predict with --test."
         )
     return [first]
 

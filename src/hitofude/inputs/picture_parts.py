@@ -1,4 +1,4 @@
-"""The parts of a data set of pictures: folders of classes, flat folders with a list beside them, classes in the names."""
+"""The parts of a data set of pictures: class folders, flat folders with a list beside them, classes in the names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -47,7 +47,8 @@ def find_pictures(holding: Holding, options: ReadOptions, labels: Place | None =
     learned = groups.get("train") or groups.get(None) or []
     if not learned:
         raise InputError(
-            f"{holding.root}: there are no training pictures in it, only {_shown(holding.pictures)}. Name the folder with --train."
+            f"{holding.root}: there are no training pictures in it, only {_shown(holding.pictures)}. Name the folder "
+            "with --train."
         )
     reading: list[str] = []
     splits: dict[Split, Place | PictureChoice] = {}
@@ -77,7 +78,7 @@ def find_pictures(holding: Holding, options: ReadOptions, labels: Place | None =
 
 
 def read_asked(holding: Holding, options: ReadOptions) -> RawImages | None:
-    """Read the pictures to predict: those of the test part, else all if no folder names a part; None if there are none."""
+    """Read the pictures to predict: those of the test part, or all if no folder names a part; None without any."""
     if not holding.pictures:
         return None
     groups = _by_part(holding)
@@ -210,9 +211,9 @@ def _is_within(place: Place, folder: str) -> bool:
 def _no_classes(holding: Holding, learned: Sequence[StoredFile]) -> InputError:
     folder, name = _folder(holding.root, learned), learned[0].place.name
     return InputError(
-        f"{folder}: the pictures are not in class folders, and there is no list of their labels. Put each into a folder "
-        f"named after its class, such as {folder}/CLASS/{name}; or put a CSV file beside {folder.name} with the columns "
-        "filename and label, and name it with --labels."
+        f"{folder}: the pictures are not in class folders, and there is no list of their labels. Put each into a "
+        f"folder named after its class, such as {folder}/CLASS/{name}; or put a CSV file beside {folder.name} with the "
+        "columns filename and label, and name it with --labels."
     )
 
 

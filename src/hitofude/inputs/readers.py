@@ -1,6 +1,6 @@
 """Read one file, or one folder of pictures, whatever its kind."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -26,7 +26,7 @@ from hitofude.inputs.formats.pictures import ENDINGS, read_picture_folder
 from hitofude.inputs.formats.raw_bytes import read_raw_bytes, read_raw_labels
 from hitofude.inputs.formats.signatures import Kind, kind_of
 from hitofude.inputs.formats.spreadsheet import sheet_as_csv
-from hitofude.inputs.layout import ReadOptions, images_of_array
+from hitofude.inputs.layout import ReadOptions, colours_of_rows, images_of_array
 
 KIND_OF_ENDING: dict[str, Kind] = {
     ".npz": "npz", ".npy": "npy", ".parquet": "parquet", ".mat": "mat", ".h5": "hdf5", ".hdf5": "hdf5", ".xlsx": "xlsx",
@@ -42,7 +42,7 @@ def known_kind(path: Place) -> Kind:
 
 
 def read_split(path: Place, options: ReadOptions, split: Split) -> RawImages:
-    """Read the images of a split from a file, or from a folder of pictures. Raise InputError with its place and remedy."""
+    """Read the images of a split from a file or a folder of pictures. Raise InputError with place and remedy."""
     if path.is_dir():
         return read_picture_folder(path, options, labelled=split == "train")
     raw = _read(path, options, split)
@@ -51,40 +51,45 @@ def read_split(path: Place, options: ReadOptions, split: Split) -> RawImages:
 
 def _read(path: Place, options: ReadOptions, split: Split) -> RawImages:
     kind = known_kind(path)
-    match kind:
-        case "npz":
-            return read_npz(path, options, split)
-        case "parquet":
-            return read_parquet(path, options)
-        case "idx":
-            return read_idx_images(path, options)
-        case "npy":
-            values = real_numbers(read_npy(path), str(path))
-            images = images_of_array(values, str(path), options)
-            return RawImages(str(path), images, None, None, missing_labels=MISSING_LABELS)
-        case "mat":
-            return read_array_file(MatFile(path), options, split)
-        case "hdf5":
-            with open_hdf5(path) as file:
-                return read_array_file(file, options, split)
-        case "arff":
-            return read_arff(path, options)
-        case "libsvm":
-            return read_libsvm(path, options)
-        case "bytes":
-            return read_raw_bytes(path, options)
-        case "pickle":
-            raise refuse_pickle(path)
-        case "xlsx":
-            table, others = sheet_as_csv(path)
-            aside = tuple(f"{path.name}: the sheet '{name}'" for name in others)
-            raw = table.read(options)
-            return replace(raw, left_aside=(*raw.left_aside, *aside))
-        case "zip":
-            return _read(only_file(path), options, split)
     if kind == "picture" or path.suffix.lower() in ENDINGS:
         raise InputError(f"{path}: this is one picture. Name the folder that holds a folder of pictures a class.")
-    return CsvFile(str(path), lambda: open_file(path)).read(options)
+    if kind == "pickle":
+        raise refuse_pickle(path)
+    if kind == "zip":
+        return _read(only_file(path), options, split)
+    reader = _READERS.get(kind)
+    return CsvFile(str(path), lambda: open_file(path)).read(options) if reader is None else reader(path, options, split)
+
+
+def _read_npy(path: Place, options: ReadOptions, _: Split) -> RawImages:
+    values = real_numbers(read_npy(path), str(path))
+    images, how = images_of_array(values, str(path), options), colours_of_rows(values, str(path), options)
+    return RawImages(str(path), images, None, None, missing_labels=MISSING_LABELS, reading=how)
+
+
+def _read_hdf5(path: Place, options: ReadOptions, split: Split) -> RawImages:
+    with open_hdf5(path) as file:
+        return read_array_file(file, options, split)
+
+
+def _read_sheet(path: Place, options: ReadOptions, _: Split) -> RawImages:
+    table, others = sheet_as_csv(path)
+    raw = table.read(options)
+    return replace(raw, left_aside=(*raw.left_aside, *(f"{path.name}: the sheet '{name}'" for name in others)))
+
+
+_READERS: dict[Kind, Callable[[Place, ReadOptions, Split], RawImages]] = {
+    "npz": read_npz,
+    "npy": _read_npy,
+    "hdf5": _read_hdf5,
+    "xlsx": _read_sheet,
+    "mat": lambda path, options, split: read_array_file(MatFile(path), options, split),
+    "parquet": lambda path, options, _: read_parquet(path, options),
+    "idx": lambda path, options, _: read_idx_images(path, options),
+    "arff": lambda path, options, _: read_arff(path, options),
+    "libsvm": lambda path, options, _: read_libsvm(path, options),
+    "bytes": lambda path, options, _: read_raw_bytes(path, options),
+}
 
 
 def read_shards(paths: Sequence[Place], options: ReadOptions, split: Split) -> RawImages:

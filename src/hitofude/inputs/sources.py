@@ -186,7 +186,7 @@ def read_images(
     if raw is not None:
         return replace(raw, images=rescaler.to_bytes(raw)).unlabelled()
     channels, height, width = image_shape
-    how["shape"] = height, width, channels
+    how["shape"] = (height, width, 1) if channels == 1 else (height, width)  # how colours lie in rows is found out
     dataset = open_source(path, **how)
     if dataset.test is None:
         raise InputError(f"{path}: there is no test.csv in it, nor other test images. Name the file to predict.")

@@ -67,7 +67,6 @@ def test_arrays_that_cannot_be_written_to_are_copied() -> None:
         ),
         ((FLAT * 1j, LABELS), "found the type complex128; expected numbers"),
         ((FLAT[:, :35], LABELS), "35 pixel columns; that is not a square number"),
-        ((FLAT[:, :27], LABELS), r"in colour --shape 3x3x3"),
         (([[1, 2], [3]], LABELS), "cannot be converted to an array"),
         ((FLAT, [None, *LABELS[1:]]), "row 1: found None; expected an integer or text"),
         ((FLAT, [float("nan"), *LABELS[1:]]), "row 1: found nan; expected an integer or text"),

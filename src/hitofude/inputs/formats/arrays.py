@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.formats.csv_table import find_columns
-from hitofude.inputs.layout import ReadOptions, images_of_array, images_of_rows
+from hitofude.inputs.formats.labels import label_texts, labels_of_array
+from hitofude.inputs.layout import ReadOptions, colours_of_rows, images_of_array, images_of_rows
 
 
 class Frame(Protocol):
@@ -30,19 +31,22 @@ def raw_from_arrays(images: ArrayLike | Frame, labels: ArrayLike | None, name: s
     """Images with or without labels.
 
     images: a data frame with the columns of a CSV file, or numbers of a shape that images_of_array takes.
-    labels: (N,) integers or text; they replace a frame's own label column. name: the source, for messages.
+    labels: (N,) integers or text, or (N, classes) one-hot; they replace a frame's own label column. name: the
+    source, for messages.
+
     Raise InputError for another type, shape or value, with the row, from 1, and the column of a frame.
     """
     if is_frame(images):
         raw = _raw_from_frame(images, name, options)
     else:
         pixels = real_numbers(_as_array(images, name), name)
-        raw = RawImages(name, images_of_array(pixels, name, options), None, None)
+        how = colours_of_rows(pixels, name, options)
+        raw = RawImages(name, images_of_array(pixels, name, options), None, None, reading=how)
     if labels is None:
         return raw
     array = np.asarray(labels, dtype=None if hasattr(labels, "dtype") else object)
-    texts = label_texts(array, f"the labels of {name}")
-    return replace(raw, labels=texts)
+    texts, how = labels_of_array(array, f"the labels of {name}")
+    return replace(raw, labels=texts, reading=(*raw.reading, *how))
 
 
 def _raw_from_frame(frame: Frame, name: str, options: ReadOptions) -> RawImages:
@@ -56,10 +60,10 @@ def _raw_from_frame(frame: Frame, name: str, options: ReadOptions) -> RawImages:
         return None if position is None else label_texts(_as_array(frame[keys[position]], name), name, names[position])
 
     missing = f"there is no column '{options.label_column}'. Name it with label=…, or give (images, labels)."
-    images = images_of_rows(values, name, options)
+    images, how = images_of_rows(values, name, options), colours_of_rows(values, name, options)
     label, id, groups, folds = map(texts, columns.texts[:4])
     return RawImages(
-        name, images, label, id, missing_labels=missing, groups=groups, folds=folds, reading=columns.reading,
+        name, images, label, id, missing_labels=missing, groups=groups, folds=folds, reading=(*columns.reading, *how),
         left_aside=columns.left_aside(name), label_column=columns.label_column, id_column=columns.id_column,
     )  # fmt: skip
 
@@ -105,19 +109,3 @@ def _refuse_first(
     count = int(is_wrong.sum())
     others = "" if count == 1 else f" {count:,} values are not finite."
     raise InputError(f"{name}, row {row + first_row}, {pixel}: found {values[first]}, expected a number.{others}")
-
-
-def label_texts(labels: NDArray[Any], name: str, column: str | None = None) -> NDArray[np.str_]:
-    """(N,) or (N, 1) integers or text → (N,) text. Raise InputError for anything else, missing values among them."""
-    location = name if column is None else f"{name}, column '{column}'"
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1:
-        one_hot = " For one-hot rows use argmax(axis=1)." if labels.ndim == 2 else ""
-        raise InputError(f"{location}: found the shape {labels.shape}; expected (N,), one label an image.{one_hot}")
-    if labels.dtype.kind not in "OiuUTb":
-        raise InputError(f"{location}: found {labels.dtype}; expected integers or text.")
-    for row, label in enumerate(labels.tolist() if labels.dtype.kind == "O" else [], 1):
-        if not isinstance(label, str | int | np.integer):
-            raise InputError(f"{location}, row {row}: found {label!r:.40}; expected an integer or text.")
-    return np.char.strip(np.asarray([str(label) for label in labels.tolist()], dtype=np.str_))

@@ -255,7 +255,7 @@ def pixels_and_label(count: int, options: ReadOptions) -> tuple[int, bool] | Non
         expected = [prod(options.size) * (options.channels or 1)]
     else:
         expected = [n for n in (count, count - 1) if n > 0 and isqrt(n) ** 2 == n]
-        expected += [count - 1] if (count - 1) % 3 == 0 and isqrt((count - 1) // 3) ** 2 * 3 == count - 1 else []
+        expected += [n for n in (count, count - 1) if n > 0 and isqrt(n // 3) ** 2 * 3 == n]
     return next(((n, count == n + 1) for n in expected if count - n in (0, 1)), None)
 
 

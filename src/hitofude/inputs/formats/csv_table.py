@@ -25,7 +25,7 @@ from hitofude.inputs.formats.csv_careful import Values, parse_carefully, parse_p
 from hitofude.inputs.formats.csv_header import Head
 from hitofude.inputs.formats.csv_lines import BLOCK_BYTES, Lines
 from hitofude.inputs.formats.csv_plain import CsvTable, parse_numbers, parse_plain, parse_whole_floats
-from hitofude.inputs.layout import ReadOptions, images_of_rows
+from hitofude.inputs.layout import ReadOptions, colours_of_rows, images_of_rows
 
 __all__ = [
     "SAMPLE_SUBMISSION", "Columns", "CsvFile", "CsvTable", "csv_file", "csv_files_in_zip", "find_columns", "find_id",
@@ -60,7 +60,10 @@ class CsvFile:
                 rows.add(table.pixels)
                 texts.append(list(table.texts))
             joined = (_joined(column) for column in zip(*texts, strict=True))
-            return reader.raw(images_of_rows(rows.array(), self.name, options), *joined)
+            pixels = rows.array()
+            how = colours_of_rows(pixels, self.name, options)
+            raw = reader.raw(images_of_rows(pixels, self.name, options), *joined)
+            return replace(raw, reading=(*raw.reading, *how)) if how else raw
 
     def stream(self, options: ReadOptions, columns: Columns | None = None) -> Iterator[RawImages]:
         """Read in pieces of some rows each; their lines are counted from the file's beginning."""

@@ -48,7 +48,10 @@ class Hdf5File:
 
 @contextmanager
 def open_hdf5(path: Place) -> Iterator[Hdf5File]:
-    """Open the file. Raise InputError if it is damaged, would grow like a zip bomb, points to other files, or without h5py."""
+    """Open the file.
+
+    Raise InputError if it is damaged, would grow like a zip bomb or points to other files, and without h5py.
+    """
     try:
         import h5py
     except ModuleNotFoundError:

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
-from hitofude.inputs.formats.arrays import label_texts
 
 MOST_INTEGER = 1 << 53
 
@@ -49,3 +48,19 @@ def _whole(labels: NDArray[Any], name: str) -> NDArray[np.int64]:
             "numbers to predict rather than classes, hitofude cannot learn them."
         )
     return labels.astype(np.int64)
+
+
+def label_texts(labels: NDArray[Any], name: str, column: str | None = None) -> NDArray[np.str_]:
+    """(N,) or (N, 1) integers or text → (N,) text. Raise InputError for anything else, missing values among them."""
+    location = name if column is None else f"{name}, column '{column}'"
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        one_hot = " For one-hot rows use argmax(axis=1)." if labels.ndim == 2 else ""
+        raise InputError(f"{location}: found the shape {labels.shape}; expected (N,), one label an image.{one_hot}")
+    if labels.dtype.kind not in "OiuUTb":
+        raise InputError(f"{location}: found {labels.dtype}; expected integers or text.")
+    for row, label in enumerate(labels.tolist() if labels.dtype.kind == "O" else [], 1):
+        if not isinstance(label, str | int | np.integer):
+            raise InputError(f"{location}, row {row}: found {label!r:.40}; expected an integer or text.")
+    return np.char.strip(np.asarray([str(label) for label in labels.tolist()], dtype=np.str_))

@@ -11,7 +11,7 @@ from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.formats.archive import Place, allowed_growth, open_file, reading, size_of
 from hitofude.inputs.formats.arrays import real_numbers
 from hitofude.inputs.formats.labels import labels_of_array
-from hitofude.inputs.layout import ReadOptions, images_of_rows
+from hitofude.inputs.layout import ReadOptions, colours_of_rows, images_of_rows
 
 
 def read_libsvm(path: Place, options: ReadOptions) -> RawImages:
@@ -36,9 +36,10 @@ def read_libsvm(path: Place, options: ReadOptions) -> RawImages:
     pixels: NDArray[Any] = np.zeros((rows, count), dtype=np.float32)
     pixels[:, :found] = matrix.toarray()
     whole = pixels.astype(np.uint8) if _are_bytes(pixels) else pixels
-    images = images_of_rows(real_numbers(whole, str(path)), str(path), options)
+    numbers = real_numbers(whole, str(path))
+    images, colours = images_of_rows(numbers, str(path), options), colours_of_rows(numbers, str(path), options)
     texts, how = labels_of_array(labels, str(path))
-    return RawImages(str(path), images, texts, None, "line", reading=(*lines, *how))
+    return RawImages(str(path), images, texts, None, "line", reading=(*lines, *colours, *how))
 
 
 def _pixels(found: int, options: ReadOptions) -> int:

@@ -1,8 +1,9 @@
 """Files of several arrays, such as .npz, .mat and .h5: which of them holds the images, labels and ids of a split.
 
 Arrays are told apart by the words in their names (x_train, train_images, dataset/test/labels); failing that, by their
-shapes: images have most axes, labels one. Arrays that no name assigns to a split, such as numpy.savez's arr_0 and arr_1,
-belong to train; of four, the first two are train and the last two test, as in savez(x_train, y_train, x_test, y_test).
+shapes: images have most axes, labels one. Arrays that no name assigns to a split, such as numpy.savez's arr_0 and
+arr_1, belong to train; of four, the first two are train and the last two test, as in
+savez(x_train, y_train, x_test, y_test).
 """
 
 import re
@@ -15,10 +16,10 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages, Split
-from hitofude.inputs.formats.arrays import label_texts, real_numbers
-from hitofude.inputs.formats.labels import labels_of_array
+from hitofude.inputs.formats.arrays import real_numbers
+from hitofude.inputs.formats.labels import label_texts, labels_of_array
 from hitofude.inputs.formats.naming import Name, Part, read_name
-from hitofude.inputs.layout import ReadOptions, images_of_array
+from hitofude.inputs.layout import ReadOptions, colours_of_rows, images_of_array
 
 Shapes = Mapping[str, tuple[int, ...]]
 IMAGES_FIRST = ("images", "image", "x", "data")
@@ -100,7 +101,7 @@ class ArrayFile(Protocol):
 
 
 def read_array_file(file: ArrayFile, options: ReadOptions, split: Split) -> RawImages:
-    """Read the images of a split, with their labels and ids if there are any. Raise InputError as select_arrays does."""
+    """Read the images of a split, with their labels and ids if there are any; see select_arrays."""
     given = [name if name in file.shapes else None for name in (options.groups, options.folds)]
     chosen = select_arrays({name: shape for name, shape in file.shapes.items() if name not in given}, split, file.name)
     location = f"{file.name}/{chosen.images}"
@@ -108,12 +109,13 @@ def read_array_file(file: ArrayFile, options: ReadOptions, split: Split) -> RawI
     if chosen.labels is not None:
         labels, how = labels_of_array(file.read(chosen.labels), f"{file.name}/{chosen.labels}")
     values = samples_first(file.read(chosen.images), None if labels is None else len(labels))
-    images = images_of_array(real_numbers(values, location), location, options)
+    numbers = real_numbers(values, location)
+    images = images_of_array(numbers, location, options)
     ids, groups, folds = (
         None if name is None else label_texts(file.read(name), f"{file.name}/{name}") for name in (chosen.ids, *given)
     )
     missing = f"there is no array 'labels' (nor y_{split} or {split}_labels), and training needs it."
-    lines = (*chosen.reading, *how)
+    lines = (*chosen.reading, *colours_of_rows(numbers, location, options), *how)
     return RawImages(
         location, images, labels, ids, "row", 1, missing, groups, folds, reading=lines, left_aside=chosen.left_aside
     )

@@ -1,7 +1,7 @@
 """The names of files, folders and arrays: which part of a data set they hold, and whether images or labels.
 
-`emnist-digits-train-images-idx3-ubyte.gz`, `train-images.idx3-ubyte`, `sign_mnist_train.csv`, `csvTrainLabel 3360x1.csv`,
-`Y_test.npy`, `testing/` and `val_images` are all understood by the words in them.
+`emnist-digits-train-images-idx3-ubyte.gz`, `train-images.idx3-ubyte`, `sign_mnist_train.csv`,
+`csvTrainLabel 3360x1.csv`, `Y_test.npy`, `testing/` and `val_images` are all understood by the words in them.
 """
 
 import re
@@ -24,8 +24,8 @@ ROLES: dict[str, Role] = {
 NEUTRAL = {"idx", "ubyte", "int", "data", "set", "dataset", "csv", "arr"}
 """Words that do not tell one data set from another."""
 ENDINGS = {
-    "bin", "bz2", "csv", "gz", "h5", "hdf5", "arff", "libsvm", "mat", "npy", "npz", "parquet", "pkl", "pickle", "pq", "svm",
-    "tsv", "txt", "xlsx", "xz", "zip",
+    "bin", "bz2", "csv", "gz", "h5", "hdf5", "arff", "libsvm", "mat", "npy", "npz", "parquet", "pkl", "pickle", "pq",
+    "svm", "tsv", "txt", "xlsx", "xz", "zip",
 }  # fmt: skip
 _SHARD = re.compile(r"-\d{4,6}-of-\d{4,6}(?=\.|$)")
 _BATCH = re.compile(r"(data|test)_batch(_\d+)?(\.bin)?")  # CIFAR-10's files

@@ -27,10 +27,10 @@ from hitofude.inputs.formats.archive import (
     reading,
     size_of,
 )
-from hitofude.inputs.formats.arrays import label_texts, real_numbers
-from hitofude.inputs.formats.labels import labels_of_array
+from hitofude.inputs.formats.arrays import real_numbers
+from hitofude.inputs.formats.labels import label_texts, labels_of_array
 from hitofude.inputs.formats.named_arrays import select_arrays, select_labels, splits_of
-from hitofude.inputs.layout import ReadOptions, images_of_array
+from hitofude.inputs.layout import ReadOptions, colours_of_rows, images_of_array
 from hitofude.storage import DAMAGED_ARRAY
 
 ENDING = ".npy"
@@ -107,13 +107,17 @@ def _read(path: Place, names: list[str | None], options: ReadOptions, rows: int 
         batches = (repeat(None) if array is None else array.batches(rows) for array in arrays)
         name = f"{path}/{names[0]}"
         for first, images, *others in zip(count(1, rows or 1), *batches):
-            pixels = images_of_array(real_numbers(images, name, first_row=first), name, options)
+            numbers = real_numbers(images, name, first_row=first)
+            pixels = images_of_array(numbers, name, options)
+            colours = colours_of_rows(numbers, name, options)
             labels, how = (None, ()) if others[0] is None else labels_of_array(others[0], f"{path}/{names[1]}")
             ids, groups, folds = (
                 None if text is None else label_texts(text, f"{path}/{array}")
                 for text, array in zip(others[1:], names[2:], strict=True)
             )
-            yield RawImages(name, pixels, labels, ids, first_row=first, groups=groups, folds=folds, reading=how)
+            yield RawImages(
+                name, pixels, labels, ids, first_row=first, groups=groups, folds=folds, reading=(*colours, *how)
+            )
 
 
 def _find_array(path: Place, name: str | None) -> str | None:

@@ -3,12 +3,12 @@
 Read in batches of rows; if the file is streamed, one batch is in memory.
 """
 
+import json
 import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError, first_line
 from hitofude.inputs.dataset import RawImages, join
-from hitofude.inputs.formats.archive import allowed_growth
-from hitofude.inputs.formats.arrays import label_texts, real_numbers
+from hitofude.inputs.formats.archive import Member, Place, allowed_growth, open_seekable, size_of
+from hitofude.inputs.formats.arrays import real_numbers
 from hitofude.inputs.formats.csv_table import find_columns, find_texts
-from hitofude.inputs.formats.pictures import read_pictures
-from hitofude.inputs.layout import ReadOptions, images_of_array, images_of_rows
+from hitofude.inputs.formats.labels import label_texts
+from hitofude.inputs.formats.pictures import ENDINGS, read_pictures
+from hitofude.inputs.layout import ReadOptions, colours_of_rows, images_of_array
 from hitofude.inputs.scale import nominal_scale
 
 BATCH_ROWS = 4096
@@ -30,7 +31,7 @@ BUFFER_BYTES = 1 << 14
 _INDEX = re.compile(r"__index_level_\d+__")  # a column in which pandas saves a frame's index
 
 
-def import_pyarrow(path: Path) -> Any:
+def import_pyarrow(path: Place) -> Any:
     """Import the package with the modules in use. Raise InputError naming the extra if it is missing."""
     try:
         import pyarrow.compute
@@ -40,7 +41,7 @@ def import_pyarrow(path: Path) -> Any:
     return pyarrow
 
 
-def read_parquet(path: Path, options: ReadOptions) -> RawImages:
+def read_parquet(path: Place, options: ReadOptions) -> RawImages:
     """Read images, with the labels and ids that there are.
 
     Pixels are integers, one column each; or one column holds lists as deep as the images have axes, or the bytes of
@@ -51,23 +52,23 @@ def read_parquet(path: Path, options: ReadOptions) -> RawImages:
         return join(list(table.pieces()))
 
 
-def stream_parquet(path: Path, options: ReadOptions, rows: int) -> Iterator[RawImages]:
+def stream_parquet(path: Place, options: ReadOptions, rows: int) -> Iterator[RawImages]:
     """Read the same in pieces of at most `rows` rows, counted from the file's beginning."""
     with _opened(path, options, buffer_size=BUFFER_BYTES, pre_buffer=False) as table:
         yield from table.pieces(rows)
 
 
 @contextmanager
-def _opened(path: Path, options: ReadOptions, **settings: Any) -> Iterator["_Table"]:
+def _opened(path: Place, options: ReadOptions, **settings: Any) -> Iterator["_Table"]:
     """Raise InputError for a file that is missing, damaged or empty, and for one that would grow like a zip bomb."""
     pyarrow = import_pyarrow(path)
     try:
-        with pyarrow.parquet.ParquetFile(path, **settings) as file:
+        with pyarrow.parquet.ParquetFile(open_seekable(path) if isinstance(path, Member) else path, **settings) as file:
             data = file.metadata
             if data.num_rows == 0:
                 raise InputError(f"{path}: there are no rows in it. Is the file complete?")
             unpacked = sum(data.row_group(group).total_byte_size for group in range(data.num_row_groups))
-            if max(unpacked, data.num_rows * data.num_columns) > allowed_growth(path.stat().st_size):
+            if max(unpacked, data.num_rows * data.num_columns) > allowed_growth(size_of(path)):
                 raise InputError(
                     f"{path}: it would grow to {unpacked:,} bytes, as a zip bomb does. Do not trust this file."
                 )
@@ -80,10 +81,21 @@ def _opened(path: Path, options: ReadOptions, **settings: Any) -> Iterator["_Tab
         ) from None
 
 
+def _class_names(schema: Any) -> dict[str, list[str]]:
+    """The names of the classes of each column, as Hugging Face's datasets keep them in a file's metadata."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        found = {name: feature["names"] for name, feature in features.items() if feature.get("_type") == "ClassLabel"}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return {}
+    plain = [str(i) for i in range(1000)]
+    return {name: list(map(str, names)) for name, names in found.items() if list(names) != plain[: len(names)]}
+
+
 class _Table:
     """The columns of a Parquet file. Raise InputError for columns of other names or types than expected."""
 
-    def __init__(self, path: Path, file: Any, pyarrow: Any, options: ReadOptions) -> None:
+    def __init__(self, path: Place, file: Any, pyarrow: Any, options: ReadOptions) -> None:
         self._path, self._file, self._options = path, file, options
         self._types, self._compute, self._text = pyarrow.types, pyarrow.compute, pyarrow.string()
         fields = [field for field in file.schema_arrow if not _INDEX.fullmatch(field.name)]
@@ -97,11 +109,21 @@ class _Table:
         self._image_column = image_columns[0] if image_columns else None
         self._holds_pictures = bool(image_columns) and not self._is_list(self._type_of[image_columns[0]])
         names = list(self._type_of)
-        pixels = () if image_columns else find_columns(names, str(path), options).pixels
-        self._pixel_columns = [names[position] for position in pixels]
-        texts = find_texts(names, options, str(path))
+        columns = None if image_columns else find_columns(names, str(path), options)
+        self._pixel_columns = [] if columns is None else [names[position] for position in columns.pixels]
+        texts = find_texts(names, options, str(path)) if columns is None else columns.texts[:4]
         self._text_columns = [None if position is None else names[position] for position in texts]
-        self._pictures_read: tuple[str, ...] = ()
+        self._pictures_read: tuple[str, ...] = () if columns is None else columns.reading
+        self._left_aside = () if columns is None else columns.left_aside(path.name)
+        others = [name for name in names if name not in (*image_columns, *self._text_columns)]
+        if columns is None and others:
+            shown = "', '".join(others[:5])
+            self._left_aside = (f"{path.name}: column{'s' if len(others) > 1 else ''} '{shown}'",)
+        self._colours: tuple[str, ...] | None = None
+        self._class_names = _class_names(file.schema_arrow)
+        if self._text_columns[0] in self._class_names:
+            shown = ", ".join(self._class_names[str(self._text_columns[0])][:5])
+            self._pictures_read = (f"{path.name}: the labels have names, kept by Hugging Face's datasets: {shown}…",)
         self._check_types()
 
     def pieces(self, rows: int | None = None) -> Iterator[RawImages]:
@@ -112,22 +134,25 @@ class _Table:
         start, missing = 0, self._options.missing_labels
         for batch in self._file.iter_batches(batch_size=min(rows or most, most), columns=names):
             images = self._images(batch, start)
+            colours = () if self._colours is None else self._colours
             labels, ids, groups, folds = (self._texts(batch, column, start) for column in self._text_columns)
             yield RawImages(
-                str(self._path), images, labels, ids, "row", start + 1, missing, groups, folds, self._pictures_read,
-                behind=self._options.behind, nominal=nominal_scale(images.dtype) if self._holds_pictures else None,
+                str(self._path), images, labels, ids, "row", start + 1, missing, groups, folds,
+                (*self._pictures_read, *colours),
+                behind=self._options.behind, left_aside=self._left_aside, label_column=self._text_columns[0],
+                id_column=self._text_columns[1], nominal=nominal_scale(images.dtype) if self._holds_pictures else None,
             )  # fmt: skip
             start += len(batch)
 
     def _check_types(self) -> None:
         for column in filter(None, (*self._pixel_columns, *self._text_columns)):
             type, is_pixel = self._type_of[column], column not in self._text_columns
-            plain = type.value_type if self._types.is_dictionary(type) and not is_pixel else type
-            is_text = self._types.is_string(plain) or self._types.is_large_string(plain)
-            is_number = self._types.is_integer(plain) or (is_pixel and self._is_real(plain))
-            if not is_number and (is_pixel or not is_text):
-                expected = "numbers" if is_pixel else "integers or text"
-                raise InputError(f"{self._path}, column '{column}': found the type {type}; expected {expected}.")
+            if is_pixel and not self._types.is_integer(type) and not self._is_real(type):
+                if self._types.is_string(type) or self._types.is_large_string(type):
+                    raise InputError(self._explain_text(column))
+                raise InputError(f"{self._path}, column '{column}': found the type {type}; expected numbers.")
+            if not is_pixel and self._types.is_nested(type):
+                raise InputError(f"{self._path}, column '{column}': found the type {type}; expected integers or text.")
 
     def _is_real(self, type: Any) -> bool:
         return bool(self._types.is_floating(type) or self._types.is_boolean(type))
@@ -149,11 +174,12 @@ class _Table:
         """(rows, C, H, W)"""
         column, options = self._image_column, self._options
         if column is None:
-            return images_of_rows(self._pixels(batch, start), str(self._path), options)
+            return self._of_numbers(self._pixels(batch, start), str(self._path))
         values = self._present(batch.column(column), column, start)
         if not self._holds_pictures:
-            return images_of_array(self._lists(values, column, start), f"{self._path}, column '{column}'", options)
+            return self._of_numbers(self._lists(values, column, start), f"{self._path}, column '{column}'")
         if self._is_struct_of_bytes(values.type):
+            self._check_embedded(values, column)
             values = self._present(values.field("bytes"), column, start)
         names = [f"{self._path}, row {row}" for row in range(start + 1, start + len(batch) + 1)]
         pictures = read_pictures(values.to_pylist(), names, options)
@@ -161,6 +187,12 @@ class _Table:
             self._options = replace(options, behind=pictures.behind)
         self._pictures_read = tuple(dict.fromkeys((*self._pictures_read, *pictures.reading)))
         return pictures.images
+
+    def _of_numbers(self, numbers: NDArray[Any], name: str) -> NDArray[Any]:
+        """(rows, P) or (rows, …) → (rows, C, H, W)"""
+        if self._colours is None:
+            self._colours = colours_of_rows(numbers, name, self._options)
+        return images_of_array(numbers, name, self._options)
 
     def _pixels(self, batch: Any, start: int) -> NDArray[Any]:
         """(rows, P) of columns of numbers."""
@@ -188,8 +220,44 @@ class _Table:
         """(rows,) labels or ids."""
         if column is None:
             return None
-        texts = self._present(batch.column(column), column, start).cast(self._text)
-        return label_texts(texts.to_numpy(zero_copy_only=False), str(self._path), column)
+        values = self._present(batch.column(column), column, start)
+        if self._types.is_dictionary(values.type):
+            values = values.dictionary_decode()
+        if self._types.is_string(values.type) or self._types.is_large_string(values.type):
+            return label_texts(values.to_numpy(zero_copy_only=False), str(self._path), column)
+        names = self._class_names.get(column)
+        found = values.to_pylist()
+        if self._types.is_floating(values.type) and any(value != value for value in found):
+            row = next(row for row, value in enumerate(found, start + 1) if value != value)
+            raise InputError(f"{self._path}, row {row}, column '{column}': there is no value (NaN). Fill it in.")
+        if names is not None and all(isinstance(value, int) and 0 <= value < len(names) for value in found):
+            found = [names[value] for value in found]
+        return np.array([str(value) for value in found], dtype=np.str_)
+
+    def _check_embedded(self, values: Any, column: str) -> None:
+        """Raise InputError if all pictures of a batch are paths alone, as `imagefolder` of datasets saves them."""
+        if values.field("bytes").null_count < len(values) or values.type.get_field_index("path") < 0:
+            return
+        path = str(values.field("path")[0])
+        name = self._path.name
+        raise InputError(
+            f"{self._path}, column '{column}': it holds the paths of pictures, such as '{path}', not the pictures. "
+            f"Name the folder of the pictures itself, or save the table with them:\n"
+            f'  python -c "from datasets import Dataset; from datasets.table import embed_table_storage; '
+            f"Dataset.from_parquet('{self._path}').with_format('arrow').map(embed_table_storage, batched=True)"
+            f".to_parquet('embedded-{name}')\"\n  hitofude run embedded-{name}"
+        )
+
+    def _explain_text(self, column: str) -> str:
+        first = str(next(self._file.iter_batches(batch_size=1, columns=[column])).column(0)[0])
+        found = f"{self._path}, column '{column}': found the type string, such as '{first[:60]}'"
+        if first.lower().endswith(ENDINGS):
+            return (
+                f"{found}, the path of a picture. Name the folder of the pictures itself, with the table as a CSV file "
+                f"of labels:\n  python -c \"import pandas; pandas.read_parquet('{self._path}').to_csv('labels.csv', "
+                'index=False)"\n  and hitofude run FOLDER --labels labels.csv'
+            )
+        return f"{found}; expected numbers."
 
     def _present(self, values: Any, column: str, start: int, values_per_row: int = 1) -> Any:
         """Return the values. Raise InputError at the first that is missing."""

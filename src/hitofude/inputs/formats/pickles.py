@@ -37,7 +37,8 @@ def refuse_pickle(path: Place) -> InputError:
         return _refusal(
             path, f"import pandas; pandas.read_pickle('{path}').to_csv('{stem}.csv', index=False)", f"{stem}.csv"
         )
-    code = f"import {module + ', ' if module else ''}pickle, numpy; d = pickle.load({opener}('{path}', 'rb'), encoding='latin1'); "
+    code = f"import {module + ', ' if module else ''}pickle, numpy; "
+    code += f"d = pickle.load({opener}('{path}', 'rb'), encoding='latin1'); "
     if content == "dict":
         code += f"numpy.savez('{stem}.npz', **d)"
     else:

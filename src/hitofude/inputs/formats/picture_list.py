@@ -103,7 +103,8 @@ def named_pictures(folder: Place, pictures: Sequence[Place]) -> PictureChoice | 
         shown = ", ".join(f"{'/'.join(sorted(set(columns[i]))[:4])}…" for i in classes)
         raise InputError(
             f"{folder}: the pictures are not in class folders, and several parts of their names could be the class "
-            f"({shown}). Put a list beside them, a CSV file with the columns filename and label, and name it with --labels."
+            f"({shown}). Put a list beside them, a CSV file with the columns filename and label, and name it with "
+            "--labels."
         )
     if not classes:
         return None

@@ -38,6 +38,12 @@ _PICKLE = re.compile(
 )
 _ARFF = re.compile(rb"(\s*%[^\n]*\n|\s)*@relation\s", re.IGNORECASE)
 _LIBSVM = re.compile(rb"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?([ \t]+\d+:[-+.\deE]+)+[ \t]*\r?\n")
+_PATTERNS: tuple[tuple[re.Pattern[bytes], Kind], ...] = (
+    (_IDX, "idx"),
+    (_PICKLE, "pickle"),
+    (_ARFF, "arff"),
+    (_LIBSVM, "libsvm"),
+)
 _TAR = 257, b"ustar"
 
 
@@ -50,24 +56,24 @@ def kind_of(path: Place) -> Kind:
         start = stream.read(START)
     if start.startswith((b"PK\3\4", b"PK\5\6")):
         return _kind_of_zip(path)
+    _refuse_known(path, start)
     for signature, kind in _SIGNATURES:
         if start.startswith(signature):
             return kind
+    for pattern, kind in _PATTERNS:
+        if pattern.match(start):
+            return kind
+    return "bytes" if path.suffix.lower() == ".bin" else "text"
+
+
+def _refuse_known(path: Place, start: bytes) -> None:
+    """Raise InputError for a file of a known kind that is not read."""
     for signature, words in _REFUSED:
         if start.startswith(signature):
             stem = path.name.split(".")[0]
             raise InputError(f"{path}: this is {words.format(path=path, stem=stem)}.")
     if start[_TAR[0] :].startswith(_TAR[1]):
         raise InputError(f"{path}: this is a tar archive. Unpack it with tar -xf '{path}', and name the folder in it.")
-    if _IDX.match(start):
-        return "idx"
-    if _PICKLE.match(start):
-        return "pickle"
-    if _ARFF.match(start):
-        return "arff"
-    if _LIBSVM.match(start):
-        return "libsvm"
-    return "bytes" if path.suffix.lower() == ".bin" else "text"
 
 
 def _kind_of_zip(path: Place) -> Kind:
