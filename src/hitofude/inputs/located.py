@@ -212,7 +212,8 @@ def _template(place: Place | None) -> CsvFile | None:
 def _nothing_found(holding: Holding, wanted: tuple[str, ...] | None) -> InputError:
     root = holding.root
     if wanted is not None:
-        return InputError(f"{root}: there is no data set '{'-'.join(wanted)}' in it.")
+        name = "-".join(wanted)
+        return InputError(f"{root}/{name}: there is no such file or folder, nor a data set '{name}' in {root}.")
     held = ", ".join(file.path for file in holding.files[:5]) or "nothing"
     for file in holding.files:
         with reading(str(file.place)):

@@ -272,7 +272,8 @@ def _best(files: Sequence[StoredFile], holding: Holding) -> list[StoredFile]:
 def _walk(folder: Place, folders: tuple[str, ...]) -> Iterator[StoredFile]:
     """All visible files, those of the folder itself first."""
     inner: list[Place] = []
-    for place in sorted(folder.iterdir(), key=lambda place: natural(place.name)):
+    places: Iterable[Place] = folder.iterdir()
+    for place in sorted(places, key=lambda place: natural(place.name)):
         if place.name.startswith(".") or place.name.lower() in SYSTEM_FILES:
             continue
         if place.is_dir():
@@ -301,6 +302,8 @@ def _kind(place: Place) -> FileKind:
         kind = kind_of(place)
     except InputError:
         return "other"
+    if kind == "picture" and not ending.strip(".0123456789"):
+        return "picture"
     return "data" if kind not in ("text", "zip", "picture") or (kind == "text" and _is_wide(place)) else "other"
 
 

@@ -243,7 +243,9 @@ def _from_path(path: Path, options: ReadOptions, labels: Path | None) -> Dataset
 def _names_a_part(path: Path) -> bool:
     """Whether a path that does not exist may name a data set in a folder, or a file in a zip."""
     parent = next((parent for parent in path.parents if parent.exists()), None)
-    return parent is not None and parent != Path() and (parent.is_file() or parent == path.parent) and not path.suffix
+    if parent is None or parent == Path():
+        return False
+    return parent.is_file() or (parent == path.parent and not path.suffix)
 
 
 def _check_size(dataset: Dataset, options: ReadOptions) -> Dataset:

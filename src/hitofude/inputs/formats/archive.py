@@ -10,7 +10,7 @@ import lzma
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -69,12 +69,6 @@ def open_seekable(path: "Place") -> BinaryIO:
 def size_of(path: "Place") -> int:
     """The bytes of a file, of a file in a zip those in the zip."""
     return path.packed_size if isinstance(path, Member) else path.stat().st_size
-
-
-def find_file(folder: Path, name: str, endings: Sequence[str]) -> Path | None:
-    """Find the file with that name and one of these endings, the first that exists."""
-    candidates = (folder / f"{name}{ending}" for ending in endings)
-    return next((path for path in candidates if path.is_file()), None)
 
 
 def open_zip(path: "Place") -> zipfile.ZipFile:
@@ -200,9 +194,6 @@ class Member:
     @property
     def stem(self) -> str:
         return PurePosixPath(self.name).stem
-
-    def relative_to(self, folder: "Place") -> PurePosixPath:
-        return PurePosixPath(str(self)).relative_to(str(folder))
 
     @property
     def parent(self) -> "Place":

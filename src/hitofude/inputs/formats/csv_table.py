@@ -10,7 +10,6 @@ import csv
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
-from hitofude.inputs.dataset import SPLITS, RawImages, SubmissionTemplate
-from hitofude.inputs.formats.archive import list_members, open_file, open_member, reading
+from hitofude.inputs.dataset import RawImages, SubmissionTemplate
+from hitofude.inputs.formats.archive import open_file, reading
 from hitofude.inputs.formats.columns import Columns, find_columns, find_id, find_label, find_texts
 from hitofude.inputs.formats.csv_careful import Values, parse_carefully, parse_pixel_texts
 from hitofude.inputs.formats.csv_header import Head
@@ -28,7 +27,7 @@ from hitofude.inputs.formats.csv_plain import CsvTable, parse_numbers, parse_pla
 from hitofude.inputs.layout import ReadOptions, colours_of_rows, images_of_rows
 
 __all__ = [
-    "SAMPLE_SUBMISSION", "Columns", "CsvFile", "CsvTable", "csv_file", "csv_files_in_zip", "find_columns", "find_id",
+    "SAMPLE_SUBMISSION", "Columns", "CsvFile", "CsvTable", "csv_file", "find_columns", "find_id",
     "find_label", "find_texts", "stream_csv",
 ]  # fmt: skip
 
@@ -106,23 +105,6 @@ class CsvFile:
 def csv_file(path: Path) -> CsvFile:
     """A file on the disk, gzipped or not."""
     return CsvFile(str(path), lambda: open_file(path))
-
-
-def csv_files_in_zip(path: Path) -> dict[str, CsvFile]:
-    """Find `train`, `test` and `sample_submission`. Raise InputError if there is no train."""
-    with reading(str(path)):
-        members = list_members(path)
-    files: dict[str, CsvFile] = {}
-    for name in (*SPLITS, SAMPLE_SUBMISSION):
-        candidates = [member for member in members if member.rsplit("/", 1)[-1] == f"{name}.csv"]
-        if len(candidates) > 1:
-            raise InputError(f"{path}: several files are called {name}.csv: {', '.join(candidates)}. Keep one.")
-        for member in candidates:
-            files[name] = CsvFile(f"{path}/{member}", partial(open_member, path, member))
-    if "train" not in files:
-        held = ", ".join(members[:5]) or "nothing"
-        raise InputError(f"{path}: there is no train.csv in it. It holds: {held}. Unpack it, and name what to read.")
-    return files
 
 
 def stream_csv(

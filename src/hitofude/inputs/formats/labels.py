@@ -35,7 +35,8 @@ def _classes_of_one_hot(rows: NDArray[Any], name: str) -> NDArray[np.int64]:
             f"{found}. Row {row + 1} has {counts[row]} ones, so an image has several labels or none. That is not "
             "supported: hitofude answers with one class an image. Choose one of the columns as the label."
         )
-    return is_one.argmax(axis=1)
+    classes: NDArray[np.int64] = is_one.argmax(axis=1)
+    return classes
 
 
 def _whole(labels: NDArray[Any], name: str) -> NDArray[np.int64]:

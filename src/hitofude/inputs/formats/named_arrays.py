@@ -64,10 +64,9 @@ def select_arrays(shapes: Shapes, split: Split, file: str) -> Selection:
         line = f"{file.rpartition('/')[2]}: {', '.join(shapes)} are x_train, y_train, x_test, y_test by their order"
         return Selection(images, labels, None, (line,))
     for part in _parts_for(split, names):
-        own = [name for name, found in names.items() if found.part == part]
-        images = _choose_images(own, shapes)
-        if images is not None:
-            return _with_labels(images, own, shapes, names, part, split, file)
+        own = [name for name, meaning in names.items() if meaning.part == part]
+        if (found := _choose_images(own, shapes)) is not None:
+            return _with_labels(found, own, shapes, names, part, split, file)
     held = ", ".join(sorted(f"{name} {shape}" for name, shape in shapes.items())) or "nothing"
     raise InputError(f"{file}: there is no array 'images' (nor x_{split} or {split}_images). It holds: {held}.")
 
@@ -105,7 +104,8 @@ def read_array_file(file: ArrayFile, options: ReadOptions, split: Split) -> RawI
     given = [name if name in file.shapes else None for name in (options.groups, options.folds)]
     chosen = select_arrays({name: shape for name, shape in file.shapes.items() if name not in given}, split, file.name)
     location = f"{file.name}/{chosen.images}"
-    labels, how = None, ()
+    labels: NDArray[np.str_] | None = None
+    how: tuple[str, ...] = ()
     if chosen.labels is not None:
         labels, how = labels_of_array(file.read(chosen.labels), f"{file.name}/{chosen.labels}")
     values = samples_first(file.read(chosen.images), None if labels is None else len(labels))

@@ -287,25 +287,7 @@ def _laid_on(picture: "Image.Image", grey: int) -> "Image.Image":
     return ground.convert("RGB")
 
 
-def picture_folders(folder: Place) -> dict[str, Path]:
-    """Find the folders of `train` and `test`; `train` is the folder itself if it holds the classes. May be empty."""
-    folder = _innermost(folder)
-    train, test = folder / "train", folder / "test"
-    if _folders(train):
-        return {"train": train} | ({"test": test} if test.is_dir() else {})
-    holds_pictures = any(_is_picture(path) for parent in (folder, *_folders(folder)) for path in _entries(parent))
-    return {"train": folder} if holds_pictures else {}
-
-
-def _innermost(folder: Place) -> Place:
-    """Go down while there is nothing but one folder of folders, as in the root of an archive."""
-    inner = _folders(folder)
-    while len(inner) == 1 and len(_entries(folder)) == 1 and inner[0].name != "train" and _folders(inner[0]):
-        folder, inner = inner[0], _folders(inner[0])
-    return folder
-
-
-def check_upright(folder: Path, options: ReadOptions) -> None:
+def check_upright(folder: Place, options: ReadOptions) -> None:
     """Raise InputError if pictures are asked to be transposed."""
     if options.transpose:
         raise InputError(f"{folder}: pictures are read as they are seen. Leave out --transpose, or turn them.")
@@ -362,7 +344,7 @@ def read_loose_picture(path: Path, options: ReadOptions) -> RawImages:
 def _describe_left(folder: Place, left: Sequence[Place]) -> Iterator[str]:
     """Name the files that are no pictures, at most a few of them."""
     if left:
-        names = ", ".join(str(path.relative_to(folder)) for path in left[:5])
+        names = ", ".join(str(path).removeprefix(f"{folder}/") for path in left[:5])
         more = f" and {len(left) - 5:,} more" if len(left) > 5 else ""
         yield f"{names}{more}: not {'a picture' if len(left) == 1 else 'pictures'}"
 
