@@ -13,6 +13,7 @@ Any other exception is a bug (exit code 70), including WorkerError.
 """
 
 import re
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -99,6 +100,33 @@ def _shorten(filename: str) -> str:
 def first_line(error: BaseException | str) -> str:
     """Return the first line of a long message, without the words that announce a list below it."""
     return re.sub("; [^;]*:$", "", str(error).partition("\n")[0])
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs the packages of one of hitofude's extras here, ready to be typed.
+
+    It names this Python, because another one's pip may be the first on the path. A clone is installed from its folder;
+    elsewhere the packages themselves are named, because no index need have hitofude.
+    """
+    clone = Path(__file__).resolve().parents[2]
+    if (clone / "pyproject.toml").is_file():
+        wanted = ["-e", f"{clone}[{extra}]"]
+    else:
+        wanted = sorted(_packages_of(extra)) or [f"hitofude[{extra}]"]
+    return shlex.join([sys.executable or "python", "-m", "pip", "install", *wanted])
+
+
+def _packages_of(extra: str) -> set[str]:
+    """Return the requirements of an extra, such as `fastapi>=0.115`."""
+    from importlib.metadata import requires
+
+    found: set[str] = set()
+    for line in requires("hitofude") or []:
+        requirement, _, condition = (part.strip() for part in line.partition(";"))
+        if re.search(f"extra == ['\"]{extra}['\"]", condition):
+            others = re.match(r"hitofude\[(.*)\]", requirement)
+            found.update(*map(_packages_of, others[1].split(",")) if others else [{requirement}])
+    return found
 
 
 def suggest(wrong: str, known: list[str]) -> str:

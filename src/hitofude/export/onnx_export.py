@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hitofude.errors import InputError
+from hitofude.errors import InputError, install_command
 from hitofude.export.onnx_graph import Pixels, ensemble_model, networks_model, quantise
 from hitofude.export.onnx_model import OnnxDescription, OnnxModel
 from hitofude.export.own_answers import OwnAnswers, compare_own_answers
@@ -176,4 +176,4 @@ def _check_packages() -> None:
     """Raise InputError naming the extra if a package is missing."""
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
-        raise InputError(f"Exporting needs the package {missing[0]}: pip install 'hitofude[onnx]'")
+        raise InputError(f"Exporting needs the package {missing[0]}: {install_command('onnx')}")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from hitofude.errors import InputError, WeightsError, first_line
+from hitofude.errors import InputError, WeightsError, first_line, install_command
 from hitofude.inputs.layout import ImageShape
 from hitofude.inputs.look import MNIST, Look, reads_writing
 from hitofude.inputs.rescaling import UNKNOWN, TrainedScale
@@ -109,7 +109,7 @@ def _session(content: bytes, name: str, threads: int) -> Any:
     try:
         import onnxruntime
     except ModuleNotFoundError:
-        raise InputError("ONNX models need the package onnxruntime: pip install 'hitofude[onnx]'") from None
+        raise InputError(f"ONNX models need the package onnxruntime: {install_command('onnx')}") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 4  # errors are raised

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hitofude.errors import RecipeError
+from hitofude.errors import RecipeError, install_command
 from hitofude.sweep.spec import Choices, Range, Settings, SweepSpec
 
 DIGITS = 4
@@ -136,7 +136,7 @@ def _import_optuna() -> Any:
         import optuna
     except ImportError:
         raise RecipeError(
-            'search = "tpe" needs Optuna: pip install \'hitofude[sweep]\'. Or use search = "random".'
+            f'search = "tpe" needs Optuna: {install_command("sweep")}. Or use search = "random".'
         ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna

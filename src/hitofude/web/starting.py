@@ -14,7 +14,7 @@ from pathlib import Path
 
 from joblib import cpu_count
 
-from hitofude.errors import InputError, OutOfResourcesError, RunFolderError, UserError
+from hitofude.errors import InputError, OutOfResourcesError, RunFolderError, UserError, install_command
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.runs.folder import RunFolder
 from hitofude.web.settings import Settings, url_of
@@ -33,7 +33,7 @@ def serve_model(source: Path, settings: Settings, announce: Callable[[str], None
     """
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
-        raise InputError(f"serve needs the package {missing[0].replace('_', '-')}: pip install 'hitofude[serve]'")
+        raise InputError(f"serve needs the package {missing[0].replace('_', '-')}: {install_command('serve')}")
     from hitofude.web.app import create_app
     from hitofude.web.server import Server, listening
 

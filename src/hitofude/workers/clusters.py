@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
-from hitofude.errors import RecipeError
+from hitofude.errors import RecipeError, install_command
 
 if TYPE_CHECKING:
     from hitofude.workers.worker import Cluster
@@ -38,6 +38,4 @@ def open_cluster(address: str, processors: int) -> "Cluster":
         return RayCluster(address, processors)
     except ModuleNotFoundError as error:
         extra = "dask" if DASK.fullmatch(address) else "ray"
-        raise RecipeError(
-            f"--workers {extra} needs the package {error.name}: pip install 'hitofude[{extra}]'"
-        ) from error
+        raise RecipeError(f"--workers {extra} needs the package {error.name}: {install_command(extra)}") from error

@@ -124,5 +124,5 @@ def test_without_pyarrow_the_line_that_installs_it_is_named(tmp_path: Path, monk
     for name in [name for name in sys.modules if name.split(".")[0] == "pyarrow"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(InputError, match=r"pip install 'hitofude\[parquet\]'"):
+    with pytest.raises(InputError, match=r"-m pip install .*\[parquet\]"):
         open_source(path)

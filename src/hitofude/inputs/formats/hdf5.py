@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.errors import InputError, first_line
+from hitofude.errors import InputError, first_line, install_command
 from hitofude.inputs.formats.archive import Place, allowed_growth, open_seekable, reading, size_of
 from hitofude.inputs.formats.named_arrays import Shapes
 
@@ -55,7 +55,7 @@ def open_hdf5(path: Place) -> Iterator[Hdf5File]:
     try:
         import h5py
     except ModuleNotFoundError:
-        raise InputError(f"{path}: HDF5 needs the package h5py: pip install 'hitofude[hdf5]'") from None
+        raise InputError(f"{path}: HDF5 needs the package h5py: {install_command('hdf5')}") from None
     try:
         with reading(str(path)), open_seekable(path) as stream:
             is_matlab = stream.read(len(MATLAB)) == MATLAB

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.errors import InputError, first_line
+from hitofude.errors import InputError, first_line, install_command
 from hitofude.inputs.dataset import RawImages, join
 from hitofude.inputs.formats.archive import Member, Place, allowed_growth, open_seekable, size_of
 from hitofude.inputs.formats.arrays import real_numbers
@@ -37,7 +37,7 @@ def import_pyarrow(path: Place) -> Any:
         import pyarrow.compute
         import pyarrow.parquet
     except ModuleNotFoundError:
-        raise InputError(f"{path}: Parquet needs the package pyarrow: pip install 'hitofude[parquet]'") from None
+        raise InputError(f"{path}: Parquet needs the package pyarrow: {install_command('parquet')}") from None
     return pyarrow
 
 

@@ -3,7 +3,7 @@
 import csv
 import io
 
-from hitofude.errors import InputError, first_line
+from hitofude.errors import InputError, first_line, install_command
 from hitofude.inputs.formats.archive import Place, allowed_growth, open_seekable, open_zip, reading, size_of
 from hitofude.inputs.formats.csv_table import CsvFile
 
@@ -17,7 +17,7 @@ def sheet_as_csv(path: Place) -> tuple[CsvFile, tuple[str, ...]]:
         import openpyxl
     except ModuleNotFoundError:
         raise InputError(
-            f"{path}: Excel files need the package openpyxl: pip install 'hitofude[excel]'. Or save it as CSV."
+            f"{path}: Excel files need the package openpyxl: {install_command('excel')}. Or save it as CSV."
         ) from None
     with reading(str(path)), open_zip(path) as archive:
         unpacked = sum(member.file_size for member in archive.infolist())

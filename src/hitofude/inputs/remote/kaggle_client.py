@@ -14,7 +14,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from hitofude.errors import InputError
+from hitofude.errors import InputError, install_command
 from hitofude.inputs.formats.archive import list_members, reading
 from hitofude.storage import explaining_os_errors
 
@@ -128,7 +128,7 @@ def _import_client() -> Any:
 
             return KaggleApi()
     except ImportError as error:
-        raise InputError(f"The package kaggle is needed ({error}): pip install 'hitofude[kaggle]'") from None
+        raise InputError(f"The package kaggle is needed ({error}): {install_command('kaggle')}") from None
     except OSError as error:
         raise InputError(
             f"The package kaggle cannot write its folder: {error}. Name one with KAGGLE_CONFIG_DIR."
