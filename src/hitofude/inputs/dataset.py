@@ -86,6 +86,11 @@ class Dataset:
         return self.train.folds
 
     @cached_property
+    def trained_scale(self) -> TrainedScale:
+        """The scale of the training images, to compare other images with."""
+        return TrainedScale.of(self.scale, self.train.images)
+
+    @cached_property
     def _copies(self) -> "dict[str, Copies]":
         return {}
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from hitofude.errors import RunFolderError, differences
 from hitofude.inputs.dataset import Dataset
-from hitofude.inputs.rescaling import TrainedScale
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import Compute, describe_arithmetic, describe_environment
 from hitofude.learning.epoch_log import EpochLog
@@ -156,7 +155,7 @@ def describe_data(dataset: Dataset) -> DataDescription:
         folds_fingerprint=_fingerprint(train.folds),
         look=dataset.look,
         transposed=dataset.transposed,
-        pixels=TrainedScale.of(dataset.scale, train.images),
+        pixels=dataset.trained_scale,
     )
 
 
