@@ -25,7 +25,7 @@ def test_the_model_says_what_it_is_to_both_pages_alike(server: Running, model: O
     assert server.get("/api/model").json == {
         "name": "tiny", "version": hitofude.__version__, "classes": list(DIGITS), "image_shape": [1, 28, 28],
         "networks": ["cnn-lean", "cnn-lean"], "sure": SURE, "set_threshold": 0.1,
-        "reads_writing": True, "look": asdict(MNIST),
+        "reads_writing": True, "look": asdict(MNIST), "scale": [0, 255],
     }  # fmt: skip
     assert server.get("/api/model").json == model_json(model.description)
 

@@ -110,6 +110,7 @@ def model_json(description: OnnxDescription) -> dict[str, object]:
         "set_threshold": description.set_thresholds.get(SHOWN_LEVEL),
         "reads_writing": description.reads_writing,
         "look": asdict(description.known_look),
+        "scale": [description.pixels.scale.low, description.pixels.scale.high],
     }
 
 

@@ -84,8 +84,9 @@ def training_scale(train: Numbers, given: PixelScale | None = None) -> tuple[Pix
 class Rescaler:
     """Turns images into bytes by a run's scale, block by block, and refuses those that are on another scale."""
 
-    def __init__(self, trained: TrainedScale, given: PixelScale | None = None) -> None:
-        self._trained, self._given = trained, given
+    def __init__(self, trained: TrainedScale, given: PixelScale | None = None, remedy: str | None = None) -> None:
+        """given: the user's scale. remedy: ends the refusal of another scale, by default that of the command."""
+        self._trained, self._given, self._remedy = trained, given, remedy
         self._scale: PixelScale | None = None
         self._numbers = self._beyond = self._images = self._unlike = 0
 
@@ -133,7 +134,7 @@ class Rescaler:
     def _explain(self, raw: Numbers) -> str:
         return (
             f"{raw.name}: its numbers go {describe_range(raw.images)}, but those of the training images are on the "
-            f"scale {self._trained.scale}. {_remedy(raw.images)}"
+            f"scale {self._trained.scale}. {self._remedy or _remedy(raw.images)}"
         )
 
 

@@ -15,6 +15,9 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from hitofude.export.onnx_model import OnnxModel
+from hitofude.inputs.dataset import RawImages
+from hitofude.inputs.rescaling import UNKNOWN, Rescaler
+from hitofude.inputs.scale import BYTES, PixelScale
 from hitofude.metrics.calibration import SURE
 from hitofude.metrics.whole_ensemble import SHOWN_LEVEL, prediction_sets
 from hitofude.version import __version__
@@ -73,7 +76,9 @@ class Api:
         self._pictures = BoundedThread("pictures", limits.waiting_pictures)
         self._corrections = Corrections(settings.corrections, model.classes, limits.corrections)
         self._disk = BoundedThread("corrections", limits.waiting_corrections)
-        self.images_to_predict, self.correction = openapi.requests_for(model.image_shape, model.classes)
+        self.images_to_predict, self.correction = openapi.requests_for(
+            model.image_shape, model.classes, model.description.pixels.scale
+        )
 
     async def describe(self) -> openapi.ModelDescription:
         """Describe the model."""
@@ -83,6 +88,7 @@ class Api:
             image_shape=list(model.image_shape), networks=list(model.networks), sure=SURE,
             set_threshold=self._set_threshold, reads_writing=model.description.reads_writing,
             look=model.description.known_look,
+            scale=[model.description.pixels.scale.low, model.description.pixels.scale.high],
         )  # fmt: skip
 
     async def predict(self, request: Request) -> Response:
@@ -90,7 +96,7 @@ class Api:
         kind = _media_type(request)
         if kind == JSON:
             asked = self.images_to_predict.model_validate_json(await request.body())
-            return _as_json(self._predictions(await self._batcher.predict(self._as_images(asked.images))))
+            return _as_json(self._predictions(await self._batcher.predict(self._as_images(asked.images, asked.scale))))
         if kind == FORM:
             return await self._predict_picture(await _file_of_form(request))
         if kind.startswith("image/"):
@@ -102,7 +108,7 @@ class Api:
         if _media_type(request) != JSON:
             raise HTTPException(415, f"Expected the content type {JSON}.")
         correction = self.correction.model_validate_json(await request.body())
-        pixels = self._as_images([correction.pixels])[0]
+        pixels = self._as_images([correction.pixels], correction.scale)[0]
         kept = await self._disk.run(self._corrections.keep, pixels, correction.label)
         total = await self._disk.run(self._corrections.total)
         self.metrics.corrections.inc()
@@ -120,9 +126,20 @@ class Api:
         """Return the server's own metrics, in Prometheus's format."""
         return Response(self.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
-    def _as_images(self, rows: list[list[float]]) -> NDArray[np.uint8]:
-        """Return (N, C, H, W)."""
-        return np.array(rows, dtype=np.uint8).reshape(-1, *self._model.image_shape)
+    def _as_images(self, rows: list[list[float]], scale: list[float] | None) -> NDArray[np.uint8]:
+        """Return (N, C, H, W). scale: of the numbers, the training images' if None.
+
+        Raises InputError for numbers that are not on it.
+        """
+        trained, given = self._model.description.pixels, None if scale is None else PixelScale(scale[0], scale[1])
+        numbers = np.array(rows, dtype=np.float64).reshape(-1, *self._model.image_shape)
+        images: NDArray[Any] = numbers.astype(np.uint8) if trained.scale.is_bytes else numbers  # as the schema allows
+        if trained == UNKNOWN:
+            return images
+        remedy = (
+            f'Bring them to that scale, or, if they are bytes, send "scale": [{BYTES.low}, {BYTES.high}] with them.'
+        )
+        return Rescaler(trained, given, remedy).to_bytes(RawImages("images", images, None, None))
 
     async def _predict_picture(self, content: bytes) -> Response:
         found = await self._pictures.run(images_of_picture, content, self._model.description, limits=self._limits)

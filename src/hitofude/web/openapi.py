@@ -3,10 +3,11 @@
 from typing import Annotated, Any
 
 from fastapi import FastAPI
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from hitofude.inputs.layout import ImageShape
 from hitofude.inputs.look import Look
+from hitofude.inputs.scale import BYTES, PixelScale
 
 MOST_IMAGES = 64
 """In one request."""
@@ -16,6 +17,8 @@ Pixel = Annotated[
     WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 255}),
 ]
 """pydantic's strict integer would refuse 255.0, which is an integer for JSON Schema and which some programs write."""
+Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+"""A pixel on another scale; numbers beyond it are clipped."""
 REASONS = {
     400: "The request is malformed.",
     401: "A token is needed.",
@@ -43,6 +46,7 @@ class ModelDescription(BaseModel):
     sure: float = Field(description="An answer of at least this probability counts as sure.")
     set_threshold: float | None = Field(description="The least probability of a class in a set; null if unknown.")
     reads_writing: bool = Field(description="Whether pictures are searched for writing; else they are resized.")
+    scale: list[float] = Field(min_length=2, max_length=2, description="The numbers that are black and white.")
     look: Look = Field(description="The look of the training images, by which drawings and photos are made like them.")
 
 
@@ -78,11 +82,15 @@ class Predictions(BaseModel):
 
 
 class ImagesToPredict(BaseModel):
-    """images: each one's pixels 0..255, channel by channel, row by row, upright, like the training images."""
+    """images: each one's pixels, channel by channel, row by row, upright, like the training images.
+
+    scale: the numbers that are black and white, those of the training images by default, or [0, 255].
+    """
 
     model_config = ConfigDict(extra="forbid", title="ImagesToPredict")
 
     images: list[list[float]]
+    scale: list[float] | None = None
 
 
 class Correction(BaseModel):
@@ -92,6 +100,7 @@ class Correction(BaseModel):
 
     pixels: list[float]
     label: str
+    scale: list[float] | None = None
 
 
 class Total(BaseModel):
@@ -118,17 +127,34 @@ class Problem(BaseModel):
     detail: str = Field(description="For people.")
 
 
-def requests_for(image_shape: ImageShape, classes: tuple[str, ...]) -> tuple[type[ImagesToPredict], type[Correction]]:
-    """Return the two requests for a model: images of its size, labels of its own."""
+def requests_for(
+    image_shape: ImageShape, classes: tuple[str, ...], scale: PixelScale = BYTES
+) -> tuple[type[ImagesToPredict], type[Correction]]:
+    """Return the two requests for a model: images of its size, labels of its own, pixels on its scale or bytes."""
     channels, height, width = image_shape
     size = channels * height * width
-    image: Any = Annotated[list[Pixel], Field(min_length=size, max_length=size)]
+    image: Any = Annotated[list[Pixel if scale.is_bytes else Number], Field(min_length=size, max_length=size)]
     images: Any = Annotated[list[image], Field(min_length=1, max_length=MOST_IMAGES)]
     label: Any = Annotated[str, Field(json_schema_extra={"enum": list(classes)})]
     return (
-        create_model("ImagesToPredict", __base__=ImagesToPredict, images=(images, ...)),
-        create_model("Correction", __base__=Correction, pixels=(image, ...), label=(label, ...)),
+        create_model("ImagesToPredict", __base__=ImagesToPredict, images=(images, ...), scale=(_scale(scale), None)),
+        create_model(
+            "Correction", __base__=Correction, pixels=(image, ...), label=(label, ...), scale=(_scale(scale), None)
+        ),
     )
+
+
+def _scale(own: PixelScale) -> Any:
+    """The type of a scale: the model's own, or that of bytes."""
+    allowed = [[low, high] for low, high in dict.fromkeys([(own.low, own.high), (BYTES.low, BYTES.high)])]
+
+    def check(scale: list[float] | None) -> list[float] | None:
+        if scale is not None and scale not in allowed:
+            raise ValueError(f"expected {' or '.join(map(str, allowed))}")
+        return scale
+
+    values = Annotated[float, Field(strict=True)]
+    return Annotated[list[values] | None, AfterValidator(check), WithJsonSchema({"enum": [*allowed, None]})]
 
 
 def refusal_responses(*more: int) -> dict[int | str, dict[str, Any]]:

@@ -5,6 +5,7 @@ import { Trouble } from "./newest.js";
 const MOST_IMAGES = 64;
 const MOST_BYTES = 900_000;
 const RETRY = 1000; // ms
+const BYTES = [0, 255]; // the scale of drawings
 
 /** The interface that runtime-browser.js has, too: {model, ready, predict, keep, total, kept}. */
 export function openRuntime() {
@@ -15,7 +16,7 @@ export function openRuntime() {
     ready: async () => {},
     predict,
     /** Keep a correction, pixels (Uint8Array) and their right label; return the new total. */
-    keep: async (pixels, label) => (await ask("api/corrections", { pixels: Array.from(pixels), label })).total,
+    keep: async (pixels, label) => (await ask("api/corrections", { pixels: Array.from(pixels), label, scale: BYTES })).total,
     total: async () => (await ask("api/corrections")).total,
     kept: null,
   };
@@ -28,7 +29,7 @@ async function predict(images) {
   const predictions = [];
   for (let start = 0; start < images.length; start += step) {
     const batch = images.slice(start, start + step).map((image) => Array.from(image));
-    predictions.push(...(await ask("api/predict", { images: batch })).predictions);
+    predictions.push(...(await ask("api/predict", { images: batch, scale: BYTES })).predictions);
   }
   return predictions;
 }
