@@ -222,7 +222,7 @@ def _pieces(files: Sequence[StoredFile], holding: Holding) -> tuple[dict[Split, 
         if found["test"] is None and test is not train:
             reading.append(f"{test.files[0].name}, a validation part, is read as the images to predict")
     if len(files) > 1 and not all(_is_plain(piece) for piece in pieces.values()):
-        reading = [*(_describe(split, piece) for split, piece in pieces.items()), *reading]
+        reading = [*(_describe(split, piece) for split, piece in pieces.items() if len(piece.files) == 1), *reading]
     return pieces, tuple(reading)
 
 
@@ -232,7 +232,7 @@ def _is_plain(piece: Piece) -> bool:
 
 
 def _describe(split: Split, piece: Piece) -> str:
-    images = piece.files[0].name + (f" and {len(piece.files) - 1} more" if len(piece.files) > 1 else "")
+    images = piece.files[0].name
     words = images if piece.labels is None else f"{images} with the labels of {piece.labels.name}"
     return f"to {'learn from' if split == 'train' else 'predict'}: {words}"
 

@@ -95,11 +95,10 @@ _READERS: dict[Kind, Callable[[Place, ReadOptions, Split], RawImages]] = {
 def read_shards(paths: Sequence[Place], options: ReadOptions, split: Split) -> RawImages:
     """Read the files that hold a split together, one after the other."""
     pieces = [read_split(path, options, split) for path in paths]
-    raw = join(pieces)
-    lines = tuple(dict.fromkeys(line for piece in pieces for line in piece.reading))
-    if len(paths) > 1:
-        lines = (f"{len(paths)} files, one after the other: {paths[0].name} to {paths[-1].name}", *lines)
-    return replace(raw, reading=lines)
+    if len(pieces) == 1:
+        return pieces[0]
+    line = f"{len(paths)} files, one after the other: {paths[0].name} to {paths[-1].name}"
+    return replace(join(pieces), reading=(line, *pieces[0].reading))
 
 
 def read_labels(path: Place, options: ReadOptions) -> tuple[NDArray[np.str_], NDArray[np.str_] | None, tuple[str, ...]]:

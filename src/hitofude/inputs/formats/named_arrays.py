@@ -170,7 +170,8 @@ def _with_labels(
     file = file.rpartition("/")[2]
     rest = [name for name in own if name != images]
     ids = next((name for name in rest if names[name].rest in _IDS and names[name].role is None), None)
-    labels = next((name for name in rest if names[name].role == "labels"), None)
+    named = [name for name in rest if names[name].role == "labels"]
+    labels = min(named, key=lambda name: (not _fits(shapes, images, name), names[name].rest), default=None)
     reading: list[str] = []
     if labels is None:
         candidates = [name for name in rest if name != ids and names[name].role is None and _fits(shapes, images, name)]

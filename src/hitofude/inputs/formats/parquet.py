@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -239,10 +240,11 @@ class _Table:
         if values.field("bytes").null_count < len(values) or values.type.get_field_index("path") < 0:
             return
         path = str(values.field("path")[0])
-        name = self._path.name
+        name, folder = self._path.name, Path(path).parent.parent
+        there = f" (hitofude run '{folder}')" if Path(path).is_file() else ""
         raise InputError(
             f"{self._path}, column '{column}': it holds the paths of pictures, such as '{path}', not the pictures. "
-            f"Name the folder of the pictures itself, or save the table with them:\n"
+            f"Name the folder of the pictures itself{there}, or save the table with them:\n"
             f'  python -c "from datasets import Dataset; from datasets.table import embed_table_storage; '
             f"Dataset.from_parquet('{self._path}').with_format('arrow').map(embed_table_storage, batched=True)"
             f".to_parquet('embedded-{name}')\"\n  hitofude run embedded-{name}"

@@ -40,7 +40,7 @@ def refuse_pickle(path: Place) -> InputError:
     code = f"import {module + ', ' if module else ''}pickle, numpy; "
     code += f"d = pickle.load({opener}('{path}', 'rb'), encoding='latin1'); "
     if content == "dict":
-        code += f"numpy.savez('{stem}.npz', **d)"
+        code += f"numpy.savez('{stem}.npz', **{{k if isinstance(k, str) else k.decode(): v for k, v in d.items()}})"
     else:
         code += "a = d if hasattr(d[0], 'shape') else [v for part in d for v in part]; "
         code += f"numpy.savez('{stem}.npz', **dict(zip({_NAMES}[len(a)], a)))"
@@ -50,7 +50,8 @@ def refuse_pickle(path: Place) -> InputError:
 def refuse_batches(folder: Place, batches: Sequence[str], test: Sequence[str]) -> InputError:
     """Return the refusal of CIFAR's folder of pickles, with the two lines that convert all of them."""
     code = (
-        f"import pickle, numpy; read = lambda name: pickle.load(open('{folder}/' + name, 'rb'), encoding='latin1'); "
+        "import pickle, numpy; text = lambda d: {k if isinstance(k, str) else k.decode(): v for k, v in d.items()}; "
+        f"read = lambda name: text(pickle.load(open('{folder}/' + name, 'rb'), encoding='latin1')); "
         "labels = lambda d: d.get('labels') or d['fine_labels']; "
         f"train, test = [[read(name) for name in names] for names in ({list(batches)}, {list(test)})]; "
         "numpy.savez('cifar.npz', x_train=numpy.concatenate([d['data'] for d in train]), "

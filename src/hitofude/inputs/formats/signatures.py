@@ -73,7 +73,11 @@ def _refuse_known(path: Place, start: bytes) -> None:
             stem = path.name.split(".")[0]
             raise InputError(f"{path}: this is {words.format(path=path, stem=stem)}.")
     if start[_TAR[0] :].startswith(_TAR[1]):
-        raise InputError(f"{path}: this is a tar archive. Unpack it with tar -xf '{path}', and name the folder in it.")
+        folder = start[:100].split(b"\0")[0].decode("utf-8", errors="replace").removeprefix("./").split("/")[0]
+        raise InputError(
+            f"{path}: this is a tar archive. Unpack it, and name the folder in it:\n  tar -xf '{path}'\n  "
+            f"hitofude run '{folder or '.'}'"
+        )
 
 
 def _kind_of_zip(path: Place) -> Kind:
