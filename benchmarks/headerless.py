@@ -24,7 +24,7 @@ from hitofude.learning.compute import processor_name
 ROWS = 372_450
 MEMORY, MORE_BYTES, SPEED = 1.1, 150e6, 2.0
 """At most 1.1 times the array and 150 MB; at least twice as fast as Polars."""
-MEASURE = """
+MEASURE = r"""
 import json, re, resource, sys
 {read}
 used = resource.getrusage(resource.RUSAGE_SELF)

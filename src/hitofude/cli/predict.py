@@ -14,6 +14,8 @@ from hitofude.errors import InputError, RecipeError
 PICTURES_ONLY = "--show and --sure are for pictures, which are not predicted in bulk. Name a file with --out."
 CALIBRATED = "--calibrated is the default now; leave it out. --raw gives the uncalibrated probabilities."
 IMPORTED = "note: imported networks have no temperature, so these probabilities are as predicted, not calibrated"
+TURNED = "note: rows and columns of the images are exchanged, as in {}; --no-transpose if they are not"
+AS_THE_RUN, AS_NAMED = TURNED.format("the run's own files"), TURNED.format("EMNIST's files")
 BULK_ONLY = "--workers, --threads and --format are for a folder of predictions. Name one with --out, such as answers/."
 
 
@@ -27,6 +29,7 @@ def predict(
     label: str | None = None,
     shape: str | None = None,
     scale: str | None = None,
+    transpose: Annotated[bool | None, Parameter(negative="--no-transpose")] = None,
     device: str = "auto",
     raw: Annotated[bool, Parameter(negative=())] = False,
     calibrated: Annotated[bool, Parameter(negative=(), show=False)] = False,
@@ -77,6 +80,9 @@ def predict(
     scale
         LOW..HIGH, the numbers of the files that are black and white, such as 0..1, if they are not on the scale of the
         run's training images.
+    transpose
+        Whether rows and columns of the images are exchanged in the files, as in EMNIST; by default as in the run's own
+        files, and in files named emnist. Pictures are never transposed.
     device
         auto, cpu, cuda or mps.
     raw
@@ -104,7 +110,8 @@ def predict(
 
     _check_calibration(run, raw=raw, calibrated=calibrated, sets=sets)
     how: dict[str, Any] = {"label": label, "shape": parse_shape(shape), "scale": parse_scale(scale)}
-    how |= {"device": device, "raw": raw, "level": sets}
+    how |= {"device": device, "raw": raw, "level": sets, "transpose": transpose}
+    _tell_transposed(run, inputs, transpose)
     if out is not None and _is_folder(out):
         if show is not None or sure is not None:
             raise RecipeError(PICTURES_ONLY)
@@ -157,6 +164,20 @@ def _check_calibration(run: Path, *, raw: bool, calibrated: bool, sets: float | 
         raise RecipeError("--sets needs calibrated probabilities. Leave --raw out.")
     if not raw and not is_quiet() and RunFolder(run).is_imported:
         print(IMPORTED, file=sys.stderr)
+
+
+def _tell_transposed(run: Path, inputs: Sequence[Path], transpose: bool | None) -> None:
+    """Say so if rows and columns of the images are exchanged without being asked for."""
+    from hitofude.inputs.layout import ReadOptions, is_transposed
+    from hitofude.inputs.photos.photo_file import is_picture
+    from hitofude.runs.folder import RunFolder
+
+    if transpose is not None or is_quiet() or not RunFolder(run).data.exists():
+        return
+    by_run = RunFolder(run).load_data().transposed
+    tables = [path for path in inputs if not is_picture(path)]
+    if tables and (by_run or any(is_transposed(str(path), ReadOptions()) for path in tables)):
+        print(AS_THE_RUN if by_run else AS_NAMED, file=sys.stderr)
 
 
 def _is_folder(out: str) -> bool:

@@ -103,6 +103,7 @@ class RunSummary:
     related: RelatedSummary | None = None  # None if every training row is alone
     never_held_out: tuple[str, ...] = ()  # classes without out-of-fold answers, as they have a single image or group
     scale: str = "0..255"  # the numbers of the training images that are black and white
+    look: str = ""  # of the training images: ground and margin, by which photos are made like them
     reading: tuple[str, ...] = ()  # how the files were read, if that had to be found out
     left_aside: tuple[str, ...] = ()  # the files, parts and columns that were not read
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -47,19 +48,21 @@ def predict(
     device: str = "auto",
     raw: bool = False,
     scale: tuple[float, float] | None = None,
+    transpose: bool | None = None,
 ) -> NDArray[np.float32]:
     """(N, classes) probabilities by a finished run, the mean of all members.
 
     images: numbers of the run's size and on the scale of its training images, (N, C, H, W), (N, H, W), (N, H, W, 3) or
     (N, pixels), or a data frame with the columns of a CSV file. scale: the numbers that are black and white, if they
-    differ from those of the training images. The probabilities are calibrated by the run's temperature, so that nine in
-    ten answers with a probability of 0.9 are right; raw: as predicted, as those of imported networks always are. The
+    differ from those of the training images. transpose: whether rows and columns of the images are exchanged, by
+    default as in the run's own files. The probabilities are calibrated by the run's temperature, so that nine in ten
+    answers with a probability of 0.9 are right; raw: as predicted, as those of imported networks always are. The
     answers are the same. Raises InputError for another size, type or scale, RunFolderError if the run is not finished,
     or a member is missing or damaged.
     """
     model = Model.load(Path(run), device=device, raw=raw)
     data = RunFolder(Path(run)).load_data()
-    how = Reading(scale=scale, **data.how_to_read())
+    how = _how_to_read(data, transpose, scale=scale)
     options = replace(read_options(**how), like=model.image_shape)
     arrays = raw_from_arrays(images, None, "images", options)
     pixels = Rescaler(data.pixels, options.scale).to_bytes(arrays)
@@ -73,15 +76,16 @@ def predict_sets(
     *,
     device: str = "auto",
     scale: tuple[float, float] | None = None,
+    transpose: bool | None = None,
 ) -> NDArray[np.bool_]:
     """(N, classes) the prediction sets of images: each holds the true label with probability `level`.
 
     It is the classes from a threshold of the calibrated probability on, and always the likeliest; see
-    hitofude.metrics.whole_ensemble. images, scale: as for `predict`. Raises as `predict` does, RecipeError if the level
-    is not between 0 and 1, RunFolderError for imported networks.
+    hitofude.metrics.whole_ensemble. images, scale, transpose: as for `predict`. Raises as `predict` does, RecipeError
+    if the level is not between 0 and 1, RunFolderError for imported networks.
     """
     threshold = load_result(run).set_threshold(level)
-    return prediction_sets(predict(run, images, device=device, scale=scale), threshold)
+    return prediction_sets(predict(run, images, device=device, scale=scale, transpose=transpose), threshold)
 
 
 def predict_files(
@@ -95,12 +99,13 @@ def predict_files(
     sure: float | None = None,
     level: float | None = None,
     scale: tuple[float, float] | None = None,
+    transpose: bool | None = None,
 ) -> FilePredictions:
     """Predict the images of some files, one after the other; see hitofude.inputs.sources.read_images.
 
-    raw, scale: as for `predict`. A digit in a photo (see hitofude.inputs.photos.photo) is not answered if its likeliest
-    class has less than `sure`, by default SURE. level: of the prediction sets; None for none. Raises RecipeError if
-    sure or level is out of range.
+    raw, scale, transpose: as for `predict`. A digit in a photo (see hitofude.inputs.photos.photo) is not answered if
+    its likeliest class has less than `sure`, by default SURE. level: of the prediction sets; None for none. Raises
+    RecipeError if sure or level is out of range.
     """
     sure = SURE if sure is None else sure
     if not 0 <= sure <= 1:
@@ -108,7 +113,7 @@ def predict_files(
     folder = RunFolder(Path(run))
     data = folder.load_data()
     threshold = set_threshold_of(folder.path, level)
-    how = Reading(label=label, shape=shape, scale=scale, **data.how_to_read())
+    how = _how_to_read(data, transpose, label=label, shape=shape, scale=scale)
     read = [_read(path, data, how) for path in inputs]
     photos = tuple(found for found in read if isinstance(found, Photo))
     images = np.concatenate([found.images for found in read])
@@ -156,6 +161,14 @@ def show_photos(path: Path, prediction: FilePredictions) -> None:
         for photo in prediction.photos
     ]
     plot_photos(path, drawn)
+
+
+def _how_to_read(data: DataDescription, transpose: bool | None, **asked: Any) -> Reading:
+    """Return how images are read: as the run's own, and as the user asks."""
+    how = cast(Reading, {**data.how_to_read(), **asked})
+    if transpose is not None:
+        how["transpose"] = transpose
+    return how
 
 
 def _read(path: Path, data: DataDescription, how: Reading) -> ImageSet | Photo:

@@ -141,6 +141,7 @@ def _summarise(
         related=summarise_related(plan, out_of_fold),
         never_held_out=tuple(train.classes[label] for label in plan.never_held_out()),
         scale=plan.dataset.scale.describe(),
+        look=plan.dataset.look.describe(),
         reading=plan.dataset.reading,
         left_aside=plan.dataset.left_aside,
     )

@@ -68,6 +68,7 @@ def predict_in_bulk(
     shape: Shape | None = None,
     format: str | None = None,
     scale: tuple[float, float] | None = None,
+    transpose: bool | None = None,
     quiet: bool = False,
 ) -> BulkResult:
     """Predict all images of many files with a finished run: a file of predictions for each, in the folder `out`.
@@ -87,6 +88,8 @@ def predict_in_bulk(
     how_read: Message = {"label": label, "shape": None if shape is None else list(shape)}
     if scale is not None:
         how_read["scale"] = list(scale)
+    if transpose is not None:
+        how_read["transpose"] = transpose
     request: Message = {
         "run": str(run_folder.path),
         "model": model_identity(run_folder, raw=raw),

@@ -63,6 +63,7 @@ class BulkModel:
         shape = None if message["shape"] is None else tuple(message["shape"])
         data = RunFolder(run).load_data()
         how = Reading(label=message["label"], shape=shape, scale=message.get("scale"), **data.how_to_read())
+        how["transpose"] = message.get("transpose", how["transpose"])
         options = replace(read_options(**how), like=model.image_shape)
         return cls(model, folder, options, message["set_threshold"], message["is_remote"], data.pixels)
 
