@@ -41,7 +41,7 @@ def write_rows(path: Path, rows: int) -> None:
     """Write a label and 784 pixels a row, sorted by label; the images repeat."""
     digits = sample().train
     order = np.argsort(digits.known_labels(), kind="stable")
-    pixels, labels = digits.images.reshape(len(digits), -1)[order], digits.known_labels()[order]
+    pixels, labels = digits.images.reshape(len(digits), -1)[order].tolist(), digits.known_labels()[order].tolist()
     lines = [
         f"{label},{','.join(map(str, row))}\n" for label, row in zip(labels.tolist(), pixels.tolist(), strict=True)
     ]
@@ -77,9 +77,7 @@ def main() -> None:
     limit = MEMORY * array + MORE_BYTES
     seconds = {name: median(time for time, _, _ in rounds) for name, rounds in found.items()}
     print(f"{processor_name()}, {arguments.rows:,} rows without header, {megabytes:,.0f} MB")
-    print(
-        f"memory    {peak / 1e6:,.0f} MB at most, {peak / array:.2f} times the array; the limit is {limit / 1e6:,.0f} MB"
-    )
+    print(f"memory    {peak / 1e6:,.0f} MB at most; the array {array / 1e6:,.0f} MB, the limit {limit / 1e6:,.0f} MB")
     print(f"hitofude  {seconds['hitofude']:.2f} s of the processor, {megabytes / seconds['hitofude']:,.0f} MB/s")
     good = peak <= limit
     if "polars" in seconds:

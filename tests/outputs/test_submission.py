@@ -100,3 +100,22 @@ def test_wrong_ids_are_refused_and_nothing_is_written(
     with pytest.raises(InputError, match=message):
         write_submission(tmp_path / "s.csv", ids(*found), PROBABILITIES, ("7", "8"), form)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("metric", "names", "header"),
+    [
+        ("accuracy", (None, "label"), ("ImageId", "Label")),  # Digit Recognizer
+        ("accuracy", (None, None), ("ImageId", "Label")),
+        ("accuracy", ("id", "label"), ("id", "label")),  # Kannada MNIST
+        ("accuracy", ("image_id", "species"), ("image_id", "species")),
+        ("accuracy", (None, "emotion"), ("ImageId", "emotion")),
+        ("accuracy", ("id", None), ("id", "Label")),
+        ("log-loss", ("image_id", "label"), ("image_id", "a", "b")),
+        ("log-loss", (None, "label"), ("id", "a", "b")),
+    ],
+)
+def test_without_a_sample_the_files_name_the_columns(
+    metric: Metric, names: tuple[str | None, str | None], header: tuple[str, ...]
+) -> None:
+    assert SubmissionFormat.choose(metric, ["a", "b"], names=names).header == header

@@ -267,9 +267,9 @@ def make_dataset(
     if test is None:
         test = others
     elif others is not None:
-        train = replace(
-            train, left_aside=(*train.left_aside, f"{train.name}: {len(others.images):,} rows of other parts")
-        )
+        count = len(others.images)
+        note = f"{train.name}: {count:,} row{'' if count == 1 else 's'} of other parts than Training"
+        train = replace(train, left_aside=(*train.left_aside, note))
     found, pixels = training_scale(train, scale)
     train = replace(train, images=pixels)
     if test is not None:

@@ -216,6 +216,8 @@ def label_by_content(rows: Rows, first: int, last: int) -> int | None:
     not always the same.
     """
     columns = {position: [row[position].strip() for row in rows] for position in (first, last)}
+    if not rows:
+        return None
     texts = [position for position, fields in columns.items() if not all(map(is_number, fields))]
     if texts:
         return texts[0] if len(texts) == 1 else None
@@ -305,7 +307,8 @@ def _find_pixel_text(free: Sequence[int], content: Content) -> int | None:
     """The column whose fields hold many numbers each; None if there is none."""
     for position in free if len(free) <= 10 else []:
         fields = [numbers_in(row[position]) for row in content.rows[:20]]
-        if fields and all(len(numbers) > 1 and all(map(is_number, numbers)) for numbers in fields):
+        holding = [texts for texts in fields if len(texts) > 3 and 2 * sum(map(is_number, texts)) > len(texts)]
+        if fields and 2 * len(holding) >= len(fields):
             return position
     return None
 

@@ -22,6 +22,7 @@ from hitofude.inputs.formats.csv_plain import CsvTable, smallest_type, texts_of
 WRONG_SHOWN = 20
 ROWS_TO_JUDGE = 64
 """As many rows are seen before a file's values are judged, if it has them."""
+LARGEST = float(np.finfo(np.float32).max)
 SHARE_OF_NUMBERS = 0.1
 """The share of the rows that hold other numbers than bytes in a file of such numbers."""
 
@@ -126,15 +127,17 @@ def _value(text: str, delimiter: str) -> tuple[float | None, bool]:
         return value, True
     if not is_number(text) or (delimiter == "," and "," in text):
         return None, False
-    value = float(np.float32(min(max(float(text.replace(",", ".")), -1e300), 1e300)))
-    return (value if np.isfinite(value) else None), False
+    value = float(text.replace(",", "."))
+    return (value if abs(value) <= LARGEST else None), False
 
 
-def parse_pixel_texts(block: bytes, columns: Columns, values: Values, first_line: int) -> tuple[bytes, CsvTable]:
+def parse_pixel_texts(
+    block: bytes, columns: Columns, values: Values, first_line: int, count: int | None
+) -> tuple[bytes, CsvTable]:
     """Parse a block in which one column of text holds all pixels of an image.
 
     Return the pixels as lines of a table of their own, separated by commas, and a table of the other columns, whose
-    pixels are empty.
+    pixels are empty. count: the number of pixels, None before the first row. Raise InputError for a row of another one.
     """
     lines: list[str] = []
     rows: list[list[str]] = []
@@ -144,7 +147,13 @@ def parse_pixel_texts(block: bytes, columns: Columns, values: Values, first_line
             raise blank_line_error(values.name, number)
         if len(fields) != len(columns.names):
             raise InputError(_explain_count(values.name, number, len(fields), columns))
-        lines.append(",".join(numbers_in(fields[columns.pixels[0]])))
+        numbers = numbers_in(fields[columns.pixels[0]])
+        count = len(numbers) if count is None else count
+        if len(numbers) != count:
+            column = shortened(columns.names[columns.pixels[0]])
+            found = f"{len(numbers)} numbers in the column '{column}', expected {count} as in the first row"
+            raise InputError(f"{values.name}, line {number}: {found}. Is the line cut short?")
+        lines.append(",".join(numbers))
         rows.append(fields)
     texts = (None if i is None else texts_of(fields[i] for fields in rows) for i in columns.texts)
     empty: NDArray[Any] = np.empty((len(rows), 0), dtype=np.uint8)

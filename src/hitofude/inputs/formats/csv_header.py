@@ -45,7 +45,7 @@ class Head:
         self._location = f"{lines.name}, line {lines.line}"
         text = text.strip() if self._delimiter == " " else text
         self._fields = [field.strip() for field in split_line(text, self._delimiter, self._location)]
-        self._head = lines.head
+        self._head, self._has_names = lines.head, True
 
     def settle(self) -> Columns:
         """Find the columns; leave the header out of the lines, or keep the first line as a row. Raise InputError."""
@@ -78,8 +78,8 @@ class Head:
     def choose_label(self, first: int, last: int) -> int:
         """The label among two columns, by their content. Raise InputError if both may be it."""
         lines = [] if self._probe is None else self._probe()
-        rows = [row for row in split_rows(lines, self._delimiter) if len(row) == len(self._fields)]
-        label = label_by_content(rows + self.rows or [self._fields], first, last)
+        rows = [*([] if self._has_names else [self._fields]), *self.rows, *split_rows(lines, self._delimiter)]
+        label = label_by_content([row for row in rows if len(row) == len(self._fields)], first, last)
         if label is None:
             raise InputError(
                 f"{self._location}: one of the columns must be the label, and both the first and the last may be it. "
@@ -105,6 +105,7 @@ class Head:
 
     def _without_names(self) -> Columns:
         """The columns of a file without header."""
+        self._has_names = False
         aside, options = self._aside_without_names(), self._options
         kept = [position for position in range(len(self._fields)) if position not in aside]
         groups, folds = (_numbered(name, len(self._fields)) for name in (options.groups, options.folds))

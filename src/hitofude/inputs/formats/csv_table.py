@@ -140,6 +140,8 @@ class _Reader:
             self.columns = columns
         self.first_row = self._lines.line
         self._values = Values(name)
+        self._in_one: Columns | None = None
+        """The pixels in a column that holds all of them, as columns of their own."""
 
     def raw(self, images: NDArray[Any], *texts: NDArray[np.str_] | None) -> RawImages:
         """Return images (N, C, H, W) of this file with their labels, ids, groups, folds and usage."""
@@ -185,11 +187,13 @@ class _Reader:
 
     def _parse_in_one(self, block: bytes, line: int) -> CsvTable:
         """Parse a block whose pixels are in one column of text."""
-        pixels, texts = parse_pixel_texts(block, self.columns, self._values, line)
-        count = pixels.partition(b"\n")[0].count(b",") + 1
-        names = tuple(f"{self.columns.names[self.columns.pixels[0]]}', number '{i + 1}" for i in range(count))
-        inner = Columns(names, ",", tuple(range(count)), None, None, has_names=False)
-        return replace(texts, pixels=_parse(pixels, inner, self._values, line).pixels)
+        count = None if self._in_one is None else len(self._in_one.names)
+        pixels, texts = parse_pixel_texts(block, self.columns, self._values, line, count)
+        if self._in_one is None:
+            column, count = self.columns.names[self.columns.pixels[0]], pixels.partition(b"\n")[0].count(b",") + 1
+            names = tuple(f"{column}', number '{i + 1}" for i in range(count))
+            self._in_one = Columns(names, ",", tuple(range(count)), None, None, has_names=False)
+        return replace(texts, pixels=_parse(pixels, self._in_one, self._values, line).pixels)
 
 
 def _parse(block: bytes, columns: Columns, values: Values, line: int) -> CsvTable:
