@@ -71,6 +71,20 @@ def test_runs_are_judged_by_the_metric_that_was_asked_for(runs: list[Path], metr
     assert ("a lower log loss is better" in comparison.describe()) == (metric == "log-loss")
 
 
+def test_images_that_belong_together_are_compared_by_group(runs: list[Path], tmp_path: Path) -> None:
+    """All images of a group say the same, so they count as one."""
+    paths = [shutil.copytree(run, tmp_path / str(number)) for number, run in enumerate(runs)]
+    for path in paths:
+        arrays = read_npz(path / "oof.npz")
+        arrays["groups"] = np.arange(len(arrays["groups"])) // 90
+        write_npz(path / "oof.npz", **arrays)
+    (pair,) = compare_runs(paths).pairs()
+    (alone,) = compare_runs(runs).pairs()
+    assert pair.only_second == alone.only_second
+    assert pair.probability > 1e6 * alone.probability
+    assert "paired by group of images" in pair.describe()
+
+
 def test_the_metric_is_the_runs_own_if_they_have_the_same(runs: list[Path], tmp_path: Path) -> None:
     paths = [shutil.copytree(run, tmp_path / str(number)) for number, run in enumerate(runs)]
     for path, metric in zip(paths, ("log-loss", "auc"), strict=True):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from hitofude.metrics.grouped import grouped_accuracy
 from hitofude.metrics.metrics import Accuracy, mcnemar, wilson_interval
 from hitofude.metrics.scores import Answers, score
 from hitofude.recipe import Recipe
@@ -144,3 +145,21 @@ def test_recipes_are_compared_by_the_metric(by_log_loss: list[Candidate]) -> Non
     assert (found.better, found.worse) == (0, 0)  # the answers are the same
     assert found.difference == pytest.approx(by_log_loss[1].value - by_log_loss[0].value)
     assert found.probability < 0.01
+
+
+def test_images_that_belong_together_count_by_group(finished: RunResult, tmp_path: Path) -> None:
+    """All images of a group say the same, so they count as one."""
+    worse = copy_of(finished, tmp_path)
+    arrays = read_npz(worse.out_of_fold)
+    groups = np.arange(len(arrays["groups"])) // 50
+    arrays["probabilities"][:100] = np.roll(arrays["probabilities"][:100], 1, axis=1)
+    write_npz(worse.out_of_fold, **(arrays | {"groups": groups}))
+    found = []
+    for number, path in enumerate((worse.path, finished.folder.path), 1):
+        result = load_result(path)
+        right = result.out_of_fold_probabilities.argmax(axis=1) == result.labels
+        accuracy = grouped_accuracy(result.labels, result.out_of_fold_probabilities.argmax(axis=1), groups)
+        found.append(Candidate((Trial(Run(number, 0, {}, Recipe()), path, accuracy, None, 1, np.float32(right)),)))
+    comparison = compared(*found)
+    assert comparison.better < comparison.worse
+    assert comparison.probability > 1000 * mcnemar(comparison.better, comparison.worse)

@@ -74,7 +74,7 @@ def compare(
     Shows the metric on the training images that all runs predicted out of fold
     and, for each pair, a test, the images that only one predicts correctly, and
     the settings that differ. The test is McNemar's exact test for accuracy, and a
-    bootstrap paired by image for other metrics.
+    bootstrap paired by image for other metrics, by group if images belong together.
 
     For example:
       hitofude compare runs/sample-fast runs/sample-article

@@ -42,12 +42,14 @@ class RunPair:
     """The settings that differ: `name: first → second`."""
     metric: Metric = "accuracy"
     difference: PairedDifference | None = None
-    """In the metric; None for accuracy, or if the metric is not defined."""
+    """In the metric; None for accuracy of images that stand alone, or if the metric is not defined."""
+    are_grouped: bool = False
+    """Whether some images belong together, so that a right answer to one makes another likely."""
 
     @property
     def probability(self) -> float:
         """The p-value of a difference this large if both are equally good: by McNemar's exact test for accuracy, by a
-        paired bootstrap for other metrics.
+        paired bootstrap for other metrics, and for images that belong together.
         """
         return (
             mcnemar(len(self.only_first), len(self.only_second))
@@ -77,7 +79,8 @@ class RunPair:
 
     @property
     def _test(self) -> str:
-        return "McNemar's exact test" if self.difference is None else "bootstrap, paired by image"
+        unit = "by group of images" if self.are_grouped else "by image"
+        return "McNemar's exact test" if self.difference is None else f"bootstrap, paired {unit}"
 
     def _describe_difference(self) -> list[str]:
         if self.difference is None:
@@ -109,21 +112,22 @@ class RunComparison:
         return [Answers.of(self.labels, one, self.results[0].classes) for one in self.probabilities]
 
     def pairs(self) -> list[RunPair]:
-        right = self.answers == self.labels
-        return [
-            RunPair(
-                self.names[first],
-                self.names[second],
-                tuple(self.ids[right[first] & ~right[second]].tolist()),
-                tuple(self.ids[right[second] & ~right[first]].tolist()),
-                tuple(self.results[first].recipe.difference(self.results[second].recipe)),
-                self.metric,
-                None
-                if self.metric == "accuracy"
-                else paired_difference(self.metric, [self._scored[first]], [self._scored[second]], self.groups),
-            )
-            for first, second in combinations(range(len(self.names)), 2)
-        ]
+        return [self._pair(first, second) for first, second in combinations(range(len(self.names)), 2)]
+
+    def _pair(self, first: int, second: int) -> RunPair:
+        right, difference = self.answers == self.labels, None
+        if self.metric != "accuracy" or self.groups is not None:
+            difference = paired_difference(self.metric, [self._scored[first]], [self._scored[second]], self.groups)
+        return RunPair(
+            self.names[first],
+            self.names[second],
+            tuple(self.ids[right[first] & ~right[second]].tolist()),
+            tuple(self.ids[right[second] & ~right[first]].tolist()),
+            tuple(self.results[first].recipe.difference(self.results[second].recipe)),
+            self.metric,
+            difference,
+            self.groups is not None,
+        )
 
     def describe(self) -> str:
         width = max(map(len, ["run", *self.names]))

@@ -101,6 +101,11 @@ class Candidate:
         result = load_result(self.trials[0].path)
         return dict(zip(result.ids.tolist(), result.groups.tolist(), strict=True))
 
+    @property
+    def are_grouped(self) -> bool:
+        """Whether some images belong together."""
+        return self.trials[0].accuracy.effective_rows is not None
+
     @cached_property
     def shares(self) -> NDArray[np.float64]:
         """(N,) the share of seeds that have an image right, among the seeds that answered it; NaN if none did."""
@@ -122,7 +127,7 @@ class PairedComparison:
     worse: int
     """Images that it has right with fewer."""
     by_bootstrap: float | None = None
-    """The p-value of a bootstrap paired by image; None for accuracy."""
+    """The p-value of a bootstrap paired by image or group; None for accuracy of images that stand alone."""
 
     @classmethod
     def of(cls, first: Candidate, second: Candidate) -> "PairedComparison | None":
@@ -132,7 +137,7 @@ class PairedComparison:
         if not len(differences):
             return None
         better, worse = int((differences > 0).sum()), int((differences < 0).sum())
-        if first.metric != "accuracy":
+        if first.metric != "accuracy" or first.are_grouped:
             return cls._by_metric(first, second, better, worse)
         mean, error = float(differences.mean()), float(differences.std() / np.sqrt(len(differences)))
         return cls(first.number, second.number, mean, error, better, worse)

@@ -137,8 +137,9 @@ class SweepResult:
         if alike:
             verdict = f"No difference beyond chance (p ≥ 0.05) between {best} and {', '.join(alike)}: use the cheapest."
         test = "the exact sign test, which is McNemar's test if there is one seed"
-        if not is_accuracy:
-            test = f"a bootstrap of the difference in {NAMES[ranking.best.metric]}, paired by image"
+        if not is_accuracy or ranking.best.are_grouped:
+            unit = "group of images" if ranking.best.are_grouped else "image"
+            test = f"a bootstrap of the difference in {NAMES[ranking.best.metric]}, paired by {unit}"
         left_out = len(ranking.candidates) - 1 - COMPARED
         more = f" The other {left_out} are in sweep.csv." if left_out > 0 else ""
         return (
