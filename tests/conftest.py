@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,22 @@ def finished(dataset: Dataset, common: Path) -> RunResult:
     """A run of SETTINGS in a folder with a non-ASCII name, trained once a session; tests change only copies of it."""
     with FileLock(common / "finished.lock"):
         return hitofude.run(dataset, run=common / "with spaces 一筆", settings=SETTINGS, device="cpu", quiet=True)
+
+
+@pytest.fixture(scope="session")
+def light_run(common: Path) -> RunResult:
+    """A run with one member, trained in seconds on 900 digits in dark ink on a light ground; never changed."""
+    digits = sample().train
+    light = Dataset("light", replace(digits, images=255 - digits.images))
+    settings = {
+        "rows": 1000,
+        "schedule.epochs": 6,
+        "schedule.min_steps": 0,
+        "ensemble.split": "holdout",
+        "tta.shift": 0,
+    }
+    with FileLock(common / "light.lock"):
+        return hitofude.run(light, run=common / "light", settings=settings, device="cpu", quiet=True)
 
 
 @pytest.fixture(scope="session")
