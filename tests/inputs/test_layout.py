@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hitofude.errors import InputError, RecipeError
-from hitofude.inputs.layout import join_images, parse_shape
+from hitofude.inputs.layout import ReadOptions, images_of_array, images_of_rows, is_transposed, join_images, parse_shape
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,46 @@ def test_images_of_another_size_are_named() -> None:
     images = [np.zeros((1, 1, 4, 5), np.uint8), np.zeros((1, 1, 5, 4), np.uint8)]
     with pytest.raises(InputError, match=r"b: 5x4 pixels, but a has 4x5\. All images must have the same size"):
         join_images(images, ["a", "b"])
+
+
+COLUMNS_FIRST = ReadOptions(transpose=True)
+
+
+def test_images_stored_columns_first_are_read_upright() -> None:
+    upright = np.arange(2 * 3 * 5, dtype=np.uint8).reshape(2, 1, 3, 5)
+    stored = np.ascontiguousarray(upright.swapaxes(2, 3))
+    options = ReadOptions(shape=(3, 5), transpose=True)
+    assert np.array_equal(images_of_rows(stored.reshape(2, 15), "a", options), upright)
+    assert np.array_equal(images_of_array(stored[:, 0], "a", COLUMNS_FIRST), upright)
+    assert np.array_equal(images_of_array(stored, "a", ReadOptions(like=(1, 3, 5), transpose=True)), upright)
+
+
+def test_the_array_given_is_changed_only_if_that_is_allowed() -> None:
+    stored = np.random.default_rng(0).integers(0, 256, (5000, 3, 3), dtype=np.uint8)
+    kept = stored.copy()
+    rows = stored.reshape(5000, 9)
+    for found in (images_of_array(stored, "a", COLUMNS_FIRST), images_of_rows(rows, "a", COLUMNS_FIRST)):
+        assert np.array_equal(found[:, 0], kept.swapaxes(1, 2))
+    assert np.array_equal(stored, kept)
+    found = images_of_rows(rows, "a", COLUMNS_FIRST, in_place=True)
+    assert np.array_equal(found[:, 0], kept.swapaxes(1, 2))
+    assert np.shares_memory(found, stored)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_so"),
+    [
+        ("emnist-letters-train.csv", True),
+        ("/data/x/EMNIST-balanced-test.csv.gz", True),
+        ("emnist.zip/emnist-digits-train-images-idx3-ubyte.gz", True),
+        ("matlab/emnist-byclass.mat", True),
+        ("/home/emnist/train.csv", False),
+        ("kmnist-train.csv", False),
+        ("femnist.csv", False),
+        ("emnist.parquet", False),
+    ],
+)
+def test_files_of_emnist_are_known_by_their_names(name: str, is_so: bool) -> None:
+    assert is_transposed(name, ReadOptions()) == is_so
+    assert is_transposed(name, COLUMNS_FIRST)
+    assert not is_transposed(name, ReadOptions(transpose=False))

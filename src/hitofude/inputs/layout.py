@@ -112,10 +112,11 @@ def describe_size(image_shape: ImageShape) -> str:
     return f"{height}x{width}" + (f"x{channels}" if channels > 1 else "")
 
 
-def images_of_rows(pixels: NDArray[Any], name: str, options: ReadOptions) -> NDArray[Any]:
+def images_of_rows(pixels: NDArray[Any], name: str, options: ReadOptions, *, in_place: bool = False) -> NDArray[Any]:
     """(N, P) → (N, C, H, W); how the colours of a pixel lie, see colours_of_rows.
 
-    name: the file, for messages. Raise InputError if P does not match the size.
+    name: the file, for messages. in_place: whether the pixels may be rearranged, for lack of a second memory. Raise
+    InputError if P does not match the size.
     """
     channels, height, width = _shape_of_rows(pixels.shape[1], name, options)
     count = len(pixels)
@@ -125,7 +126,7 @@ def images_of_rows(pixels: NDArray[Any], name: str, options: ReadOptions) -> NDA
         images = _contiguous(pixels.reshape(count, channels, height, width))
     else:
         images = channels_first(pixels.reshape(count, height, width, channels))
-    return _upright(images) if is_transposed(name, options) else images
+    return _upright(images, in_place=in_place) if is_transposed(name, options) else images
 
 
 def colours_of_rows(pixels: NDArray[Any], name: str, options: ReadOptions) -> tuple[str, ...]:
@@ -189,15 +190,17 @@ def images_of_array(array: NDArray[Any], name: str, options: ReadOptions) -> NDA
     """
     if array.ndim == 2:
         return images_of_rows(array, name, options)
-    images = None
+    images, like, transposed = None, options.like, is_transposed(name, options)
+    if transposed and like is not None:
+        like = like[0], like[2], like[1]  # as stored
     if array.ndim == 3:
         images = array[:, None]
-    elif array.ndim == 4 and array.shape[1] in CHANNELS and options.like in (None, array.shape[1:]):
+    elif array.ndim == 4 and array.shape[1] in CHANNELS and like in (None, array.shape[1:]):
         images = array
     elif array.ndim == 4 and array.shape[3] in CHANNELS:
         images = array.transpose(0, 3, 1, 2)
-    if images is not None and is_transposed(name, options):
-        images = _upright(_contiguous(images))
+    if images is not None and transposed:
+        images = images.swapaxes(2, 3)
     found = f"{name}: found the shape ({', '.join(map(str, array.shape))})"
     if array.ndim == 5 or (images is None and array.ndim == 4 and len(set(array.shape[1:])) == 1):
         raise InputError(
@@ -219,9 +222,9 @@ def is_transposed(name: str, options: ReadOptions) -> bool:
     return bool(EMNIST.search(name)) if options.transpose is None else options.transpose
 
 
-def _upright(images: NDArray[Any]) -> NDArray[Any]:
-    """(N, C, W, H) → (N, C, H, W), in the same memory if they are square and it is writable."""
-    if images.shape[2] != images.shape[3] or not images.flags.writeable:
+def _upright(images: NDArray[Any], *, in_place: bool) -> NDArray[Any]:
+    """(N, C, W, H) → (N, C, H, W), in the same memory if that is allowed and they are square."""
+    if not in_place or images.shape[2] != images.shape[3]:
         return _contiguous(images.swapaxes(2, 3))
     for start in range(0, len(images), UPRIGHT_AT_ONCE):
         part = images[start : start + UPRIGHT_AT_ONCE]

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shlex
 import struct
 import zlib
 from pathlib import Path
@@ -190,3 +191,121 @@ def test_every_kind_of_picture_becomes_eight_bits(tmp_path: Path) -> None:
     assert found.shape == (5, 1, 2, 2)
     for image in found:
         assert np.abs(image[0].astype(int) - grey).max() <= 1
+
+
+def transparent(path: Path, ink: int, shape: np.ndarray) -> None:
+    """Write ink of a grey on nothing. shape: (H, W), the opacity."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    grey = np.full_like(shape, ink)
+    Image.fromarray(np.dstack([grey, grey, grey, shape])).save(path)
+
+
+@pytest.mark.parametrize(("ink", "ground"), [(255, "black"), (230, "black"), (0, "white"), (128, "white")])
+def test_one_background_is_put_behind_all_transparent_pixels_on_which_the_ink_is_seen(
+    ink: int, ground: str, tmp_path: Path
+) -> None:
+    shapes = RNG.integers(0, 2, (12, 8, 8)).astype(np.uint8) * 255
+    for number, shape in enumerate(shapes):
+        transparent(tmp_path / "train" / f"{number % 2}" / f"{number}.png", ink, shape)
+        transparent(tmp_path / "test" / f"{number}.png", ink, shape)
+    found = open_source(tmp_path)
+    assert found.test is not None
+    behind = {"black": 0, "white": 255}[ground]
+    assert found.behind == behind
+    assert np.array_equal(found.test.images[:, 0], np.where(shapes == 255, ink, behind))
+    assert any(f"{ground} behind their transparent pixels" in line for line in found.reading)
+
+
+def test_opaque_pictures_stay_as_they_are_beside_light_ink_on_nothing(tmp_path: Path) -> None:
+    opaque = draw(tmp_path / "a" / "1.png")
+    for number in range(2, 6):
+        transparent(tmp_path / "a" / f"{number}.png", 255, RNG.integers(0, 2, (8, 6)).astype(np.uint8) * 255)
+    found = open_source(tmp_path)
+    assert np.array_equal(found.train.images[0, 0], opaque)
+    assert (found.train.images[1:].min(axis=(1, 2, 3)) == 0).all()
+
+
+def test_pictures_that_would_vanish_on_either_background_are_refused(tmp_path: Path) -> None:
+    for number in range(20):
+        shape = RNG.integers(0, 2, (8, 6)).astype(np.uint8) * 255
+        transparent(tmp_path / "a" / f"{number}.png", 255 * (number % 2), shape)
+    with pytest.raises(InputError, match="10 cannot be seen on white and 10 cannot be seen on black"):
+        open_source(tmp_path)
+
+
+def test_a_palette_or_a_grey_with_transparency_is_read_like_any(tmp_path: Path) -> None:
+    ink = Image.fromarray(RNG.integers(0, 2, (8, 8)).astype(np.uint8) * 255)
+    light = Image.new("L", (8, 8), 255)
+    (tmp_path / "a").mkdir()
+    Image.merge("LA", [light, ink]).save(tmp_path / "a" / "1.png")
+    palette = Image.merge("RGBA", [light, light, light, ink]).quantize(4)
+    palette.save(tmp_path / "a" / "2.png")
+    palette.save(tmp_path / "a" / "3.gif", transparency=palette.info.get("transparency", 0))
+    found = open_source(tmp_path)
+    assert found.behind == 0
+    assert np.array_equal(found.train.images[0, 0], np.asarray(ink))
+    assert np.array_equal(found.train.images[1, 0], np.asarray(ink))
+
+
+def test_unusual_files_of_the_same_picture_read_the_same(tmp_path: Path) -> None:
+    pixels = np.kron(RNG.integers(0, 2, (4, 4)), np.ones((8, 8))).astype(np.uint8) * 255
+    picture = Image.fromarray(pixels)
+    (tmp_path / "a").mkdir()
+    names = {"1.PNG": {}, "2.bmp": {}, "3.tiff": {"compression": "tiff_lzw"}, "4.pgm": {}, "5.webp": {"lossless": True}}
+    for name, options in names.items():
+        picture.save(tmp_path / "a" / name, **options)
+    picture.convert("1").save(tmp_path / "a" / "6.png")
+    picture.save(tmp_path / "a" / "7", "png")
+    picture.convert("CMYK").save(tmp_path / "a" / "8.JPG", quality=100)
+    picture.convert("P").save(tmp_path / "a" / "9.gif", save_all=True, append_images=[Image.new("P", picture.size)])
+    found = open_source(tmp_path)
+    assert len(found.train) == 9
+    assert np.abs(found.train.images[:, 0].astype(int) - pixels).max() <= 3
+    assert "1 picture of several frames: the first is read" in found.reading
+
+
+def test_all_damaged_pictures_are_named_with_the_command_that_leaves_them_out(folder: Path) -> None:
+    (folder / "ಕ" / "a b.png").write_bytes(b"")
+    (folder / "ಕ" / "cut.png").write_bytes(png()[:100])
+    with pytest.raises(InputError) as refused:
+        open_source(folder)
+    message = str(refused.value)
+    assert message.startswith("2 of 8 pictures cannot be read:")
+    command = shlex.split(message.rpartition("To leave them out: ")[2])
+    assert command[0] == "rm"
+    for path in command[1:]:
+        Path(path).unlink()
+    assert len(open_source(folder).train) == 6
+
+
+def test_if_most_pictures_are_damaged_they_are_not_to_be_removed(folder: Path) -> None:
+    for path in folder.rglob("*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(InputError, match=r"(?s)6 of 6 pictures .*and 3 more\nSave them as PNG or JPEG\.$"):
+        open_source(folder)
+
+
+def test_other_files_beside_pictures_are_left_aside_and_named(folder: Path) -> None:
+    (folder / "ಕ" / "notes.txt").write_text("hello")
+    (folder / "LICENSE.md").write_text("free")
+    found = open_source(folder)
+    assert len(found.train) == 6
+    assert all(name in " ".join(found.left_aside) for name in ("notes.txt", "LICENSE.md"))
+
+
+def test_the_commonest_size_is_the_remedy_for_several(folder: Path) -> None:
+    draw(folder / "α, β" / "1.png", size=(9, 6))
+    with pytest.raises(InputError, match=r"2 sizes\. All images must have the same size; .* --shape 8x6, the"):
+        open_source(folder)
+    assert open_source(folder, shape=(8, 6)).train.image_shape == (1, 8, 6)
+
+
+def test_pictures_are_never_transposed(folder: Path) -> None:
+    with pytest.raises(InputError, match="pictures are read as they are seen. Leave out --transpose"):
+        open_source(folder, transpose=True)
+
+
+def test_class_folders_may_be_some_folders_down(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "archive" / "data").mkdir(parents=True)
+    folder.rename(tmp_path / "archive" / "data" / "letters")
+    assert open_source(tmp_path / "archive").train.classes == ("α, β", "ಕ")

@@ -61,7 +61,7 @@ class CsvFile:
             joined = (_joined(column) for column in zip(*texts, strict=True))
             pixels = rows.array()
             how = colours_of_rows(pixels, self.name, options)
-            raw = reader.raw(images_of_rows(pixels, self.name, options), *joined)
+            raw = reader.raw(images_of_rows(pixels, self.name, options, in_place=True), *joined)
             return replace(raw, reading=(*raw.reading, *how)) if how else raw
 
     def stream(self, options: ReadOptions, columns: Columns | None = None) -> Iterator[RawImages]:

@@ -48,10 +48,10 @@ MOST_PIXELS = 50_000_000
 MOST_SIDE = 128
 """Pixels; larger pictures are accepted only if the user gives the size to resize them to."""
 WHITE, BLACK, OPAQUE = 255, 0, 255
-FLAT = 8
-"""A picture whose values differ by no more shows nothing."""
+HIDING = 4
+"""A background hides a picture if it has this many times the contrast on the other one."""
 MOST_HIDDEN = 0.02
-"""The share of transparent pictures that may show nothing on the background that suits the others."""
+"""The share of transparent pictures that the background which suits the others may hide."""
 FEW_NAMED, MOST_NAMED = 3, 20
 SAMPLE_SUBMISSION = "sample_submission"
 SYSTEM_FILES = ("thumbs.db", "desktop.ini", "__macosx")
@@ -79,7 +79,7 @@ class _Picture:
 
     pixels: NDArray[Any]  # (H, W, C) uint8; uint16 or int32 of 16 bits, float32 of floats
     hidden_on: tuple[int, ...] | None
-    """The backgrounds, of white and black, on which nothing is seen; None if no pixel is transparent."""
+    """The background, white or black, that hides it, if one does; None if no pixel is transparent."""
     frames: int
 
 
@@ -194,8 +194,8 @@ def _choose_behind(found: Sequence[_Picture], name: str, options: ReadOptions) -
         return options.behind
     if min(on_white, on_black) > MOST_HIDDEN * len(hidden):
         raise InputError(
-            f"{name} and others: of {len(hidden):,} pictures with transparent pixels, {on_white:,} show nothing on "
-            f"white and {on_black:,} show nothing on black. Save them on a background that contrasts with their ink."
+            f"{name} and others: of {len(hidden):,} pictures with transparent pixels, {on_white:,} cannot be seen on "
+            f"white and {on_black:,} cannot be seen on black. Save them on a background that contrasts with their ink."
         )
     return BLACK if on_white > on_black else WHITE
 
@@ -274,7 +274,8 @@ def _plain(picture: "Image.Image", behind: int) -> "tuple[Image.Image, tuple[int
     if int(np.asarray(whole)[:, :, 3].min()) == OPAQUE:
         return whole.convert("RGB"), None
     flat = {ground: _laid_on(whole, ground) for ground in (WHITE, BLACK)}
-    hidden_on = (ground for ground, seen in flat.items() if np.ptp(np.asarray(seen), axis=(0, 1)).max() <= FLAT)
+    contrast = {ground: int(np.ptp(np.asarray(seen), axis=(0, 1)).max()) for ground, seen in flat.items()}
+    hidden_on = (ground for ground in flat if HIDING * contrast[ground] < contrast[WHITE - ground])
     return flat[behind], tuple(hidden_on)
 
 
