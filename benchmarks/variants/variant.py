@@ -83,5 +83,7 @@ def _argument(name: str, value: Any) -> list[str]:
     """--label target, --no-header, --ignore a --ignore b."""
     if isinstance(value, bool):
         return [f"--{'' if value else 'no-'}{name}"]
+    if name == "shape":
+        return ["--shape", "x".join(map(str, value))]
     values = value if isinstance(value, list | tuple) else [value]
     return [part for one in values for part in (f"--{name}", str(one))]

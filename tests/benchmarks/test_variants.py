@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from benchmarks.variants import VARIANTS, Digits, fault_of, small_digits
 
 
