@@ -13,17 +13,21 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
 from hitofude.errors import InputError, RecipeError
+from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.feature_matrix import choose_image_shape, to_images
+from hitofude.inputs.formats.arrays import image_column, is_frame
+from hitofude.inputs.formats.labels import check_present
 from hitofude.inputs.image_set import ImageSet, row_numbers
 from hitofude.inputs.layout import ImageShape
 from hitofude.inputs.related import with_related
-from hitofude.inputs.scale import PixelScale
+from hitofude.inputs.rescaling import Rescaler, TrainedScale, training_scale
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import Compute, choose_compute
@@ -81,9 +85,11 @@ class TrainedMember:
 class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """An ensemble of convolutional networks as a scikit-learn classifier.
 
-    X: (n, pixels), an array or a DataFrame; (n, height, width); or (n, channels, height, width) with 1 or 3 channels.
-    Integers from 0 to 255 that reach 128 are used unchanged. Other numbers are scaled: the minimum of the training data
-    becomes 0, which is black, and the maximum 255. Prediction uses the same scale, and clips. y: labels of any type.
+    X: (n, pixels), an array, a sparse matrix or a DataFrame; (n, height, width); (n, channels, height, width) with 1 or
+    3 channels; or a frame with one column of images, such as Polars' Array. The numbers that are black and white are
+    found from the training data, by the rule of hitofude.inputs.scale: bytes are used unchanged, and a few outliers, as
+    behind StandardScaler, are clipped. Prediction uses the same scale, and refuses images on another one. y: labels of
+    any type.
 
     preset: the name of a preset, or a recipe file. settings: dotted names and values, such as {"schedule.epochs": 3}.
     seed: by default the recipe's, which is 0 for "fast" and "best"; the same seed gives the same probabilities,
@@ -160,6 +166,7 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.input_tags.sparse = True
         return tags
 
     def _choose_recipe(self) -> Recipe:
@@ -181,9 +188,13 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _learn_images(self, X: Any, y: Any) -> ImageSet:
         """Set image shape, pixel scale and classes from X and y, and return the training images."""
-        pixels, labels = validate_data(self, _as_rows(X), y)
-        self.image_shape_ = choose_image_shape(_shape_of(X), self.image_shape)
-        self.pixel_scale_ = PixelScale.of(pixels)
+        rows = _plain(X)
+        if y is not None:
+            check_present(np.asarray(y, dtype=None if hasattr(y, "dtype") else object), "y")
+        pixels, labels = validate_data(self, _as_rows(rows), y)
+        self.image_shape_ = choose_image_shape(_shape_of(rows), self.image_shape)
+        self.pixel_scale_, found = training_scale(RawImages("X", pixels, None, None))
+        self._trained_scale = TrainedScale.of(self.pixel_scale_, found)
         try:
             check_classification_targets(labels)
             self.classes_, indices = np.unique(labels, return_inverse=True)
@@ -191,19 +202,21 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise InputError(f"The labels in y have no order ({error}). Make them all text, or all numbers.") from error
         if len(self.classes_) < 2:
             raise InputError(f"y has one class, '{self.classes_[0]}'. A classifier needs two or more.")
-        names = tuple(map(str, self.classes_))
-        return ImageSet(self._to_images(pixels), indices.astype(np.int64), row_numbers(len(pixels)), names)
+        names, images = tuple(map(str, self.classes_)), to_images(found, self.image_shape_)
+        return ImageSet(images, indices.astype(np.int64), row_numbers(len(pixels)), names)
 
     def _read_images(self, X: Any) -> NDArray[np.uint8]:
-        """Return (N, C, H, W) images to predict. Raises ValueError if their shape differs from the training images'."""
-        pixels = validate_data(self, _as_rows(X), reset=False)
-        shape = _shape_of(X)[1:]
+        """Return (N, C, H, W) images to predict. Raises ValueError if shape or scale are not the training images'."""
+        rows = _plain(X)
+        pixels = validate_data(self, _as_rows(rows), reset=False)
+        shape = _shape_of(rows)[1:]
         if len(shape) > 1 and shape not in (self.image_shape_, self.image_shape_[1:]):
             raise InputError(f"X has images of {shape}; the training images are {self.image_shape_}.")
-        return self._to_images(pixels)
-
-    def _to_images(self, pixels: NDArray[Any]) -> NDArray[np.uint8]:
-        return to_images(self.pixel_scale_.to_bytes(pixels), self.image_shape_)
+        trained = getattr(self, "_trained_scale", None)  # of earlier versions: not known
+        if trained is None:
+            return to_images(self.pixel_scale_.to_bytes(pixels), self.image_shape_)
+        rescaler = Rescaler(trained, remedy="Bring X to that scale.")
+        return to_images(rescaler.to_bytes(RawImages("X", pixels, None, None)), self.image_shape_)
 
     def _train(self, plan: RunPlan, count: int) -> None:
         """Train the members in a temporary folder. count: the rows of X, of which the plan may use a sample."""
@@ -243,6 +256,14 @@ def _raising_value_errors() -> Iterator[None]:
         yield
     except (InputError, RecipeError) as error:
         raise ValueError(str(error)) from error
+
+
+def _plain(X: Any) -> Any:
+    """Return sparse matrices, and frames with one column of images, as arrays; the rest unchanged."""
+    if issparse(X):
+        return X.toarray()
+    found = image_column(X, "X") if is_frame(X) and len(X.columns) == 1 else None
+    return X if found is None else found[1]
 
 
 def _as_rows(X: Any) -> Any:

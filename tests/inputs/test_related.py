@@ -120,7 +120,7 @@ def test_faults_of_a_file_are_named_by_line(digits: ImageSet, tmp_path: Path, te
     [
         (["a", "b"], "groups: found 2 values for 3 training rows"),
         (["a", "", "b"], "groups, row 2: the group is blank"),
-        ([0.5, 1.5, 2.5], "expected an integer or text"),
+        ([0.5, 1.5, 2.5], "groups, row 1: found 0.5; expected a whole number or text"),
         ("writer", r"no column 'writer', which --groups names, nor a file"),
     ],
 )

@@ -68,14 +68,14 @@ def test_arrays_that_cannot_be_written_to_are_copied() -> None:
         ((FLAT * 1j, LABELS), "found the type complex128; expected numbers"),
         ((FLAT[:, :35], LABELS), "35 pixel columns; that is not a square number"),
         (([[1, 2], [3]], LABELS), "cannot be converted to an array"),
-        ((FLAT, [None, *LABELS[1:]]), "row 1: found None; expected an integer or text"),
-        ((FLAT, [float("nan"), *LABELS[1:]]), "row 1: found nan; expected an integer or text"),
+        ((FLAT, [None, *LABELS[1:]]), "row 1: there is no value. Fill it in"),
+        ((FLAT, [float("nan"), *LABELS[1:]]), "row 1: there is no value. Fill it in"),
         (FLAT, r"\(images, labels\)"),
         (pd.DataFrame(FLAT), "there is no column 'label'"),
         (pd.DataFrame({"label": LABELS, "pixel0": [0.5] * 7 + [np.inf]}), "row 8, column 'pixel0': found inf"),
         (pd.DataFrame({"label": LABELS, "pixel0": ["a"] * 8}), "expected numbers"),
         (pd.DataFrame({"label": LABELS, "weight": [1] * 8}), "'weight' is neither a pixel"),
-        (pd.DataFrame({"label": [None, *LABELS[1:]], "pixel0": [0] * 8}), "column 'label', row 1: found"),
+        (pd.DataFrame({"label": [None, *LABELS[1:]], "pixel0": [0] * 8}), "column 'label', row 1: there is no value"),
     ],
 )
 def test_what_cannot_be_learned_from_is_refused(source: Any, message: str) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages
+from hitofude.inputs.formats.columns import find_texts
 from hitofude.inputs.formats.csv_table import find_columns
 from hitofude.inputs.formats.labels import label_texts, labels_of_array
 from hitofude.inputs.layout import ReadOptions, colours_of_rows, images_of_array, images_of_rows
@@ -52,6 +53,9 @@ def raw_from_arrays(images: ArrayLike | Frame, labels: ArrayLike | None, name: s
 def _raw_from_frame(frame: Frame, name: str, options: ReadOptions) -> RawImages:
     keys = list(frame.columns)
     names = [str(column) for column in keys]
+    found = image_column(frame, name)
+    if found is not None:
+        return _raw_from_image_column(frame, *found, name, options)
     columns = find_columns(names, name, options)
     pixels = _as_array(frame[[keys[position] for position in columns.pixels]], name)
     values = real_numbers(pixels, name, [names[position] for position in columns.pixels])
@@ -59,13 +63,65 @@ def _raw_from_frame(frame: Frame, name: str, options: ReadOptions) -> RawImages:
     def texts(position: int | None) -> NDArray[np.str_] | None:
         return None if position is None else label_texts(_as_array(frame[keys[position]], name), name, names[position])
 
-    missing = f"there is no column '{options.label_column}'. Name it with label=…, or give (images, labels)."
     images, how = images_of_rows(values, name, options), colours_of_rows(values, name, options)
     label, id, groups, folds = map(texts, columns.texts[:4])
     return RawImages(
-        name, images, label, id, missing_labels=missing, groups=groups, folds=folds, reading=(*columns.reading, *how),
-        left_aside=columns.left_aside(name), label_column=columns.label_column, id_column=columns.id_column,
+        name, images, label, id, missing_labels=_missing(options), groups=groups, folds=folds,
+        reading=(*columns.reading, *how), left_aside=columns.left_aside(name), label_column=columns.label_column,
+        id_column=columns.id_column,
     )  # fmt: skip
+
+
+def image_column(frame: Frame, name: str) -> tuple[Any, NDArray[Any]] | None:
+    """Return the column of a frame that holds a whole image in each row, as a file of Parquet may, and its values.
+
+    Such a column has Polars' type Array or List, or holds arrays or lists. (N, …) numbers; None if there is no such
+    column. Raise InputError if there are several, or if the images differ in size.
+    """
+    found = []
+    for key in frame.columns:
+        column = frame[key]
+        first = next(iter(column), None) if str(column.dtype).startswith(("object", "Array", "List")) else None
+        if isinstance(first, Sequence | np.ndarray) or (hasattr(first, "to_numpy") and hasattr(first, "dtype")):
+            if isinstance(first, str | bytes):
+                continue
+            found.append((key, column))
+    if not found:
+        return None
+    if len(found) > 1:
+        names = " and ".join(f"'{key}'" for key, _ in found[:2])
+        raise InputError(f"{name}: the columns {names} both hold images. Leave one out.")
+    key, column = found[0]
+    values = column.to_numpy()
+    return key, values if values.dtype != object else _as_array([_nested(value) for value in values], f"{name}, {key}")
+
+
+def _nested(value: Any) -> Any:
+    """An array of a list, of a series, or of arrays of arrays, in which pandas keeps images of two axes."""
+    if hasattr(value, "to_list") and not isinstance(value, np.ndarray):
+        value = value.to_list()
+    is_deeper = isinstance(value, np.ndarray) and value.dtype == object
+    return np.stack([_nested(row) for row in value]) if is_deeper else value
+
+
+def _raw_from_image_column(frame: Frame, key: Any, values: NDArray[Any], name: str, options: ReadOptions) -> RawImages:
+    others = {str(column): frame[column] for column in frame.columns if column != key}
+    names = list(others)
+
+    def texts(position: int | None) -> NDArray[np.str_] | None:
+        column = None if position is None else names[position]
+        return None if column is None else label_texts(_as_array(others[column], name), name, column)
+
+    location = f"{name}, column '{key}'"
+    pixels = real_numbers(values, location)
+    how = colours_of_rows(pixels, location, options)
+    label, id, groups, folds = map(texts, find_texts(names, options, name))
+    images = images_of_array(pixels, location, options)
+    return RawImages(name, images, label, id, missing_labels=_missing(options), groups=groups, folds=folds, reading=how)
+
+
+def _missing(options: ReadOptions) -> str:
+    return f"there is no column '{options.label_column}'. Name it with label=…, or give (images, labels)."
 
 
 def _as_array(values: Any, name: str) -> NDArray[Any]:
@@ -95,9 +151,6 @@ def real_numbers(
         return values
     small = values.astype(np.uint8)
     return small if values.dtype.kind != "f" or bool((small == values).all()) else values
-
-
-to_uint8 = real_numbers  # the former name
 
 
 def _refuse_first(
