@@ -70,7 +70,9 @@ def read_and_score(run: Path, pictures: Sequence[WrittenPicture], path: Path) ->
     images = [_images(picture, path, data) for picture in pictures]
     is_complete = [len(found) == len(picture.digits) for found, picture in zip(images, pictures, strict=True)]
     truth = "".join(picture.digits for picture in compress(pictures, is_complete))
-    probabilities = hitofude.predict(run, np.concatenate(list(compress(images, is_complete))), transpose=False)
+    probabilities = hitofude.predict(
+        run, np.concatenate(list(compress(images, is_complete))), scale=(0, 255), transpose=False
+    )
     likeliest = np.asarray(load_result(run).classes)[probabilities.argmax(axis=1)]
     missed = sum(len(picture.digits) for picture in pictures) - len(likeliest)
     right = np.concatenate([likeliest == np.array(list(truth)), np.zeros(missed, dtype=np.bool_)])
