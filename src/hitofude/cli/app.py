@@ -60,7 +60,7 @@ class SourceOptions:
     test: Path | None = None
     "A file or a folder of pictures to predict, with --train."
     label: str | None = None
-    "The name of the label column, if it is not `label`."
+    "The label column, if it is not `label`: its name, or its number from 0 in a table without header."
     shape: str | None = None
     "HEIGHTxWIDTH if the images are not square, HEIGHTxWIDTHx3 for colour images; pictures are resized to it."
 
@@ -73,7 +73,7 @@ class SourceOptions:
     header: Annotated[bool | None, Parameter(negative="--no-header")] = None
     "Whether the first line of a table names its columns; by default hitofude looks."
     ignore: Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=False)] = ()
-    "A column to leave aside; may be repeated."
+    "A column to leave aside, by its name or its number from 0; may be repeated."
     transpose: Annotated[bool | None, Parameter(negative="--no-transpose")] = None
     "Whether rows and columns of the images are exchanged, as in EMNIST; by default files named emnist are."
     scale: str | None = None

@@ -74,7 +74,7 @@ def predict(
         A .csv or .parquet, or an .npz with ids, labels, probabilities and classes; or a folder: a name that ends in /
         or has no ending. By default CSV to the terminal, or only the answers if all inputs are photos.
     label
-        The name of a label column to ignore, if it is not `label`.
+        The name of a label column to ignore, if it is neither `label` nor that of the training files.
     shape
         HEIGHTxWIDTH to scale pictures to, the size of the run's images; HEIGHTxWIDTHx1 makes them grey.
     scale
