@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from hitofude.errors import InputError
+from hitofude.inputs.formats.arrays import raw_from_arrays
+from hitofude.inputs.layout import ReadOptions
 from hitofude.inputs.sources import Dataset, open_source
 
 SIDE = 6
@@ -87,3 +89,22 @@ def test_what_cannot_be_learned_from_is_refused(source: Any, message: str) -> No
 def test_a_shape_that_is_none_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match=r"expected \(height, width\)"):
         open_source((FLAT, LABELS), shape=shape)
+
+
+def test_a_frame_without_names_is_read_as_a_file_without_header() -> None:
+    values = np.random.default_rng(0).integers(0, 256, (40, 16))
+    labels = np.arange(40) % 3
+    raw = raw_from_arrays(pd.DataFrame(np.column_stack([labels, values])), None, "images", ReadOptions())
+    assert np.array_equal(raw.images.reshape(40, 16), values)
+    assert raw.labels is not None
+    assert raw.labels.tolist() == labels.astype(str).tolist()
+    assert raw.reading == ("images: column '0' is the label",)
+
+
+def test_a_frame_may_hold_all_pixels_in_one_column() -> None:
+    frame = pd.DataFrame({"emotion": [3, 4], "pixels": ["0 12 255 7", "1 2 3 4"], "Usage": ["Training", "PublicTest"]})
+    raw = raw_from_arrays(frame, None, "images", ReadOptions())
+    assert raw.images.reshape(2, 4).tolist() == [[0, 12, 255, 7], [1, 2, 3, 4]]
+    assert raw.usage is not None
+    with pytest.raises(InputError, match="column 'pixels', row 2: expected 4 numbers as in the first row"):
+        raw_from_arrays(frame.assign(pixels=["0 12 255 7", "1 2 3"]), None, "images", ReadOptions())

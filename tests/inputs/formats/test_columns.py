@@ -1,4 +1,4 @@
-"""Columns are found by their names and, if these do not tell, by their content; the others are left aside, and named."""
+"""Columns are found by their names and, if these do not tell, by their content; others are left aside, and named."""
 
 import pytest
 
@@ -82,7 +82,7 @@ def test_a_usual_label_is_found_and_said(name: str) -> None:
 
 
 def test_of_two_usual_labels_one_must_be_named() -> None:
-    with pytest.raises(InputError, match="'class' and 'target' may each be the label.*--label class.*--ignore target"):
+    with pytest.raises(InputError, match=r"'class' and 'target' may each be the label.*--label class.*--ignore target"):
         found("class,target,pixel0")
     assert found("class,target,pixel0", label="class", ignore=("target",)).label == 0
 

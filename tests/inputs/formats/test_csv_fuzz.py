@@ -50,8 +50,15 @@ def read(content: bytes, block_bytes: int) -> CsvTable:
 
 def table_of(content: bytes) -> pd.DataFrame:
     """The file as pandas reads it, all fields as text."""
-    text = content.decode("utf-8-sig")
+    text = content.decode("utf-8-sig").replace("\r\n", "\n")
+    text = text if "\n" in text else text.replace("\r", "\n")
     delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    header, *rows = text.split("\n")
+    while rows and not rows[-1].strip(delimiter):
+        rows.pop()  # empty rows at the end
+    if all(row.endswith(delimiter) and row.count(delimiter) == header.count(delimiter) + 1 for row in rows):
+        rows = [row[:-1] for row in rows]  # pandas takes the first column for an index
+    text = "\n".join([header, *rows])
     frame = pd.read_csv(io.StringIO(text), dtype=str, sep=delimiter, skipinitialspace=True, keep_default_na=False)
     return frame.map(str.strip).rename(columns=str.strip)
 

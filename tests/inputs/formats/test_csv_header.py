@@ -37,6 +37,21 @@ def test_a_row_that_pandas_took_for_names_is_found_again(row: list[int]) -> None
     assert found == (list(map(str, row)) if len(set(row)) < len(row) else None)
 
 
+@pytest.mark.parametrize(
+    "header", ["0,0.1,7,0.2,7.1", "0,0_duplicated_0,7,0_duplicated_1,7_duplicated_0", "X0,X0.1,X7,X0.2,X7.1"]
+)
+def test_pandas_polars_and_r_each_have_their_way(header: str) -> None:
+    assert unmangle(header.split(",")) == ["0", "0", "7", "0", "7"]
+
+
+@pytest.mark.parametrize("first", ["letter", "0", "0.0"])
+def test_names_of_pandas_that_were_changed_stay_names(tmp_path: Path, first: str) -> None:
+    """A row that pandas took for names cannot be found again once one of them was changed."""
+    header = [first, *(f"0.{i + (first == '0')}" for i in range(1, 26))]
+    raw = read(tmp_path, "\n".join(",".join(line) for line in (header, ["5"] + ["0"] * 25, ["3"] + ["9"] * 25)))
+    assert (labels(raw), pixels(raw)) == (["5", "3"], [[0] * 25, [9] * 25])
+
+
 @pytest.mark.parametrize("header", ["0,0.2,0.3", "label,pixel0,pixel1", "0.1,0.2", "0,1,2"])
 def test_other_headers_are_none_of_pandas(header: str) -> None:
     assert unmangle(header.split(",")) is None
@@ -91,7 +106,7 @@ def test_the_user_may_say_that_there_is_a_header_or_none(tmp_path: Path) -> None
 
 
 def test_a_label_by_name_needs_a_header(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no column names, so there is no 'species'.*--label 0.*--label 4"):
+    with pytest.raises(InputError, match=r"no column names, so there is no 'species'.*--label 0.*--label 4"):
         read(tmp_path, "5,0,7,0,9\n3,0,2,0,9\n", label="species")
 
 

@@ -65,7 +65,10 @@ def test_an_id_column_is_found() -> None:
         "label,pixel0,pixel1\n1,2,3\n4,5,6",
         "label,pixel0,pixel1\r\n1,2,3\r\n4,5,6\r\n",
         "\ufefflabel,pixel0,pixel1\n1,2,3\n4,5,6\n\n\n",
+        "label,pixel0,pixel1\r1,2,3\r4,5,6\r",
         "label;pixel0;pixel1\n1;2;3\n4;5;6\n",
+        "label|pixel0|pixel1\n1|2|3\n4|5|6\n",
+        "# label,pixel0,pixel1\n1,2,3\n4,5,6\n",
         "label\tpixel0\tpixel1\n1\t2\t3\n4\t5\t6\n",
         '"label","pixel0","pixel1"\n"1","2","3"\n"4",5,6\n',
         "label, pixel0, pixel1\n1, 2, 3\n4,05,0006\n",
@@ -135,7 +138,7 @@ def test_another_label_column_than_the_one_named_is_refused() -> None:
         (b"label,pixel0\n1,2\n1,\x003\n", r"line 3, byte 19: found a zero byte"),
         (b"lab\0el,pixel0\n1,2\n", r"line 1, byte 3: found a zero byte"),
         (b"\xef\xbb\xbflabel,pixel0\r\n1,2\r\n\xff,3\r\n", r"line 3, byte 22: found the byte 0xff"),
-        (b"label,pixel0\r1,2\r3,4\r", r"line 1: lines end in CR alone"),
+        (b"label,pixel0\r1,2\rcaf\xe9,4\r", r"byte 20: this is no text in UTF-8"),
     ],
 )
 def test_what_is_no_text_is_refused_with_its_byte(content: bytes, message: str) -> None:

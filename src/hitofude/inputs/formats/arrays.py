@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, NoReturn, Protocol, TypeGuard
 
 import numpy as np
@@ -9,10 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages
-from hitofude.inputs.formats.columns import find_texts
-from hitofude.inputs.formats.csv_table import find_columns
+from hitofude.inputs.formats.columns import choose_label, find_columns, find_texts, is_number, numbers_in
 from hitofude.inputs.formats.labels import label_texts, labels_of_array
 from hitofude.inputs.layout import ReadOptions, colours_of_rows, images_of_array, images_of_rows
+
+FRAME_ROWS = 400
+"""The rows of a frame that are looked at if its names do not tell."""
 
 
 class Frame(Protocol):
@@ -22,6 +25,8 @@ class Frame(Protocol):
     def columns(self) -> Any: ...
 
     def __getitem__(self, names: Any) -> Any: ...
+
+    def to_numpy(self) -> Any: ...
 
 
 def is_frame(value: object) -> TypeGuard[Frame]:
@@ -56,19 +61,22 @@ def _raw_from_frame(frame: Frame, name: str, options: ReadOptions) -> RawImages:
     found = image_column(frame, name)
     if found is not None:
         return _raw_from_image_column(frame, *found, name, options)
-    columns = find_columns(names, name, options)
-    pixels = _as_array(frame[[keys[position] for position in columns.pixels]], name)
-    values = real_numbers(pixels, name, [names[position] for position in columns.pixels])
+    columns = find_columns(names, name, options, content=FrameContent(frame, name))
+    if columns.are_in_one:
+        values = _numbers_in_texts(frame[keys[columns.pixels[0]]], f"{name}, column '{names[columns.pixels[0]]}'")
+    else:
+        pixels = _as_array(frame[[keys[position] for position in columns.pixels]], name)
+        values = real_numbers(pixels, name, [names[position] for position in columns.pixels])
 
     def texts(position: int | None) -> NDArray[np.str_] | None:
         return None if position is None else label_texts(_as_array(frame[keys[position]], name), name, names[position])
 
     images, how = images_of_rows(values, name, options), colours_of_rows(values, name, options)
-    label, id, groups, folds = map(texts, columns.texts[:4])
+    label, id, groups, folds, usage = map(texts, columns.texts)
     return RawImages(
         name, images, label, id, missing_labels=_missing(options), groups=groups, folds=folds,
         reading=(*columns.reading, *how), left_aside=columns.left_aside(name), label_column=columns.label_column,
-        id_column=columns.id_column,
+        id_column=columns.id_column, usage=usage,
     )  # fmt: skip
 
 
@@ -122,6 +130,33 @@ def _raw_from_image_column(frame: Frame, key: Any, values: NDArray[Any], name: s
 
 def _missing(options: ReadOptions) -> str:
     return f"there is no column '{options.label_column}'. Name it with label=…, or give (images, labels)."
+
+
+def _numbers_in_texts(texts: Any, name: str) -> NDArray[Any]:
+    """'0 12 255' in each row → (N, P). Raise InputError for a row of other texts, or of more or fewer numbers."""
+    rows = [numbers_in(str(text)) for text in texts]
+    for row, numbers in enumerate(rows, 1):
+        if len(numbers) != len(rows[0]) or not all(map(is_number, numbers)):
+            raise InputError(f"{name}, row {row}: expected {len(rows[0])} numbers as in the first row.")
+    return real_numbers(np.array(rows, dtype=np.float64), name)
+
+
+class FrameContent:
+    """The content of a frame, for columns whose names do not tell."""
+
+    def __init__(self, frame: Frame, name: str) -> None:
+        self._frame, self._name = frame, name
+
+    @cached_property
+    def rows(self) -> list[list[str]]:
+        """Some rows from all over the frame, as text."""
+        values = self._frame.to_numpy()
+        step = max(1, len(values) // FRAME_ROWS)
+        return [[str(value) if np.isscalar(value) else "…" for value in row] for row in values[::step].tolist()]
+
+    def choose_label(self, first: int, last: int) -> int:
+        """The label among two columns. Raise InputError if both may be it."""
+        return choose_label(self.rows, first, last, self._name)
 
 
 def _as_array(values: Any, name: str) -> NDArray[Any]:

@@ -209,6 +209,17 @@ def column_number(text: str, count: int) -> int | None:
     return min(int(text), count - 1)
 
 
+def choose_label(rows: Rows, first: int, last: int, location: str) -> int:
+    """The label among two columns, by their content. Raise InputError, with the remedy, if both may be it."""
+    label = label_by_content(rows, first, last)
+    if label is None:
+        raise InputError(
+            f"{location}: one of the columns must be the label, and both the first and the last may be it. "
+            f"Name it by its number, from 0: --label {first} or --label {last}."
+        )
+    return label
+
+
 def label_by_content(rows: Rows, first: int, last: int) -> int | None:
     """Choose the label among two columns, by the fields of rows from all over the file; None if both may be it.
 
@@ -254,7 +265,7 @@ def pixels_and_label(count: int, options: ReadOptions) -> tuple[int, bool] | Non
     if options.like is not None:
         expected = [prod(options.like)]
     elif options.size is not None:
-        expected = [prod(options.size) * (options.channels or 1)]
+        expected = [prod(options.size) * channels for channels in ((options.channels,) if options.channels else (1, 3))]
     else:
         expected = [n for n in (count, count - 1) if n > 0 and isqrt(n) ** 2 == n]
         expected += [n for n in (count, count - 1) if n > 0 and isqrt(n // 3) ** 2 * 3 == n]

@@ -14,15 +14,16 @@ from pathlib import Path
 
 from hitofude.errors import InputError
 from hitofude.inputs.formats.columns import (
+    LABEL_NAMES,
     Columns,
     Rows,
+    choose_label,
     column_number,
     find_columns,
     find_id,
     find_label,
     is_counter,
     is_number,
-    label_by_content,
     pixels_and_label,
     shortened,
 )
@@ -32,6 +33,7 @@ from hitofude.inputs.layout import ReadOptions
 
 HEAD_ROWS = 200
 _MANGLED = re.compile(r"(.+)\.(\d+)", re.ASCII)
+_MANGLED_BY_POLARS = re.compile(r"(.+)_duplicated_(\d+)", re.ASCII)
 
 
 class Head:
@@ -39,7 +41,7 @@ class Head:
 
     def __init__(self, lines: Lines, options: ReadOptions, probe: Callable[[], list[str]] | None = None) -> None:
         """probe: some lines from all over the file, if it can be opened once more. Raise InputError for no CSV."""
-        text = lines.first().decode("utf-8", errors="replace").strip("\r\n")
+        text = lines.first().decode("utf-8", errors="replace").strip("\r\n").removeprefix("# ")  # as savetxt writes it
         self._lines, self._options, self._probe = lines, options, probe
         self._file, self._delimiter = Path(lines.name).name, lines.delimiter
         self._location = f"{lines.name}, line {lines.line}"
@@ -79,18 +81,12 @@ class Head:
         """The label among two columns, by their content. Raise InputError if both may be it."""
         lines = [] if self._probe is None else self._probe()
         rows = [*([] if self._has_names else [self._fields]), *self.rows, *split_rows(lines, self._delimiter)]
-        label = label_by_content([row for row in rows if len(row) == len(self._fields)], first, last)
-        if label is None:
-            raise InputError(
-                f"{self._location}: one of the columns must be the label, and both the first and the last may be it. "
-                f"Name it by its number, from 0: --label {first} or --label {last}."
-            )
-        return label
+        return choose_label([row for row in rows if len(row) == len(self._fields)], first, last, self._location)
 
     def _is_data(self) -> bool:
         """Whether the first line is a row."""
         options, fields = self._options, [field for field in self._fields if field]
-        known = ["label", *options.ignore, *options.usual_ignore]
+        known = ["label", *LABEL_NAMES, *options.ignore, *options.usual_ignore]
         known += filter(None, (options.label, options.usual_label, options.groups, options.folds))
         numbers = [field for field in fields if is_number(field)]
         if len(self._fields) < 2 or not numbers or find_id(fields) is not None:
@@ -101,7 +97,9 @@ class Head:
             at_an_end = not is_number(fields[0]) or not is_number(fields[-1])
             if len(fields) - len(numbers) > 1 or not at_an_end or is_counter(fields[0]) or len(numbers) < 4:
                 return False
-        return not _counts(numbers) or len(numbers) == 1
+            if len(set(numbers)) == len(numbers) > 16:
+                return False  # pixels, but no names, repeat
+        return not (_counts(numbers) or _is_mangled_in_part(numbers)) or len(numbers) == 1
 
     def _without_names(self) -> Columns:
         """The columns of a file without header."""
@@ -188,15 +186,17 @@ def split_rows(lines: Sequence[str], delimiter: str) -> Rows:
 
 
 def unmangle(names: Sequence[str]) -> list[str] | None:
-    """Return the row that pandas made distinct names of: 0, 0.1, 7, 0.2 → 0, 0, 7, 0; None if it is no such header.
+    """Return the row that was made distinct names of: 0, 0.1, 7, 0.2 → 0, 0, 7, 0; None if it is no such header.
 
-    The numbers of rows that pandas writes in front stay as they are.
+    pandas writes 0.1, Polars 0_duplicated_0, R X0.1. The numbers of rows that pandas writes in front stay as they are.
     """
+    if len(names) > 1 and all(re.fullmatch(r"X\d.*", name, re.ASCII) for name in names):
+        names = [name[1:] for name in names]
     counts: Counter[str] = Counter()
     row = []
     for name in names:
-        match = _MANGLED.fullmatch(name)
-        if match and counts[match[1]] == int(match[2]) > 0:
+        match = _MANGLED_BY_POLARS.fullmatch(name) or _MANGLED.fullmatch(name)
+        if match and counts[match[1]] == int(match[2]) + ("_" in name) > 0:
             name = match[1]
         elif counts[name]:
             return None
@@ -213,6 +213,13 @@ def _numbered(name: str | None, count: int) -> int | None:
 def _count_up(fields: Sequence[str]) -> bool:
     """Whether these are 0, 1, 2 … or 1, 2, 3 …, three or more."""
     return len(fields) > 2 and any(list(fields) == [str(i + start) for i in range(len(fields))] for start in (0, 1))
+
+
+def _is_mangled_in_part(numbers: Sequence[str]) -> bool:
+    """Whether half of these are a number with 1, 2, 3 … behind its point: names by pandas, some of which are lost."""
+    matches = [match for number in numbers if (match := _MANGLED.fullmatch(number))]
+    ends = [int(match[2]) for match in matches if match[1] == matches[0][1]]
+    return 2 * len(ends) > len(numbers) > 16 and ends == list(range(ends[0], ends[0] + len(ends)))
 
 
 def _counts(numbers: Sequence[str]) -> bool:

@@ -172,14 +172,19 @@ def blank_line_error(name: str, line: int) -> InputError:
 
 
 def _as_utf_8(stream: BinaryIO, name: str) -> BinaryIO:
-    """Return a stream of UTF-8. stream: of UTF-8, or of UTF-16 with a byte order mark or without."""
+    """Return a stream of UTF-8. stream: of UTF-8, or of UTF-16 with a byte order mark or without.
+
+    If lines end in CR alone, as on old Macs, they end in LF afterwards.
+    """
     reader = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, stream))
-    first = reader.peek(4)[:4]
-    encoding = _UTF_16.get(first[:2])
+    start = reader.peek(1 << 12)
+    first, encoding = start[:4], _UTF_16.get(start[:2])
     if encoding is not None:
         reader.read(2)
     elif len(first) == 4 and (first[::2] == b"\0\0") != (first[1::2] == b"\0\0"):
         encoding = "utf-16-be" if first[0] == 0 else "utf-16-le"
+    if encoding is None and b"\r" in start and b"\n" not in start:
+        encoding = "utf-8"
     if encoding is None:
         return cast(BinaryIO, reader)
     return cast(BinaryIO, io.BufferedReader(_Recoded(cast(BinaryIO, reader), encoding, name), 1 << 16))
@@ -189,9 +194,9 @@ class _Recoded(io.RawIOBase):
     """A stream of another encoding as UTF-8. Raise InputError with the byte that cannot be decoded."""
 
     def __init__(self, stream: BinaryIO, encoding: str, name: str) -> None:
-        self._stream, self._name = stream, name
+        self._stream, self._name, self._ends_in_cr = stream, name, encoding == "utf-8"
         self._decoder = codecs.getincrementaldecoder(encoding)()
-        self._offset, self._ready = 2, b""
+        self._offset, self._ready = 0 if self._ends_in_cr else 2, b""
 
     def readable(self) -> bool:
         return True
@@ -200,11 +205,13 @@ class _Recoded(io.RawIOBase):
         while not self._ready:
             content = self._stream.read(1 << 16)
             try:
-                self._ready = self._decoder.decode(content, final=not content).encode("utf-8")
+                text = self._decoder.decode(content, final=not content)
+                self._ready = (text.replace("\r", "\n") if self._ends_in_cr else text).encode("utf-8")
             except UnicodeError as error:
                 place = self._offset + getattr(error, "start", 0)
+                encoding = "UTF-8" if self._ends_in_cr else "UTF-16"
                 raise InputError(
-                    f"{self._name}, byte {place:,}: this is no text in UTF-16. Save it as CSV in UTF-8."
+                    f"{self._name}, byte {place:,}: this is no text in {encoding}. Save it as CSV in UTF-8."
                 ) from None
             self._offset += len(content)
             if not content:
