@@ -4,9 +4,9 @@ A module for each family: `tables`, `parts`, `photos`. Each has VARIANTS, a name
 writes the file (or several) into an empty folder and returns a Variant.
 """
 
-from benchmarks.variants import photos, tables
+from benchmarks.variants import parts, photos, tables
 from benchmarks.variants.variant import Digits, Maker, Variant, fault_of, small_digits
 
 __all__ = ["VARIANTS", "Digits", "Maker", "Variant", "fault_of", "small_digits"]
 
-VARIANTS: dict[str, Maker] = {**tables.VARIANTS, **photos.VARIANTS}
+VARIANTS: dict[str, Maker] = {**tables.VARIANTS, **parts.VARIANTS, **photos.VARIANTS}

@@ -71,8 +71,10 @@ def find_pictures(holding: Holding, options: ReadOptions, labels: Place | None =
         if test_part == "validation" and asked:
             reading.append(f"{_folder_name(asked)}, a validation part, is read as the images to predict")
     if base is None or base != holding.root:
-        reading = [f"to learn from: {_shown(learned)}", *reading]
-        reading += [f"to predict: {_shown(asked)}"] if test is not None and asked else []
+        lines = [f"to learn from: {_shown(learned, splits['train'])}"]
+        if test is not None:
+            lines.append(f"to predict: {_shown(asked or learned, test)}")
+        reading = [*lines, *reading]
     aside = _left_aside(holding, groups, splits, [train_list, lists.get("test")])
     return PictureParts(splits, holding.template, tuple(reading), aside)
 
@@ -217,8 +219,10 @@ def _no_classes(holding: Holding, learned: Sequence[StoredFile]) -> InputError:
     )
 
 
-def _shown(files: Sequence[StoredFile]) -> str:
-    return f"{len(files):,} pictures in {_folder_name(files)}"
+def _shown(files: Sequence[StoredFile], chosen: "Place | PictureChoice | None" = None) -> str:
+    """Return the number of pictures, and the folder in which they are."""
+    count = len(chosen.places) if isinstance(chosen, PictureChoice) else len(files)
+    return f"{count:,} picture{'s' * (count > 1)} in {_folder_name(files)}"
 
 
 def _folder_name(files: Sequence[StoredFile]) -> str:
