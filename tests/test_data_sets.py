@@ -5,9 +5,9 @@ import shlex
 from pathlib import Path
 
 import pytest
-
 from benchmarks.variants import parts
 from benchmarks.variants.variant import Digits, fault_of, small_digits
+
 from tests.conftest import Call
 
 DOCS = Path(__file__).parents[1] / "docs" / "data-sets.md"

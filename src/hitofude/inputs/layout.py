@@ -22,7 +22,8 @@ SHAPE_PATTERN = r"^([1-9]\d{0,3}x[1-9]\d{0,3}(x[13])?|3x[1-9]\d{0,3}x[1-9]\d{0,3
 MOST_COMPARED = 200
 """Rows, to find out how their colours are laid out."""
 EMNIST = re.compile(
-    r"(?<![a-z])(emnist[^/\\]*(\.csv|\.csv\.gz|\.txt|\.mat(/.*)?|-ubyte|-ubyte\.gz)|csv(train|test)images \d+x1024\.csv)$",
+    r"(?<![a-z])(emnist[^/\\]*(\.csv|\.csv\.gz|\.txt|\.mat(/.*)?|-ubyte|-ubyte\.gz)"
+    r"|csv(train|test)images \d+x1024\.csv)$",
     re.IGNORECASE,
 )
 """Files whose images are stored columns first: those of EMNIST and of AHCD."""

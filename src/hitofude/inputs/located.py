@@ -97,15 +97,20 @@ def with_labels(raw: RawImages, place: Place, options: ReadOptions) -> RawImages
 
 def explain_missing(path: Path, known: Sequence[str]) -> InputError:
     """Return the error for a path that does not exist, with the nearest name in its folder."""
-    near: list[str] = []
-    if path.parent.is_dir():
-        names = sorted(place.name for place in path.parent.iterdir() if not place.name.startswith("."))
-        near = get_close_matches(path.name, names, n=1, cutoff=0.6)
-        near = near or [name for name in names if name.split(".")[0] == path.name.split(".")[0]][:1]
-    hint = f" Did you mean '{path.parent / near[0]}'?" if near else ""
+    hint = _nearest(path)
     if "recogni" in path.name.lower():
         hint += f" {KAGGLE_HINT}."
     return InputError(f"{path}: there is no such file or folder.{hint} Known names: {', '.join(known)}.")
+
+
+def _nearest(path: Path) -> str:
+    """Return ' Did you mean …?' with the entry of the path's folder whose name is like it; '' if none is."""
+    if not path.parent.is_dir():
+        return ""
+    names = sorted(place.name for place in path.parent.iterdir() if not place.name.startswith("."))
+    stems = [name for name in names if name.split(".")[0].lower() == path.name.split(".")[0].lower()]
+    near = stems or get_close_matches(path.name, names, n=1, cutoff=0.6)
+    return f" Did you mean '{path.parent / near[0]}'?" if near else ""
 
 
 def _resolve(path: Path) -> tuple[Place, tuple[str, ...] | None]:
@@ -213,7 +218,8 @@ def _nothing_found(holding: Holding, wanted: tuple[str, ...] | None) -> InputErr
     root = holding.root
     if wanted is not None:
         name = "-".join(wanted)
-        return InputError(f"{root}/{name}: there is no such file or folder, nor a data set '{name}' in {root}.")
+        near = _nearest(root / name) if isinstance(root, Path) else ""
+        return InputError(f"{root}/{name}: there is no such file or folder, nor a data set '{name}' in {root}.{near}")
     held = ", ".join(file.path for file in holding.files[:5]) or "nothing"
     for file in holding.files:
         with reading(str(file.place)):

@@ -11,6 +11,7 @@ from itertools import islice
 from hitofude.errors import InputError
 from hitofude.inputs.formats.archive import PACKED, Place, open_file
 
+START = 1 << 20
 LOOKED_AT = 200
 """The instructions that tell what a pickle holds."""
 _OPENERS = {"gz": "gzip", "xz": "lzma", "bz2": "bz2"}
@@ -25,7 +26,8 @@ def refuse_pickle(path: Place) -> InputError:
         start = stream.read(16)
     packed = next((ending[1:] for magic, (ending, _) in PACKED.items() if start.startswith(magic)), "")
     module = _OPENERS.get(packed, "")
-    opener = f"{module}.open" if module else "open"
+    read = f"pathlib.Path('{path}').read_bytes()"
+    read = f"{module}.decompress({read})" if module else read
     if path.suffix.lower() in (".pt", ".pth"):
         code = (
             f"import numpy, torch; images, labels = torch.load('{path}', weights_only=True)[:2]; "
@@ -37,8 +39,8 @@ def refuse_pickle(path: Place) -> InputError:
         return _refusal(
             path, f"import pandas; pandas.read_pickle('{path}').to_csv('{stem}.csv', index=False)", f"{stem}.csv"
         )
-    code = f"import {module + ', ' if module else ''}pickle, numpy; "
-    code += f"d = pickle.load({opener}('{path}', 'rb'), encoding='latin1'); "
+    code = f"import {module + ', ' if module else ''}pathlib, pickle, numpy; "
+    code += f"d = pickle.loads({read}, encoding='latin1'); "
     if content == "dict":
         code += f"numpy.savez('{stem}.npz', **{{k if isinstance(k, str) else k.decode(): v for k, v in d.items()}})"
     else:
@@ -50,8 +52,9 @@ def refuse_pickle(path: Place) -> InputError:
 def refuse_batches(folder: Place, batches: Sequence[str], test: Sequence[str]) -> InputError:
     """Return the refusal of CIFAR's folder of pickles, with the two lines that convert all of them."""
     code = (
-        "import pickle, numpy; text = lambda d: {k if isinstance(k, str) else k.decode(): v for k, v in d.items()}; "
-        f"read = lambda name: text(pickle.load(open('{folder}/' + name, 'rb'), encoding='latin1')); "
+        "import pathlib, pickle, numpy; "
+        "text = lambda d: {k if isinstance(k, str) else k.decode(): v for k, v in d.items()}; "
+        f"read = lambda name: text(pickle.loads(pathlib.Path('{folder}', name).read_bytes(), encoding='latin1')); "
         "labels = lambda d: d.get('labels') or d['fine_labels']; "
         f"train, test = [[read(name) for name in names] for names in ({list(batches)}, {list(test)})]; "
         "numpy.savez('cifar.npz', x_train=numpy.concatenate([d['data'] for d in train]), "
@@ -77,11 +80,14 @@ def _refusal(path: Place, code: str, result: str, *, plural: bool = False) -> In
 
 def _content(path: Place) -> str:
     """Tell whether the pickle holds a `frame`, a `dict` or a `sequence`, by its first instructions."""
+    with open_file(path) as stream:
+        start = stream.read(START)
+    found = []
     try:
-        with open_file(path) as stream:
-            found = list(islice(pickletools.genops(stream), LOOKED_AT))
-    except Exception:  # a damaged pickle is refused in any case
-        return "sequence"
+        for instruction in islice(pickletools.genops(start), LOOKED_AT):
+            found.append(instruction)  # noqa: PERF402, those before the fault count
+    except Exception:  # noqa: S110, the rest is missing, or damaged, and is refused in any case
+        pass
     if any(isinstance(argument, str) and argument.startswith("pandas") for _, argument, _ in found[:20]):
         return "frame"
     names = [opcode.name for opcode, _, _ in found if opcode.name not in ("PROTO", "FRAME")]

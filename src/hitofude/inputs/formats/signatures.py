@@ -1,6 +1,7 @@
 """The kind of a file by its first bytes, whatever its name."""
 
 import re
+import tarfile
 from typing import Literal
 
 from hitofude.errors import InputError
@@ -73,11 +74,20 @@ def _refuse_known(path: Place, start: bytes) -> None:
             stem = path.name.split(".")[0]
             raise InputError(f"{path}: this is {words.format(path=path, stem=stem)}.")
     if start[_TAR[0] :].startswith(_TAR[1]):
-        folder = start[:100].split(b"\0")[0].decode("utf-8", errors="replace").removeprefix("./").split("/")[0]
         raise InputError(
             f"{path}: this is a tar archive. Unpack it, and name the folder in it:\n  tar -xf '{path}'\n  "
-            f"hitofude run '{folder or '.'}'"
+            f"hitofude run '{_outermost(path)}'"
         )
+
+
+def _outermost(path: Place) -> str:
+    """Return the folder in which a tar archive unpacks its first file."""
+    try:
+        with open_file(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+            first = archive.next()
+    except tarfile.TarError:
+        return "."
+    return "." if first is None else first.name.removeprefix("./").split("/")[0]
 
 
 def _kind_of_zip(path: Place) -> Kind:
