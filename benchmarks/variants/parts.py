@@ -171,7 +171,7 @@ def mnist_of_hugging_face(folder: Path, digits: Digits) -> Variant:
 
 def mnist_of_keras(folder: Path, digits: Digits) -> Variant:
     parts = split(digits)
-    arrays = {"x_train": parts["train"].images, "y_train": parts["train"].labels.astype("u1")}
+    arrays: dict[str, Any] = {"x_train": parts["train"].images, "y_train": parts["train"].labels.astype("u1")}
     np.savez(folder / "mnist.npz", **arrays, x_test=parts["test"].images, y_test=parts["test"].labels.astype("u1"))
     return learned(folder / "mnist.npz", digits)
 
@@ -416,7 +416,7 @@ def med_mnist(folder: Path, digits: Digits, name: str = "pneumoniamnist") -> Var
     """Three parts in one file, labels (N, 1); pathmnist in colour."""
     images = digits.images if name == "pneumoniamnist" else colour(digits.images).transpose(0, 2, 3, 1)
     parts = {"train": slice(0, 35), "val": slice(35, 40), "test": slice(40, 60)}
-    arrays = {f"{part}_images": images[rows] for part, rows in parts.items()}
+    arrays: dict[str, Any] = {f"{part}_images": images[rows] for part, rows in parts.items()}
     arrays |= {f"{part}_labels": digits.labels[rows, None].astype("u1") for part, rows in parts.items()}
     np.savez_compressed(folder / f"{name}.npz", **arrays)
     expected = digits.images[:35] if name == "pneumoniamnist" else colour(digits.images[:35])
