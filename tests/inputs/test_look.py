@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError
 from hitofude.inputs.image_set import ImageSet
-from hitofude.inputs.look import MNIST, Look, check_not_all_alike, look_of, reads_writing
+from hitofude.inputs.look import MNIST, Look, check_ground, check_not_all_alike, look_of, reads_writing
 
 RNG = np.random.default_rng(0)
 
@@ -80,10 +80,21 @@ def test_the_look_is_said_in_a_line() -> None:
     assert Look(ground=255, ink=0).describe() == "dark on light; the writing takes 71 % of the image's longer side"
 
 
+def test_the_opposite_ground_is_noticed_and_no_other_images(digits: ImageSet) -> None:
+    check_ground(digits.images, MNIST, "a")
+    check_ground(255 - digits.images, None, "unknown")
+    check_ground(255 - digits.images, Look(edge=0.3), "of uneven edges")
+    check_ground(RNG.integers(0, 256, digits.images.shape, dtype=np.uint8), MNIST, "noise")
+    with pytest.raises(
+        InputError, match="a: these images are dark on light, but the training images were light on dark"
+    ):
+        check_ground(255 - digits.images[:1], MNIST, "a")
+
+
 def test_images_without_anything_to_learn_are_refused(digits: ImageSet) -> None:
     check_not_all_alike(digits.images, "train")
     check_not_all_alike(digits.images[:1].repeat(9, axis=0), "too few to judge")
-    with pytest.raises(InputError, match="train: all 10 training images are the same, so there is nothing to learn"):
+    with pytest.raises(InputError, match=r"train: all 10 training images are the same"):
         check_not_all_alike(digits.images[:1].repeat(10, axis=0), "train")
     flat = np.arange(3000, dtype=np.uint16).astype(np.uint8)[:, None, None, None] * np.ones(
         (1, 1, 4, 4), dtype=np.uint8

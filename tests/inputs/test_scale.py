@@ -130,7 +130,13 @@ def test_a_scale_is_typed_as_low_and_high(text: str | None, expected: tuple[floa
     assert parse_scale(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "1", "0-255", "1..0", "0..0", "0..x", "0..inf"])
+def test_a_scale_that_falls_inverts() -> None:
+    assert parse_scale("255..0") == (255, 0)
+    values = np.arange(256, dtype=np.uint8)
+    assert np.array_equal(PixelScale(255, 0).to_bytes(values), 255 - values)
+
+
+@pytest.mark.parametrize("text", ["", "1", "0-255", "0..0", "0..x", "0..inf"])
 def test_any_other_scale_is_refused(text: str) -> None:
     with pytest.raises(RecipeError, match=r"expected LOW\.\.HIGH"):
         parse_scale(text)

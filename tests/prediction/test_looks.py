@@ -11,6 +11,7 @@ from benchmarks.photos import read_and_score
 from benchmarks.written_digits import write_pictures
 from PIL import Image
 
+from hitofude.errors import InputError
 from hitofude.export.onnx_export import describe_run
 from hitofude.export.web_bundle import model_json
 from hitofude.inputs.image_set import ImageSet
@@ -131,3 +132,20 @@ def test_a_file_named_emnist_is_read_upright_by_any_run(
     sideways = ImageSet(np.ascontiguousarray(light.swapaxes(1, 2))[:, None], None, np.arange(20).astype(str), ())
     found = predict_files(light_run.folder.path, [write_csv(tmp_path / "emnist-test.csv", sideways, label=None)])
     assert np.allclose(found.probabilities, predict(light_run.folder.path, light), atol=1e-6)
+
+
+def test_images_of_the_opposite_ground_are_refused_with_a_remedy_that_works_as_typed(
+    light_run: RunResult, light: np.ndarray, folder: Path, tmp_path: Path, call: Call
+) -> None:
+    run, expected = light_run.folder.path, predict(light_run.folder.path, light)
+    table = write_csv(
+        tmp_path / "dark.csv", ImageSet((255 - light)[:, None], None, np.arange(20).astype(str), ()), label=None
+    )
+    code, _, problem = call("predict", run, table)
+    assert code == 2
+    assert "these images are light on dark, but the training images were dark on light" in problem
+    assert np.allclose(predict_files(run, [table], scale=(255, 0)).probabilities, expected, atol=1e-6)
+    assert call("predict", run, table, "--scale", "255..0", "--out", tmp_path / "p.csv")[0] == 0
+    with pytest.raises(InputError, match=r"Invert them: for bytes --scale 255\.\.0, in Python scale=\(255, 0\)"):
+        predict(run, 255 - light)
+    assert np.allclose(predict(run, 255 - light, scale=(255, 0)), expected, atol=1e-6)

@@ -79,7 +79,7 @@ def predict(
         HEIGHTxWIDTH to scale pictures to, the size of the run's images; HEIGHTxWIDTHx1 makes them grey.
     scale
         LOW..HIGH, the numbers of the files that are black and white, such as 0..1, if they are not on the scale of the
-        run's training images.
+        run's training images; 255..0 inverts.
     transpose
         Whether rows and columns of the images are exchanged in the files, as in EMNIST; by default as in the run's own
         files, and in files named emnist. Pictures are never transposed.

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError
 
-WHITE = 255
+WHITE, MIDDLE = 255, 127
 MOST_MEASURED = 5_000
 """Images, evenly spaced in the training part."""
 FEW = 10
 FLAT = 16
 """The contrast divided by this is the most that the ground varies."""
 LEAST_EDGE, MOST_EDGE = 0.1, 0.9
-EVEN_EDGE = 0.45
+EVEN_EDGE, EVEN_ENOUGH = 0.45, 0.5
 THICKEST = 0.2
 """Of strokes, as a share of the writing's box; three in four images have thinner ones. Measured: handwritten digits
 0.12, 8x8 digits and bold letters 0.17, clothes 0.22."""
@@ -52,10 +52,11 @@ class Look:
         return self.ground > self.ink
 
     def describe(self) -> str:
-        """Describe it in a few words: `light on dark, writing in 71 % of the side`."""
+        """Describe it in a few words: `light on dark; the writing takes 71 % of the image's longer side`."""
         kinds = "dark on light" if self.is_light else "light on dark"
         if not self.writing:
-            return f"{kinds} at the edges, not writing: photos are resized as a whole, not searched for characters"
+            ground = "light" if self.ground > MIDDLE else "dark"
+            return f"a {ground} ground, no writing: photos are resized as a whole, not searched for characters"
         return f"{kinds}; the writing takes {100 * self.box:.0f} % of the image's longer side"
 
     def paint(self, ink: NDArray[Any]) -> NDArray[np.uint8]:
@@ -126,6 +127,25 @@ def check_not_all_alike(images: NDArray[np.uint8], name: str) -> None:
         raise InputError(
             f"{name}: {problem}, so there is nothing to learn. Look at the files in another program, and save the "
             "images again, in another colour than their background."
+        )
+
+
+def check_ground(images: NDArray[np.uint8], look: Look | None, name: str) -> None:
+    """Raise InputError if images to predict have ink at their edges, where the training images have ground.
+
+    images: (N, C, H, W). look: of the training images; if it is unknown, or their edges vary, nothing is checked.
+    """
+    if look is None or look.edge < EVEN_ENOUGH or len(images) == 0:
+        return
+    edges = _edges(images.mean(axis=1, dtype=np.float32))
+    is_ink = np.abs(edges - look.ink) < np.abs(edges - look.ground)
+    if np.median(is_ink.mean(axis=1)) > MOST_EDGE:
+        found, expected = (
+            ("dark on light", "light on dark") if not look.is_light else ("light on dark", "dark on light")
+        )
+        raise InputError(
+            f"{name}: these images are {found}, but the training images were {expected}. Invert them: for bytes "
+            "--scale 255..0, in Python scale=(255, 0)."
         )
 
 

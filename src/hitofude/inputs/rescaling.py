@@ -120,7 +120,8 @@ class Rescaler:
     def _fits(self, images: NDArray[Any], scale: PixelScale) -> bool:
         """Whether these and all images before are on the scale."""
         flat = images.reshape(len(images), -1)
-        least, greatest = scale.shares(flat.min(1)), scale.shares(flat.max(1))
+        ends = scale.shares(flat.min(1)), scale.shares(flat.max(1))
+        least, greatest = np.minimum(*ends), np.maximum(*ends)
         is_beyond = (least < -ROOM) | (greatest > 1 + ROOM)
         if is_beyond.any():
             shares = scale.shares(flat[is_beyond])
@@ -169,8 +170,9 @@ def _check_strays(raw: Numbers) -> None:
 def _check_given(raw: Numbers, scale: PixelScale) -> None:
     """Raise InputError if many numbers lie beyond the user's scale."""
     images = raw.images
-    margin = HARDLY * (scale.high - scale.low)
-    low, high = scale.low - margin, scale.high + margin
+    low, high = sorted((scale.low, scale.high))
+    margin = HARDLY * (high - low)
+    low, high = low - margin, high + margin
     if images.size == 0 or (images.min() >= low and images.max() <= high):
         return
     beyond = float(((images < low) | (images > high)).mean())

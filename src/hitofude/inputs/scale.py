@@ -69,7 +69,7 @@ class PixelScale:
         """Numbers → 0 for black, 1 for white, less or more beyond; all 0 if `low` equals `high`."""
         halves = values.astype(np.float64) / 2  # high - low may overflow
         spread = self.high / 2 - self.low / 2
-        return (halves - self.low / 2) / spread if spread > 0 else np.zeros_like(halves)
+        return (halves - self.low / 2) / spread if spread else np.zeros_like(halves)
 
     @property
     def is_bytes(self) -> bool:
@@ -102,13 +102,13 @@ def nominal_scale(dtype: np.dtype[Any]) -> PixelScale:
 
 
 def parse_scale(text: str | None) -> tuple[float, float] | None:
-    """'0..16' → (0, 16), '-1..1' → (-1, 1). Raise RecipeError for anything else."""
+    """'0..16' → (0, 16), '-1..1' → (-1, 1), '255..0' → (255, 0), which inverts. Raise RecipeError for anything else."""
     if text is None:
         return None
     number = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?"
     match = re.fullmatch(rf"({number})\.\.({number})", text, re.IGNORECASE)
     low, high = map(float, match.groups()) if match else (0.0, 0.0)
-    if low >= high:
+    if low == high:
         raise RecipeError(f"--scale {text}: expected LOW..HIGH, the numbers of black and white, such as 0..1 or 0..16.")
     return low, high
 

@@ -13,6 +13,7 @@ from hitofude.errors import InputError, RecipeError
 from hitofude.inputs.formats.arrays import raw_from_arrays
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import Shape
+from hitofude.inputs.look import check_ground
 from hitofude.inputs.photos.photo import Photo, read_photo
 from hitofude.inputs.photos.photo_file import is_picture
 from hitofude.inputs.rescaling import Rescaler
@@ -66,6 +67,7 @@ def predict(
     options = replace(read_options(**how), like=model.image_shape)
     arrays = raw_from_arrays(images, None, "images", options)
     pixels = Rescaler(data.pixels, options.scale).to_bytes(arrays)
+    check_ground(pixels, data.look, "images")
     return model.predict(torch.tensor(pixels))
 
 
@@ -175,4 +177,6 @@ def _read(path: Path, data: DataDescription, how: Reading) -> ImageSet | Photo:
     _, height, width = data.image_shape
     if data.reads_writing and is_picture(path) and not path.is_dir():
         return read_photo(path, (height, width), data.known_look, trained=data.pixels)
-    return read_images(path, image_shape=data.image_shape, trained=data.pixels, **how)
+    found = read_images(path, image_shape=data.image_shape, trained=data.pixels, **how)
+    check_ground(found.images, data.look, str(path))
+    return found

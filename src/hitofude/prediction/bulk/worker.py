@@ -15,6 +15,7 @@ import torch
 from hitofude.errors import ClusterError, InputError
 from hitofude.inputs.blocks import open_blocks
 from hitofude.inputs.layout import ReadOptions
+from hitofude.inputs.look import Look, check_ground
 from hitofude.inputs.rescaling import UNKNOWN, TrainedScale
 from hitofude.inputs.sources import Reading, read_options
 from hitofude.learning.compute import explaining_memory_errors
@@ -47,6 +48,8 @@ class BulkModel:
     """Whether this machine may lack files that the driver sees."""
     trained: TrainedScale = UNKNOWN
     """The scale of the training images."""
+    look: Look | None = None
+    """Their look, if it is known."""
 
     @classmethod
     def open(cls, message: Message) -> "BulkModel":
@@ -65,7 +68,7 @@ class BulkModel:
         how = Reading(label=message["label"], shape=shape, scale=message.get("scale"), **data.how_to_read())
         how["transpose"] = message.get("transpose", how["transpose"])
         options = replace(read_options(**how), like=model.image_shape)
-        return cls(model, folder, options, message["set_threshold"], message["is_remote"], data.pixels)
+        return cls(model, folder, options, message["set_threshold"], message["is_remote"], data.pixels, data.look)
 
     def finish(self, shard: Shard, reporter: Reporter) -> None:
         """Predict a shard and report the outcome. Raises ClusterError if this machine does not see it."""
@@ -92,6 +95,7 @@ class BulkModel:
         has_sets, threshold = self.set_threshold is not None, self.set_threshold
         with writing_predictions(self.folder.output(shard), model.classes, has_sets=has_sets) as write_block:
             for block in open_blocks(path, self.options, images_at_once(model.image_shape), self.trained):
+                check_ground(block.images, self.look, shard.path)
                 probabilities = model.predict(torch.from_numpy(block.images))
                 sets = None if threshold is None else prediction_sets(probabilities, threshold)
                 write_block(block.ids, probabilities, sets=sets)
