@@ -42,9 +42,7 @@ def write_rows(path: Path, rows: int) -> None:
     digits = sample().train
     order = np.argsort(digits.known_labels(), kind="stable")
     pixels, labels = digits.images.reshape(len(digits), -1)[order].tolist(), digits.known_labels()[order].tolist()
-    lines = [
-        f"{label},{','.join(map(str, row))}\n" for label, row in zip(labels.tolist(), pixels.tolist(), strict=True)
-    ]
+    lines = [f"{label},{','.join(map(str, row))}\n" for label, row in zip(labels, pixels, strict=True)]
     with path.open("w") as stream:
         for row in range(rows):
             stream.write(lines[row * len(lines) // rows])

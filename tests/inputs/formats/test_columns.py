@@ -54,7 +54,8 @@ def test_numbers_of_rows_are_left_aside(name: str) -> None:
 
 def test_the_columns_that_are_left_aside_are_named() -> None:
     assert found(",Unnamed: 0,index,label,pixel0").left_aside("train.csv") == (
-        "train.csv: columns 'Unnamed: 0', 'index', 1 without a name",
+        "train.csv: columns 'Unnamed: 0', 'index'",
+        "train.csv: 1 column without a name",
     )
 
 

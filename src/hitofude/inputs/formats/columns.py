@@ -84,9 +84,11 @@ class Columns:
         """Name the columns that are left aside. name: the file."""
         named = [f"'{shortened(self.names[i])}'" for i in self.ignored if self.names[i]]
         unnamed = sum(not self.names[i] for i in self.ignored)
-        words = named[:5] + ([f"{len(named) - 5} more"] if len(named) > 5 else [])
-        words += [f"{unnamed} without a name"] if unnamed else []
-        return (f"{name}: column{'s' if len(self.ignored) > 1 else ''} {', '.join(words)}",) if words else ()
+        words = [*named[:5], *([f"{len(named) - 5} more"] if len(named) > 5 else [])]
+        lines = [f"{name}: column{'s' if len(named) > 1 else ''} {', '.join(words)}"] if named else []
+        if unnamed:
+            lines.append(f"{name}: {unnamed} column{'s' if unnamed > 1 else ''} without a name")
+        return tuple(lines)
 
 
 def shortened(text: str) -> str:
