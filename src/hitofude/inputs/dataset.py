@@ -193,6 +193,8 @@ class RawImages:
     def unlabelled(self) -> ImageSet:
         """The images and ids alone, to be predicted. Raise InputError at a blank or duplicate id."""
         ids = self.ids_or_numbers()
+        if self.ids is None:
+            return ImageSet(self.images, None, ids, ())
         _, first, inverse = np.unique(ids, return_index=True, return_inverse=True)
         earlier = first[inverse]
         is_duplicate = earlier != np.arange(len(ids))

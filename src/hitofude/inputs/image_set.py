@@ -70,9 +70,10 @@ def classes_of(labels: NDArray[np.str_]) -> tuple[str, ...]:
 def encode_labels(labels: NDArray[np.str_], classes: Sequence[str]) -> NDArray[np.int64]:
     """(N,) text → (N,) index into classes, -1 if it is none of them, not even as a number in another spelling."""
     spellings, number = Spellings(classes), {name: i for i, name in enumerate(classes)}
-    texts = labels.tolist()
-    index = {text: -1 if (name := spellings.find(text)) is None else number[name] for text in set(texts)}
-    return np.array([index[text] for text in texts], dtype=np.int64)
+    distinct, inverse = np.unique(labels, return_inverse=True)
+    found = [spellings.find(text) for text in distinct.tolist()]
+    numbers = np.array([-1 if name is None else number[name] for name in found], dtype=np.int64)
+    return numbers[inverse]
 
 
 def shuffled_evenly(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
@@ -85,7 +86,7 @@ def shuffled_evenly(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
 
 def row_numbers(count: int, first: int = 1) -> NDArray[np.str_]:
     """'1' … 'N', the ids of images without ids."""
-    return np.arange(first, first + count).astype(np.str_)
+    return np.arange(first, first + count).astype(f"U{len(str(first + count))}")
 
 
 def _rank_within_class(labels: NDArray[np.int64]) -> NDArray[np.int64]:

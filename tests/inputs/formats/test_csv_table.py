@@ -1,6 +1,7 @@
 """CSV files: the variants that are accepted, the order of the pixels, and the exact location of each error."""
 
 import io
+import tracemalloc
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +16,7 @@ from hitofude.errors import InputError
 from hitofude.inputs.formats import csv_lines
 from hitofude.inputs.formats.columns import Columns, find_columns
 from hitofude.inputs.formats.csv_plain import parse_plain
-from hitofude.inputs.formats.csv_table import CsvTable, stream_csv
+from hitofude.inputs.formats.csv_table import CsvTable, csv_file, stream_csv
 from hitofude.inputs.layout import ReadOptions
 
 
@@ -308,6 +309,16 @@ def test_a_header_in_other_capitals_is_understood() -> None:
     assert table.labels is not None
     assert table.ids is not None
     assert (table.labels.tolist(), table.ids.tolist()) == (["7"], ["x"])
+
+
+def test_the_images_are_in_memory_once(tmp_path: Path) -> None:
+    path = tmp_path / "train.csv"
+    path.write_text(f"7{',0' * 784}\n3{',9' * 783},0\n" * 8_000)
+    tracemalloc.start()
+    images = csv_file(path).read(ReadOptions()).images
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.1 * images.nbytes + 4e6
 
 
 @pytest.mark.slow

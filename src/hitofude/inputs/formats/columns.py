@@ -162,7 +162,7 @@ def _label_among_pixels(
             return None, _pixel_order(names, [*pixels, label])
         return label, pixels
     fit = pixels_and_label(len(pixels), options)
-    if label is not None or options.label is not None or content is None or fit is None or not fit[1]:
+    if label is not None or options.label is not None or content is None or fit is None or not fit[1] or fit[0] == 1:
         return label, pixels
     label = content.choose_label(pixels[0], pixels[-1])
     return label, tuple(position for position in pixels if position != label)

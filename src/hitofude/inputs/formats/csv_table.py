@@ -197,13 +197,13 @@ class _Reader:
 
 
 def _parse(block: bytes, columns: Columns, values: Values, line: int) -> CsvTable:
-    plain = parse_plain(block, columns) or parse_whole_floats(block, columns)
+    if values.settle():
+        plain = parse_numbers(block, columns)
+    else:
+        plain = parse_plain(block, columns) or parse_whole_floats(block, columns)
     if plain is not None:
         values.add_rows(len(plain.pixels))
         return plain
-    if values.settle() and (numbers := parse_numbers(block, columns)) is not None:
-        values.add_rows(len(numbers.pixels), len(numbers.pixels))
-        return numbers
     return parse_carefully(block, columns, values, line)
 
 
