@@ -8,8 +8,8 @@ and the share of all that is found then which was planted (precision). Digits: 2
 are, inverted, and at low contrast (120 to 127). Photographs: scikit-image's, cut into patches of 28x28 pixels.
 
 Copies are made of images from the half with the most contrast. A copy whose change is as large as the image's own
-contrast cannot be told from another image: noise of two grey levels, or JPEG, in digits seven levels strong. Such copies
-are planted too.
+contrast cannot be told from another image: noise of two grey levels, or JPEG, in digits seven levels strong. Such
+copies are planted too.
 """
 
 import argparse

@@ -5,12 +5,16 @@ import gzip
 import io
 import lzma
 import pickle
+import re
+import subprocess
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from hitofude.errors import InputError
@@ -110,3 +114,19 @@ def test_a_zip_of_one_file_stands_for_it(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(zip_bytes(train_DOT_csv=CSV))
     for found in (open_source(tmp_path / name), open_source(train=tmp_path / name), open_source(tmp_path)):
         assert found.train.images.ravel().tolist() == [2, 255]
+
+
+@pytest.mark.parametrize("lines", [False, True], ids=["an array", "a line a row"])
+def test_json_is_refused_with_a_conversion_that_works(
+    lines: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    frame = pd.read_csv(io.BytesIO(CSV))
+    frame.to_json("rows.json", orient="records", lines=lines)
+    with pytest.raises(InputError, match=r"this is JSON") as refusal:
+        open_source("rows.json")
+    code = re.search(r'python -c "(.*)"\n  hitofude run rows.csv', str(refusal.value))
+    assert code is not None
+    subprocess.run([sys.executable, "-c", code[1]], check=True)
+    Path("plain.csv").write_bytes(CSV)
+    assert np.array_equal(open_source("rows.csv").train.images, open_source("plain.csv").train.images)

@@ -46,6 +46,8 @@ _PATTERNS: tuple[tuple[re.Pattern[bytes], Kind], ...] = (
     (_LIBSVM, "libsvm"),
 )
 _TAR = 257, b"ustar"
+_JSON = re.compile(rb"(\xef\xbb\xbf)?\s*[\[{]\s*[\"{\[]")
+_JSON_LINES = re.compile(rb"(\xef\xbb\xbf)?\s*\{\s*(\"[^\"]*\"\s*:\s*[^{\[\s]|[^\n]*\}\s*\n\s*\{)")
 
 
 def kind_of(path: Place) -> Kind:
@@ -73,6 +75,13 @@ def _refuse_known(path: Place, start: bytes) -> None:
         if start.startswith(signature):
             stem = path.name.split(".")[0]
             raise InputError(f"{path}: this is {words.format(path=path, stem=stem)}.")
+    if _JSON.match(start):
+        stem = path.name.split(".")[0]
+        lines = ", lines=True" if path.suffix.lower() == ".jsonl" or _JSON_LINES.match(start) else ""
+        raise InputError(
+            f'{path}: this is JSON. Convert it:\n  python -c "import pandas; '
+            f"pandas.read_json('{path}'{lines}).to_csv('{stem}.csv', index=False)\"\n  hitofude run {stem}.csv"
+        )
     if start[_TAR[0] :].startswith(_TAR[1]):
         raise InputError(
             f"{path}: this is a tar archive. Unpack it, and name the folder in it:\n  tar -xf '{path}'\n  "
