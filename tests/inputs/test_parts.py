@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.io import savemat
 
 from hitofude.errors import InputError
 from hitofude.inputs.sources import open_source, read_images
@@ -95,7 +96,10 @@ def test_a_validation_part_is_predicted_if_there_is_no_other_and_named_if_there_
     write(tmp_path, test_DOT_csv=table(rows=slice(0, 7)))
     found = open_source(tmp_path)
     assert found.test is not None
-    assert (len(found.test), found.left_aside) == (7, (f"{name}.csv",))
+    assert (len(found.test), found.left_aside) == (
+        7,
+        (f"{name}.csv: a validation part; hitofude holds out training rows of its own",),
+    )
 
 
 def test_labels_in_another_file_are_found_by_name_or_named(tmp_path: Path) -> None:
@@ -252,3 +256,47 @@ def test_rows_in_colour_are_read_in_the_smoother_layout(tmp_path: Path) -> None:
         open_source((pixelwise, labels), shape=(3, 8, 8)).train.images, pixelwise.reshape(10, 3, 8, 8)
     )
     assert open_source((planes, labels), shape=(3, 8, 8)).reading == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "how"),
+    [
+        ("{n}.png,{label}\n", {}),
+        ("{n}.png {label}\n", {}),
+        ("{label};a/{n}.png\n", {}),
+        ("{n}.png,left,{label}\n", {"label": "2"}),
+    ],
+)
+def test_a_list_of_pictures_may_lack_a_header(text: str, how: dict[str, str], tmp_path: Path) -> None:
+    draw(tmp_path / "pictures", [f"{n}.png" for n in range(6)])
+    (tmp_path / "list.txt").write_text("".join(text.format(n=n, label="ab"[n % 2]) for n in range(6)))
+    if how:
+        with pytest.raises(InputError, match=r"which column is the label\? .*--label: 1 \('left'\), 2|no header"):
+            open_source(tmp_path)
+    found = open_source(tmp_path, **how)  # type: ignore[arg-type]
+    assert [found.train.classes[label] for label in found.train.known_labels()] == list("ababab")
+
+
+def test_a_split_may_hold_its_pictures_in_a_folder_and_its_list_beside_it(tmp_path: Path) -> None:
+    draw(tmp_path, [f"train/images/{n}.png" for n in range(6)] + [f"test/images/{n}.png" for n in range(4)])
+    (tmp_path / "train" / "labels.csv").write_text("id,label\n" + "".join(f"{n},{n % 2}\n" for n in range(6)))
+    found = open_source(tmp_path)
+    assert found.test is not None
+    assert (found.train.classes, len(found.train), len(found.test)) == (("0", "1"), 6, 4)
+
+
+def test_lists_beside_class_folders_are_left_aside(tmp_path: Path) -> None:
+    draw(tmp_path, [f"Train/{n % 2}/{n}.png" for n in range(6)] + ["Meta/0.png"])
+    (tmp_path / "Train.csv").write_text(
+        "Path,ClassId\n" + "".join(f"Train/{n % 2}/{n}.png,{n % 2}\n" for n in range(6))
+    )
+    found = open_source(tmp_path)
+    assert len(found.train) == 6
+    assert found.left_aside == ("Meta/, 1 picture", "Train.csv")
+
+
+def test_images_in_columns_as_in_the_original_mnist_of_matlab(tmp_path: Path) -> None:
+    savemat(tmp_path / "mnist-original.mat", {"data": IMAGES.reshape(20, 16).T, "label": LABELS[None].astype(float)})
+    found = open_source(tmp_path / "mnist-original.mat").train
+    assert np.array_equal(found.images[:, 0], IMAGES)
+    assert found.known_labels().tolist() == LABELS.tolist()

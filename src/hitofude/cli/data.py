@@ -87,6 +87,8 @@ def check(source: Source = None, /, *, options: SourceOptions = DEFAULT_SOURCE_O
       hitofude data check digit-recognizer.zip
       hitofude data check --train mine.csv --label species --shape 24x32
     """
-    from hitofude.inputs.dataset import describe_dataset
+    from hitofude.inputs.dataset import check_several_classes, describe_dataset
 
-    print(describe_dataset(options.open(source)))
+    dataset = options.open(source)
+    print(describe_dataset(dataset))
+    check_several_classes(dataset.train)

@@ -293,6 +293,12 @@ def make_dataset(
     return replace(dataset, test=replace(known, classes=images.classes), id_column=test.id_column)
 
 
+def check_several_classes(train: ImageSet) -> None:
+    """Raise InputError if all images are of one class."""
+    if len(train.classes) < 2:
+        raise InputError(f"All images have the label '{train.classes[0]}'. A classifier needs two or more.")
+
+
 def describe_dataset(dataset: Dataset) -> str:
     """Summarise a source, one fact a line."""
     train, test = dataset.train, dataset.test

@@ -144,13 +144,13 @@ class Holding:
         data = self.of_kind("data")
         if not self.pictures and any(file.part is None or file.name.role != "labels" for file in data):
             return data, []
-        lists = [file for file in data if _ending(file.place.name) in (".csv", ".tsv") and is_picture_list(file.place)]
+        lists = [f for f in data if _ending(f.place.name) in (".csv", ".tsv", ".txt") and is_picture_list(f.place)]
         return [file for file in data if file not in lists], lists
 
     def unread(self, used: Iterable[Place]) -> tuple[str, ...]:
         """Name the files that are not used: pictures by their number in each folder, others by their names."""
         taken = set(used)
-        others = [file.path for file in self.of_kind("data", "other", "zip") if file.place not in taken]
+        others = [_named(file) for file in self.of_kind("data", "other", "zip") if file.place not in taken]
         others += [file.path for file in self.of_kind("template") if file.place not in taken]
         return tuple(_shorten(others))
 
@@ -177,6 +177,11 @@ def find_files(holding: Holding, wanted: tuple[str, ...] | None = None) -> Parts
     count = len(holding.pictures)
     aside += (f"{count:,} picture{'s' * (count > 1)}, such as {holding.pictures[0].path}",) if count else ()
     return Parts(pieces, holding.template, reading, aside)
+
+
+def _named(file: StoredFile) -> str:
+    why = ": a validation part; hitofude holds out training rows of its own" if file.part == "validation" else ""
+    return f"{file.path}{why}"
 
 
 def _choose_set(
@@ -304,7 +309,9 @@ def _kind(place: Place) -> FileKind:
         return "other"
     if kind == "picture" and not ending.strip(".0123456789"):
         return "picture"
-    return "data" if kind not in ("text", "zip", "picture") or (kind == "text" and _is_wide(place)) else "other"
+    if kind == "text":
+        return "data" if _is_wide(place) or (ending == ".txt" and is_picture_list(place)) else "other"
+    return "other" if kind in ("zip", "picture") else "data"
 
 
 def _is_wide(place: Place) -> bool:

@@ -75,7 +75,9 @@ def find_pictures(holding: Holding, options: ReadOptions, labels: Place | None =
         if test is not None:
             lines.append(f"to predict: {_shown(asked or learned, test)}")
         reading = [*lines, *reading]
-    aside = _left_aside(holding, groups, splits, [train_list, lists.get("test")])
+    used = [place for place in (train_list, lists.get("test")) if place is not None]
+    used = [place for place in used if any(str(place) == getattr(found, "name", None) for found in splits.values())]
+    aside = _left_aside(holding, groups, splits, used)
     return PictureParts(splits, holding.template, tuple(reading), aside)
 
 
@@ -134,7 +136,7 @@ def _class_parent(root: Place, files: Sequence[StoredFile]) -> Place | None:
     folders = sorted({file.folders for file in files})
     common = _common(folders)
     if len(folders) == 1:
-        if not common or read_name(common[-1]).part or (read_name(common[-1]).role and len(common) == 1):
+        if not common or read_name(common[-1]).part or read_name(common[-1]).role:
             return None
         common = common[:-1]
     return _at(root, common)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
+from hitofude.inputs.dataset import check_several_classes
 from hitofude.inputs.formats.pictures import natural
 from hitofude.inputs.image_set import ImageSet
 from hitofude.recipe import EnsembleRecipe, Recipe
@@ -21,8 +22,7 @@ def settle_folds(recipe: Recipe, train: ImageSet, groups: NDArray[np.int64] | No
 
     groups: (N,) the number of each row's group, None if all are alone. Raise InputError if nothing can be held out.
     """
-    if len(train.classes) < 2:
-        raise InputError(f"All images have the label '{train.classes[0]}'. A classifier needs two or more.")
+    check_several_classes(train)
     if train.folds is not None:
         _check_given_folds(train, train.folds, recipe.ensemble)
         return recipe.with_settings({"ensemble.folds": len(np.unique(train.folds))})

@@ -39,7 +39,7 @@ def read_rows(path: Place) -> list[list[str]]:
         text = stream.read().decode("utf-8-sig")
     first = text[: text.find("\n")] if "\n" in text else text
     delimiter = max(DELIMITERS, key=first.count)
-    if first.count(delimiter) == 0 and all(_NUMBER.fullmatch(word) for word in first.split()):
+    if first.count(delimiter) == 0 and " " in first.strip() and '"' not in first:
         rows = [line.split() for line in text.splitlines()]
     else:
         try:

@@ -81,7 +81,7 @@ def select_labels(shapes: Shapes, file: str) -> str:
 
 def samples_first(images: NDArray[Any], count: int | None) -> NDArray[Any]:
     """(…, N) → (N, …) if only the last axis is as long as the labels, as MATLAB's users store images."""
-    if count is not None and images.ndim > 2 and images.shape[0] != count and images.shape[-1] == count:
+    if count is not None and images.ndim > 1 and images.shape[0] != count and images.shape[-1] == count:
         return np.moveaxis(images, -1, 0)
     return images
 

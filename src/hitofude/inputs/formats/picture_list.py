@@ -56,10 +56,13 @@ def is_picture_list(path: Place) -> bool:
     """Whether a table lists pictures: few columns, one of which is named like an id or a file, and no pixels."""
     with reading(str(path)), open_file(path) as stream:
         line = stream.readline(FIRST_LINE).decode("utf-8-sig", errors="replace").strip()
+    delimiter = max(DELIMITERS, key=line.count)
     try:
-        names = next(csv.reader([line], delimiter=max(DELIMITERS, key=line.count)), [])
+        names = next(csv.reader([line], delimiter=delimiter if delimiter in line else " "), [])
     except csv.Error:
         return False  # such as UTF-16
+    if 1 < len(names) <= MOST_COLUMNS and any(_is_picture_name(name) for name in names):
+        return True
     small = [name.strip().lower().replace(" ", "_") for name in names]
     named = [name for name in small if name in IDS]
     return 0 < len(small) <= MOST_COLUMNS and bool(named) and not any(_NUMBERED.fullmatch(name) for name in small)
@@ -73,7 +76,13 @@ def listed_pictures(path: Place, pictures: Sequence[Place], options: ReadOptions
     rows = read_rows(path)
     names, lines = rows[0], rows[1:]
     label: int | None = None
-    if labelled:
+    first_line = 2
+    if any(_is_picture_name(name) for name in names):
+        first_line, lines = 1, rows
+        id = next(i for i, name in enumerate(names) if _is_picture_name(name))
+        label = _label_without_header(names, id, options, path) if labelled else None
+        names = [f"column {i + 1}" for i in range(len(names))]
+    elif labelled:
         label, id = find_label_and_id(names, options, str(path))
     else:
         small = [name.lower().replace(" ", "_") for name in names]
@@ -81,10 +90,13 @@ def listed_pictures(path: Place, pictures: Sequence[Place], options: ReadOptions
     if id is None or not lines:
         raise InputError(f"{path}: expected a column of picture names (such as filename), and lines below it.")
     by_name = {key: place for place in reversed(pictures) for key in (place.name, place.name.rpartition(".")[0])}
-    places = [_find(row[id], path, by_name, line) for line, row in enumerate(lines, 2)]
+    places = [_find(row[id], path, by_name, line) for line, row in enumerate(lines, first_line)]
     labels = None if label is None else tuple(row[label] for row in lines)
-    words = f"{path.name}: column '{names[id]}' names the pictures"
-    line = words if label is None else f"{words}, '{names[label]}' is the label"
+    shown = [name if first_line == 1 else f"column '{name}'" for name in names]
+    words = f"{path.name}: {shown[id]} names the pictures"
+    line = (
+        words if label is None else f"{words}, {shown[label].removeprefix('column ' * (first_line > 1))} is the label"
+    )
     return PictureChoice(str(path), tuple(places), tuple(row[id] for row in lines), labels, (line,))
 
 
@@ -114,6 +126,21 @@ def named_pictures(folder: Place, pictures: Sequence[Place]) -> PictureChoice | 
     example = ordered[0].name
     line = f"the class is in the pictures' names, '{labels[0]}' in {example}: {shown}"
     return PictureChoice(str(folder), tuple(ordered), tuple(place.name for place in ordered), labels, (line,))
+
+
+def _is_picture_name(text: str) -> bool:
+    return text.strip().lower().endswith(ENDINGS)
+
+
+def _label_without_header(fields: Sequence[str], id: int, options: ReadOptions, path: Place) -> int:
+    """The label's column beside that of the names, in a list without a header; if there are several, by its number."""
+    others = [i for i in range(len(fields)) if i != id]
+    if options.label is not None and options.label.isdecimal() and int(options.label) in others:
+        return int(options.label)
+    if len(others) == 1:
+        return others[0]
+    choices = ", ".join(f"{i} ('{fields[i][:20]}')" for i in others)
+    raise InputError(f"{path}: it has no header. Which column is the label? Name it by its number, --label: {choices}.")
 
 
 def _are_classes(values: Sequence[str]) -> bool:

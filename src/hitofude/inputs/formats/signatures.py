@@ -31,6 +31,9 @@ _REFUSED: tuple[tuple[bytes, str], ...] = (
     (b"ARROW1", "an Arrow (Feather) file. Convert it:\n  python -c \"import pandas; "
      "pandas.read_feather('{path}').to_parquet('{stem}.parquet')\"\n  and name {stem}.parquet"),
     (b"SQLite format 3\0", "an SQLite database. Export the table as CSV"),
+    (b"\xff\xff\xff\xff", "an Arrow stream, as datasets.save_to_disk writes it. Convert it:\n"
+     "  python -c \"from datasets import Dataset; Dataset.from_file('{path}').to_parquet('{stem}.parquet')\"\n"
+     "  and name {stem}.parquet"),
     (b"%PDF", "a PDF. Name the files of images"),
 )  # fmt: skip
 _IDX = re.compile(rb"\0\0[\x08\x09\x0b-\x0e][\x01-\x04]\0")
