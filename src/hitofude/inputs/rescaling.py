@@ -62,6 +62,15 @@ class TrainedScale:
         darkest, brightest = np.quantile(some.min(1), 1 - UNUSUAL), np.quantile(some.max(1), UNUSUAL)
         return cls(scale, int(np.ceil(darkest)), int(brightest))
 
+    def check_reads_pictures(self, name: str) -> None:
+        """Raise InputError if no picture can be made like the training images, as each pixel was scaled by itself."""
+        if self.scale.is_standardised:
+            raise InputError(
+                f"{name}: the training images were standardised, to numbers from "
+                f"{str(self.scale).replace('..', ' to ')}, and pictures are not. Train on the images as they were "
+                "before, or predict arrays that are standardised by the same scaler."
+            )
+
 
 UNKNOWN = TrainedScale()
 """Of a run of an earlier version, or of imported networks."""
@@ -111,8 +120,8 @@ class Rescaler:
 
     def _choose(self, images: NDArray[Any], nominal: PixelScale | None) -> PixelScale:
         """The run's scale, or that of the picture's format, or of the bits that its pictures have."""
-        others = [] if nominal is None else [nominal]
-        if nominal is not None and nominal.high > 255:
+        others = [] if nominal is None or self._trained.scale.is_standardised else [nominal]
+        if others and others[0].high > 255:
             others.append(PixelScale.of(images))
         candidates = [self._trained.scale, *others]
         return next((scale for scale in candidates if Rescaler(self._trained)._fits(images, scale)), candidates[0])

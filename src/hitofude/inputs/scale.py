@@ -75,6 +75,11 @@ class PixelScale:
     def is_bytes(self) -> bool:
         return (self.low, self.high) == (0, 255)
 
+    @property
+    def is_standardised(self) -> bool:
+        """Whether the numbers look like StandardScaler's: each pixel has its own scale, and some are far beyond."""
+        return self.clips and self.low < 0
+
     def __str__(self) -> str:
         return f"{_short(self.low)}..{_short(self.high)}"
 

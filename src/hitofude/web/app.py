@@ -136,6 +136,8 @@ class Api:
         images: NDArray[Any] = numbers.astype(np.uint8) if trained.scale.is_bytes else numbers  # as the schema allows
         if trained == UNKNOWN:
             return images
+        if given is not None and given != trained.scale:
+            trained.check_reads_pictures("images")
         remedy = (
             f'Bring them to that scale, or, if they are bytes, send "scale": [{BYTES.low}, {BYTES.high}] with them.'
         )

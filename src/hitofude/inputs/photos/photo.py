@@ -56,6 +56,8 @@ def read_photo(
     """
     name = str(source) if name is None else name
     prepared = _read_prepared(source, name, shape, look, trained, max_pixels)
+    if prepared is None:
+        trained.check_reads_pictures(name)
     pixels = read_photo_file(source, name, max_pixels)
     if prepared is not None:
         return Photo(Path(name), pixels, ((0, 0, *shape),), prepared[None, None])
