@@ -70,13 +70,13 @@ def main() -> None:
     assert SAMPLE.test is not None
     test = SAMPLE.test.take(np.arange(arguments.images))
     kinds: Counter[str] = Counter()
-    print(f"{'run':<14}{'ground':<10}{'asked in':<14}" + "".join(f"{door:>9}" for door in DOORS))
+    print(f"{'run':<14}{'ground':<10}{'asked in':<14}" + "".join(f"{name:>9}" for name in ("own", *DOORS)))
     for inverted in (False, True):
         for scale in SCALES:
             result = train(scale, arguments.rows, arguments.out, inverted=inverted)
             for asked in SCALES:
                 cells = compare(result, scale, asked, test, inverted=inverted)
-                kinds.update(cell.split()[0].strip("+-.0123456789") or "right" for cell in cells)
+                kinds.update(cell.split()[0].strip("+-.0123456789") or "right" for cell in cells[1:])
                 ground = "inverted" if inverted else "as is"
                 print(f"{scale:<14}{ground:<10}{asked:<14}" + "".join(f"{cell:>9}" for cell in cells), flush=True)
     print(", ".join(f"{count} {kind}" for kind, count in kinds.items()))
@@ -96,12 +96,12 @@ def train(scale: str, rows: int, out: Path, *, inverted: bool) -> RunResult:
 
 
 def compare(result: RunResult, scale: str, asked: str, test: ImageSet, *, inverted: bool) -> list[str]:
-    """Return a cell for each door."""
+    """Return the accuracy on images of the run's own scale, then a cell for each door."""
     labels = np.asarray(test.classes)[test.known_labels()]
     own = hitofude.predict(result.folder.path, on_scale(test.images, scale, inverted=inverted), device="cpu")
     least = float((np.asarray(test.classes)[own.argmax(axis=1)] == labels).mean())
     numbers = on_scale(test.images, asked, inverted=inverted)
-    cells = []
+    cells = [f"{least:.3f}"]
     with tempfile.TemporaryDirectory() as name:
         for door in DOORS:
             try:
@@ -119,13 +119,15 @@ def ask(door: str, result: RunResult, numbers: Numbers, folder: Path) -> Answers
     run = result.folder.path
     if door == "Python":
         probabilities = hitofude.predict(run, numbers, device="cpu")
-        return np.asarray(result.summary.classes)[probabilities.argmax(axis=1)]
+        answers: Answers = np.asarray(result.summary.classes)[probabilities.argmax(axis=1)]
+        return answers
     if door in ("JSON", "picture"):
         return asyncio.run(ask_api(door, result, numbers, folder))
     paths = {"CSV": write_csv, "NPZ": write_npz, "folder": write_folder, "loose": write_loose}[door](numbers, folder)
     found = predict_files(run, paths, device="cpu", sure=0)
     if door in ("CSV", "NPZ"):
-        return found.labels
+        labels: Answers = found.labels
+        return labels
     first: dict[int, np.str_] = {}  # a photo may hold several characters
     for id, label in zip(found.ids, found.labels, strict=True):
         first.setdefault(int(Path(str(id).partition("#")[0]).stem), label)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.preprocessing import StandardScaler
 
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages
@@ -141,3 +142,17 @@ def test_where_nothing_is_known_of_the_training_images_only_black_ones_are_refus
     Rescaler(UNKNOWN).to_bytes(file(digits.images // 4))
     with pytest.raises(InputError, match="go from 0 to 1,"):
         Rescaler(UNKNOWN).to_bytes(file(digits.images / 255))
+
+
+@pytest.mark.parametrize("other", ["0..255", "0..1", "-1..1", "0..16", "standardised"])
+def test_standardised_images_are_told_from_those_on_other_scales(other: str, digits: ImageSet) -> None:
+    scaler = StandardScaler().fit(digits.images.reshape(300, -1))
+    images = scaler.transform(digits.images.reshape(300, -1)).reshape(-1, 1, 28, 28)
+    dataset = open_source((images, digits.known_labels()))
+    assert dataset.scale.is_standardised
+    for row in range(20):
+        Rescaler(dataset.trained_scale).to_bytes(file(images[row : row + 1]))
+    with pytest.raises(InputError):
+        Rescaler(dataset.trained_scale).to_bytes(file(trained_on(digits, other)[1]))
+    with pytest.raises(InputError, match="standardised"):
+        dataset.trained_scale.check_reads_pictures("a.png")

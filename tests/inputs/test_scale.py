@@ -124,7 +124,14 @@ def test_equal_numbers_become_black() -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [(None, None), ("0..1", (0, 1)), ("-1..1", (-1, 1)), ("0..1e3", (0, 1000)), (".5..1.", (0.5, 1))],
+    [
+        (None, None),
+        ("0..1", (0, 1)),
+        ("-1..1", (-1, 1)),
+        ("255..0", (255, 0)),
+        ("0..1e3", (0, 1e3)),
+        (".5..1.", (0.5, 1)),
+    ],
 )
 def test_a_scale_is_typed_as_low_and_high(text: str | None, expected: tuple[float, float] | None) -> None:
     assert parse_scale(text) == expected

@@ -77,7 +77,7 @@ class SourceOptions:
     transpose: Annotated[bool | None, Parameter(negative="--no-transpose")] = None
     "Whether rows and columns of the images are exchanged, as in EMNIST; by default files named emnist are."
     scale: str | None = None
-    "LOW..HIGH, the numbers that are black and white, such as 0..1 or 0..16; by default those of the training images."
+    "BLACK..WHITE in numbers, such as 0..1 or 0..16; 255..0 inverts. By default found from all training images."
 
     def open(self, source: str | None) -> "Dataset":
         from hitofude.inputs.layout import parse_shape

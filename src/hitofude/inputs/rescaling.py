@@ -17,6 +17,8 @@ MOST_COMPARED = 10_000
 """Training images, for how dark and how bright they are."""
 UNUSUAL = 0.01
 """The share of training images that may be without a dark, or without a bright pixel."""
+FEW = 10
+"""Images, of which one may be unusual."""
 ROOM = 0.25
 """Of the scale; so far numbers may be beyond it on either side."""
 HARDLY = 0.01
@@ -53,6 +55,11 @@ class TrainedScale:
     """99 % of the training images have a pixel as dark as this byte, 0..255."""
     brightest: int = 64
     """99 % have one as bright as this. The values for training images that are not known are the most tolerant."""
+    edges: tuple[int, int] = (0, 255)
+    """The mean of an image's edge, its ground, lies between these in 98 %."""
+    mean: float | None = None
+    deviation: float | None = None
+    """Of all pixels, as bytes."""
 
     @classmethod
     def of(cls, scale: PixelScale, images: NDArray[np.uint8]) -> "TrainedScale":
@@ -60,7 +67,9 @@ class TrainedScale:
         rows = np.linspace(0, len(images) - 1, min(len(images), MOST_COMPARED)).astype(np.int64)
         some = images[rows].reshape(len(rows), -1)
         darkest, brightest = np.quantile(some.min(1), 1 - UNUSUAL), np.quantile(some.max(1), UNUSUAL)
-        return cls(scale, int(np.ceil(darkest)), int(brightest))
+        low, high = np.quantile(_edges(images[rows]), [UNUSUAL, 1 - UNUSUAL]) if images.ndim == 4 else (0, 255)
+        edges = int(low), int(np.ceil(high))
+        return cls(scale, int(np.ceil(darkest)), int(brightest), edges, float(some.mean()), float(some.std()))
 
     def check_reads_pictures(self, name: str) -> None:
         """Raise InputError if no picture can be made like the training images, as each pixel was scaled by itself."""
@@ -98,6 +107,7 @@ class Rescaler:
         self._trained, self._given, self._remedy = trained, given, remedy
         self._scale: PixelScale | None = None
         self._numbers = self._beyond = self._images = self._unlike = 0
+        self._sums = np.zeros(2)
 
     def to_bytes(self, raw: Numbers) -> NDArray[np.uint8]:
         """(N, C, H, W) numbers → bytes.
@@ -138,14 +148,41 @@ class Rescaler:
         is_varied, dark, bright = least < greatest, self._trained.darkest, self._trained.brightest
         is_unlike = (255 * greatest < bright / 2) | (255 * least > dark + 0.4 * (255 - dark))
         self._numbers, self._images = self._numbers + images.size, self._images + int(is_varied.sum())
+        if images.ndim == 4 and scale.is_standardised and len(images) >= FEW:
+            edges, (low, high) = 255 * scale.shares(_edges(images)), self._trained.edges
+            room = (self._trained.deviation or 255) / 4  # each pixel's mean is 0, so the ground hardly varies
+            is_unlike |= (edges < low - room) | (edges > high + room)
         self._unlike += int((is_varied & is_unlike).sum())
-        return self._beyond <= OUTLIERS * self._numbers * (2 if scale.clips else 1) and self._unlike * 2 <= self._images
+        share = OUTLIERS if not scale.clips else MOST_BEYOND if self._images < FEW else 2 * OUTLIERS
+        is_within = self._beyond <= share * self._numbers
+        return is_within and self._unlike * 2 <= self._images and self._is_standardised_alike(images, scale)
+
+    def _is_standardised_alike(self, images: NDArray[Any], scale: PixelScale) -> bool:
+        """Whether the mean and the spread are those of the training images, if these were standardised."""
+        mean, deviation = self._trained.mean, self._trained.deviation
+        if not scale.is_standardised or mean is None or deviation is None:
+            return True
+        values = 255 * scale.shares(images).clip(0, 1)
+        self._sums += values.sum(), (values**2).sum()
+        found, square = self._sums / self._numbers
+        ratio = float(np.sqrt(max(square - found**2, 0)) / deviation)
+        if self._images < FEW:
+            return bool(abs(found - mean) < deviation) and 0.4 < ratio < 3
+        return bool(abs(found - mean) < deviation / 2) and 0.5 < ratio < 2
 
     def _explain(self, raw: Numbers) -> str:
         return (
             f"{raw.name}: its numbers go {describe_range(raw.images)}, but those of the training images are on the "
             f"scale {self._trained.scale}. {self._remedy or _remedy(raw.images)}"
         )
+
+
+def _edges(images: NDArray[Any]) -> NDArray[np.float64]:
+    """(N, C, H, W) → (N,) the mean of the pixels at an image's edge."""
+    sides = images[:, :, 0], images[:, :, -1], images[:, :, :, 0], images[:, :, :, -1]
+    flat = np.concatenate([side.reshape(len(images), -1) for side in sides], axis=1)
+    means: NDArray[np.float64] = flat.mean(axis=1, dtype=np.float64)
+    return means
 
 
 def _remedy(images: NDArray[Any]) -> str:

@@ -40,7 +40,10 @@ ROUNDING = 1e-3
 
 @dataclass(frozen=True)
 class PixelScale:
-    """A linear map of numbers to bytes, `low` to 0 and `high` to 255; values outside are clipped."""
+    """A linear map of numbers to bytes, `low` to 0 and `high` to 255; values outside are clipped.
+
+    If `low` is greater than `high`, the images are inverted.
+    """
 
     low: float
     high: float

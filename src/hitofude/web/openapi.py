@@ -133,7 +133,8 @@ def requests_for(
     """Return the two requests for a model: images of its size, labels of its own, pixels on its scale or bytes."""
     channels, height, width = image_shape
     size = channels * height * width
-    image: Any = Annotated[list[Pixel if scale.is_bytes else Number], Field(min_length=size, max_length=size)]
+    pixel: Any = Pixel if scale.is_bytes else Number
+    image: Any = Annotated[list[pixel], Field(min_length=size, max_length=size)]
     images: Any = Annotated[list[image], Field(min_length=1, max_length=MOST_IMAGES)]
     label: Any = Annotated[str, Field(json_schema_extra={"enum": list(classes)})]
     return (
@@ -153,8 +154,8 @@ def _scale(own: PixelScale) -> Any:
             raise ValueError(f"expected {' or '.join(map(str, allowed))}")
         return scale
 
-    values = Annotated[float, Field(strict=True)]
-    return Annotated[list[values] | None, AfterValidator(check), WithJsonSchema({"enum": [*allowed, None]})]
+    pair: Any = list[Annotated[float, Field(strict=True)]] | None
+    return Annotated[pair, AfterValidator(check), WithJsonSchema({"enum": [*allowed, None]})]
 
 
 def refusal_responses(*more: int) -> dict[int | str, dict[str, Any]]:
