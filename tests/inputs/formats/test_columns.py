@@ -103,6 +103,12 @@ def test_a_long_name_is_shortened() -> None:
     with pytest.raises(InputError) as refused:
         found("label,pixel0," + "x" * 5000, "1,2,3")
     assert len(str(refused.value)) < 500
+    assert str(refused.value).endswith("--ignore 2.")
+
+
+def test_another_separator_is_guessed_at() -> None:
+    with pytest.raises(InputError, match=r"found one column, 'label:pixel0:pixel1'; expected.* separated by commas"):
+        found("label:pixel0:pixel1")
 
 
 @pytest.mark.parametrize(

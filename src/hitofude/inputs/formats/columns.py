@@ -370,11 +370,16 @@ def _unknown_column(
     missing = [name for name, i in zip((options.groups, options.folds), related, strict=True) if i is None]
     hint = "".join(f" There is no column '{name}'." for name in missing if name is not None)
     name = names[position]
-    named = f"--label {_quoted(name)}" if len(name) <= SHOWN else "--label"
+    if len(names) == 1:
+        return InputError(
+            f"{location}: found one column, '{shortened(name)}'; expected columns of pixels, separated by commas, "
+            "semicolons, tabs, bars or spaces. Save the table with one of these."
+        )
+    typed = _quoted(name) if len(name) <= SHOWN else str(position)
     return InputError(
         f"{location}, column {position + 1}: '{shortened(name)}' is neither a pixel (such as pixel0 or 1x1), "
-        f"an id nor the label. If it is the label, name it with {named}; if it tells which rows belong "
-        f"together, with --groups or --folds; otherwise leave it aside with --ignore {_quoted(shortened(name))}.{hint}"
+        f"an id nor the label. If it is the label, name it with --label {typed}; if it tells which rows belong "
+        f"together, with --groups or --folds; otherwise leave it aside with --ignore {typed}.{hint}"
     )
 
 

@@ -33,6 +33,10 @@ __all__ = [
 
 SAMPLE_SUBMISSION = "sample_submission"
 NO_OPTIONS = ReadOptions()
+NO_LABELS = (
+    "there are no column names, and as many columns as pixels, so none is the label, and training needs one. Name the "
+    "file of the labels with --labels, or the label's column by its number, such as --label 0."
+)
 PROBES, PROBE_BYTES = 32, 1 << 15
 HELD_BLOCKS = 1000
 """As many blocks are kept until a file's values are judged; then it is a file of bytes with faults."""
@@ -147,7 +151,7 @@ class _Reader:
         """Return images (N, C, H, W) of this file with their labels, ids, groups, folds and usage."""
         labels, ids, groups, folds, usage = texts
         name, columns = self._lines.name, self.columns
-        missing = self._options.missing_labels
+        missing = self._options.missing_labels if columns.has_names else NO_LABELS
         return RawImages(
             name, images, labels, ids, "line", self.first_row, missing, groups, folds,
             reading=columns.reading, left_aside=columns.left_aside(Path(name).name),
