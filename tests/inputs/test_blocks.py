@@ -166,3 +166,13 @@ def test_memory_does_not_grow_with_the_file(kind: str, tmp_path: Path, digits: I
 
     peak(1)
     assert peak(10) < peak(2) + 1_000_000, "eight times 235,200 bytes of pixels more"
+
+
+def test_a_kind_that_cannot_be_streamed_is_named_and_parquet_is_known_under_any_name(tmp_path: Path) -> None:
+    rows = np.arange(32, dtype=np.uint8).reshape(2, 16) * 8
+    pd.DataFrame(rows, columns=[f"pixel{i}" for i in range(16)]).to_parquet(tmp_path / "shard.pq")
+    np.save(tmp_path / "shard.npy", rows)
+    options = ReadOptions(like=(1, 4, 4))
+    assert np.array_equal(next(open_blocks(tmp_path / "shard.pq", options, 9)).images.reshape(2, 16), rows)
+    with pytest.raises(InputError, match=r"shard\.npy: only \.parquet, .* can be read in blocks\. Predict it with"):
+        next(open_blocks(tmp_path / "shard.npy", options, 9))

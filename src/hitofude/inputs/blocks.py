@@ -14,6 +14,7 @@ from hitofude.inputs.formats.csv_table import csv_file
 from hitofude.inputs.formats.idx import is_idx
 from hitofude.inputs.formats.npz import stream_npz
 from hitofude.inputs.formats.parquet import stream_parquet
+from hitofude.inputs.formats.signatures import kind_of
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import ReadOptions
 from hitofude.inputs.photos.photo_file import is_picture
@@ -29,13 +30,15 @@ def open_blocks(path: Path, options: ReadOptions, images: int, trained: TrainedS
     options: `like` is required. trained: the scale of the training images. Raise InputError with line or row, column
     and a remedy.
     """
-    match path.suffix.lower():
-        case ".parquet":
+    match _kind(path):
+        case "parquet":
             pieces = stream_parquet(path, options, images)
-        case ".npz":
+        case "npz":
             pieces = stream_npz(path, options, images)
-        case _:
+        case "text":
             pieces = csv_file(path).stream(options)
+        case _:
+            raise _only_streams(path)
     done, rescaler = 0, Rescaler(trained, options.scale)
     for block in _rebatched(pieces, images):
         pixels = rescaler.to_bytes(block)
@@ -46,7 +49,19 @@ def open_blocks(path: Path, options: ReadOptions, images: int, trained: TrainedS
 def check_streams(path: Path) -> None:
     """Raise InputError for a kind of file that cannot be read in blocks, such as a picture."""
     if path.suffix.lower() == ".zip" or is_idx(path) or is_picture(path):
-        raise InputError(f"{path}: only {', '.join(ENDINGS)} can be read in blocks. Predict it with a file for --out.")
+        raise _only_streams(path)
+
+
+def _kind(path: Path) -> str:
+    """The kind of a file by its usual ending, else by its first bytes."""
+    ending = path.suffix.lower()
+    if ending in (".parquet", ".npz"):
+        return ending.removeprefix(".")
+    return "text" if ending in (".csv", ".gz") else kind_of(path)
+
+
+def _only_streams(path: Path) -> InputError:
+    return InputError(f"{path}: only {', '.join(ENDINGS)} can be read in blocks. Predict it with a file for --out.")
 
 
 def _rebatched(pieces: Iterable[RawImages], images: int) -> Iterator[RawImages]:

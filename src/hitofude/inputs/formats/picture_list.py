@@ -76,6 +76,7 @@ def listed_pictures(path: Place, pictures: Sequence[Place], options: ReadOptions
     rows = read_rows(path)
     names, lines = rows[0], rows[1:]
     label: int | None = None
+    id: int | None
     first_line = 2
     if any(_is_picture_name(name) for name in names):
         first_line, lines = 1, rows
