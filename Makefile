@@ -42,6 +42,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.tutorial
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.headerless
 	$(BIN)/python -m benchmarks.damage
 	$(BIN)/python -m benchmarks.crash
 	$(BIN)/python -m benchmarks.label_noise

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages
+from hitofude.inputs.formats import csv_lines
 from hitofude.inputs.formats.csv_header import unmangle
 from hitofude.inputs.formats.csv_table import csv_file
 from hitofude.inputs.layout import ReadOptions
@@ -160,3 +161,15 @@ def test_images_of_a_file_without_header_are_those_with_one(tmp_path: Path) -> N
     bare, named = (read(tmp_path, "\n".join(lines)) for lines in (rows, [header, *rows]))
     assert np.array_equal(bare.images, named.images)
     assert labels(bare) == labels(named)
+
+
+def test_a_shard_without_header_is_read_block_by_block_as_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_lines, "BLOCK_BYTES", 50)
+    text = "".join(f"{number % 3},{number},0,7,{number % 2}\n" for number in range(100))
+    whole = read(tmp_path, text, like=(1, 2, 2), usual_label="0")
+    options = ReadOptions(like=(1, 2, 2), usual_label="0")
+    pieces = list(csv_file(tmp_path / "train.csv").stream(options))
+    assert np.array_equal(np.concatenate([piece.images for piece in pieces]), whole.images)
+    assert [piece.first_row for piece in pieces[:2]] == [1, 1 + len(pieces[0].images)]
