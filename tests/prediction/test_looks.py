@@ -1,7 +1,9 @@
 """Photos and pictures are made like the training images of the run: its ground, its orientation, writing or not."""
 
+import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +78,10 @@ def test_the_api_and_the_page_read_pictures_as_the_command_does(
         found = images_of_picture(path.read_bytes(), described, limits=Limits())
         assert np.array_equal(found.images, read_photo(path, (28, 28), data.known_look, trained=data.pixels).images)
         assert np.median(found.images) == 255
+    black, things = io.BytesIO(), replace(described, look=replace(data.known_look, writing=False))
+    Image.fromarray(np.zeros((28, 28), dtype=np.uint8)).save(black, "png")
+    with pytest.raises(InputError, match=r"training images were dark on light\. Send it inverted\."):
+        images_of_picture(black.getvalue(), things, limits=Limits())
     assert model_json(described)["look"] == {
         "ground": 255, "ink": 0, "box": 20 / 28, "writing": True, "edge": 0.9, "behind": 255
     }  # fmt: skip

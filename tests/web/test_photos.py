@@ -22,7 +22,7 @@ from tests.web.conftest import Answer, Running
 from tests.web.tiny_model import write_tiny_model
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
-THINGS = Look(writing=False)
+THINGS = Look(writing=False, edge=0.3)
 ONES = np.full((100, 200), 255, dtype=np.uint8)
 ONES[20:80, 30:36] = ONES[25:75, 130:136] = 0
 
@@ -151,7 +151,7 @@ def test_a_picture_that_lies_on_its_side_has_the_size_that_is_seen() -> None:
     orientation = Image.Exif()
     orientation[0x0112] = 6
     content = encoded(ONES, "JPEG", exif=orientation.tobytes())
-    for described in (described_as(), described_as(look=THINGS), described_as(COLOUR)):
+    for described in (described_as(), described_as(look=THINGS), described_as(COLOUR, THINGS)):
         seen = images_of_picture(content, described, limits=Limits())
         assert (seen.height, seen.width) == (200, 100)
         assert seen.images.shape[1:] == described.image_shape

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hitofude.errors import InputError
 
 WHITE, MIDDLE = 255, 127
+INVERT = "Invert them: for bytes --scale 255..0, in Python scale=(255, 0)."
 MOST_MEASURED = 5_000
 """Images, evenly spaced in the training part."""
 FEW = 10
@@ -130,7 +131,7 @@ def check_not_all_alike(images: NDArray[np.uint8], name: str) -> None:
         )
 
 
-def check_ground(images: NDArray[np.uint8], look: Look | None, name: str) -> None:
+def check_ground(images: NDArray[np.uint8], look: Look | None, name: str, remedy: str = INVERT) -> None:
     """Raise InputError if images to predict have ink at their edges, where the training images have ground.
 
     images: (N, C, H, W). look: of the training images; if it is unknown, or their edges vary, nothing is checked.
@@ -143,10 +144,7 @@ def check_ground(images: NDArray[np.uint8], look: Look | None, name: str) -> Non
         found, expected = (
             ("dark on light", "light on dark") if not look.is_light else ("light on dark", "dark on light")
         )
-        raise InputError(
-            f"{name}: these images are {found}, but the training images were {expected}. Invert them: for bytes "
-            "--scale 255..0, in Python scale=(255, 0)."
-        )
+        raise InputError(f"{name}: these images are {found}, but the training images were {expected}. {remedy}")
 
 
 def _all(rows: NDArray[np.uint8], like: NDArray[np.uint8] | None) -> bool:

@@ -35,6 +35,7 @@ JSON, FORM = "application/json", "multipart/form-data"
 FOR_READING = ["GET", "HEAD"]
 PAGE_TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
 PAGE_ALIASES = {"/": "index.html", "/docs": "docs.html"}
+INVERTED = "Send them inverted."
 DECIMALS = 6
 """The precision of a probability."""
 
@@ -136,7 +137,7 @@ class Api:
         numbers = np.array(rows, dtype=np.float64).reshape(-1, *self._model.image_shape)
         images: NDArray[Any] = numbers.astype(np.uint8) if trained.scale.is_bytes else numbers  # as the schema allows
         if trained == UNKNOWN:
-            return images
+            return images.astype(np.uint8)
         if given is not None and given != trained.scale:
             trained.check_reads_pictures("images")
         remedy = (
@@ -144,7 +145,7 @@ class Api:
         )
         found = Rescaler(trained, given, remedy).to_bytes(RawImages("images", images, None, None))
         if given is None:
-            check_ground(found, self._model.description.look, "images")
+            check_ground(found, self._model.description.look, "images", INVERTED)
         return found
 
     async def _predict_picture(self, content: bytes) -> Response:

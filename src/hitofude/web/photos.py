@@ -63,5 +63,5 @@ def _whole(content: bytes, model: OnnxDescription, limits: Limits) -> PictureIma
     pixels = read_picture(content, NAME, options, limits.picture_pixels)
     whole = channels_first(np.broadcast_to(pixels, (height, width, channels))[None])  # a grey picture has one channel
     images = Rescaler(model.pixels).to_bytes(RawImages(NAME, whole, None, None, nominal=nominal_scale(whole.dtype)))
-    check_ground(images, model.look, NAME)
+    check_ground(images, model.look, NAME, "Send it inverted.")
     return PictureImages(sides[0], sides[1], ((0, 0, *sides),), images)

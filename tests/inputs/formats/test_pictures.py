@@ -301,7 +301,7 @@ def test_the_commonest_size_is_the_remedy_for_several(folder: Path) -> None:
 
 
 def test_pictures_are_never_transposed(folder: Path) -> None:
-    with pytest.raises(InputError, match="pictures are read as they are seen. Leave out --transpose"):
+    with pytest.raises(InputError, match=r"pictures are read as they are seen\. Leave out --transpose"):
         open_source(folder, transpose=True)
 
 
