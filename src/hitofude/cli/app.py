@@ -62,7 +62,7 @@ class SourceOptions:
     label: str | None = None
     "The label column, if it is not `label`: its name, or its number from 0 in a table without header."
     shape: str | None = None
-    "HEIGHTxWIDTH if the images are not square, HEIGHTxWIDTHx3 for colour images; pictures are resized to it."
+    "HEIGHTxWIDTH if not square, HEIGHTxWIDTHx3 in colour, or 3xHEIGHTxWIDTH plane by plane; pictures are resized."
 
     groups: str | None = None
     "Rows that belong together, such as a writer's, are never on both sides of a fold: a column, or a CSV of id,group."

@@ -54,7 +54,7 @@ class Reading(TypedDict, total=False):
     label: str | None
     """The label column's name, by default `label`."""
     shape: Shape | None
-    """(H, W) of images that are not square, (H, W, 3) for colour; pictures are resized to it."""
+    """(H, W) of images that are not square, in colour (H, W, 3), or (3, H, W) plane by plane; pictures are resized."""
     groups: Related | None
     """Of the training rows: a column's name, a CSV file of ids and groups, or an array; see hitofude.inputs.related."""
     folds: Related | None
