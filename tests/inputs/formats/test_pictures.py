@@ -309,3 +309,10 @@ def test_class_folders_may_be_some_folders_down(folder: Path, tmp_path: Path) ->
     (tmp_path / "archive" / "data").mkdir(parents=True)
     folder.rename(tmp_path / "archive" / "data" / "letters")
     assert open_source(tmp_path / "archive").train.classes == ("α, β", "ಕ")
+
+
+def test_pictures_to_predict_that_would_vanish_on_the_training_images_ground_are_refused(tmp_path: Path) -> None:
+    transparent(tmp_path / "1.png", 255, RNG.integers(0, 2, (8, 6)).astype(np.uint8) * 255)
+    assert read_images(tmp_path, image_shape=(1, 8, 6), behind=0).images.max() == 255
+    with pytest.raises(InputError, match="its ink cannot be seen on white, which is behind the training images"):
+        read_images(tmp_path, image_shape=(1, 8, 6), behind=255)

@@ -191,6 +191,12 @@ def _choose_behind(found: Sequence[_Picture], name: str, options: ReadOptions) -
         return None
     on_white, on_black = (sum(where == (ground,) for where in hidden) for ground in (WHITE, BLACK))
     if options.behind is not None:
+        if 2 * (on_white if options.behind == WHITE else on_black) > len(hidden):
+            ground = "white" if options.behind == WHITE else "black"
+            raise InputError(
+                f"{name}: its ink cannot be seen on {ground}, which is behind the training images. Save the pictures "
+                "to predict on an opaque background like theirs."
+            )
         return options.behind
     if min(on_white, on_black) > MOST_HIDDEN * len(hidden):
         raise InputError(
