@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -318,3 +319,14 @@ def test_constant_images_are_learned_without_a_warning() -> None:
         warnings.simplefilter("error")
         found = quick().set_params(settings=settings).fit(np.full((20, 30), 0.5), np.arange(20) % 2)
     assert found.predict_proba(np.full((1, 30), 0.5)).shape == (1, 2)
+
+
+def test_sparse_rows_and_a_column_of_images_are_the_same_images(fitted: HitofudeClassifier, rows: np.ndarray) -> None:
+    expected = fitted.predict_proba(rows[:5])
+    assert np.array_equal(fitted.predict_proba(csr_matrix(rows[:5])), expected)
+    assert np.array_equal(fitted.predict_proba(pd.DataFrame({"image": list(rows[:5])})), expected)
+
+
+def test_images_on_another_scale_are_refused_with_both_ranges(fitted: HitofudeClassifier, rows: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"X: its numbers go from 0 to 1, but .* on the scale 0\.\.255. Bring X to"):
+        fitted.predict(rows / 255)

@@ -148,9 +148,12 @@ class Rescaler:
         is_varied, dark, bright = least < greatest, self._trained.darkest, self._trained.brightest
         is_unlike = (255 * greatest < bright / 2) | (255 * least > dark + 0.4 * (255 - dark))
         self._numbers, self._images = self._numbers + images.size, self._images + int(is_varied.sum())
+        room = (self._trained.deviation or 255) / 2
+        if scale.is_standardised:
+            is_unlike |= (255 * least > dark + room) | (255 * greatest < bright - room)
         if images.ndim == 4 and scale.is_standardised and len(images) >= FEW:
             edges, (low, high) = 255 * scale.shares(_edges(images)), self._trained.edges
-            room = (self._trained.deviation or 255) / 4  # each pixel's mean is 0, so the ground hardly varies
+            room /= 2  # each pixel's mean is 0, so the ground hardly varies
             is_unlike |= (edges < low - room) | (edges > high + room)
         self._unlike += int((is_varied & is_unlike).sum())
         share = OUTLIERS if not scale.clips else MOST_BEYOND if self._images < FEW else 2 * OUTLIERS
