@@ -5,10 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from scipy.io import savemat
 
 from hitofude.errors import InputError
+from hitofude.inputs.formats.csv_table import csv_file
+from hitofude.inputs.layout import ReadOptions
 from hitofude.inputs.sources import open_source, read_images
 from tests.inputs.formats.test_idx import idx_bytes
 
@@ -238,11 +241,15 @@ def test_a_file_that_is_not_there_names_the_nearest(typed: str, message: str, tm
         open_source(tmp_path / typed)
 
 
-def test_rows_in_colour_are_read_in_the_smoother_layout(tmp_path: Path) -> None:
+def smooth_in_colour() -> NDArray[np.uint8]:
+    """(10, 3, 8, 8) images whose colours change evenly."""
     down, across = np.mgrid[:8, :8]
-    images = np.stack([np.stack([down * 20 + n, across * 20 + n, 200 - down * 10 - n]) for n in range(10)]).astype(
-        np.uint8
-    )
+    images = [np.stack([down * 20 + n, across * 20 + n, 200 - down * 10 - n]) for n in range(10)]
+    return np.stack(images).astype(np.uint8)
+
+
+def test_rows_in_colour_are_read_in_the_smoother_layout() -> None:
+    images = smooth_in_colour()
     labels = np.arange(10) % 2
     planes, pixelwise = images.reshape(10, -1), images.transpose(0, 2, 3, 1).reshape(10, -1)
     for rows in (planes, pixelwise):
@@ -300,3 +307,27 @@ def test_images_in_columns_as_in_the_original_mnist_of_matlab(tmp_path: Path) ->
     found = open_source(tmp_path / "mnist-original.mat").train
     assert np.array_equal(found.images[:, 0], IMAGES)
     assert found.known_labels().tolist() == LABELS.tolist()
+
+
+def test_rows_in_colour_are_read_as_those_of_the_training_images(tmp_path: Path) -> None:
+    """A few images, even a single one, may look smoother in the wrong layout."""
+    images = smooth_in_colour()
+    odd = np.random.default_rng(1).integers(0, 256, (3, 3, 8, 8), dtype=np.uint8)
+    for planes, rows in ((True, odd.reshape(3, -1)), (False, odd.transpose(0, 2, 3, 1).reshape(3, -1))):
+        train = images.reshape(10, -1) if planes else images.transpose(0, 2, 3, 1).reshape(10, -1)
+        dataset = open_source((train, np.arange(10) % 2), test=rows)
+        assert dataset.test is not None
+        assert np.array_equal(dataset.test.images, odd)
+        assert dataset.planes is planes
+        np.save(tmp_path / "odd.npy", rows)
+        np.savetxt(tmp_path / "odd.csv", rows, "%d", ",", header=",".join(f"pixel{i}" for i in range(192)), comments="")
+        for name in ("odd.npy", "odd.csv"):
+            found = read_images(tmp_path / name, image_shape=(3, 8, 8), planes=dataset.planes)
+            assert np.array_equal(found.images, odd)
+            blocks = stream(tmp_path / name, planes) if name == "odd.csv" else [found.images]
+            assert np.array_equal(np.concatenate(blocks), odd)
+
+
+def stream(path: Path, planes: bool) -> list[NDArray[np.uint8]]:
+    options = ReadOptions(like=(3, 8, 8), planes=planes)
+    return [piece.images for piece in csv_file(path).stream(options)]

@@ -63,6 +63,8 @@ class Dataset:
     """The grey put behind transparent pixels of pictures."""
     transposed: bool = False
     """Whether rows and columns of the training images were exchanged in the files; here they are as people see them."""
+    planes: bool | None = None
+    """Whether rows of pixels in colour are red, then green, then blue in the files; None if they hold no such rows."""
 
     @cached_property
     def look(self) -> Look:
@@ -133,6 +135,8 @@ class RawImages:
     """The grey put behind transparent pixels of pictures, if there were any."""
     transposed: bool = False
     """Whether rows and columns were exchanged in the file; here they are as people see them."""
+    planes: bool | None = None
+    """Whether rows of pixels in colour were red, then green, then blue; None if they were not rows in colour."""
     nominal: PixelScale | None = None
     """The scale of a picture's format, such as 0..65535 for 16 bits."""
 
@@ -285,7 +289,7 @@ def make_dataset(
     behind = WHITE if train.behind is None else train.behind
     dataset = Dataset(
         name, images, scale=found, reading=reading, left_aside=left_aside, label_column=train.label_column,
-        behind=behind, transposed=train.transposed,
+        behind=behind, transposed=train.transposed, planes=train.planes,
     )  # fmt: skip
     if test is None:
         return dataset

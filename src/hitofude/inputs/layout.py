@@ -59,6 +59,8 @@ class ReadOptions:
     """The numbers that are black and white; None to look."""
     behind: int | None = None
     """The grey put behind transparent pixels, 255 or 0; None to look."""
+    planes: bool | None = None
+    """Whether rows of pixels in colour are red, then green, then blue, if the shape does not say; None to look."""
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -134,23 +136,34 @@ def images_of_rows(pixels: NDArray[Any], name: str, options: ReadOptions, *, in_
     return _upright(images, in_place=in_place) if is_transposed(name, options) else images
 
 
-def colours_of_rows(pixels: NDArray[Any], name: str, options: ReadOptions) -> tuple[str, ...]:
-    """Say how the colours lie in rows of pixels (N, P), if that had to be found out; else return nothing.
+@dataclass(frozen=True)
+class Colours:
+    """How the colours lie in rows of pixels."""
+
+    planes: bool | None = None
+    """Whether the rows are red, then green, then blue; None if they are grey, or no rows."""
+    reading: tuple[str, ...] = ()
+    """The same in words, if it had to be found out."""
+
+
+def colours_of_rows(pixels: NDArray[Any], name: str, options: ReadOptions) -> Colours:
+    """Find out how the colours lie in rows of pixels (N, P).
 
     Side by side for each pixel, as NumPy flattens (H, W, 3), or plane by plane, as in CIFAR: the layout in which
     neighbouring pixels differ less.
     """
     if pixels.ndim != 2 or not len(pixels):
-        return ()
+        return Colours()
     channels, height, width = _shape_of_rows(pixels.shape[1], name, options)
-    if channels == 1 or (options.shape is not None and len(options.shape) == 3):
-        return ()
-    last = name.rpartition("/")[2]
-    if _are_planes(pixels, (channels, height, width), options):
-        return (
-            f"{last}: rows of {height}x{width} red, then green, then blue values; --shape {height}x{width}x3 if not",
-        )
-    return (f"{last}: rows of {height}x{width} pixels of red, green and blue; --shape 3x{height}x{width} if not",)
+    if channels == 1:
+        return Colours()
+    planes = _are_planes(pixels, (channels, height, width), options)
+    if options.planes is not None or (options.shape is not None and len(options.shape) == 3):
+        return Colours(planes)
+    how, other = f"pixels of {height}x{width}, each of red, green and blue", f"3x{height}x{width}"
+    if planes:
+        how, other = f"{height}x{width} red, then green, then blue values", f"{height}x{width}x3"
+    return Colours(planes, (f"{name.rpartition('/')[2]}: rows of {how}; --shape {other} if not",))
 
 
 def _shape_of_rows(count: int, name: str, options: ReadOptions) -> ImageShape:
@@ -171,8 +184,10 @@ def _shape_of_rows(count: int, name: str, options: ReadOptions) -> ImageShape:
 
 def _are_planes(pixels: NDArray[Any], shape: ImageShape, options: ReadOptions) -> bool:
     """Whether rows in colour are planes of one colour each: as asked, else if neighbours then differ less."""
-    if options.shape is not None and len(options.shape) == 3 and options.like is None:
+    if options.shape is not None and len(options.shape) == 3:
         return _is_planar_shape(options.shape)
+    if options.planes is not None:
+        return options.planes
     channels, height, width = shape
     rows = np.linspace(0, len(pixels) - 1, min(len(pixels), MOST_COMPARED)).astype(np.int64)
     some = pixels[rows].astype(np.float32)

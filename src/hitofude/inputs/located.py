@@ -48,7 +48,7 @@ def read_path(path: Path, options: ReadOptions, labels: Path | None = None) -> R
     train = read_file(place, options, "train", labels)
     if "test" not in splits_in(place):
         return RawParts(train)
-    return RawParts(train, read_split(place, _like(train, options), "test"))
+    return RawParts(train, read_split(place, options_like(train, options), "test"))
 
 
 def read_file(place: Place, options: ReadOptions, split: Split, labels: Path | None = None) -> RawImages:
@@ -143,7 +143,7 @@ def _read_holding(root: Place, options: ReadOptions, labels: Path | None, wanted
     raw = pictures.read("train", options)
     assert raw is not None  # noqa: S101
     train = _noted(raw, pictures.reading, pictures.left_aside)
-    return RawParts(train, pictures.read("test", _like(train, options)), _template(pictures.template))
+    return RawParts(train, pictures.read("test", options_like(train, options)), _template(pictures.template))
 
 
 def _read_folder(root: Place, options: ReadOptions, split: Split, labels: Path | None) -> RawImages:
@@ -168,7 +168,7 @@ def _read_folder(root: Place, options: ReadOptions, split: Split, labels: Path |
 def _read_parts(parts: Parts, options: ReadOptions) -> RawParts:
     train = _read_piece(parts.pieces["train"], options, "train")
     piece = parts.pieces.get("test")
-    test = None if piece is None else _read_piece(piece, _like(train, options), "test")
+    test = None if piece is None else _read_piece(piece, options_like(train, options), "test")
     return RawParts(_noted(train, parts.reading, parts.left_aside), test, _template(parts.template))
 
 
@@ -203,11 +203,11 @@ def _noted(raw: RawImages, lines: tuple[str, ...], aside: tuple[str, ...]) -> Ra
     return replace(raw, reading=(*lines, *raw.reading), left_aside=(*raw.left_aside, *aside))
 
 
-def _like(raw: RawImages, options: ReadOptions) -> ReadOptions:
+def options_like(raw: RawImages, options: ReadOptions) -> ReadOptions:
     """The options to read images that must be like these."""
     channels, height, width = raw.images.shape[1:]
     transpose = True if raw.transposed else options.transpose
-    return replace(options, like=(channels, height, width), behind=raw.behind, transpose=transpose)
+    return replace(options, like=(channels, height, width), behind=raw.behind, transpose=transpose, planes=raw.planes)
 
 
 def _template(place: Place | None) -> CsvFile | None:

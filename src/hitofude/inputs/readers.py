@@ -63,8 +63,10 @@ def _read(path: Place, options: ReadOptions, split: Split) -> RawImages:
 
 def _read_npy(path: Place, options: ReadOptions, _: Split) -> RawImages:
     values = real_numbers(read_npy(path), str(path))
-    images, how = images_of_array(values, str(path), options), colours_of_rows(values, str(path), options)
-    return RawImages(str(path), images, None, None, missing_labels=MISSING_LABELS, reading=how)
+    images, colours = images_of_array(values, str(path), options), colours_of_rows(values, str(path), options)
+    return RawImages(
+        str(path), images, None, None, missing_labels=MISSING_LABELS, reading=colours.reading, planes=colours.planes
+    )
 
 
 def _read_hdf5(path: Place, options: ReadOptions, split: Split) -> RawImages:

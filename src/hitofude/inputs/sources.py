@@ -29,7 +29,7 @@ from hitofude.inputs.formats.csv_table import Columns, csv_file
 from hitofude.inputs.formats.pictures import ENDINGS, read_loose_picture
 from hitofude.inputs.image_set import ImageSet, row_numbers, shuffled_evenly
 from hitofude.inputs.layout import ImageShape, ReadOptions, Shape, check_shape
-from hitofude.inputs.located import explain_missing, is_holding, read_file, read_path
+from hitofude.inputs.located import explain_missing, is_holding, options_like, read_file, read_path
 from hitofude.inputs.parts import Holding, find_files
 from hitofude.inputs.picture_parts import read_asked
 from hitofude.inputs.related import Related, column_of, with_related
@@ -75,6 +75,8 @@ class Reading(TypedDict, total=False):
     """The numbers that are black and white, such as (0, 1)."""
     behind: int | None
     """The grey put behind transparent pixels of pictures, 255 or 0."""
+    planes: bool | None
+    """Whether rows of pixels in colour are red, then green, then blue, if the shape does not say."""
 
 
 def read_options(**how: Unpack[Reading]) -> ReadOptions:
@@ -93,6 +95,7 @@ def read_options(**how: Unpack[Reading]) -> ReadOptions:
         transpose=how.get("transpose"),
         scale=None if scale is None else PixelScale(*scale),
         behind=how.get("behind"),
+        planes=how.get("planes"),
     )
 
 
@@ -210,9 +213,7 @@ def _read_both(name: str, train: RawImages, test: Any, options: ReadOptions) -> 
     """Make a dataset of the training images and, if there are any, of the test images in the same shape."""
     if test is None:
         return make_dataset(name, train, scale=options.scale)
-    channels, height, width = train.images.shape[1:]
-    transpose = True if train.transposed else options.transpose
-    like = replace(options, like=(channels, height, width), behind=train.behind, transpose=transpose)
+    like = options_like(train, options)
     raw = (
         read_file(Path(test), like, "test")
         if isinstance(test, str | Path)

@@ -155,6 +155,7 @@ def describe_data(dataset: Dataset) -> DataDescription:
         folds_fingerprint=_fingerprint(train.folds),
         look=dataset.look,
         transposed=dataset.transposed,
+        planes=dataset.planes,
         pixels=dataset.trained_scale,
     )
 

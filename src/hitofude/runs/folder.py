@@ -68,6 +68,8 @@ class DataDescription:
     """The look of the training images; runs of earlier versions, and imported networks, do not say."""
     transposed: bool = False
     """Whether rows and columns were exchanged in the files of the training images."""
+    planes: bool | None = None
+    """Whether rows of pixels in colour were red, then green, then blue in those files; None if they held none."""
     pixels: TrainedScale = UNKNOWN
     """The scale of the training images."""
 
@@ -81,6 +83,7 @@ class DataDescription:
             "header": self.header,
             "behind": self.known_look.behind,
             "transpose": self.transposed or None,
+            "planes": self.planes,
         }
 
     @property

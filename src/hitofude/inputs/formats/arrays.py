@@ -46,8 +46,8 @@ def raw_from_arrays(images: ArrayLike | Frame, labels: ArrayLike | None, name: s
         raw = _raw_from_frame(images, name, options)
     else:
         pixels = real_numbers(_as_array(images, name), name)
-        how = colours_of_rows(pixels, name, options)
-        raw = RawImages(name, images_of_array(pixels, name, options), None, None, reading=how)
+        colours, found = colours_of_rows(pixels, name, options), images_of_array(pixels, name, options)
+        raw = RawImages(name, found, None, None, reading=colours.reading, planes=colours.planes)
     if labels is None:
         return raw
     array = np.asarray(labels, dtype=None if hasattr(labels, "dtype") else object)
@@ -71,12 +71,12 @@ def _raw_from_frame(frame: Frame, name: str, options: ReadOptions) -> RawImages:
     def texts(position: int | None) -> NDArray[np.str_] | None:
         return None if position is None else label_texts(_as_array(frame[keys[position]], name), name, names[position])
 
-    images, how = images_of_rows(values, name, options), colours_of_rows(values, name, options)
+    images, colours = images_of_rows(values, name, options), colours_of_rows(values, name, options)
     label, id, groups, folds, usage = map(texts, columns.texts)
     return RawImages(
         name, images, label, id, missing_labels=_missing(options), groups=groups, folds=folds,
-        reading=(*columns.reading, *how), left_aside=columns.left_aside(name), label_column=columns.label_column,
-        id_column=columns.id_column, usage=usage,
+        reading=(*columns.reading, *colours.reading), left_aside=columns.left_aside(name),
+        label_column=columns.label_column, id_column=columns.id_column, usage=usage, planes=colours.planes,
     )  # fmt: skip
 
 
@@ -122,10 +122,13 @@ def _raw_from_image_column(frame: Frame, key: Any, values: NDArray[Any], name: s
 
     location = f"{name}, column '{key}'"
     pixels = real_numbers(values, location)
-    how = colours_of_rows(pixels, location, options)
+    colours = colours_of_rows(pixels, location, options)
     label, id, groups, folds = map(texts, find_texts(names, options, name))
     images = images_of_array(pixels, location, options)
-    return RawImages(name, images, label, id, missing_labels=_missing(options), groups=groups, folds=folds, reading=how)
+    return RawImages(
+        name, images, label, id, missing_labels=_missing(options), groups=groups, folds=folds,
+        reading=colours.reading, planes=colours.planes,
+    )  # fmt: skip
 
 
 def _missing(options: ReadOptions) -> str:

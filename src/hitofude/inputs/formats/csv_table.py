@@ -64,9 +64,9 @@ class CsvFile:
                 texts.append(list(table.texts))
             joined = (_joined(column) for column in zip(*texts, strict=True))
             pixels = rows.array()
-            how = colours_of_rows(pixels, self.name, options)
+            colours = colours_of_rows(pixels, self.name, options)
             raw = reader.raw(images_of_rows(pixels, self.name, options, in_place=True), *joined)
-            return replace(raw, reading=(*raw.reading, *how)) if how else raw
+            return replace(raw, reading=(*raw.reading, *colours.reading), planes=colours.planes)
 
     def stream(self, options: ReadOptions, columns: Columns | None = None) -> Iterator[RawImages]:
         """Read in pieces of some rows each; their lines are counted from the file's beginning."""
@@ -74,6 +74,7 @@ class CsvFile:
             reader = _Reader(stream, self.name, options, columns, self.probe)
             first = reader.first_row
             for table in reader.tables():
+                options = replace(options, planes=colours_of_rows(table.pixels, self.name, options).planes)
                 images = images_of_rows(table.pixels, self.name, options)
                 yield replace(reader.raw(images, *table.texts), first_row=first)
                 first += len(images)

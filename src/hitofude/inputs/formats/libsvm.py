@@ -39,7 +39,8 @@ def read_libsvm(path: Place, options: ReadOptions) -> RawImages:
     numbers = real_numbers(whole, str(path))
     images, colours = images_of_rows(numbers, str(path), options), colours_of_rows(numbers, str(path), options)
     texts, how = labels_of_array(labels, str(path))
-    return RawImages(str(path), images, texts, None, "line", reading=(*lines, *colours, *how))
+    lines = (*lines, *colours.reading, *how)
+    return RawImages(str(path), images, texts, None, "line", reading=lines, planes=colours.planes)
 
 
 def _pixels(found: int, options: ReadOptions) -> int:

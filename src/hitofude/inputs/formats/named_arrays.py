@@ -115,10 +115,11 @@ def read_array_file(file: ArrayFile, options: ReadOptions, split: Split) -> RawI
         None if name is None else label_texts(file.read(name), f"{file.name}/{name}") for name in (chosen.ids, *given)
     )
     missing = f"there is no array 'labels' (nor y_{split} or {split}_labels), and training needs it."
-    lines = (*chosen.reading, *colours_of_rows(numbers, location, options), *how)
+    colours = colours_of_rows(numbers, location, options)
     return RawImages(
-        location, images, labels, ids, "row", 1, missing, groups, folds, reading=lines, left_aside=chosen.left_aside
-    )
+        location, images, labels, ids, "row", 1, missing, groups, folds, (*chosen.reading, *colours.reading, *how),
+        left_aside=chosen.left_aside, planes=colours.planes,
+    )  # fmt: skip
 
 
 def read_array_labels(file: ArrayFile) -> tuple[NDArray[np.str_], tuple[str, ...]]:

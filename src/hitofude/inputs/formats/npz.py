@@ -108,16 +108,17 @@ def _read(path: Place, names: list[str | None], options: ReadOptions, rows: int 
         name = f"{path}/{names[0]}"
         for first, images, *others in zip(count(1, rows or 1), *batches):
             numbers = real_numbers(images, name, first_row=first)
-            pixels = images_of_array(numbers, name, options)
-            colours = colours_of_rows(numbers, name, options)
+            pixels, colours = images_of_array(numbers, name, options), colours_of_rows(numbers, name, options)
             labels, how = (None, ()) if others[0] is None else labels_of_array(others[0], f"{path}/{names[1]}")
             ids, groups, folds = (
                 None if text is None else label_texts(text, f"{path}/{array}")
                 for text, array in zip(others[1:], names[2:], strict=True)
             )
+            options = replace(options, planes=colours.planes)  # the first rows decide for all
             yield RawImages(
-                name, pixels, labels, ids, first_row=first, groups=groups, folds=folds, reading=(*colours, *how)
-            )
+                name, pixels, labels, ids, first_row=first, groups=groups, folds=folds,
+                reading=(*colours.reading, *how), planes=colours.planes,
+            )  # fmt: skip
 
 
 def _find_array(path: Place, name: str | None) -> str | None:

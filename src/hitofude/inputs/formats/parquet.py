@@ -22,7 +22,7 @@ from hitofude.inputs.formats.arrays import real_numbers
 from hitofude.inputs.formats.csv_table import find_columns, find_texts
 from hitofude.inputs.formats.labels import label_texts
 from hitofude.inputs.formats.pictures import ENDINGS, read_pictures
-from hitofude.inputs.layout import ReadOptions, colours_of_rows, images_of_array
+from hitofude.inputs.layout import Colours, ReadOptions, colours_of_rows, images_of_array
 from hitofude.inputs.scale import nominal_scale
 
 BATCH_ROWS = 4096
@@ -120,7 +120,7 @@ class _Table:
         if columns is None and others:
             shown = "', '".join(others[:5])
             self._left_aside = (f"{path.name}: column{'s' if len(others) > 1 else ''} '{shown}'",)
-        self._colours: tuple[str, ...] | None = None
+        self._colours: Colours | None = None
         self._class_names = _class_names(file.schema_arrow)
         if self._text_columns[0] in self._class_names:
             shown = ", ".join(self._class_names[str(self._text_columns[0])][:5])
@@ -135,11 +135,11 @@ class _Table:
         start, missing = 0, self._options.missing_labels
         for batch in self._file.iter_batches(batch_size=min(rows or most, most), columns=names):
             images = self._images(batch, start)
-            colours = () if self._colours is None else self._colours
+            colours = self._colours or Colours()
             labels, ids, groups, folds = (self._texts(batch, column, start) for column in self._text_columns)
             yield RawImages(
                 str(self._path), images, labels, ids, "row", start + 1, missing, groups, folds,
-                (*self._pictures_read, *colours),
+                (*self._pictures_read, *colours.reading), planes=colours.planes,
                 behind=self._options.behind, left_aside=self._left_aside, label_column=self._text_columns[0],
                 id_column=self._text_columns[1], nominal=nominal_scale(images.dtype) if self._holds_pictures else None,
             )  # fmt: skip
@@ -191,8 +191,9 @@ class _Table:
 
     def _of_numbers(self, numbers: NDArray[Any], name: str) -> NDArray[Any]:
         """(rows, P) or (rows, …) → (rows, C, H, W)"""
-        if self._colours is None:
+        if self._colours is None:  # the first batch decides for all
             self._colours = colours_of_rows(numbers, name, self._options)
+            self._options = replace(self._options, planes=self._colours.planes)
         return images_of_array(numbers, name, self._options)
 
     def _pixels(self, batch: Any, start: int) -> NDArray[Any]:
