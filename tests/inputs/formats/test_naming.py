@@ -12,6 +12,7 @@ from hitofude.inputs.formats.naming import Name, is_shard, is_template, read_nam
         ("Test.csv", Name("test", None, ())),
         ("X.npy", Name(None, "images", ())),
         ("y_train.npy", Name("train", "labels", ())),
+        ("x_y.h5", Name(None, None, ())),
         ("trainX", Name("train", "images", ())),
         ("xtest", Name("test", "images", ())),
         ("trainLabels.csv", Name("train", "labels", ())),

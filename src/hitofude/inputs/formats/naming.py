@@ -50,20 +50,24 @@ class Name:
 
 
 def read_name(text: str) -> Name:
-    """Read the name of a file, a folder or an array: of two parts in it the last counts, and so for roles."""
+    """Read the name of a file, a folder or an array: of two parts in it the last counts, and so for roles.
+
+    x_y.npz holds both.
+    """
     if match := _BATCH.fullmatch(text):
         return Name("test" if match[1] == "test" else "train", None, ("cifar",))
     part: Part | None = None
     role: Role | None = None
     rest: list[str] = []
-    for word in _words(_SHARD.sub("", text)):
+    words = _words(_SHARD.sub("", text))
+    for word in words:
         if word in PARTS and (word != "t" or _TEST_OF_LIBSVM.search(text)):
             part = PARTS[word]
         elif word in ROLES:
             role = ROLES[word]
         elif word not in NEUTRAL and not _SIZE.fullmatch(word) and not (word.isdigit() and (part or role)):
             rest.append(word)
-    return Name(part, role, tuple(rest))
+    return Name(part, None if {"x", "y"} <= set(words) else role, tuple(rest))
 
 
 def is_shard(text: str) -> bool:
