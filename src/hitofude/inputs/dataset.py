@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from hitofude.inputs.duplicates import Copies
 
 Split = Literal["train", "test"]
-SPLITS: tuple[Split, ...] = ("train", "test")
 TRAINING = ("train", "training")
 """The names of the part to train on in a column of usage."""
 

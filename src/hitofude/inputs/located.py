@@ -9,11 +9,11 @@ import numpy as np
 
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages, Split
-from hitofude.inputs.formats.archive import Member, Place, open_file, reading
-from hitofude.inputs.formats.csv_table import CsvFile
+from hitofude.inputs.formats.archive import Member, Place, reading
+from hitofude.inputs.formats.csv_table import CsvFile, csv_file
 from hitofude.inputs.formats.naming import Name, read_name
+from hitofude.inputs.formats.picture_folder import read_picture_folder
 from hitofude.inputs.formats.picture_list import is_picture_list, listed_pictures
-from hitofude.inputs.formats.pictures import read_picture_folder
 from hitofude.inputs.formats.signatures import kind_of
 from hitofude.inputs.layout import ReadOptions
 from hitofude.inputs.parts import Holding, Parts, Piece, find_files
@@ -211,7 +211,7 @@ def options_like(raw: RawImages, options: ReadOptions) -> ReadOptions:
 
 
 def _template(place: Place | None) -> CsvFile | None:
-    return None if place is None else CsvFile(str(place), lambda: open_file(place))
+    return None if place is None else csv_file(place)
 
 
 def _nothing_found(holding: Holding, wanted: tuple[str, ...] | None) -> InputError:

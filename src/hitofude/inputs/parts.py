@@ -12,10 +12,10 @@ from typing import Literal
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import Split
 from hitofude.inputs.formats.archive import PACKED_ENDINGS, Member, Place, open_file
-from hitofude.inputs.formats.naming import Name, Part, is_shard, is_template, read_name
+from hitofude.inputs.formats.naming import SYSTEM_FILES, Name, Part, is_shard, is_template, natural, read_name
 from hitofude.inputs.formats.pickles import refuse_batches
 from hitofude.inputs.formats.picture_list import is_picture_list
-from hitofude.inputs.formats.pictures import ENDINGS, SYSTEM_FILES, natural
+from hitofude.inputs.formats.pictures import ENDINGS
 from hitofude.inputs.formats.signatures import kind_of
 from hitofude.inputs.readers import splits_in
 

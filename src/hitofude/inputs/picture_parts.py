@@ -7,9 +7,9 @@ from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages, Split
 from hitofude.inputs.formats.archive import Member, Place
 from hitofude.inputs.formats.label_table import read_rows
-from hitofude.inputs.formats.naming import Part, read_name
+from hitofude.inputs.formats.naming import Part, natural, read_name
+from hitofude.inputs.formats.picture_folder import read_picture_folder
 from hitofude.inputs.formats.picture_list import PictureChoice, listed_pictures, named_pictures
-from hitofude.inputs.formats.pictures import natural, read_picture_folder
 from hitofude.inputs.layout import ReadOptions
 from hitofude.inputs.parts import Holding, StoredFile
 

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages, Split, join, telling_transposed
-from hitofude.inputs.formats.archive import Member, Place, open_file
+from hitofude.inputs.formats.archive import Member, Place
 from hitofude.inputs.formats.arff import read_arff
 from hitofude.inputs.formats.arrays import real_numbers
-from hitofude.inputs.formats.csv_table import CsvFile
+from hitofude.inputs.formats.csv_table import csv_file
 from hitofude.inputs.formats.hdf5 import open_hdf5
 from hitofude.inputs.formats.idx import read_idx_images, read_idx_labels
 from hitofude.inputs.formats.label_table import read_label_table
@@ -22,7 +22,8 @@ from hitofude.inputs.formats.named_arrays import read_array_file, read_array_lab
 from hitofude.inputs.formats.npz import npz_splits, read_npy, read_npz, read_npz_labels
 from hitofude.inputs.formats.parquet import read_parquet
 from hitofude.inputs.formats.pickles import refuse_pickle
-from hitofude.inputs.formats.pictures import ENDINGS, read_picture_folder
+from hitofude.inputs.formats.picture_folder import read_picture_folder
+from hitofude.inputs.formats.pictures import ENDINGS
 from hitofude.inputs.formats.raw_bytes import read_raw_bytes, read_raw_labels
 from hitofude.inputs.formats.signatures import Kind, kind_of
 from hitofude.inputs.formats.spreadsheet import sheet_as_csv
@@ -58,7 +59,7 @@ def _read(path: Place, options: ReadOptions, split: Split) -> RawImages:
     if kind == "zip":
         return _read(only_file(path), options, split)
     reader = _READERS.get(kind)
-    return CsvFile(str(path), lambda: open_file(path)).read(options) if reader is None else reader(path, options, split)
+    return csv_file(path).read(options) if reader is None else reader(path, options, split)
 
 
 def _read_npy(path: Place, options: ReadOptions, _: Split) -> RawImages:

@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from hitofude.errors import InputError, suggest
 from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.duplicates import Copies
-from hitofude.inputs.formats.csv_table import find_id
+from hitofude.inputs.formats.columns import find_id
 from hitofude.inputs.formats.labels import label_texts
-from hitofude.inputs.formats.pictures import natural
+from hitofude.inputs.formats.naming import natural
 from hitofude.inputs.formats.text_table import read_text_table
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.spelling import Spellings

@@ -25,8 +25,10 @@ from hitofude.errors import InputError
 from hitofude.inputs.dataset import Dataset, RawImages, SubmissionTemplate, make_dataset, with_template
 from hitofude.inputs.formats.archive import Member, reading
 from hitofude.inputs.formats.arrays import Frame, is_frame, raw_from_arrays
-from hitofude.inputs.formats.csv_table import Columns, csv_file
-from hitofude.inputs.formats.pictures import ENDINGS, read_loose_picture
+from hitofude.inputs.formats.columns import Columns
+from hitofude.inputs.formats.csv_table import csv_file
+from hitofude.inputs.formats.picture_folder import read_loose_picture
+from hitofude.inputs.formats.pictures import ENDINGS
 from hitofude.inputs.image_set import ImageSet, row_numbers, shuffled_evenly
 from hitofude.inputs.layout import ImageShape, ReadOptions, Shape, check_shape
 from hitofude.inputs.located import explain_missing, is_holding, options_like, read_file, read_path

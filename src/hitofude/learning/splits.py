@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import check_several_classes
-from hitofude.inputs.formats.pictures import natural
+from hitofude.inputs.formats.naming import natural
 from hitofude.inputs.image_set import ImageSet
 from hitofude.recipe import EnsembleRecipe, Recipe
 

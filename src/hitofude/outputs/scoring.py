@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hitofude.errors import InputError
-from hitofude.inputs.formats.csv_table import find_id, find_label
+from hitofude.inputs.formats.columns import find_id, find_label
 from hitofude.inputs.formats.text_table import TextTable, read_text_table
 from hitofude.inputs.image_set import classes_of
 from hitofude.inputs.spelling import Spellings, number_of, without_zero_decimals

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hitofude.errors import InputError, RunFolderError
-from hitofude.inputs.formats.pictures import SYSTEM_FILES
+from hitofude.inputs.formats.naming import SYSTEM_FILES
 from hitofude.storage import explaining_os_errors, make_folder, remove_partial_files, write_bytes
 
 NAME_DIGITS = 32

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from hitofude.errors import InputError
 from hitofude.inputs.formats import csv_lines
-from hitofude.inputs.formats.csv_table import CsvTable, stream_csv
+from hitofude.inputs.formats.csv_plain import CsvTable
+from hitofude.inputs.formats.csv_table import stream_csv
 from tests.inputs.formats.test_csv_table import join
 
 BYTES = [b",", b";", b"\n", b"\r", b'"', b" ", b"x", b"-", b".", b"7", b"99", b"\0", b"\xff", b"\xe3\x81\x82", b""]

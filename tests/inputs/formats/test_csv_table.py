@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hitofude.errors import InputError
 from hitofude.inputs.formats import csv_lines
 from hitofude.inputs.formats.columns import Columns, find_columns
-from hitofude.inputs.formats.csv_plain import parse_plain
-from hitofude.inputs.formats.csv_table import CsvTable, csv_file, stream_csv
+from hitofude.inputs.formats.csv_plain import CsvTable, parse_plain
+from hitofude.inputs.formats.csv_table import csv_file, stream_csv
 from hitofude.inputs.layout import ReadOptions
 
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from hitofude.errors import InputError
-from hitofude.inputs.formats.pictures import natural
+from hitofude.inputs.formats.naming import natural
 from hitofude.inputs.sources import open_source, read_images
 
 RNG = np.random.default_rng(0)

@@ -28,7 +28,6 @@ PACKED: dict[bytes, tuple[str, Any]] = {
 }
 """The first bytes of packed files, their ending, and the function that opens them."""
 PACKED_ENDINGS = tuple(ending for ending, _ in PACKED.values())
-ZIP = b"PK\3\4"
 
 
 @contextmanager

@@ -18,20 +18,14 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages, SubmissionTemplate
-from hitofude.inputs.formats.archive import open_file, reading
-from hitofude.inputs.formats.columns import Columns, find_columns, find_id, find_label, find_texts
+from hitofude.inputs.formats.archive import Place, open_file, reading
+from hitofude.inputs.formats.columns import Columns
 from hitofude.inputs.formats.csv_careful import Values, parse_carefully, parse_pixel_texts
 from hitofude.inputs.formats.csv_header import Head
 from hitofude.inputs.formats.csv_lines import BLOCK_BYTES, Lines
 from hitofude.inputs.formats.csv_plain import CsvTable, parse_numbers, parse_plain, parse_whole_floats
 from hitofude.inputs.layout import ReadOptions, colours_of_rows, images_of_rows
 
-__all__ = [
-    "SAMPLE_SUBMISSION", "Columns", "CsvFile", "CsvTable", "csv_file", "find_columns", "find_id",
-    "find_label", "find_texts", "stream_csv",
-]  # fmt: skip
-
-SAMPLE_SUBMISSION = "sample_submission"
 NO_OPTIONS = ReadOptions()
 NO_LABELS = (
     "there are no column names, and as many columns as pixels, so none is the label, and training needs one. Name the "
@@ -107,8 +101,8 @@ class CsvFile:
         return SubmissionTemplate(tuple(name.strip() for name in header), tuple(row[0] for _, row in rows[1:]))
 
 
-def csv_file(path: Path) -> CsvFile:
-    """A file on the disk, gzipped or not."""
+def csv_file(path: Place) -> CsvFile:
+    """A CSV file on the disk or in a zip, packed or not."""
     return CsvFile(str(path), lambda: open_file(path))
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError
 from hitofude.inputs.formats.archive import Place, open_file, reading
-from hitofude.inputs.formats.csv_table import find_label
+from hitofude.inputs.formats.columns import find_label
 from hitofude.inputs.formats.labels import labels_of_array
 from hitofude.inputs.layout import ReadOptions
 from hitofude.inputs.spelling import without_zero_decimals

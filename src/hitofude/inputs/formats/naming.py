@@ -21,6 +21,8 @@ ROLES: dict[str, Role] = {
     **dict.fromkeys(("images", "image", "imgs", "img", "x", "pixels", "features", "pictures", "inputs"), "images"),
     **dict.fromkeys(("labels", "label", "lbls", "y", "target", "targets"), "labels"),
 }
+SYSTEM_FILES = ("thumbs.db", "desktop.ini", "__macosx")
+"""The files, in small letters, that operating systems leave in folders."""
 NEUTRAL = {"idx", "ubyte", "int", "data", "set", "dataset", "csv", "arr"}
 """Words that do not tell one data set from another."""
 ENDINGS = {
@@ -43,10 +45,6 @@ class Name:
     role: Role | None
     rest: tuple[str, ...]
     """The words that are left, in small letters: the name of the data set. Empty for train.csv."""
-
-    @property
-    def title(self) -> str:
-        return "-".join(self.rest)
 
 
 def read_name(text: str) -> Name:
@@ -97,3 +95,8 @@ def _words(text: str) -> list[str]:
             is_split = any(word in PARTS or word in ROLES or word in NEUTRAL or word == "submission" for word in found)
             words += found if is_split else [small]
     return words
+
+
+def natural(name: str) -> tuple[str | int, ...]:
+    """A sort key that puts 2.png before 10.png: text and numbers alternate."""
+    return tuple(int(piece) if i % 2 else piece for i, piece in enumerate(re.split(r"([0-9]+)", name)))

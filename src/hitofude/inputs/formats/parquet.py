@@ -19,7 +19,7 @@ from hitofude.errors import InputError, first_line, install_command
 from hitofude.inputs.dataset import RawImages, join
 from hitofude.inputs.formats.archive import Member, Place, allowed_growth, open_seekable, size_of
 from hitofude.inputs.formats.arrays import real_numbers
-from hitofude.inputs.formats.csv_table import find_columns, find_texts
+from hitofude.inputs.formats.columns import find_columns, find_texts
 from hitofude.inputs.formats.labels import label_texts
 from hitofude.inputs.formats.pictures import ENDINGS, read_pictures
 from hitofude.inputs.layout import Colours, ReadOptions, colours_of_rows, images_of_array

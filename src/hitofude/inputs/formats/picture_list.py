@@ -15,7 +15,8 @@ from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.formats.archive import Place, open_file, reading
 from hitofude.inputs.formats.label_table import DELIMITERS, IDS, find_label_and_id, read_rows
-from hitofude.inputs.formats.pictures import ENDINGS, natural, read_pictures
+from hitofude.inputs.formats.naming import natural
+from hitofude.inputs.formats.pictures import ENDINGS, read_pictures
 from hitofude.inputs.layout import ReadOptions
 
 MOST_COLUMNS = 40

@@ -1,18 +1,10 @@
 """Pictures: opened safely, in known formats and of a size that is checked before decoding; small ones as images.
 
-A folder of pictures has one folder for each class, named after it; or train and test folders of that kind:
-FOLDER/CLASS/*.png                           pictures to train on
-FOLDER/train/CLASS/* and FOLDER/test/*       and to predict
-FOLDER/train/CLASS/* and FOLDER/test/CLASS/* and to predict, with their classes known
-FOLDER/NAME/…                                any of these, in a folder of its own
-
 Transparent pixels of all pictures are put on white, or on black if that hides fewer.
 """
 
 import io
-import re
 import shlex
-import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -25,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
-from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.formats.archive import Member, Place
 from hitofude.inputs.formats.picture_depth import deep_pixels, of_one_depth
+from hitofude.inputs.formats.picture_ground import BLACK, choose_ground, put_on_ground
 from hitofude.inputs.layout import ReadOptions, channels_first, describe_size, join_images
+from hitofude.inputs.look import WHITE
 from hitofude.inputs.scale import PixelScale, nominal_scale
 
 if TYPE_CHECKING:
@@ -42,19 +35,10 @@ ENDINGS = (
 )  # fmt: skip
 BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"P4", b"P5", b"P6", b"RIFF")
 """The first bytes of pictures, whose names then need no ending."""
-UNREADABLE = (".heic", ".heif", ".svg", ".pdf", ".eps", ".psd", ".ai", ".dng", ".raw", ".nef", ".cr2", ".ico", ".xcf")
-"""The endings of pictures that cannot be read."""
 MOST_PIXELS = 50_000_000
 MOST_SIDE = 128
 """Pixels; larger pictures are accepted only if the user gives the size to resize them to."""
-WHITE, BLACK, OPAQUE = 255, 0, 255
-HIDING = 4
-"""A background hides a picture if it has this many times the contrast on the other one."""
-MOST_HIDDEN = 0.02
-"""The share of transparent pictures that the background which suits the others may hide."""
 FEW_NAMED, MOST_NAMED = 3, 20
-SAMPLE_SUBMISSION = "sample_submission"
-SYSTEM_FILES = ("thumbs.db", "desktop.ini", "__macosx")
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +63,7 @@ class _Picture:
 
     pixels: NDArray[Any]  # (H, W, C) uint8; uint16 or int32 of 16 bits, float32 of floats
     hidden_on: tuple[int, ...] | None
-    """The background, white or black, that hides it, if one does; None if no pixel is transparent."""
+    """The grounds, white or black, that hide it; None if no pixel is transparent."""
     frames: int
 
 
@@ -162,7 +146,7 @@ def read_pictures(sources: Sequence[Place | bytes], names: Sequence[str], option
 
     Behind transparent pixels comes `options.behind`. If that is None, it is white; black if white would hide the ink.
     Raise InputError naming all that are no pictures or damaged, the first whose size differs, and pictures of which
-    some would vanish on either background.
+    some would vanish on either ground.
     """
     found, damaged = [], []
     for source, name in zip(sources, names, strict=True):
@@ -172,7 +156,7 @@ def read_pictures(sources: Sequence[Place | bytes], names: Sequence[str], option
             damaged.append((source, str(error)))
     if damaged:
         raise InputError(_explain_damage(damaged, len(names)))
-    behind = _choose_behind(found, names[0], options)
+    behind = choose_ground([picture.hidden_on for picture in found], names[0], options.behind)
     if behind == BLACK and options.behind is None:
         on_black = replace(options, behind=BLACK)
         for place, picture in enumerate(found):
@@ -182,28 +166,6 @@ def read_pictures(sources: Sequence[Place | bytes], names: Sequence[str], option
     _check_sizes(found, names)
     images = join_images(of_one_depth([channels_first(picture.pixels[None]) for picture in found]), names, least)
     return Pictures(images, behind, _reading(found, behind, options))
-
-
-def _choose_behind(found: Sequence[_Picture], name: str, options: ReadOptions) -> int | None:
-    """Return the grey to put behind all transparent pixels; None if there are none."""
-    hidden = [picture.hidden_on for picture in found if picture.hidden_on is not None]
-    if not hidden:
-        return None
-    on_white, on_black = (sum(where == (ground,) for where in hidden) for ground in (WHITE, BLACK))
-    if options.behind is not None:
-        if 2 * (on_white if options.behind == WHITE else on_black) > len(hidden):
-            ground = "white" if options.behind == WHITE else "black"
-            raise InputError(
-                f"{name}: its ink cannot be seen on {ground}, which is behind the training images. Save the pictures "
-                "to predict on an opaque background like theirs."
-            )
-        return options.behind
-    if min(on_white, on_black) > MOST_HIDDEN * len(hidden):
-        raise InputError(
-            f"{name} and others: of {len(hidden):,} pictures with transparent pixels, {on_white:,} cannot be seen on "
-            f"white and {on_black:,} cannot be seen on black. Save them on a background that contrasts with their ink."
-        )
-    return BLACK if on_white > on_black else WHITE
 
 
 def _reading(found: Sequence[_Picture], behind: int | None, options: ReadOptions) -> tuple[str, ...]:
@@ -261,7 +223,8 @@ def _decoded(picture: "Image.Image", options: ReadOptions) -> _Picture:
     frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
     if picture.mode.startswith(("I", "F")):
         return _Picture(deep_pixels(ImageOps.exif_transpose(picture), options.size), None, frames)
-    plain, hidden_on = _plain(ImageOps.exif_transpose(picture), WHITE if options.behind is None else options.behind)
+    behind = WHITE if options.behind is None else options.behind
+    plain, hidden_on = put_on_ground(ImageOps.exif_transpose(picture), behind)
     if options.channels == 1:
         plain = plain.convert("L")
     if options.size is not None:
@@ -270,142 +233,3 @@ def _decoded(picture: "Image.Image", options: ReadOptions) -> _Picture:
     pixels = np.asarray(plain, dtype=np.uint8).reshape(plain.height, plain.width, -1)
     is_grey = bool((pixels == pixels[:, :, :1]).all())
     return _Picture(pixels[:, :, :1] if is_grey else pixels, hidden_on, frames)
-
-
-def _plain(picture: "Image.Image", behind: int) -> "tuple[Image.Image, tuple[int, ...] | None]":
-    """Convert to grey or to RGB, eight bits a channel, and say on which backgrounds nothing is seen."""
-    if not picture.has_transparency_data:
-        return picture.convert("L" if picture.mode in ("1", "L") else "RGB"), None
-    whole = picture.convert("RGBA")
-    if int(np.asarray(whole)[:, :, 3].min()) == OPAQUE:
-        return whole.convert("RGB"), None
-    flat = {ground: _laid_on(whole, ground) for ground in (WHITE, BLACK)}
-    contrast = {ground: int(np.ptp(np.asarray(seen), axis=(0, 1)).max()) for ground, seen in flat.items()}
-    hidden_on = (ground for ground in flat if HIDING * contrast[ground] < contrast[WHITE - ground])
-    return flat[behind], tuple(hidden_on)
-
-
-def _laid_on(picture: "Image.Image", grey: int) -> "Image.Image":
-    """Put a grey behind a picture in RGBA; return RGB."""
-    from PIL import Image
-
-    ground = Image.new("RGBA", picture.size, (grey, grey, grey, 255))
-    ground.alpha_composite(picture)
-    return ground.convert("RGB")
-
-
-def check_upright(folder: Place, options: ReadOptions) -> None:
-    """Raise InputError if pictures are asked to be transposed."""
-    if options.transpose:
-        raise InputError(f"{folder}: pictures are read as they are seen. Leave out --transpose, or turn them.")
-
-
-def read_picture_folder(folder: Place, options: ReadOptions, *, labelled: bool = True) -> RawImages:
-    """Read all pictures of a folder, in the natural order of their names; ids are their paths in it.
-
-    Labels are the names of the class folders. If `labelled` is False, the pictures may be in the folder itself, without
-    labels. The images are grey if all pictures are. Raise InputError naming the files that are damaged, the first that
-    is too large or of another size, and the folder without pictures.
-    """
-    if labelled:
-        check_upright(folder, options)
-    classes, loose = _folders(folder), [path for path in _entries(folder) if _is_picture(path)]
-    if loose and (labelled or classes):
-        moved = folder / "CLASS" / loose[0].name
-        raise InputError(f"{loose[0]}: this picture is not in a class folder. Move it, such as to {moved}.")
-    found = [_pictures_of_class(class_folder) for class_folder in classes]
-    paths = loose or [path for pictures, _ in found for path in pictures]
-    if not paths:
-        raise InputError(f"{folder}: there are no pictures in it. Expected {folder / 'CLASS' / 'NAME.png'} and more.")
-    pictures = read_pictures(paths, [str(path) for path in paths], options)
-    labels = [path.parent.name.strip() for path in paths]
-    ids = [path.name if loose else f"{label}/{path.name}" for path, label in zip(paths, labels, strict=True)]
-    others = [path for path in _entries(folder) if path.is_file() and not _is_picture(path)]
-    left = [path for path in others if not path.stem.lower().startswith(SAMPLE_SUBMISSION)]
-    left += [path for _, others in found for path in others]
-    return RawImages(
-        str(folder),
-        pictures.images,
-        None if loose else np.asarray(labels),
-        np.asarray(ids),
-        row="picture",
-        behind=pictures.behind,
-        nominal=pictures.nominal,
-        reading=pictures.reading,
-        left_aside=tuple(_describe_left(folder, left)),
-    )
-
-
-def read_loose_picture(path: Path, options: ReadOptions) -> RawImages:
-    """Read one picture to predict, resized to `options.like`; its id is its path. Raise as read_picture does."""
-    if options.like is not None:
-        channels, height, width = options.like
-        options = replace(options, shape=(height, width, channels))
-    pictures = read_pictures([path], [str(path)], options)
-    ids = np.asarray([str(path)])
-    return RawImages(
-        str(path), pictures.images, None, ids, row="picture", behind=pictures.behind, nominal=pictures.nominal
-    )
-
-
-def _describe_left(folder: Place, left: Sequence[Place]) -> Iterator[str]:
-    """Name the files that are no pictures, at most a few of them."""
-    if left:
-        names = ", ".join(str(path).removeprefix(f"{folder}/") for path in left[:5])
-        more = f" and {len(left) - 5:,} more" if len(left) > 5 else ""
-        yield f"{names}{more}: not {'a picture' if len(left) == 1 else 'pictures'}"
-
-
-def _pictures_of_class(folder: Place) -> tuple[list[Place], list[Place]]:
-    """Return the pictures, and the other files. Raise InputError if there are no pictures, or folders."""
-    found = _entries(folder)
-    for path in found:
-        if path.is_dir():
-            raise InputError(_explain_inner(path))
-        if path.suffix.lower() in UNREADABLE:
-            raise InputError(f"{path}: pictures of this kind cannot be read. Save it as PNG or JPEG.")
-    pictures = [path for path in found if _is_picture(path)]
-    if not pictures:
-        raise InputError(f"{folder}: there is no picture of the class '{folder.name}'. Add some, or remove the folder.")
-    return pictures, [path for path in found if path not in set(pictures)]
-
-
-def _explain_inner(inner: Place) -> str:
-    """Explain a folder inside a class folder, by what it seems to be."""
-    outer = inner.parent
-    problem = f"{inner}: a folder inside a class folder"
-    if len(_folders(outer)) > 1:
-        return (
-            f"{problem}. If {outer.name} holds a folder for each class, name it: {shlex.join(['--train', str(outer)])}"
-        )
-    return f"{problem}. Move its pictures up, or remove it."
-
-
-def _entries(folder: Place) -> list[Place]:
-    """The visible entries of a folder, in natural order. Raise InputError for a name that cannot be printed."""
-    seen = [path for path in folder.iterdir() if path.name[0] != "." and path.name.lower() not in SYSTEM_FILES]
-    for path in seen:
-        if any(unicodedata.category(character) in ("Cc", "Cs") for character in path.name):
-            raise InputError(
-                f"{folder}: the file name contains control characters or invalid UTF-8. Rename {path.name!a}."
-            )
-    return sorted(seen, key=lambda path: (natural(path.name), path.name))
-
-
-def natural(name: str) -> tuple[str | int, ...]:
-    """A sort key that puts 2.png before 10.png: text and numbers alternate."""
-    return tuple(int(piece) if i % 2 else piece for i, piece in enumerate(re.split(r"([0-9]+)", name)))
-
-
-def _folders(folder: Place) -> list[Place]:
-    return [path for path in _entries(folder) if path.is_dir()] if folder.is_dir() else []
-
-
-def _is_picture(path: Place) -> bool:
-    """Whether the name ends like a picture's or, without an ending, the file begins like a picture."""
-    if not path.is_file() or path.suffix.lower() in ENDINGS:
-        return path.is_file()
-    if path.suffix and not path.suffix[1:].isdecimal():
-        return False
-    with path.open("rb") as stream:
-        return stream.read(4).startswith(BEGINNINGS)

@@ -5,7 +5,7 @@ import tarfile
 from typing import Literal
 
 from hitofude.errors import InputError
-from hitofude.inputs.formats.archive import Member, Place, list_members, open_file, reading
+from hitofude.inputs.formats.archive import Place, list_members, open_file, reading
 
 Kind = Literal[
     "text", "idx", "npz", "npy", "parquet", "mat", "hdf5", "arff", "libsvm", "xlsx", "zip", "picture", "pickle", "bytes"
@@ -112,8 +112,3 @@ def _kind_of_zip(path: Place) -> Kind:
     if any(member.endswith("data.pkl") for member in members):
         return "pickle"
     return "npz" if path.suffix.lower() == ".npz" else "zip"
-
-
-def is_packed_file(path: Place) -> bool:
-    """Whether it is a zip of exactly one file, which stands for it: train.csv.zip."""
-    return path.suffix.lower() == ".zip" and len(list(Member.of(path).iterdir())) == 1
