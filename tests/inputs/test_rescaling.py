@@ -1,7 +1,9 @@
 """Training images become bytes by their own scale, others by the same one; those on another scale are refused."""
 
 import re
+import shlex
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,8 @@ from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.rescaling import UNKNOWN, Rescaler, TrainedScale, training_scale
-from hitofude.inputs.scale import BYTES, PixelScale
-from hitofude.inputs.sources import open_source
+from hitofude.inputs.scale import BYTES, PixelScale, parse_scale
+from hitofude.inputs.sources import open_source, read_images
 
 SCALES: dict[str, Any] = {
     "0..255": lambda pixels: pixels,
@@ -157,3 +159,46 @@ def test_standardised_images_are_told_from_those_on_other_scales(other: str, dig
             Rescaler(dataset.trained_scale).to_bytes(file(trained_on(digits, other)[1][:count]))
     with pytest.raises(InputError, match="standardised"):
         dataset.trained_scale.check_reads_pictures("a.png")
+
+
+def test_a_scale_far_beyond_the_training_images_is_refused() -> None:
+    images = np.linspace(0, 1, 10 * 16).reshape(10, 4, 4)
+    with pytest.raises(InputError, match=r"on the scale 0\.\.255 they would have 2 of 256 greys.*--scale 0\.\.1"):
+        open_source((images, list("0123456789")), scale=(0, 255))
+
+
+@pytest.mark.parametrize("scale", [None, (0, 255)])
+def test_other_images_that_the_given_scale_makes_black_are_refused(scale: tuple[float, float] | None) -> None:
+    trained = TrainedScale.of(BYTES, np.tile(np.arange(0, 256, 17, dtype=np.uint8), (20, 1)).reshape(20, 1, 4, 4))
+    given = None if scale is None else PixelScale(*scale)
+    raw = RawImages("test.csv", np.linspace(0, 1, 160).reshape(10, 1, 4, 4), None, None)
+    with pytest.raises(InputError, match=r"from 0 to 1, but those of the training images .* --scale 0\.\.1"):
+        Rescaler(trained, given).to_bytes(raw)
+
+
+@pytest.mark.parametrize(
+    ("other", "scale"),
+    [(lambda pixels: pixels / 255, "0..1"), (lambda pixels: 255 - pixels, "255..0")],
+    ids=["scale", "ground"],
+)
+@pytest.mark.parametrize("kind", ["folder", "npz"])
+def test_a_source_with_two_scales_or_grounds_is_refused_with_commands_that_read_both_parts(
+    kind: str, other: Any, scale: str, digits: ImageSet, tmp_path: Path
+) -> None:
+    few = digits.take(np.arange(100))
+    labels, images, source = few.known_labels(), few.images[:, 0], tmp_path / "digits"
+    source.mkdir()
+    np.savez(source / "train.npz", images=images, labels=labels)
+    np.savez(source / "test.npz", images=other(images))
+    if kind == "npz":
+        source = tmp_path / "digits.npz"
+        np.savez(source, x_train=images, y_train=labels, x_test=other(images))
+    with pytest.raises(InputError) as refusal:
+        open_source(source)
+    run, predict = str(refusal.value).splitlines()[1:]
+    assert shlex.split(run) == ["hitofude", "run", "--train", str(source), "--run", "runs/digits"]
+    assert shlex.split(predict)[1:6] == ["predict", "runs/digits", str(source), "--scale", scale]
+    alone = open_source(train=source)
+    read = read_images(source, image_shape=(1, 28, 28), trained=alone.trained_scale, scale=parse_scale(scale))
+    assert alone.test is None
+    assert np.array_equal(read.images, few.images)

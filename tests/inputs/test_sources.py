@@ -238,3 +238,18 @@ def test_the_competitions_zip(competition: Path) -> None:
     assert data.template is not None
     assert (len(data.train), len(data.test), len(data.template.ids)) == (42_000, 28_000, 28_000)
     assert data.train.classes == tuple("0123456789")
+
+
+@pytest.mark.parametrize("label", ["", "-1", "?", "unknown"])
+def test_a_label_that_stands_for_none_in_all_test_rows_is_left_aside(
+    label: str, folder: Path, dataset: Dataset
+) -> None:
+    assert dataset.test is not None
+    lines = (folder / "test.csv").read_text().splitlines()
+    rows = [f"label,{lines[0]}", *(f"{label},{line}" for line in lines[1:])]
+    (folder / "test.csv").write_text("\n".join(rows))
+    found = open_source(folder)
+    assert found.test is not None
+    assert same(found.test, dataset.test)
+    assert found.test.labels is None
+    assert any("test.csv: the labels, which are all" in line for line in found.left_aside)

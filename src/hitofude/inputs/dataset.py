@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hitofude.errors import InputError
 from hitofude.inputs.image_set import ImageSet, classes_of, encode_labels, row_numbers
 from hitofude.inputs.layout import ReadOptions, is_transposed, join_images
-from hitofude.inputs.look import WHITE, Look, check_not_all_alike, look_of
+from hitofude.inputs.look import WHITE, Look, check_ground, check_not_all_alike, look_of
 from hitofude.inputs.rescaling import Rescaler, TrainedScale, training_scale
 from hitofude.inputs.scale import BYTES, PixelScale
 from hitofude.inputs.spelling import Spellings
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 Split = Literal["train", "test"]
 TRAINING = ("train", "training")
 """The names of the part to train on in a column of usage."""
+
+PLACEHOLDERS = ("", "-1", "-1.0", "?", "nan", "na", "n/a", "none", "null", "unknown", "unlabelled", "unlabeled")
+"""Labels of images to predict that stand for none, if all are the same."""
 
 
 @dataclass(frozen=True)
@@ -261,12 +264,18 @@ def telling_transposed(raw: RawImages, options: ReadOptions) -> RawImages:
 
 
 def make_dataset(
-    name: str, train: RawImages, test: RawImages | None = None, scale: PixelScale | None = None
+    name: str,
+    train: RawImages,
+    test: RawImages | None = None,
+    scale: PixelScale | None = None,
+    remedy: str | None = None,
 ) -> Dataset:
     """Bring both parts to the scale of the training images, and encode the labels.
 
-    scale: the user's. test: without it, the rows that a column of usage does not call Training. Raise InputError for
-    missing, blank or unknown labels, for blank or duplicate ids, and for images on different scales.
+    scale: the user's. test: without it, the rows that a column of usage does not call Training. remedy: ends the
+    refusal of images to predict on another scale or ground than the training images; {scale} in it becomes the scale
+    that they need. Raise InputError for missing, blank or unknown labels, for blank or duplicate ids, and for images
+    on different scales or grounds.
     """
     train, others = train.by_usage()
     if test is None:
@@ -278,8 +287,9 @@ def make_dataset(
     found, pixels = training_scale(train, scale)
     train = replace(train, images=pixels)
     if test is not None:
-        test = replace(test, images=Rescaler(TrainedScale.of(found, pixels), scale).to_bytes(test))
+        test = replace(test, images=Rescaler(TrainedScale.of(found, pixels), scale, remedy).to_bytes(test))
     images = train.labelled()
+    test = None if test is None else _without_placeholder(test, images.classes)
     check_not_all_alike(images.images, train.name)
     both = [train] if test is None else [train, test]
     reading, left_aside = (
@@ -292,8 +302,22 @@ def make_dataset(
     )  # fmt: skip
     if test is None:
         return dataset
+    inverse = str(PixelScale(found.high, found.low))
+    check_ground(test.images, dataset.look, test.name, remedy and remedy.replace("{scale}", inverse))
     known = test.unlabelled() if test.labels is None else test.labelled(images.classes)
     return replace(dataset, test=replace(known, classes=images.classes), id_column=test.id_column)
+
+
+def _without_placeholder(test: RawImages, classes: Sequence[str]) -> RawImages:
+    """Leave the labels aside if all are one that stands for none, such as a blank or -1."""
+    if test.labels is None or len(test.labels) == 0:
+        return test
+    label = str(test.labels[0])
+    if label.lower() not in PLACEHOLDERS or label in classes or (test.labels != label).any():
+        return test
+    shown = f"'{label}'" if label else "blank"
+    note = f"{test.name}: the labels, which are all {shown}"
+    return replace(test, labels=None, left_aside=(*test.left_aside, note))
 
 
 def check_several_classes(train: ImageSet) -> None:

@@ -131,7 +131,7 @@ def check_not_all_alike(images: NDArray[np.uint8], name: str) -> None:
         )
 
 
-def check_ground(images: NDArray[np.uint8], look: Look | None, name: str, remedy: str = INVERT) -> None:
+def check_ground(images: NDArray[np.uint8], look: Look | None, name: str, remedy: str | None = None) -> None:
     """Raise InputError if images to predict have ink at their edges, where the training images have ground.
 
     images: (N, C, H, W). look: of the training images; if it is unknown, or their edges vary, nothing is checked.
@@ -144,7 +144,9 @@ def check_ground(images: NDArray[np.uint8], look: Look | None, name: str, remedy
         found, expected = (
             ("dark on light", "light on dark") if not look.is_light else ("light on dark", "dark on light")
         )
-        raise InputError(f"{name}: these images are {found}, but the training images were {expected}. {remedy}")
+        raise InputError(
+            f"{name}: these images are {found}, but the training images were {expected}. {remedy or INVERT}"
+        )
 
 
 def _all(rows: NDArray[np.uint8], like: NDArray[np.uint8] | None) -> bool:

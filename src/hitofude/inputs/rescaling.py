@@ -23,6 +23,8 @@ ROOM = 0.25
 """Of the scale; so far numbers may be beyond it on either side."""
 HARDLY = 0.01
 """Of the scale; numbers as little beyond it count as within, because messages round it."""
+LEAST_REACHED = 1 / 8
+"""Of the user's scale, by training images; of their brightness, by other images on it."""
 MOST_BEYOND = 0.05
 """Of the numbers, if the user gives the scale."""
 
@@ -95,6 +97,7 @@ def training_scale(train: Numbers, given: PixelScale | None = None) -> tuple[Pix
         _check_strays(train)
     else:
         _check_given(train, given)
+        _check_reaches(train, given)
     scale = given or PixelScale.of(train.images)
     return scale, scale.to_bytes(train.images)
 
@@ -103,7 +106,7 @@ class Rescaler:
     """Turns images into bytes by a run's scale, block by block, and refuses those that are on another scale."""
 
     def __init__(self, trained: TrainedScale, given: PixelScale | None = None, remedy: str | None = None) -> None:
-        """given: the user's scale. remedy: ends the refusal of another scale, by default that of the command."""
+        """given: the user's scale. remedy: ends the refusal of another scale, {scale} in it becomes the scale found."""
         self._trained, self._given, self._remedy = trained, given, remedy
         self._scale: PixelScale | None = None
         self._numbers = self._beyond = self._images = self._unlike = 0
@@ -119,6 +122,8 @@ class Rescaler:
             return images.astype(np.uint8)
         if self._given is not None:
             _check_given(raw, self._given)
+            if not self._are_alike(images, self._given):
+                raise InputError(self._explain(raw))
             return self._given.to_bytes(images)
         if self._scale is None:
             self._scale = self._choose(images, raw.nominal)
@@ -145,9 +150,21 @@ class Rescaler:
         if is_beyond.any():
             shares = scale.shares(flat[is_beyond])
             self._beyond += int(((shares < -ROOM) | (shares > 1 + ROOM)).sum())
+        self._numbers += images.size
+        are_alike = self._are_alike(images, scale)
+        share = OUTLIERS if not scale.clips else MOST_BEYOND if self._images < FEW else 2 * OUTLIERS
+        is_within = self._beyond <= share * self._numbers
+        return is_within and are_alike and self._is_standardised_alike(images, scale)
+
+    def _are_alike(self, images: NDArray[Any], scale: PixelScale) -> bool:
+        """Whether most of these and all images before have pixels as dark and as bright as the training images."""
+        flat = images.reshape(len(images), -1)
+        ends = scale.shares(flat.min(1)), scale.shares(flat.max(1))
+        least, greatest = np.minimum(*ends), np.maximum(*ends)
         is_varied, dark, bright = least < greatest, self._trained.darkest, self._trained.brightest
-        is_unlike = (255 * greatest < bright / 2) | (255 * least > dark + 0.4 * (255 - dark))
-        self._numbers, self._images = self._numbers + images.size, self._images + int(is_varied.sum())
+        least_bright = bright * (LEAST_REACHED if self._given is not None else 0.5)
+        is_unlike = (255 * greatest < least_bright) | (255 * least > dark + 0.4 * (255 - dark))
+        self._images += int(is_varied.sum())
         room = (self._trained.deviation or 255) / 2
         if scale.is_standardised:
             is_unlike |= (255 * least > dark + room) | (255 * greatest < bright - room)
@@ -156,9 +173,7 @@ class Rescaler:
             room /= 2  # each pixel's mean is 0, so the ground hardly varies
             is_unlike |= (edges < low - room) | (edges > high + room)
         self._unlike += int((is_varied & is_unlike).sum())
-        share = OUTLIERS if not scale.clips else MOST_BEYOND if self._images < FEW else 2 * OUTLIERS
-        is_within = self._beyond <= share * self._numbers
-        return is_within and self._unlike * 2 <= self._images and self._is_standardised_alike(images, scale)
+        return self._unlike * 2 <= self._images
 
     def _is_standardised_alike(self, images: NDArray[Any], scale: PixelScale) -> bool:
         """Whether the mean and the spread are those of the training images, if these were standardised."""
@@ -176,8 +191,13 @@ class Rescaler:
     def _explain(self, raw: Numbers) -> str:
         return (
             f"{raw.name}: its numbers go {describe_range(raw.images)}, but those of the training images are on the "
-            f"scale {self._trained.scale}. {self._remedy or _remedy(raw.images)}"
+            f"scale {self._trained.scale}. {self._way_out(raw.images)}"
         )
+
+    def _way_out(self, images: NDArray[Any]) -> str:
+        if self._remedy is None:
+            return _remedy(images)
+        return self._remedy.replace("{scale}", str(PixelScale.of(images)))
 
 
 def _edges(images: NDArray[Any]) -> NDArray[np.float64]:
@@ -229,6 +249,19 @@ def _check_given(raw: Numbers, scale: PixelScale) -> None:
         raise InputError(
             f"{raw.name}: its numbers go {describe_range(images)}, and {beyond:.0%} of them lie beyond the scale "
             f"{scale}. {_remedy(images)}"
+        )
+
+
+def _check_reaches(raw: Numbers, scale: PixelScale) -> None:
+    """Raise InputError if training images reach so little of the user's scale that hardly any greys are left."""
+    images = raw.images
+    if images.size == 0:
+        return
+    spread = (float(images.max()) / 2 - float(images.min()) / 2) / abs(scale.high / 2 - scale.low / 2)
+    if 0 < spread < LEAST_REACHED:
+        raise InputError(
+            f"{raw.name}: its numbers go {describe_range(images)}, and on the scale {scale} they would have "
+            f"{int(255 * spread) + 1} of 256 greys. {_remedy(images)}"
         )
 
 

@@ -12,6 +12,7 @@ FILE                          CSV, Parquet, NPZ, MAT, HDF5, ARFF, LIBSVM, XLSX, 
 """
 
 import logging
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -37,7 +38,7 @@ from hitofude.inputs.picture_parts import read_asked
 from hitofude.inputs.related import Related, column_of, with_related
 from hitofude.inputs.remote.public_data import PUBLIC_DATA, fetch_public
 from hitofude.inputs.rescaling import UNKNOWN, Rescaler, TrainedScale
-from hitofude.inputs.scale import BYTES, PixelScale
+from hitofude.inputs.scale import PixelScale
 
 __all__ = ["Dataset", "Images", "Reading", "Source", "SubmissionTemplate", "open_source", "read_images", "sample"]
 
@@ -48,6 +49,10 @@ Source = str | Path | Dataset | Frame | tuple[Images, ArrayLike]
 SAMPLE = "sample"
 SAMPLE_TRAIN = 4000
 SAMPLE_SEED = 5000
+ARRAYS_APART = (
+    "Bring them to the scale and the ground of the training images first, or run without them and call "
+    "hitofude.predict(run, images, scale=…) with the numbers of black and white, {scale}."
+)
 
 
 class Reading(TypedDict, total=False):
@@ -143,7 +148,9 @@ def _open(
     if train is not None:
         if source is not None:
             raise InputError("Give either a source or --train, not both.")
-        return _read_both(_name(Path(train)), read_file(Path(train), options, "train", labels), test, options)
+        raw = read_file(Path(train), options, "train", labels)
+        remedy = _apart(Path(train), Path(test)) if isinstance(test, str | Path) else ARRAYS_APART
+        return _read_both(_name(Path(train)), raw, test, options, remedy)
     if source is not None and not isinstance(source, str | Path):
         return _from_arrays(source, test, options)
     if test is not None:
@@ -192,11 +199,10 @@ def read_images(
         return replace(raw, images=rescaler.to_bytes(raw)).unlabelled()
     channels, height, width = image_shape
     how["shape"] = (height, width, 1) if channels == 1 else (height, width)  # how colours lie in rows is found out
-    dataset = open_source(path, **how)
-    if dataset.test is None:
+    test = _read_test_part(path, how)
+    if test is None:
         raise InputError(f"{path}: there is no test.csv in it, nor other test images. Name the file to predict.")
-    Rescaler(replace(trained, scale=BYTES)).to_bytes(RawImages(str(path), dataset.test.images, None, None))
-    return dataset.test
+    return replace(test, images=rescaler.to_bytes(test)).unlabelled()
 
 
 def _read_alone(path: Path, options: ReadOptions) -> RawImages | None:
@@ -211,7 +217,29 @@ def _read_alone(path: Path, options: ReadOptions) -> RawImages | None:
     return read_asked(holding, options) if find_files(holding) is None else None
 
 
-def _read_both(name: str, train: RawImages, test: Any, options: ReadOptions) -> Dataset:
+def _read_test_part(path: Path, how: Reading) -> RawImages | None:
+    """The images to predict of a source with several parts, by their own numbers; None if it has none."""
+    if str(path) in (SAMPLE, *PUBLIC_DATA) and not path.exists():
+        test = open_source(path, **how).test
+        return None if test is None else RawImages(str(path), test.images, None, test.ids)
+    if not path.exists() and not _names_a_part(path):
+        raise explain_missing(path, (SAMPLE, *PUBLIC_DATA))
+    with reading(str(path)):
+        parts = read_path(path, read_options(**how), None)
+    return parts.test or parts.train.by_usage()[1]
+
+
+def _apart(train: Path, test: Path) -> str:
+    """The commands for images to predict on another scale or ground than the training images."""
+    run = f"runs/{_name(train)}"
+    return (
+        "Learn from the training images alone, and predict these on their own scale:\n"
+        f"  hitofude run --train {shlex.quote(str(train))} --run {shlex.quote(run)}\n"
+        f"  hitofude predict {shlex.quote(run)} {shlex.quote(str(test))} --scale {{scale}} --out predictions.csv"
+    )
+
+
+def _read_both(name: str, train: RawImages, test: Any, options: ReadOptions, remedy: str | None = None) -> Dataset:
     """Make a dataset of the training images and, if there are any, of the test images in the same shape."""
     if test is None:
         return make_dataset(name, train, scale=options.scale)
@@ -221,7 +249,7 @@ def _read_both(name: str, train: RawImages, test: Any, options: ReadOptions) -> 
         if isinstance(test, str | Path)
         else raw_from_arrays(test, None, "test", like)
     )
-    return make_dataset(name, train, raw, options.scale)
+    return make_dataset(name, train, raw, options.scale, remedy)
 
 
 def _from_arrays(source: Any, test: str | Path | Images | None, options: ReadOptions) -> Dataset:
@@ -229,7 +257,7 @@ def _from_arrays(source: Any, test: str | Path | Images | None, options: ReadOpt
         source = (source, None)
     if not isinstance(source, tuple) or len(source) != 2:
         raise InputError(f"A source is a path, (images, labels), or a data frame with labels; found {type(source)}.")
-    return _read_both("arrays", raw_from_arrays(*source, "images", options), test, options)
+    return _read_both("arrays", raw_from_arrays(*source, "images", options), test, options, ARRAYS_APART)
 
 
 def _from_path(path: Path, options: ReadOptions, labels: Path | None) -> Dataset:
@@ -238,7 +266,7 @@ def _from_path(path: Path, options: ReadOptions, labels: Path | None) -> Dataset
     elif not path.exists() and not _names_a_part(path):
         raise explain_missing(path, (SAMPLE, *PUBLIC_DATA))
     parts = read_path(path, options, labels)
-    dataset = make_dataset(_name(path), parts.train, parts.test, options.scale)
+    dataset = make_dataset(_name(path), parts.train, parts.test, options.scale, _apart(path, path))
     template = parts.template
     return dataset if template is None else with_template(dataset, template.read_template(), template.name)
 

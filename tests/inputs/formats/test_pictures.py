@@ -172,8 +172,8 @@ def test_an_empty_folder_says_what_is_expected(inner: str, tmp_path: Path) -> No
 
 
 def test_a_test_picture_of_an_unknown_class_is_named(folder: Path, tmp_path: Path) -> None:
-    draw(tmp_path / "test" / "unknown" / "1.png")
-    with pytest.raises(InputError, match="picture 1: the label 'unknown' does not occur in the training data"):
+    draw(tmp_path / "test" / "owl" / "1.png")
+    with pytest.raises(InputError, match="picture 1: the label 'owl' does not occur in the training data"):
         open_source(train=folder, test=tmp_path / "test")
 
 

@@ -16,7 +16,7 @@ from hitofude.inputs.layout import ReadOptions
 ID_NAMES = ("id", "imageid", "image_id")
 LABEL_NAMES = ("labels", "class", "target", "y", "digit", "letter", "character", "emotion")
 """The names of a label column, beside `label`, that are known without --label."""
-USAGE_NAMES = ("usage", "split", "subset")
+USAGE_NAMES = ("usage", "split", "subset", "set", "partition", "dataset")
 USAGES = (
     "training", "train", "publictest", "privatetest", "public", "private", "test", "testing", "val", "valid",
     "validation",
