@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hitofude.errors import InputError, RecipeError
-from hitofude.inputs.layout import ReadOptions, images_of_array, images_of_rows, is_transposed, join_images, parse_shape
+from hitofude.inputs.layout import ReadOptions, is_transposed, join_images, lay_out, parse_shape
 
 
 @pytest.mark.parametrize(
@@ -42,19 +42,20 @@ def test_images_stored_columns_first_are_read_upright() -> None:
     upright = np.arange(2 * 3 * 5, dtype=np.uint8).reshape(2, 1, 3, 5)
     stored = np.ascontiguousarray(upright.swapaxes(2, 3))
     options = ReadOptions(shape=(3, 5), transpose=True)
-    assert np.array_equal(images_of_rows(stored.reshape(2, 15), "a", options), upright)
-    assert np.array_equal(images_of_array(stored[:, 0], "a", COLUMNS_FIRST), upright)
-    assert np.array_equal(images_of_array(stored, "a", ReadOptions(like=(1, 3, 5), transpose=True)), upright)
+    assert np.array_equal(lay_out(stored.reshape(2, 15), "a", options).images, upright)
+    assert np.array_equal(lay_out(stored[:, 0], "a", COLUMNS_FIRST).images, upright)
+    like = ReadOptions(like=(1, 3, 5), transpose=True)
+    assert np.array_equal(lay_out(stored, "a", like).images, upright)
 
 
 def test_the_array_given_is_changed_only_if_that_is_allowed() -> None:
     stored = np.random.default_rng(0).integers(0, 256, (5000, 3, 3), dtype=np.uint8)
     kept = stored.copy()
     rows = stored.reshape(5000, 9)
-    for found in (images_of_array(stored, "a", COLUMNS_FIRST), images_of_rows(rows, "a", COLUMNS_FIRST)):
+    for found in (lay_out(stored, "a", COLUMNS_FIRST).images, lay_out(rows, "a", COLUMNS_FIRST).images):
         assert np.array_equal(found[:, 0], kept.swapaxes(1, 2))
     assert np.array_equal(stored, kept)
-    found = images_of_rows(rows, "a", COLUMNS_FIRST, in_place=True)
+    found = lay_out(rows, "a", COLUMNS_FIRST, in_place=True).images
     assert np.array_equal(found[:, 0], kept.swapaxes(1, 2))
     assert np.shares_memory(found, stored)
 

@@ -263,6 +263,13 @@ def telling_transposed(raw: RawImages, options: ReadOptions) -> RawImages:
     return replace(raw, transposed=True, reading=(*raw.reading, line))
 
 
+def options_like(raw: RawImages, options: ReadOptions) -> ReadOptions:
+    """Return the options to read images that must be like these."""
+    channels, height, width = raw.images.shape[1:]
+    transpose = True if raw.transposed else options.transpose
+    return replace(options, like=(channels, height, width), behind=raw.behind, transpose=transpose, planes=raw.planes)
+
+
 def make_dataset(
     name: str,
     train: RawImages,

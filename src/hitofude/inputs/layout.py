@@ -119,51 +119,57 @@ def describe_size(image_shape: ImageShape) -> str:
     return f"{height}x{width}" + (f"x{channels}" if channels > 1 else "")
 
 
-def images_of_rows(pixels: NDArray[Any], name: str, options: ReadOptions, *, in_place: bool = False) -> NDArray[Any]:
-    """(N, P) → (N, C, H, W); how the colours of a pixel lie, see colours_of_rows.
+@dataclass(frozen=True, eq=False)
+class LaidOut:
+    """Images, and how they lay in their file."""
 
-    name: the file, for messages. in_place: whether the pixels may be rearranged, for lack of a second memory. Raise
-    InputError if P does not match the size.
-    """
-    channels, height, width = _shape_of_rows(pixels.shape[1], name, options)
-    count = len(pixels)
-    if is_transposed(name, options):
-        height, width = width, height
-    if channels > 1 and _are_planes(pixels, (channels, height, width), options):
-        images = _contiguous(pixels.reshape(count, channels, height, width))
-    else:
-        images = channels_first(pixels.reshape(count, height, width, channels))
-    return _upright(images, in_place=in_place) if is_transposed(name, options) else images
-
-
-@dataclass(frozen=True)
-class Colours:
-    """How the colours lie in rows of pixels."""
-
+    images: NDArray[Any]  # (N, C, H, W)
     planes: bool | None = None
-    """Whether the rows are red, then green, then blue; None if they are grey, or no rows."""
+    """Whether they were rows of pixels that are red, then green, then blue; None if they were no rows in colour."""
     reading: tuple[str, ...] = ()
     """The same in words, if it had to be found out."""
 
 
-def colours_of_rows(pixels: NDArray[Any], name: str, options: ReadOptions) -> Colours:
-    """Find out how the colours lie in rows of pixels (N, P).
+def lay_out(array: NDArray[Any], name: str, options: ReadOptions, *, in_place: bool = False) -> LaidOut:
+    """(N, P), (N, H, W), (N, C, H, W) or (N, H, W, C) → (N, C, H, W); C is 1 or 3.
 
-    Side by side for each pixel, as NumPy flattens (H, W, 3), or plane by plane, as in CIFAR: the layout in which
-    neighbouring pixels differ less.
+    In rows (N, P) the colours of a pixel lie side by side, as NumPy flattens (H, W, 3), or plane by plane, as in CIFAR:
+    in the layout in which neighbouring pixels differ less. If both orders of the axes are possible, choose the one that
+    `options.like` asks for, else (N, C, H, W).
+
+    name: the file, for messages. in_place: whether rows may be rearranged, for lack of a second memory. Raise
+    InputError for any other shape, and for images of another size than the options ask for.
     """
-    if pixels.ndim != 2 or not len(pixels):
-        return Colours()
+    if array.ndim == 2:
+        return _lay_out_rows(array, name, options, in_place=in_place)
+    return LaidOut(_images_of_axes(array, name, options))
+
+
+def check_pixel_count(count: int, name: str, options: ReadOptions) -> None:
+    """Raise InputError if rows of so few or many pixels are no images of the size."""
+    _shape_of_rows(count, name, options)
+
+
+def _lay_out_rows(pixels: NDArray[Any], name: str, options: ReadOptions, *, in_place: bool) -> LaidOut:
+    """(N, P) → (N, C, H, W)"""
     channels, height, width = _shape_of_rows(pixels.shape[1], name, options)
-    if channels == 1:
-        return Colours()
-    planes = _are_planes(pixels, (channels, height, width), options)
-    if options.planes is not None or (options.shape is not None and len(options.shape) == 3):
-        return Colours(planes)
-    how, other = f"pixels of {height}x{width}, each of red, green and blue", f"3x{height}x{width}"
+    turned, count = is_transposed(name, options), len(pixels)
+    stored = (width, height) if turned else (height, width)
+    planes = None if channels == 1 or not count else _are_planes(pixels, (channels, *stored), options)
     if planes:
-        how, other = f"{height}x{width} red, then green, then blue values", f"{height}x{width}x3"
-    return Colours(planes, (f"{name.rpartition('/')[2]}: rows of {how}; --shape {other} if not",))
+        images = _contiguous(pixels.reshape(count, channels, *stored))
+    else:
+        images = channels_first(pixels.reshape(count, *stored, channels))
+    images = _upright(images, in_place=in_place) if turned else images
+    is_known = planes is None or options.planes is not None or options.channels is not None
+    return LaidOut(images, planes, () if is_known else (_say_colours(f"{height}x{width}", name, planes=bool(planes)),))
+
+
+def _say_colours(size: str, name: str, *, planes: bool) -> str:
+    how, other = f"pixels of {size}, each of red, green and blue", f"3x{size}"
+    if planes:
+        how, other = f"{size} red, then green, then blue values", f"{size}x3"
+    return f"{name.rpartition('/')[2]}: rows of {how}; --shape {other} if not"
 
 
 def _shape_of_rows(count: int, name: str, options: ReadOptions) -> ImageShape:
@@ -202,14 +208,8 @@ def _roughness(images: NDArray[np.float32]) -> float:
     return float(across.sum() + down.sum())
 
 
-def images_of_array(array: NDArray[Any], name: str, options: ReadOptions) -> NDArray[Any]:
-    """(N, P), (N, H, W), (N, C, H, W) or (N, H, W, C) → (N, C, H, W); C is 1 or 3.
-
-    If both orders of the axes are possible, choose the one that `options.like` asks for, else (N, C, H, W).
-    Raise InputError for any other shape, and for images of another size than the options ask for.
-    """
-    if array.ndim == 2:
-        return images_of_rows(array, name, options)
+def _images_of_axes(array: NDArray[Any], name: str, options: ReadOptions) -> NDArray[Any]:
+    """(N, H, W), (N, C, H, W) or (N, H, W, C) → (N, C, H, W)"""
     images, like, transposed = None, options.like, is_transposed(name, options)
     if transposed and like is not None:
         like = like[0], like[2], like[1]  # as stored

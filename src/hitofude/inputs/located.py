@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hitofude.errors import InputError
-from hitofude.inputs.dataset import RawImages, Split
+from hitofude.inputs.dataset import RawImages, Split, options_like
 from hitofude.inputs.formats.archive import Member, Place, reading
 from hitofude.inputs.formats.csv_table import CsvFile, csv_file
 from hitofude.inputs.formats.naming import Name, read_name
@@ -16,9 +16,9 @@ from hitofude.inputs.formats.picture_folder import read_picture_folder
 from hitofude.inputs.formats.picture_list import is_picture_list, listed_pictures
 from hitofude.inputs.formats.signatures import kind_of
 from hitofude.inputs.layout import ReadOptions
-from hitofude.inputs.parts import Holding, Parts, Piece, find_files
+from hitofude.inputs.parts import Holding, Parts, Piece, describe_piece, find_files
 from hitofude.inputs.picture_parts import find_pictures, read_asked
-from hitofude.inputs.readers import read_labels, read_shards, read_split, splits_in
+from hitofude.inputs.readers import read_both, read_labels, read_shards, read_split
 from hitofude.inputs.spelling import Spellings
 
 KAGGLE_HINT = "`hitofude data kaggle` fetches the Digit Recognizer's digit-recognizer.zip"
@@ -45,26 +45,25 @@ def read_path(path: Path, options: ReadOptions, labels: Path | None = None) -> R
         raise InputError(f"{path}: there is no such file or folder.")
     if labels is None and read_name(place.name).role is not None and (found := _siblings(place)) is not None:
         return _read_parts(found, options)
-    train = read_file(place, options, "train", labels)
-    if "test" not in splits_in(place):
-        return RawParts(train)
-    return RawParts(train, read_split(place, options_like(train, options), "test"))
+    if labels is None and _is_list(place):
+        return RawParts(read_file(place, options, "train"))
+    train, test = read_both(place, options)
+    return RawParts(_completed(train, place, options, labels or _partner_of(place, train)), test)
 
 
 def read_file(place: Place, options: ReadOptions, split: Split, labels: Path | None = None) -> RawImages:
     """Read the images of a split from the file or the folder that holds them, with the labels that lie beside them."""
     if is_holding(place):
         return _read_folder(place if place.is_dir() else Member.of(place), options, split, labels)
-    if labels is None and kind_of(place) == "text" and is_picture_list(place):
+    if labels is None and _is_list(place):
         pictures = [file.place for file in Holding.of(place.parent).pictures]
         return listed_pictures(place, pictures, options, labelled=split == "train").read(options)
     raw = read_split(place, options, split)
-    partner: Place | None = labels if split == "train" else None
-    if partner is None and raw.labels is None:
-        partner = _partner_of(place)
-    if partner is None:
-        return raw
-    return _noted(with_labels(raw, partner, options), (f"{place.name} with the labels of {partner.name}",), ())
+    return _completed(raw, place, options, (labels if split == "train" else None) or _partner_of(place, raw))
+
+
+def _is_list(place: Place) -> bool:
+    return kind_of(place) == "text" and is_picture_list(place)
 
 
 def is_holding(place: Place) -> bool:
@@ -166,14 +165,24 @@ def _read_folder(root: Place, options: ReadOptions, split: Split, labels: Path |
 
 
 def _read_parts(parts: Parts, options: ReadOptions) -> RawParts:
-    train = _read_piece(parts.pieces["train"], options, "train")
-    piece = parts.pieces.get("test")
-    test = None if piece is None else _read_piece(piece, options_like(train, options), "test")
-    return RawParts(_noted(train, parts.reading, parts.left_aside), test, _template(parts.template))
+    piece, asked, reading = parts.pieces["train"], parts.pieces.get("test"), parts.reading
+    if asked is None and len(piece.files) == 1:
+        raw, test = read_both(piece.files[0], options)
+        train = _with_labels_of(piece, raw, options, "train")
+        if test is not None and reading:
+            reading = (*reading, describe_piece("test", piece))
+    else:
+        train = _read_piece(piece, options, "train")
+        test = None if asked is None else _read_piece(asked, options_like(train, options), "test")
+    return RawParts(_noted(train, reading, parts.left_aside), test, _template(parts.template))
 
 
 def _read_piece(piece: Piece, options: ReadOptions, split: Split) -> RawImages:
-    raw = read_shards(piece.files, options, split)
+    return _with_labels_of(piece, read_shards(piece.files, options, split), options, split)
+
+
+def _with_labels_of(piece: Piece, raw: RawImages, options: ReadOptions, split: Split) -> RawImages:
+    """Add the labels that are apart; if the user does not name their file, the labels beside the images go first."""
     if piece.labels is None:
         return raw
     if raw.labels is not None and split == "train" and not isinstance(piece.labels, Path):
@@ -188,8 +197,17 @@ def _siblings(place: Place) -> Parts | None:
     return parts if any(place in (*piece.files, piece.labels) for piece in pieces) else None
 
 
-def _partner_of(place: Place) -> Place | None:
-    """The file of labels beside a file of images: the only one of the same part and data set."""
+def _completed(raw: RawImages, place: Place, options: ReadOptions, labels: Place | None) -> RawImages:
+    """Add the labels of another file, if they are in one."""
+    if labels is None:
+        return raw
+    return _noted(with_labels(raw, labels, options), (f"{place.name} with the labels of {labels.name}",), ())
+
+
+def _partner_of(place: Place, raw: RawImages) -> Place | None:
+    """The file of labels beside a file of images without any: the only one of the same part and data set."""
+    if raw.labels is not None:
+        return None
     own = read_name(place.name)
     found = [other for other in place.parent.iterdir() if other.is_file() and _is_partner(read_name(other.name), own)]
     return found[0] if len(found) == 1 else None
@@ -201,13 +219,6 @@ def _is_partner(name: Name, own: Name) -> bool:
 
 def _noted(raw: RawImages, lines: tuple[str, ...], aside: tuple[str, ...]) -> RawImages:
     return replace(raw, reading=(*lines, *raw.reading), left_aside=(*raw.left_aside, *aside))
-
-
-def options_like(raw: RawImages, options: ReadOptions) -> ReadOptions:
-    """The options to read images that must be like these."""
-    channels, height, width = raw.images.shape[1:]
-    transpose = True if raw.transposed else options.transpose
-    return replace(options, like=(channels, height, width), behind=raw.behind, transpose=transpose, planes=raw.planes)
 
 
 def _template(place: Place | None) -> CsvFile | None:

@@ -17,7 +17,6 @@ from hitofude.inputs.formats.pickles import refuse_batches
 from hitofude.inputs.formats.picture_list import is_picture_list
 from hitofude.inputs.formats.pictures import ENDINGS
 from hitofude.inputs.formats.signatures import kind_of
-from hitofude.inputs.readers import splits_in
 
 MOST_DEPTH = 6
 NAMES_SHOWN = 5
@@ -102,6 +101,7 @@ class Parts:
     """The parts of a data set, and how they were found."""
 
     pieces: dict[Split, Piece]
+    """That of the training images, and of the images to predict if they are in another file."""
     template: Place | None = None
     reading: tuple[str, ...] = ()
     left_aside: tuple[str, ...] = ()
@@ -220,14 +220,15 @@ def _pieces(files: Sequence[StoredFile], holding: Holding) -> tuple[dict[Split, 
         )
     pieces["train"] = train
     test = found["test"] or found["validation"]
-    if test is None and len(train.files) == 1 and "test" in splits_in(train.files[0]):
-        test = train
     if test is not None:
         pieces["test"] = test
-        if found["test"] is None and test is not train:
+        if found["test"] is None:
             reading.append(f"{test.files[0].name}, a validation part, is read as the images to predict")
     if len(files) > 1 and not all(_is_plain(piece) for piece in pieces.values()):
-        reading = [*(_describe(split, piece) for split, piece in pieces.items() if len(piece.files) == 1), *reading]
+        reading = [
+            *(describe_piece(split, piece) for split, piece in pieces.items() if len(piece.files) == 1),
+            *reading,
+        ]
     return pieces, tuple(reading)
 
 
@@ -236,7 +237,8 @@ def _is_plain(piece: Piece) -> bool:
     return len(piece.files) == 1 and _PLAIN.fullmatch(piece.files[0].name) is not None
 
 
-def _describe(split: Split, piece: Piece) -> str:
+def describe_piece(split: Split, piece: Piece) -> str:
+    """Say which file is read for a split."""
     images = piece.files[0].name
     words = images if piece.labels is None else f"{images} with the labels of {piece.labels.name}"
     return f"to {'learn from' if split == 'train' else 'predict'}: {words}"

@@ -1,16 +1,17 @@
 """Read one file, or one folder of pictures, whatever its kind."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
-from hitofude.inputs.dataset import RawImages, Split, join, telling_transposed
+from hitofude.inputs.dataset import RawImages, Split, join, options_like, telling_transposed
 from hitofude.inputs.formats.archive import Member, Place
 from hitofude.inputs.formats.arff import read_arff
-from hitofude.inputs.formats.arrays import real_numbers
+from hitofude.inputs.formats.arrays import raw_from_arrays
 from hitofude.inputs.formats.csv_table import csv_file
 from hitofude.inputs.formats.hdf5 import open_hdf5
 from hitofude.inputs.formats.idx import read_idx_images, read_idx_labels
@@ -18,8 +19,8 @@ from hitofude.inputs.formats.label_table import read_label_table
 from hitofude.inputs.formats.labels import labels_of_array
 from hitofude.inputs.formats.libsvm import read_libsvm
 from hitofude.inputs.formats.matlab import MatFile
-from hitofude.inputs.formats.named_arrays import read_array_file, read_array_labels, splits_of
-from hitofude.inputs.formats.npz import npz_splits, read_npy, read_npz, read_npz_labels
+from hitofude.inputs.formats.named_arrays import ArrayFile, read_array_file, read_array_labels, splits_of
+from hitofude.inputs.formats.npz import NpzFile, read_npy
 from hitofude.inputs.formats.parquet import read_parquet
 from hitofude.inputs.formats.pickles import refuse_pickle
 from hitofude.inputs.formats.picture_folder import read_picture_folder
@@ -27,12 +28,14 @@ from hitofude.inputs.formats.pictures import ENDINGS
 from hitofude.inputs.formats.raw_bytes import read_raw_bytes, read_raw_labels
 from hitofude.inputs.formats.signatures import Kind, kind_of
 from hitofude.inputs.formats.spreadsheet import sheet_as_csv
-from hitofude.inputs.layout import ReadOptions, colours_of_rows, images_of_array
+from hitofude.inputs.layout import ReadOptions
 
 KIND_OF_ENDING: dict[str, Kind] = {
     ".npz": "npz", ".npy": "npy", ".parquet": "parquet", ".mat": "mat", ".h5": "hdf5", ".hdf5": "hdf5", ".xlsx": "xlsx",
 }  # fmt: skip
 """The reader that explains a damaged file, if its first bytes do not tell its kind."""
+ARRAYS: tuple[Kind, ...] = ("npz", "mat", "hdf5")
+"""The kinds of files that hold several arrays by name."""
 MISSING_LABELS = "there are no labels in it, and training needs them. Name their file with --labels."
 
 
@@ -40,6 +43,31 @@ def known_kind(path: Place) -> Kind:
     """The kind of a file by its first bytes; failing that, by its ending."""
     kind = kind_of(path)
     return KIND_OF_ENDING.get(path.suffix.lower(), kind) if kind == "text" else kind
+
+
+@contextmanager
+def _open_arrays(path: Place, kind: Kind) -> Iterator[ArrayFile]:
+    """Open a file of several arrays, of a kind in ARRAYS."""
+    match kind:
+        case "npz":
+            yield NpzFile(path)
+        case "mat":
+            yield MatFile(path)
+        case _:
+            with open_hdf5(path) as file:
+                yield file
+
+
+def read_both(path: Place, options: ReadOptions) -> tuple[RawImages, RawImages | None]:
+    """Read the training images of a file and, if it holds any, the images to predict, which must be like them."""
+    kind = known_kind(path)
+    if kind not in ARRAYS:
+        return read_split(path, options, "train"), None
+    with _open_arrays(path, kind) as file:
+        train = telling_transposed(read_array_file(file, options, "train"), options)
+        if "test" not in splits_of(file.shapes):
+            return train, None
+        return train, read_array_file(file, options_like(train, options), "test")
 
 
 def read_split(path: Place, options: ReadOptions, split: Split) -> RawImages:
@@ -58,40 +86,32 @@ def _read(path: Place, options: ReadOptions, split: Split) -> RawImages:
         raise refuse_pickle(path)
     if kind == "zip":
         return _read(only_file(path), options, split)
+    if kind in ARRAYS:
+        with _open_arrays(path, kind) as file:
+            return read_array_file(file, options, split)
     reader = _READERS.get(kind)
-    return csv_file(path).read(options) if reader is None else reader(path, options, split)
+    return csv_file(path).read(options) if reader is None else reader(path, options)
 
 
-def _read_npy(path: Place, options: ReadOptions, _: Split) -> RawImages:
-    values = real_numbers(read_npy(path), str(path))
-    images, colours = images_of_array(values, str(path), options), colours_of_rows(values, str(path), options)
-    return RawImages(
-        str(path), images, None, None, missing_labels=MISSING_LABELS, reading=colours.reading, planes=colours.planes
-    )
+def _read_npy(path: Place, options: ReadOptions) -> RawImages:
+    raw = raw_from_arrays(read_npy(path), None, str(path), options)
+    return replace(raw, missing_labels=MISSING_LABELS)
 
 
-def _read_hdf5(path: Place, options: ReadOptions, split: Split) -> RawImages:
-    with open_hdf5(path) as file:
-        return read_array_file(file, options, split)
-
-
-def _read_sheet(path: Place, options: ReadOptions, _: Split) -> RawImages:
+def _read_sheet(path: Place, options: ReadOptions) -> RawImages:
     table, others = sheet_as_csv(path)
     raw = table.read(options)
     return replace(raw, left_aside=(*raw.left_aside, *(f"{path.name}: the sheet '{name}'" for name in others)))
 
 
-_READERS: dict[Kind, Callable[[Place, ReadOptions, Split], RawImages]] = {
-    "npz": read_npz,
+_READERS: dict[Kind, Callable[[Place, ReadOptions], RawImages]] = {
     "npy": _read_npy,
-    "hdf5": _read_hdf5,
     "xlsx": _read_sheet,
-    "mat": lambda path, options, split: read_array_file(MatFile(path), options, split),
-    "parquet": lambda path, options, _: read_parquet(path, options),
-    "idx": lambda path, options, _: read_idx_images(path, options),
-    "arff": lambda path, options, _: read_arff(path, options),
-    "libsvm": lambda path, options, _: read_libsvm(path, options),
-    "bytes": lambda path, options, _: read_raw_bytes(path, options),
+    "parquet": read_parquet,
+    "idx": read_idx_images,
+    "arff": read_arff,
+    "libsvm": read_libsvm,
+    "bytes": read_raw_bytes,
 }
 
 
@@ -111,12 +131,8 @@ def read_labels(path: Place, options: ReadOptions) -> tuple[NDArray[np.str_], ND
             labels, how = read_idx_labels(path)
         case "npy":
             labels, how = labels_of_array(read_npy(path), str(path))
-        case "npz":
-            labels, how = read_npz_labels(path)
-        case "mat":
-            labels, how = read_array_labels(MatFile(path))
-        case "hdf5":
-            with open_hdf5(path) as file:
+        case "npz" | "mat" | "hdf5" as kind:
+            with _open_arrays(path, kind) as file:
                 labels, how = read_array_labels(file)
         case "bytes":
             labels, how = read_raw_labels(path), ()
@@ -129,19 +145,6 @@ def read_labels(path: Place, options: ReadOptions) -> tuple[NDArray[np.str_], ND
         case kind:
             raise InputError(f"{path}: labels are read from CSV, NPY, NPZ, IDX, MAT and HDF5, not from {kind}.")
     return labels, None, how
-
-
-def splits_in(path: Place) -> set[Split]:
-    """The splits that a single file holds; none if it cannot tell."""
-    match known_kind(path):
-        case "npz":
-            return npz_splits(path)
-        case "mat":
-            return splits_of(MatFile(path).shapes)
-        case "hdf5":
-            with open_hdf5(path) as file:
-                return splits_of(file.shapes)
-    return set()
 
 
 def only_file(path: Place) -> Place:

@@ -23,7 +23,7 @@ from typing import Any, TypedDict, Unpack
 from numpy.typing import ArrayLike
 
 from hitofude.errors import InputError
-from hitofude.inputs.dataset import Dataset, RawImages, SubmissionTemplate, make_dataset, with_template
+from hitofude.inputs.dataset import Dataset, RawImages, SubmissionTemplate, make_dataset, options_like, with_template
 from hitofude.inputs.formats.archive import Member, reading
 from hitofude.inputs.formats.arrays import Frame, is_frame, raw_from_arrays
 from hitofude.inputs.formats.columns import Columns
@@ -32,7 +32,7 @@ from hitofude.inputs.formats.picture_folder import read_loose_picture
 from hitofude.inputs.formats.pictures import ENDINGS
 from hitofude.inputs.image_set import ImageSet, row_numbers, shuffled_evenly
 from hitofude.inputs.layout import ImageShape, ReadOptions, Shape, check_shape
-from hitofude.inputs.located import explain_missing, is_holding, options_like, read_file, read_path
+from hitofude.inputs.located import explain_missing, is_holding, read_file, read_path
 from hitofude.inputs.parts import Holding, find_files
 from hitofude.inputs.picture_parts import read_asked
 from hitofude.inputs.related import Related, column_of, with_related

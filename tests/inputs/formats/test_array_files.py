@@ -6,7 +6,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 
 from hitofude.errors import InputError
 from hitofude.inputs.formats import archive
@@ -54,6 +54,27 @@ def test_splits_in_groups_and_labels_as_text(tmp_path: Path) -> None:
     found = open_source(path)
     assert found.test is not None
     assert (found.train.classes, len(found.test)) == (("a", "b"), 3)
+
+
+@pytest.mark.parametrize("place", ["both.mat", ""])
+def test_a_file_of_both_parts_is_opened_once(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    savemat(tmp_path / "both.mat", {"x_train": IMAGES, "y_train": LABELS, "x_test": IMAGES[:3]})
+    opened = []
+    monkeypatch.setattr("scipy.io.loadmat", lambda *args, **how: opened.append(1) or loadmat(*args, **how))
+    found = open_source(tmp_path / place)
+    assert (len(found.train), found.test and len(found.test), len(opened)) == (7, 3, 1)
+
+
+@pytest.mark.parametrize("kind", ["mat", "h5", "npz"])
+def test_groups_are_those_of_the_training_images(kind: str, tmp_path: Path) -> None:
+    arrays = {"x_train": IMAGES, "y_train": LABELS, "x_test": IMAGES[:3], "writer": np.arange(7) // 2}
+    path = tmp_path / f"f.{kind}"
+    {"mat": savemat, "h5": lambda path, arrays: h5(path, **arrays)}.get(kind, lambda p, a: np.savez(p, **a))(
+        path, arrays
+    )
+    groups = open_source(path, groups="writer").groups
+    assert groups is not None
+    assert groups.tolist() == ["0", "0", "1", "1", "2", "2", "3"]
 
 
 @pytest.mark.parametrize("kind", ["mat", "h5"])

@@ -12,7 +12,7 @@ from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.formats.columns import choose_label, find_columns, find_texts, is_number, numbers_in
 from hitofude.inputs.formats.labels import label_texts, labels_of_array
-from hitofude.inputs.layout import ReadOptions, colours_of_rows, images_of_array, images_of_rows
+from hitofude.inputs.layout import ReadOptions, lay_out
 
 FRAME_ROWS = 400
 """The rows of a frame that are looked at if its names do not tell."""
@@ -36,7 +36,7 @@ def is_frame(value: object) -> TypeGuard[Frame]:
 def raw_from_arrays(images: ArrayLike | Frame, labels: ArrayLike | None, name: str, options: ReadOptions) -> RawImages:
     """Images with or without labels.
 
-    images: a data frame with the columns of a CSV file, or numbers of a shape that images_of_array takes.
+    images: a data frame with the columns of a CSV file, or numbers of a shape that lay_out takes.
     labels: (N,) integers or text, or (N, classes) one-hot; they replace a frame's own label column. name: the
     source, for messages.
 
@@ -46,8 +46,8 @@ def raw_from_arrays(images: ArrayLike | Frame, labels: ArrayLike | None, name: s
         raw = _raw_from_frame(images, name, options)
     else:
         pixels = real_numbers(_as_array(images, name), name)
-        colours, found = colours_of_rows(pixels, name, options), images_of_array(pixels, name, options)
-        raw = RawImages(name, found, None, None, reading=colours.reading, planes=colours.planes)
+        laid_out = lay_out(pixels, name, options)
+        raw = RawImages(name, laid_out.images, None, None, reading=laid_out.reading, planes=laid_out.planes)
     if labels is None:
         return raw
     array = np.asarray(labels, dtype=None if hasattr(labels, "dtype") else object)
@@ -71,12 +71,12 @@ def _raw_from_frame(frame: Frame, name: str, options: ReadOptions) -> RawImages:
     def texts(position: int | None) -> NDArray[np.str_] | None:
         return None if position is None else label_texts(_as_array(frame[keys[position]], name), name, names[position])
 
-    images, colours = images_of_rows(values, name, options), colours_of_rows(values, name, options)
+    laid_out = lay_out(values, name, options)
     label, id, groups, folds, usage = map(texts, columns.texts)
     return RawImages(
-        name, images, label, id, missing_labels=_missing(options), groups=groups, folds=folds,
-        reading=(*columns.reading, *colours.reading), left_aside=columns.left_aside(name),
-        label_column=columns.label_column, id_column=columns.id_column, usage=usage, planes=colours.planes,
+        name, laid_out.images, label, id, missing_labels=_missing(options), groups=groups, folds=folds,
+        reading=(*columns.reading, *laid_out.reading), left_aside=columns.left_aside(name),
+        label_column=columns.label_column, id_column=columns.id_column, usage=usage, planes=laid_out.planes,
     )  # fmt: skip
 
 
@@ -122,12 +122,11 @@ def _raw_from_image_column(frame: Frame, key: Any, values: NDArray[Any], name: s
 
     location = f"{name}, column '{key}'"
     pixels = real_numbers(values, location)
-    colours = colours_of_rows(pixels, location, options)
+    laid_out = lay_out(pixels, location, options)
     label, id, groups, folds = map(texts, find_texts(names, options, name))
-    images = images_of_array(pixels, location, options)
     return RawImages(
-        name, images, label, id, missing_labels=_missing(options), groups=groups, folds=folds,
-        reading=colours.reading, planes=colours.planes,
+        name, laid_out.images, label, id, missing_labels=_missing(options), groups=groups, folds=folds,
+        reading=laid_out.reading, planes=laid_out.planes,
     )  # fmt: skip
 
 

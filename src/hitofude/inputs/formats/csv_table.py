@@ -24,7 +24,7 @@ from hitofude.inputs.formats.csv_careful import Values, parse_carefully, parse_p
 from hitofude.inputs.formats.csv_header import Head
 from hitofude.inputs.formats.csv_lines import BLOCK_BYTES, Lines
 from hitofude.inputs.formats.csv_plain import CsvTable, parse_numbers, parse_plain, parse_whole_floats
-from hitofude.inputs.layout import ReadOptions, colours_of_rows, images_of_rows
+from hitofude.inputs.layout import ReadOptions, check_pixel_count, lay_out
 
 NO_OPTIONS = ReadOptions()
 NO_LABELS = (
@@ -53,14 +53,13 @@ class CsvFile:
             rows, texts = _GrowingRows(), list[list[NDArray[np.str_] | None]]()
             for table in reader.tables():
                 if not texts:
-                    images_of_rows(table.pixels[:0], self.name, options)
+                    check_pixel_count(table.pixels.shape[1], self.name, options)
                 rows.add(table.pixels)
                 texts.append(list(table.texts))
             joined = (_joined(column) for column in zip(*texts, strict=True))
-            pixels = rows.array()
-            colours = colours_of_rows(pixels, self.name, options)
-            raw = reader.raw(images_of_rows(pixels, self.name, options, in_place=True), *joined)
-            return replace(raw, reading=(*raw.reading, *colours.reading), planes=colours.planes)
+            laid_out = lay_out(rows.array(), self.name, options, in_place=True)
+            raw = reader.raw(laid_out.images, *joined)
+            return replace(raw, reading=(*raw.reading, *laid_out.reading), planes=laid_out.planes)
 
     def stream(self, options: ReadOptions, columns: Columns | None = None) -> Iterator[RawImages]:
         """Read in pieces of some rows each; their lines are counted from the file's beginning."""
@@ -68,10 +67,10 @@ class CsvFile:
             reader = _Reader(stream, self.name, options, columns, self.probe)
             first = reader.first_row
             for table in reader.tables():
-                options = replace(options, planes=colours_of_rows(table.pixels, self.name, options).planes)
-                images = images_of_rows(table.pixels, self.name, options)
-                yield replace(reader.raw(images, *table.texts), first_row=first)
-                first += len(images)
+                laid_out = lay_out(table.pixels, self.name, options)
+                options = replace(options, planes=laid_out.planes)  # the first rows decide for all
+                yield replace(reader.raw(laid_out.images, *table.texts), first_row=first)
+                first += len(laid_out.images)
 
     def probe(self) -> list[str]:
         """Return some lines from all over the file."""

@@ -15,7 +15,7 @@ from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.formats.archive import Place, open_file, reading
 from hitofude.inputs.formats.arrays import real_numbers
-from hitofude.inputs.layout import ReadOptions, images_of_array
+from hitofude.inputs.layout import ReadOptions, lay_out
 
 IMAGE_DIMENSIONS = (3, 4)
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -28,7 +28,7 @@ def is_idx(path: Place) -> bool:
 def read_idx_images(path: Place, options: ReadOptions) -> RawImages:
     """Read the images of a file. Raise InputError if it is damaged, or holds something else."""
     values = read_idx(path, IMAGE_DIMENSIONS)
-    images = images_of_array(real_numbers(values, str(path)), str(path), options)
+    images = lay_out(real_numbers(values, str(path)), str(path), options).images
     missing = "the labels are in another file, which is missing. Put it beside this one, or name it with --labels."
     return RawImages(str(path), images, None, None, missing_labels=missing)
 

@@ -11,7 +11,7 @@ from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.formats.archive import Place, allowed_growth, open_file, reading, size_of
 from hitofude.inputs.formats.arrays import real_numbers
 from hitofude.inputs.formats.labels import labels_of_array
-from hitofude.inputs.layout import ReadOptions, colours_of_rows, images_of_rows
+from hitofude.inputs.layout import ReadOptions, lay_out
 
 
 def read_libsvm(path: Place, options: ReadOptions) -> RawImages:
@@ -37,10 +37,10 @@ def read_libsvm(path: Place, options: ReadOptions) -> RawImages:
     pixels[:, :found] = matrix.toarray()
     whole = pixels.astype(np.uint8) if _are_bytes(pixels) else pixels
     numbers = real_numbers(whole, str(path))
-    images, colours = images_of_rows(numbers, str(path), options), colours_of_rows(numbers, str(path), options)
+    laid_out = lay_out(numbers, str(path), options)
     texts, how = labels_of_array(labels, str(path))
-    lines = (*lines, *colours.reading, *how)
-    return RawImages(str(path), images, texts, None, "line", reading=lines, planes=colours.planes)
+    lines = (*lines, *laid_out.reading, *how)
+    return RawImages(str(path), laid_out.images, texts, None, "line", reading=lines, planes=laid_out.planes)
 
 
 def _pixels(found: int, options: ReadOptions) -> int:

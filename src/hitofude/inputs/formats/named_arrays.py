@@ -19,7 +19,7 @@ from hitofude.inputs.dataset import RawImages, Split
 from hitofude.inputs.formats.arrays import real_numbers
 from hitofude.inputs.formats.labels import label_texts, labels_of_array
 from hitofude.inputs.formats.naming import Name, Part, read_name
-from hitofude.inputs.layout import ReadOptions, colours_of_rows, images_of_array
+from hitofude.inputs.layout import ReadOptions, lay_out
 
 Shapes = Mapping[str, tuple[int, ...]]
 IMAGES_FIRST = ("images", "image", "x", "data")
@@ -100,26 +100,39 @@ class ArrayFile(Protocol):
 
 
 def read_array_file(file: ArrayFile, options: ReadOptions, split: Split) -> RawImages:
-    """Read the images of a split, with their labels and ids if there are any; see select_arrays."""
-    given = [name if name in file.shapes else None for name in (options.groups, options.folds)]
+    """Read the images of a split, with their labels and ids if there are any; see select_arrays.
+
+    The groups and the folds that the options name are those of the training images. Raise InputError if the lengths of
+    the arrays differ.
+    """
+    asked = (options.groups, options.folds) if split == "train" else (None, None)
+    given = [name if name in file.shapes else None for name in asked]
     chosen = select_arrays({name: shape for name, shape in file.shapes.items() if name not in given}, split, file.name)
     location = f"{file.name}/{chosen.images}"
+    others = {name: file.read(name) for name in (chosen.labels, chosen.ids, *given) if name is not None}
+    count = None if chosen.labels is None else len(others[chosen.labels])
+    values = samples_first(file.read(chosen.images), count)
+    check_lengths(file.name, {name: array.shape for name, array in ({chosen.images: values} | others).items()})
+    laid_out = lay_out(real_numbers(values, location), location, options)
     labels: NDArray[np.str_] | None = None
     how: tuple[str, ...] = ()
     if chosen.labels is not None:
-        labels, how = labels_of_array(file.read(chosen.labels), f"{file.name}/{chosen.labels}")
-    values = samples_first(file.read(chosen.images), None if labels is None else len(labels))
-    numbers = real_numbers(values, location)
-    images = images_of_array(numbers, location, options)
+        labels, how = labels_of_array(others[chosen.labels], f"{file.name}/{chosen.labels}")
     ids, groups, folds = (
-        None if name is None else label_texts(file.read(name), f"{file.name}/{name}") for name in (chosen.ids, *given)
+        None if name is None else label_texts(others[name], f"{file.name}/{name}") for name in (chosen.ids, *given)
     )
     missing = f"there is no array 'labels' (nor y_{split} or {split}_labels), and training needs it."
-    colours = colours_of_rows(numbers, location, options)
     return RawImages(
-        location, images, labels, ids, "row", 1, missing, groups, folds, (*chosen.reading, *colours.reading, *how),
-        left_aside=chosen.left_aside, planes=colours.planes,
+        location, laid_out.images, labels, ids, "row", 1, missing, groups, folds,
+        (*chosen.reading, *laid_out.reading, *how), chosen.left_aside, planes=laid_out.planes,
     )  # fmt: skip
+
+
+def check_lengths(file: str, shapes: Shapes) -> None:
+    """Raise InputError if arrays with a row for each image have different numbers of rows."""
+    if len({shape[:1] for shape in shapes.values()}) > 1:
+        found = ", ".join(f"'{name}' {shape}" for name, shape in shapes.items())
+        raise InputError(f"{file}: the lengths differ: {found}. Each image needs one of each.")
 
 
 def read_array_labels(file: ArrayFile) -> tuple[NDArray[np.str_], tuple[str, ...]]:

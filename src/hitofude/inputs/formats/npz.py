@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from io import BufferedReader
 from itertools import count, repeat
 from typing import Any, BinaryIO
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
-from hitofude.inputs.dataset import RawImages, Split
+from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.formats.archive import (
     Place,
     allowed_growth,
@@ -28,48 +29,42 @@ from hitofude.inputs.formats.archive import (
     size_of,
 )
 from hitofude.inputs.formats.arrays import real_numbers
-from hitofude.inputs.formats.labels import label_texts, labels_of_array
-from hitofude.inputs.formats.named_arrays import select_arrays, select_labels, splits_of
-from hitofude.inputs.layout import ReadOptions, colours_of_rows, images_of_array
+from hitofude.inputs.formats.labels import label_texts
+from hitofude.inputs.formats.named_arrays import Shapes, check_lengths, select_arrays
+from hitofude.inputs.layout import ReadOptions, lay_out
 from hitofude.storage import DAMAGED_ARRAY
 
 ENDING = ".npy"
 
 
-def npz_splits(path: Place) -> set[Split]:
-    """The splits that the file holds by the arrays' names: train, test, both or none."""
-    return splits_of(_shapes(path))
+class NpzFile:
+    """The arrays of an .npz. Raise InputError, before any values are read, for objects and for too many bytes."""
 
+    def __init__(self, path: Place) -> None:
+        self.name, self._path = str(path), path
 
-def read_npz(path: Place, options: ReadOptions, split: Split) -> RawImages:
-    """Read the images of a split, with their labels and ids if there are any.
+    @cached_property
+    def shapes(self) -> Shapes:
+        """The shape of each array; () if its header is damaged, which is said when it is read."""
+        with reading(self.name):
+            names = [member.removesuffix(ENDING) for member in list_members(self._path) if member.endswith(ENDING)]
+        return {name: self._shape(name) for name in names}
 
-    If no array names this split, read the arrays that name none. Raise InputError, before any values are read, for an
-    array of Python objects or of too many bytes.
-    """
-    missing = f"there is no array 'labels' (nor y_{split} or {split}_labels), and training needs it."
-    given = [_find_array(path, name) for name in (options.groups, options.folds)] if split == "train" else [None, None]
-    shapes = {name: shape for name, shape in _shapes(path).items() if name not in given}
-    found = select_arrays(shapes, split, str(path))
-    [raw] = _read(path, [found.images, found.labels, found.ids, *given], options)
-    return replace(
-        raw,
-        missing_labels=missing,
-        reading=(*found.reading, *raw.reading),
-        left_aside=(*found.left_aside, *raw.left_aside),
-    )
+    def _shape(self, name: str) -> tuple[int, ...]:
+        try:
+            with reading(f"{self.name}/{name}"), open_member(self._path, name + ENDING) as stream:
+                return read_header(stream).shape
+        except (ValueError, InputError):
+            return ()
 
-
-def read_npz_labels(path: Place) -> tuple[NDArray[np.str_], tuple[str, ...]]:
-    """Read the labels of a file beside the images, (N,), and how. Raise InputError as read_npz does."""
-    name = select_labels(_shapes(path), str(path))
-    with _opened(path, name) as array:
-        [values] = array.batches(None)
-    return labels_of_array(values, f"{path}/{name}")
+    def read(self, array: str) -> NDArray[Any]:
+        with _opened(self._path, array) as opened:
+            [values] = opened.batches(None)
+        return values
 
 
 def read_npy(path: Place) -> NDArray[Any]:
-    """Read the array of a .npy. Raise InputError, before any values are read, as read_npz does."""
+    """Read the array of a .npy. Raise InputError, before any values are read, as NpzFile does."""
     name = str(path)
     with reading(name), open_file(path) as stream:
         try:
@@ -90,57 +85,23 @@ def read_npy(path: Place) -> NDArray[Any]:
 def stream_npz(path: Place, options: ReadOptions, rows: int) -> Iterator[RawImages]:
     """Read the images to predict and their ids, at most `rows` at a time; ignore labels.
 
-    Raise the errors of read_npz, and InputError if the first index of the images changes fastest.
+    Raise the errors of NpzFile, and InputError if the first index of the images changes fastest.
     """
-    found = select_arrays(_shapes(path), "test", str(path))
-    return _read(path, [found.images, None, found.ids, None, None], options, rows)
-
-
-def _read(path: Place, names: list[str | None], options: ReadOptions, rows: int | None = None) -> Iterator[RawImages]:
-    """Read the arrays of images, labels, ids, groups and folds. Raise InputError if their lengths differ."""
+    chosen = select_arrays(NpzFile(path).shapes, "test", str(path))
+    name = f"{path}/{chosen.images}"
     with ExitStack() as stack:
-        arrays = [None if name is None else stack.enter_context(_opened(path, name)) for name in names]
-        shapes = {name: array.header.shape for name, array in zip(names, arrays, strict=True) if array}
-        if len({shape[:1] for shape in shapes.values()}) > 1:
-            found = ", ".join(f"'{name}' {shape}" for name, shape in shapes.items())
-            raise InputError(f"{path}: the lengths differ: {found}. Each image needs one of each.")
-        batches = (repeat(None) if array is None else array.batches(rows) for array in arrays)
-        name = f"{path}/{names[0]}"
-        for first, images, *others in zip(count(1, rows or 1), *batches):
-            numbers = real_numbers(images, name, first_row=first)
-            pixels, colours = images_of_array(numbers, name, options), colours_of_rows(numbers, name, options)
-            labels, how = (None, ()) if others[0] is None else labels_of_array(others[0], f"{path}/{names[1]}")
-            ids, groups, folds = (
-                None if text is None else label_texts(text, f"{path}/{array}")
-                for text, array in zip(others[1:], names[2:], strict=True)
-            )
-            options = replace(options, planes=colours.planes)  # the first rows decide for all
+        opened = stack.enter_context(_opened(path, chosen.images))
+        ids = None if chosen.ids is None else stack.enter_context(_opened(path, chosen.ids))
+        if chosen.ids is not None and ids is not None:
+            check_lengths(str(path), {chosen.images: opened.header.shape, chosen.ids: ids.header.shape})
+        batches = repeat(None) if ids is None else ids.batches(rows)
+        for first, images, texts in zip(count(1, rows), opened.batches(rows), batches):
+            laid_out = lay_out(real_numbers(images, name, first_row=first), name, options)
+            options = replace(options, planes=laid_out.planes)  # the first rows decide for all
+            found = None if texts is None else label_texts(texts, f"{path}/{chosen.ids}")
             yield RawImages(
-                name, pixels, labels, ids, first_row=first, groups=groups, folds=folds,
-                reading=(*colours.reading, *how), planes=colours.planes,
-            )  # fmt: skip
-
-
-def _find_array(path: Place, name: str | None) -> str | None:
-    """The array of that name; None if there is none, or no name."""
-    return name if name in _names(path) else None
-
-
-def _names(path: Place) -> list[str]:
-    with reading(str(path)):
-        return [member.removesuffix(ENDING) for member in list_members(path) if member.endswith(ENDING)]
-
-
-def _shapes(path: Place) -> dict[str, tuple[int, ...]]:
-    """The shape of each array; () if its header is damaged, which is said when it is read."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for name in _names(path):
-        try:
-            with reading(f"{path}/{name}"), open_member(path, name + ENDING) as stream:
-                shapes[name] = read_header(stream).shape
-        except (ValueError, InputError):
-            shapes[name] = ()
-    return shapes
+                name, laid_out.images, None, found, first_row=first, reading=laid_out.reading, planes=laid_out.planes
+            )
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from hitofude.inputs.formats.arrays import real_numbers
 from hitofude.inputs.formats.columns import find_columns, find_texts
 from hitofude.inputs.formats.labels import label_texts
 from hitofude.inputs.formats.pictures import ENDINGS, read_pictures
-from hitofude.inputs.layout import Colours, ReadOptions, colours_of_rows, images_of_array
+from hitofude.inputs.layout import ReadOptions, lay_out
 from hitofude.inputs.scale import nominal_scale
 
 BATCH_ROWS = 4096
@@ -114,17 +114,17 @@ class _Table:
         self._pixel_columns = [] if columns is None else [names[position] for position in columns.pixels]
         texts = find_texts(names, options, str(path)) if columns is None else columns.texts[:4]
         self._text_columns = [None if position is None else names[position] for position in texts]
-        self._pictures_read: tuple[str, ...] = () if columns is None else columns.reading
+        self._reading: tuple[str, ...] = () if columns is None else columns.reading
         self._left_aside = () if columns is None else columns.left_aside(path.name)
         others = [name for name in names if name not in (*image_columns, *self._text_columns)]
         if columns is None and others:
             shown = "', '".join(others[:5])
             self._left_aside = (f"{path.name}: column{'s' if len(others) > 1 else ''} '{shown}'",)
-        self._colours: Colours | None = None
+        self._planes: bool | None = None
         self._class_names = _class_names(file.schema_arrow)
         if self._text_columns[0] in self._class_names:
             shown = ", ".join(self._class_names[str(self._text_columns[0])][:5])
-            self._pictures_read = (f"{path.name}: the labels have names, kept by Hugging Face's datasets: {shown}…",)
+            self._reading = (f"{path.name}: the labels have names, kept by Hugging Face's datasets: {shown}…",)
         self._check_types()
 
     def pieces(self, rows: int | None = None) -> Iterator[RawImages]:
@@ -135,11 +135,10 @@ class _Table:
         start, missing = 0, self._options.missing_labels
         for batch in self._file.iter_batches(batch_size=min(rows or most, most), columns=names):
             images = self._images(batch, start)
-            colours = self._colours or Colours()
             labels, ids, groups, folds = (self._texts(batch, column, start) for column in self._text_columns)
             yield RawImages(
                 str(self._path), images, labels, ids, "row", start + 1, missing, groups, folds,
-                (*self._pictures_read, *colours.reading), planes=colours.planes,
+                self._reading, planes=self._planes,
                 behind=self._options.behind, left_aside=self._left_aside, label_column=self._text_columns[0],
                 id_column=self._text_columns[1], nominal=nominal_scale(images.dtype) if self._holds_pictures else None,
             )  # fmt: skip
@@ -186,15 +185,15 @@ class _Table:
         pictures = read_pictures(values.to_pylist(), names, options)
         if options.behind is None and pictures.behind is not None:  # the first batch decides for all
             self._options = replace(options, behind=pictures.behind)
-        self._pictures_read = tuple(dict.fromkeys((*self._pictures_read, *pictures.reading)))
+        self._reading = tuple(dict.fromkeys((*self._reading, *pictures.reading)))
         return pictures.images
 
     def _of_numbers(self, numbers: NDArray[Any], name: str) -> NDArray[Any]:
         """(rows, P) or (rows, …) → (rows, C, H, W)"""
-        if self._colours is None:  # the first batch decides for all
-            self._colours = colours_of_rows(numbers, name, self._options)
-            self._options = replace(self._options, planes=self._colours.planes)
-        return images_of_array(numbers, name, self._options)
+        laid_out = lay_out(numbers, name, self._options)
+        self._options = replace(self._options, planes=laid_out.planes)  # the first batch decides for all
+        self._reading, self._planes = (*self._reading, *laid_out.reading), laid_out.planes
+        return laid_out.images
 
     def _pixels(self, batch: Any, start: int) -> NDArray[Any]:
         """(rows, P) of columns of numbers."""
