@@ -129,6 +129,11 @@ def _packages_of(extra: str) -> set[str]:
     return found
 
 
+def counted(count: int, noun: str) -> str:
+    """'1 picture', '1,200 pictures'"""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def suggest(wrong: str, known: list[str]) -> str:
     """Return ' Did you mean …?' with the nearest known name, else the list of all names."""
     nearest = get_close_matches(wrong, known, n=1, cutoff=0.5)

@@ -101,7 +101,7 @@ def test_a_validation_part_is_predicted_if_there_is_no_other_and_named_if_there_
     assert found.test is not None
     assert (len(found.test), found.left_aside) == (
         7,
-        (f"{name}.csv: a validation part; hitofude holds out training rows of its own",),
+        (f"{name}.csv: a validation part; hitofude holds out training images of its own",),
     )
 
 

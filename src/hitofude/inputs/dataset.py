@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.errors import InputError
+from hitofude.errors import InputError, counted
 from hitofude.inputs.image_set import ImageSet, classes_of, encode_labels, row_numbers
 from hitofude.inputs.layout import ReadOptions, is_transposed, join_images
 from hitofude.inputs.look import WHITE, Look, check_ground, check_not_all_alike, look_of
@@ -284,13 +284,7 @@ def make_dataset(
     that they need. Raise InputError for missing, blank or unknown labels, for blank or duplicate ids, and for images
     on different scales or grounds.
     """
-    train, others = train.by_usage()
-    if test is None:
-        test = others
-    elif others is not None:
-        count = len(others.images)
-        note = f"{train.name}: {count:,} row{'' if count == 1 else 's'} of other parts than Training"
-        train = replace(train, left_aside=(*train.left_aside, note))
+    train, test = _parted(train, test)
     found, pixels = training_scale(train, scale)
     train = replace(train, images=pixels)
     if test is not None:
@@ -313,6 +307,15 @@ def make_dataset(
     check_ground(test.images, dataset.look, test.name, remedy and remedy.replace("{scale}", inverse))
     known = test.unlabelled() if test.labels is None else test.labelled(images.classes)
     return replace(dataset, test=replace(known, classes=images.classes), id_column=test.id_column)
+
+
+def _parted(train: RawImages, test: RawImages | None) -> tuple[RawImages, RawImages | None]:
+    """Predict the rows that a column of usage does not call Training, if no other images are given."""
+    train, others = train.by_usage()
+    if test is None or others is None:
+        return train, test or others
+    note = f"{train.name}: {counted(len(others.images), 'row')} of other parts than Training"
+    return replace(train, left_aside=(*train.left_aside, note)), test
 
 
 def _without_placeholder(test: RawImages, classes: Sequence[str]) -> RawImages:

@@ -9,10 +9,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hitofude.errors import InputError
+from hitofude.errors import InputError, counted
 from hitofude.inputs.dataset import Split
 from hitofude.inputs.formats.archive import PACKED_ENDINGS, Member, Place, open_file
-from hitofude.inputs.formats.naming import SYSTEM_FILES, Name, Part, is_shard, is_template, natural, read_name
+from hitofude.inputs.formats.naming import (
+    SYSTEM_FILES,
+    VALIDATION_ASIDE,
+    VALIDATION_ASKED,
+    Name,
+    Part,
+    is_shard,
+    is_template,
+    natural,
+    read_name,
+)
 from hitofude.inputs.formats.pickles import refuse_batches
 from hitofude.inputs.formats.picture_list import is_picture_list
 from hitofude.inputs.formats.pictures import ENDINGS
@@ -175,13 +185,12 @@ def find_files(holding: Holding, wanted: tuple[str, ...] | None = None) -> Parts
     used = [place for piece in pieces.values() for place in (*piece.files, *([piece.labels] if piece.labels else []))]
     aside = holding.unread([*used, *([holding.template] if holding.template else [])])
     count = len(holding.pictures)
-    aside += (f"{count:,} picture{'s' * (count > 1)}, such as {holding.pictures[0].path}",) if count else ()
+    aside += (f"{counted(count, 'picture')}, such as {holding.pictures[0].path}",) if count else ()
     return Parts(pieces, holding.template, reading, aside)
 
 
 def _named(file: StoredFile) -> str:
-    why = ": a validation part; hitofude holds out training rows of its own" if file.part == "validation" else ""
-    return f"{file.path}{why}"
+    return f"{file.path}: {VALIDATION_ASIDE}" if file.part == "validation" else file.path
 
 
 def _choose_set(
@@ -223,7 +232,7 @@ def _pieces(files: Sequence[StoredFile], holding: Holding) -> tuple[dict[Split, 
     if test is not None:
         pieces["test"] = test
         if found["test"] is None:
-            reading.append(f"{test.files[0].name}, a validation part, is read as the images to predict")
+            reading.append(f"{test.files[0].name}, {VALIDATION_ASKED}")
     if len(files) > 1 and not all(_is_plain(piece) for piece in pieces.values()):
         reading = [
             *(describe_piece(split, piece) for split, piece in pieces.items() if len(piece.files) == 1),
@@ -339,4 +348,4 @@ def _stem(place: Place) -> str:
 def _shorten(names: Sequence[str]) -> list[str]:
     """The first names, and the number of the others."""
     more = len(names) - NAMES_SHOWN
-    return [*names[:NAMES_SHOWN], *([f"{more:,} more file{'s' * (more > 1)}"] if more > 0 else [])]
+    return [*names[:NAMES_SHOWN], *([f"{counted(more, 'more file')}"] if more > 0 else [])]

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from hitofude.errors import InputError
+from hitofude.errors import InputError, counted
 from hitofude.inputs.dataset import RawImages, Split
 from hitofude.inputs.formats.archive import Member, Place
 from hitofude.inputs.formats.label_table import read_rows
-from hitofude.inputs.formats.naming import Part, natural, read_name
+from hitofude.inputs.formats.naming import VALIDATION_ASIDE, VALIDATION_ASKED, Part, natural, read_name
 from hitofude.inputs.formats.picture_folder import read_picture_folder
 from hitofude.inputs.formats.picture_list import PictureChoice, listed_pictures, named_pictures
 from hitofude.inputs.layout import ReadOptions
@@ -50,35 +50,40 @@ def find_pictures(holding: Holding, options: ReadOptions, labels: Place | None =
             f"{holding.root}: there are no training pictures in it, only {_shown(holding.pictures)}. Name the folder "
             "with --train."
         )
-    reading: list[str] = []
-    splits: dict[Split, Place | PictureChoice] = {}
     base = _class_parent(holding.root, learned)
     train_list = lists.get("train") or lists.get(None)
     is_one_folder = len({file.folders for file in learned}) == 1
     if base is not None and labels is None and not (is_one_folder and train_list is not None):
-        splits["train"] = base if len(groups) == 1 or base != holding.root else _classes(base, learned)
-    elif train_list is not None:
-        splits["train"] = listed_pictures(train_list, _places(learned), options, labelled=True)
-    elif (named := named_pictures(_folder(holding.root, learned), _places(learned))) is not None:
-        splits["train"] = named
+        train = base if len(groups) == 1 or base != holding.root else _classes(base, learned)
     else:
-        raise _no_classes(holding, learned)
+        train = _flat(holding, learned, train_list, options)
+    splits: dict[Split, Place | PictureChoice] = {"train": train}
+    reading: list[str] = []
     test_part: Part = "test" if "test" in groups else "validation"
     asked = groups.get(test_part, [])
-    test = _asked(holding, asked, lists, splits["train"], options)
+    test = _asked(holding, asked, lists, train, options)
     if test is not None:
         splits["test"] = test
         if test_part == "validation" and asked:
-            reading.append(f"{_folder_name(asked)}, a validation part, is read as the images to predict")
+            reading.append(f"{_folder_name(asked)}, {VALIDATION_ASKED}")
     if base is None or base != holding.root:
-        lines = [f"to learn from: {_shown(learned, splits['train'])}"]
+        lines = [f"to learn from: {_shown(learned, train)}"]
         if test is not None:
             lines.append(f"to predict: {_shown(asked or learned, test)}")
         reading = [*lines, *reading]
-    used = [place for place in (train_list, lists.get("test")) if place is not None]
-    used = [place for place in used if any(str(place) == getattr(found, "name", None) for found in splits.values())]
-    aside = _left_aside(holding, groups, splits, used)
+    read = {found.name for found in splits.values() if isinstance(found, PictureChoice)}
+    aside = _left_aside(holding, groups, splits, [place for place in lists.values() if str(place) in read])
     return PictureParts(splits, holding.template, tuple(reading), aside)
+
+
+def _flat(holding: Holding, learned: Sequence[StoredFile], found: Place | None, options: ReadOptions) -> PictureChoice:
+    """The training pictures of a flat folder, with the classes of a list or of their names. Raise InputError."""
+    if found is not None:
+        return listed_pictures(found, _places(learned), options, labelled=True)
+    named = named_pictures(_folder(holding.root, learned), _places(learned))
+    if named is None:
+        raise _no_classes(holding, learned)
+    return named
 
 
 def read_asked(holding: Holding, options: ReadOptions) -> RawImages | None:
@@ -188,7 +193,7 @@ def _left_aside(
     holding: Holding,
     groups: dict[Part | None, list[StoredFile]],
     splits: dict[Split, "Place | PictureChoice"],
-    lists: Sequence[Place | None],
+    lists: Sequence[Place],
 ) -> tuple[str, ...]:
     """Name the pictures and files that are not read."""
     used: set[Place] = {
@@ -201,8 +206,8 @@ def _left_aside(
             f for f in files if f.place not in used and not any(_is_within(f.place, folder) for folder in folders)
         ]
         if unread:
-            why = ": a validation part; hitofude holds out training pictures of its own" if part == "validation" else ""
-            lines.append(f"{_folder_name(unread)}, {len(unread):,} picture{'s' * (len(unread) > 1)}{why}")
+            why = f": {VALIDATION_ASIDE}" if part == "validation" else ""
+            lines.append(f"{_folder_name(unread)}, {counted(len(unread), 'picture')}{why}")
     known = [place for place in (*lists, holding.template) if place is not None]
     told = [file.place for file in holding.files if any(_is_within(file.place, folder) for folder in folders)]
     return (*lines, *holding.unread([*known, *told]))
@@ -224,7 +229,7 @@ def _no_classes(holding: Holding, learned: Sequence[StoredFile]) -> InputError:
 def _shown(files: Sequence[StoredFile], chosen: "Place | PictureChoice | None" = None) -> str:
     """Return the number of pictures, and the folder in which they are."""
     count = len(chosen.places) if isinstance(chosen, PictureChoice) else len(files)
-    return f"{count:,} picture{'s' * (count > 1)} in {_folder_name(files)}"
+    return f"{counted(count, 'picture')} in {_folder_name(files)}"
 
 
 def _folder_name(files: Sequence[StoredFile]) -> str:

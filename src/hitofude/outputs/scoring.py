@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hitofude.errors import InputError
+from hitofude.errors import InputError, counted
 from hitofude.inputs.formats.columns import find_id, find_label
 from hitofude.inputs.formats.text_table import TextTable, read_text_table
 from hitofude.inputs.image_set import classes_of
@@ -263,5 +263,5 @@ def _misfit(predicted: _Labels, true: _Labels, problem: str) -> str:
 def _listed(labels: Mapping[str, int]) -> str:
     """`'x' (3 rows), 'y' (1 row) and 4 more`"""
     shown = sorted(labels.items(), key=lambda item: -item[1])[:SHOWN]
-    words = ", ".join(f"'{label}' ({count:,} row{'' if count == 1 else 's'})" for label, count in shown)
+    words = ", ".join(f"'{label}' ({counted(count, 'row')})" for label, count in shown)
     return words + (f" and {len(labels) - SHOWN:,} more" if len(labels) > SHOWN else "")

@@ -150,5 +150,5 @@ def test_arrays_that_are_not_read_are_named() -> None:
     found = select_arrays(shapes, "train", "folder/f.npz")
     assert found.left_aside == (
         "f.npz: 'train_weights', (7,)",
-        "f.npz: x_val: a validation part; hitofude holds out training rows of its own",
+        "f.npz: x_val: a validation part; hitofude holds out training images of its own",
     )

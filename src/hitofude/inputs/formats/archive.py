@@ -90,6 +90,12 @@ def allowed_growth(compressed: int) -> int:
     return ALWAYS_ALLOWED + GROWTH * compressed
 
 
+def check_growth(name: str, unpacked: int, packed: "Place") -> None:
+    """Raise InputError if something in a packed file is larger than the file may grow. name: for the message."""
+    if unpacked > allowed_growth(size_of(packed)):
+        raise InputError(f"{name}: it would grow to {unpacked:,} bytes, as a zip bomb does. Do not trust this file.")
+
+
 def list_members(path: "Place") -> list[str]:
     """List the files in a zip. Raise InputError for unsafe names, links and passwords."""
     if not zipfile.is_zipfile(open_seekable(path) if isinstance(path, Member) else path):

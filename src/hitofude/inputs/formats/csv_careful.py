@@ -7,7 +7,7 @@ of fields ends the reading.
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,16 +92,30 @@ def parse_carefully(block: bytes, columns: Columns, values: Values, first_line: 
     """Parse a block field by field and judge its values. Raise InputError at a line with more or fewer fields."""
     pixels: list[list[float]] = []
     rows: list[list[str]] = []
-    for number, line in enumerate(block.decode("utf-8").rstrip("\n").split("\n"), first_line):
-        fields = split_line(line, columns.delimiter, f"{values.name}, line {number}")
-        if not any(map(str.strip, fields)):
-            raise blank_line_error(values.name, number)
-        if len(fields) != len(columns.names):
-            raise InputError(_explain_count(values.name, number, len(fields), columns))
+    for number, fields in _rows(block, columns, values.name, first_line):
         pixels.append(_judged([fields[i] for i in columns.pixels], columns, values, number))
         rows.append(fields)
-    texts = (None if i is None else texts_of(fields[i] for fields in rows) for i in columns.texts)
-    return CsvTable(smallest_type(np.array(pixels, dtype=np.float64)), *texts)
+    return CsvTable(smallest_type(np.array(pixels, dtype=np.float64)), *_texts(rows, columns))
+
+
+def _rows(block: bytes, columns: Columns, name: str, first_line: int) -> Iterator[tuple[int, list[str]]]:
+    """The number and the fields of each line. Raise InputError at a blank line, or one with more or fewer fields."""
+    for number, line in enumerate(block.decode("utf-8").rstrip("\n").split("\n"), first_line):
+        fields = split_line(line, columns.delimiter, f"{name}, line {number}")
+        if not any(map(str.strip, fields)):
+            raise blank_line_error(name, number)
+        if len(fields) != len(columns.names):
+            expected = f"{len(columns.names)} as in the {'header' if columns.has_names else 'first line'}"
+            raise InputError(
+                f"{name}, line {number}: {len(fields)} fields, expected {expected}. Is the line cut short, or a "
+                "separator missing?"
+            )
+        yield number, fields
+
+
+def _texts(rows: Sequence[list[str]], columns: Columns) -> Iterator[NDArray[np.str_] | None]:
+    """Labels, ids, groups, folds and usage of rows."""
+    return (None if i is None else texts_of(fields[i] for fields in rows) for i in columns.texts)
 
 
 def _judged(fields: Sequence[str], columns: Columns, values: Values, line: int) -> list[float]:
@@ -141,12 +155,7 @@ def parse_pixel_texts(
     """
     lines: list[str] = []
     rows: list[list[str]] = []
-    for number, line in enumerate(block.decode("utf-8").rstrip("\n").split("\n"), first_line):
-        fields = split_line(line, columns.delimiter, f"{values.name}, line {number}")
-        if not any(map(str.strip, fields)):
-            raise blank_line_error(values.name, number)
-        if len(fields) != len(columns.names):
-            raise InputError(_explain_count(values.name, number, len(fields), columns))
+    for number, fields in _rows(block, columns, values.name, first_line):
         numbers = numbers_in(fields[columns.pixels[0]])
         count = len(numbers) if count is None else count
         if len(numbers) != count:
@@ -155,9 +164,8 @@ def parse_pixel_texts(
             raise InputError(f"{values.name}, line {number}: {found}. Is the line cut short?")
         lines.append(",".join(numbers))
         rows.append(fields)
-    texts = (None if i is None else texts_of(fields[i] for fields in rows) for i in columns.texts)
     empty: NDArray[Any] = np.empty((len(rows), 0), dtype=np.uint8)
-    return ("\n".join(lines) + "\n").encode(), CsvTable(empty, *texts)
+    return ("\n".join(lines) + "\n").encode(), CsvTable(empty, *_texts(rows, columns))
 
 
 def split_line(line: str, delimiter: str, location: str) -> list[str]:
@@ -172,8 +180,3 @@ def split_line(line: str, delimiter: str, location: str) -> list[str]:
     if reader.line_num > 1:
         raise InputError(f"{location}: a quote is not closed. Close or remove it.")
     return fields
-
-
-def _explain_count(name: str, line: int, found: int, columns: Columns) -> str:
-    expected = f"{len(columns.names)} as in the {'header' if columns.has_names else 'first line'}"
-    return f"{name}, line {line}: {found} fields, expected {expected}. Is the line cut short, or a separator missing?"

@@ -160,11 +160,7 @@ def find_delimiter(line: bytes) -> str:
     if text.count(best):
         return best
     fields = text.split()
-    return (
-        " "
-        if len(fields) > 1 and all(re.fullmatch(r"[+-]?[\d.]+(?:[eE][+-]?\d+)?", field) for field in fields)
-        else ","
-    )
+    return " " if len(fields) > 1 and all(map(_NUMBER.fullmatch, fields)) else ","
 
 
 def blank_line_error(name: str, line: int) -> InputError:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError, first_line, install_command
-from hitofude.inputs.formats.archive import Place, allowed_growth, open_seekable, reading, size_of
+from hitofude.inputs.formats.archive import Place, check_growth, open_seekable, reading
 from hitofude.inputs.formats.named_arrays import Shapes
 
 MATLAB = b"MATLAB"
@@ -22,11 +22,7 @@ class Hdf5File:
         self.name, self._is_matlab = str(path), is_matlab
         self._arrays: dict[str, Any] = dict(_datasets(file, self.name))
         for name, array in self._arrays.items():
-            if array.size * array.dtype.itemsize > allowed_growth(size_of(path)):
-                raise InputError(
-                    f"{self.name}/{name}: it would grow to {array.size * array.dtype.itemsize:,} bytes, as a zip bomb "
-                    "does. Do not trust this file."
-                )
+            check_growth(f"{self.name}/{name}", array.size * array.dtype.itemsize, path)
 
     @property
     def shapes(self) -> Shapes:

@@ -2,35 +2,26 @@
 
 import csv
 import io
-import re
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
 from hitofude.inputs.formats.archive import Place, open_file, reading
-from hitofude.inputs.formats.columns import find_label
+from hitofude.inputs.formats.columns import find_label, is_number
 from hitofude.inputs.formats.labels import labels_of_array
+from hitofude.inputs.formats.text_table import DELIMITERS
 from hitofude.inputs.layout import ReadOptions
 from hitofude.inputs.spelling import without_zero_decimals
 
-DELIMITERS = ",;\t"
 LABELS = ("label", "labels", "class", "target", "y", "category", "species", "breed")
+"""The names of a column of labels, the likeliest first."""
 IDS = (
-    "id",
-    "image_id",
-    "imageid",
-    "img_id",
-    "file",
-    "filename",
-    "file_name",
-    "image",
-    "img",
-    "path",
-    "image_path",
+    "id", "image_id", "imageid", "img_id", "file", "filename", "file_name", "image", "img", "path", "image_path",
     "name",
-)
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+)  # fmt: skip
+"""The names of a column of ids or of pictures' names, the likeliest first."""
 
 
 def read_rows(path: Place) -> list[list[str]]:
@@ -63,10 +54,9 @@ def read_label_table(
     Raise InputError if it cannot be known which column holds the labels.
     """
     rows = read_rows(path)
-    is_number = all(_NUMBER.fullmatch(field) for field in rows[0])
-    header = options.header if options.header is not None else not is_number
-    if len(rows[0]) > 2 and all(_NUMBER.fullmatch(field) for row in rows[header:][:100] for field in row):
-        numbers = np.array([[float(field) for field in row] for row in rows[header:]])
+    header = options.header if options.header is not None else not all(map(is_number, rows[0]))
+    if len(rows[0]) > 2 and all(map(is_number, chain(*rows[header:][:100]))):
+        numbers = np.array([[float(field.replace(",", ".")) for field in row] for row in rows[header:]])
         if ((numbers == 0) | (numbers == 1)).all():
             labels, how = labels_of_array(numbers, path.name)
             return labels, None, how
@@ -77,7 +67,7 @@ def read_label_table(
     names, lines = rows[0] if header else ["1"], rows[header:]
     label, id = find_label_and_id(names, options, str(path))
     how = () if header else (f"{path.name} has no header: its one column is the label",)
-    texts = np.array([without_zero_decimals(_whole(row[label])) for row in lines])
+    texts = np.array([without_zero_decimals(row[label]) for row in lines])
     return texts, None if id is None else np.array([row[id] for row in lines]), how
 
 
@@ -95,10 +85,3 @@ def find_label_and_id(names: list[str], options: ReadOptions, location: str) -> 
     if label is None:
         raise InputError(f"{location}, line 1: which column is the label? Name it with --label: {', '.join(names)}.")
     return label, id
-
-
-def _whole(text: str) -> str:
-    """'3.000000000000000000e+00' → '3'."""
-    if re.fullmatch(r"\d\.\d+e\+\d\d", text) and float(text).is_integer():
-        return str(int(float(text)))
-    return text

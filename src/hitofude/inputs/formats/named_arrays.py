@@ -18,7 +18,7 @@ from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages, Split
 from hitofude.inputs.formats.arrays import real_numbers
 from hitofude.inputs.formats.labels import label_texts, labels_of_array
-from hitofude.inputs.formats.naming import Name, Part, read_name
+from hitofude.inputs.formats.naming import VALIDATION_ASIDE, VALIDATION_ASKED, Name, Part, read_name
 from hitofude.inputs.layout import ReadOptions, lay_out
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -193,14 +193,14 @@ def _with_labels(
             labels = candidates[0]
             reading.append(f"{file}: '{images}' holds the images and '{labels}' the labels, by their shapes")
     if split == "test" and part == "validation":
-        reading.append(f"{file}: '{images}', a validation part, is read as the images to predict")
+        reading.append(f"{file}: '{images}', {VALIDATION_ASKED}")
     used = {images, labels, ids}
     others = [name for name in rest if name not in used] if split == "train" else []
     aside = [f"{file}: '{name}', {shapes[name]}" for name in others]
     parts = {name.part for name in names.values()}
     if split == "train" and "validation" in parts and "test" in parts:
         held = [name for name in shapes if names[name].part == "validation"]
-        aside.append(f"{file}: {', '.join(held)}: a validation part; hitofude holds out training rows of its own")
+        aside.append(f"{file}: {', '.join(held)}: {VALIDATION_ASIDE}")
     aside += [
         f"{file}: '{name}', {shapes[name]}" for name in shapes if names[name].part == "other" and split == "train"
     ]

@@ -37,6 +37,10 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
 _JOINED = re.compile(r"([xy])[_-]?(train|test|val|valid)")
 
 
+VALIDATION_ASIDE = "a validation part; hitofude holds out training images of its own"
+VALIDATION_ASKED = "a validation part, is read as the images to predict"
+
+
 @dataclass(frozen=True)
 class Name:
     """The meaning of a name."""

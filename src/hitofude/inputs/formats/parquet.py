@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError, first_line, install_command
 from hitofude.inputs.dataset import RawImages, join
-from hitofude.inputs.formats.archive import Member, Place, allowed_growth, open_seekable, size_of
+from hitofude.inputs.formats.archive import Member, Place, check_growth, open_seekable
 from hitofude.inputs.formats.arrays import real_numbers
 from hitofude.inputs.formats.columns import find_columns, find_texts
 from hitofude.inputs.formats.labels import label_texts
@@ -69,10 +69,7 @@ def _opened(path: Place, options: ReadOptions, **settings: Any) -> Iterator["_Ta
             if data.num_rows == 0:
                 raise InputError(f"{path}: there are no rows in it. Is the file complete?")
             unpacked = sum(data.row_group(group).total_byte_size for group in range(data.num_row_groups))
-            if max(unpacked, data.num_rows * data.num_columns) > allowed_growth(size_of(path)):
-                raise InputError(
-                    f"{path}: it would grow to {unpacked:,} bytes, as a zip bomb does. Do not trust this file."
-                )
+            check_growth(str(path), max(unpacked, data.num_rows * data.num_columns), path)
             yield _Table(path, file, pyarrow, options)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file. Is the path right?") from None

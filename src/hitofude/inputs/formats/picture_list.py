@@ -14,9 +14,10 @@ import numpy as np
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.formats.archive import Place, open_file, reading
-from hitofude.inputs.formats.label_table import DELIMITERS, IDS, find_label_and_id, read_rows
+from hitofude.inputs.formats.label_table import IDS, find_label_and_id, read_rows
 from hitofude.inputs.formats.naming import natural
 from hitofude.inputs.formats.pictures import ENDINGS, read_pictures
+from hitofude.inputs.formats.text_table import DELIMITERS
 from hitofude.inputs.layout import ReadOptions
 
 MOST_COLUMNS = 40

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.errors import InputError
+from hitofude.errors import InputError, counted
 from hitofude.inputs.formats.archive import Member, Place
 from hitofude.inputs.formats.picture_depth import deep_pixels, of_one_depth
 from hitofude.inputs.formats.picture_ground import BLACK, choose_ground, put_on_ground
@@ -173,15 +173,11 @@ def _reading(found: Sequence[_Picture], behind: int | None, options: ReadOptions
     lines = []
     transparent = sum(picture.hidden_on is not None for picture in found)
     if behind is not None and options.behind is None:
-        why = "black behind their transparent pixels, as white would hide the ink"
-        lines.append(f"{_pictures(transparent)}: {why if behind == BLACK else 'white behind their transparent pixels'}")
+        ground, why = ("black", ", as white would hide the ink") if behind == BLACK else ("white", "")
+        lines.append(f"{counted(transparent, 'picture')}: {ground} behind their transparent pixels{why}")
     if moving := sum(picture.frames > 1 for picture in found):
-        lines.append(f"{_pictures(moving)} of several frames: the first is read")
+        lines.append(f"{counted(moving, 'picture')} of several frames: the first is read")
     return tuple(lines)
-
-
-def _pictures(count: int) -> str:
-    return f"{count:,} picture{'' if count == 1 else 's'}"
 
 
 def _explain_damage(damaged: Sequence[tuple[Place | bytes, str]], count: int) -> str:
@@ -193,7 +189,7 @@ def _explain_damage(damaged: Sequence[tuple[Place | bytes, str]], count: int) ->
     listed = "\n  ".join(message.removesuffix(AS_PNG) for _, message in shown)
     more = f"\n  and {len(damaged) - len(shown):,} more" if len(damaged) > len(shown) else ""
     remedy = AS_PNG.strip().replace("it", "them") + ("" if are_most else _leave_out(shown))
-    return f"{len(damaged):,} of {_pictures(count)} cannot be read:\n  {listed}{more}\n{remedy}"
+    return f"{len(damaged):,} of {counted(count, 'picture')} cannot be read:\n  {listed}{more}\n{remedy}"
 
 
 def _leave_out(damaged: Sequence[tuple[Place | bytes, str]]) -> str:

@@ -4,7 +4,7 @@ import csv
 import io
 
 from hitofude.errors import InputError, first_line, install_command
-from hitofude.inputs.formats.archive import Place, allowed_growth, open_seekable, open_zip, reading, size_of
+from hitofude.inputs.formats.archive import Place, check_growth, open_seekable, open_zip, reading
 from hitofude.inputs.formats.csv_table import CsvFile
 
 
@@ -21,8 +21,7 @@ def sheet_as_csv(path: Place) -> tuple[CsvFile, tuple[str, ...]]:
         ) from None
     with reading(str(path)), open_zip(path) as archive:
         unpacked = sum(member.file_size for member in archive.infolist())
-    if unpacked > allowed_growth(size_of(path)):
-        raise InputError(f"{path}: it would grow to {unpacked:,} bytes, as a zip bomb does. Do not trust this file.")
+    check_growth(str(path), unpacked, path)
     try:
         with open_seekable(path) as stream:
             book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
