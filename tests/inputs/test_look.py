@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError
 from hitofude.inputs.image_set import ImageSet
-from hitofude.inputs.look import MNIST, Look, check_ground, check_not_all_alike, look_of, reads_writing
+from hitofude.inputs.look import MNIST, Look, check_ground, check_not_all_alike, inverting, look_of, reads_writing
+from hitofude.inputs.scale import PixelScale
 
 RNG = np.random.default_rng(0)
 
@@ -103,3 +104,16 @@ def test_images_without_anything_to_learn_are_refused(digits: ImageSet) -> None:
         check_not_all_alike(flat, "train")
     flat[-1, 0, 0, 0] += 1
     check_not_all_alike(flat, "train")
+
+
+def test_some_images_of_the_other_ground_among_many_are_refused_too(digits: ImageSet) -> None:
+    look, images = look_of(digits.images), digits.images[:20].copy()
+    check_ground(images, look, "mine.csv")
+    images[15:] = 255 - images[15:]
+    with pytest.raises(InputError, match=r"mine\.csv: 5 of 20 images are dark on light"):
+        check_ground(images, look, "mine.csv")
+
+
+def test_the_remedy_for_the_other_ground_is_on_the_scale_of_the_numbers() -> None:
+    assert "--scale 1..0, in Python scale=(1, 0)" in inverting(PixelScale(0, 1))
+    assert "--scale 1..-1," in inverting(PixelScale(-1, 1))

@@ -202,3 +202,20 @@ def test_a_source_with_two_scales_or_grounds_is_refused_with_commands_that_read_
     read = read_images(source, image_shape=(1, 28, 28), trained=alone.trained_scale, scale=parse_scale(scale))
     assert alone.test is None
     assert np.array_equal(read.images, few.images)
+
+
+def test_specks_on_empty_images_tell_nothing_about_the_scale(digits: ImageSet) -> None:
+    trained, _ = trained_on(digits, "0..255")
+    images = digits.images[:12].copy()
+    images[3:] = 0
+    images[3:, 0, 14, 14] = 1
+    assert np.array_equal(Rescaler(trained).to_bytes(file(images)), images)
+
+
+def test_mostly_dark_images_are_refused_until_their_scale_is_named(digits: ImageSet) -> None:
+    trained, _ = trained_on(digits, "0..255")
+    images = digits.images[:12].copy()
+    images[3:] //= 16
+    with pytest.raises(InputError, match=r"9 of 12 images are much darker .* --scale 0\.\.255"):
+        Rescaler(trained).to_bytes(file(images))
+    assert np.array_equal(Rescaler(trained, BYTES).to_bytes(file(images)), images)

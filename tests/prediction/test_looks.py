@@ -152,6 +152,6 @@ def test_images_of_the_opposite_ground_are_refused_with_a_remedy_that_works_as_t
     assert "these images are light on dark, but the training images were dark on light" in problem
     assert np.allclose(predict_files(run, [table], scale=(255, 0)).probabilities, expected, atol=1e-6)
     assert call("predict", run, table, "--scale", "255..0", "--out", tmp_path / "p.csv")[0] == 0
-    with pytest.raises(InputError, match=r"Invert them: for bytes --scale 255\.\.0, in Python scale=\(255, 0\)"):
+    with pytest.raises(InputError, match=r"Invert them: --scale 255\.\.0, in Python scale=\(255, 0\)"):
         predict(run, 255 - light)
     assert np.allclose(predict(run, 255 - light, scale=(255, 0)), expected, atol=1e-6)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from hitofude.errors import InputError
 
 WHITE, MIDDLE = 255, 127
-INVERT = "Invert them: for bytes --scale 255..0, in Python scale=(255, 0)."
+SOME, MIXED = 3, 0.1
+"""Images, and the share of them, that must be of the opposite ground to be more than chance."""
 MOST_MEASURED = 5_000
 """Images, evenly spaced in the training part."""
 FEW = 10
@@ -140,13 +141,24 @@ def check_ground(images: NDArray[np.uint8], look: Look | None, name: str, remedy
         return
     edges = _edges(images.mean(axis=1, dtype=np.float32))
     is_ink = np.abs(edges - look.ink) < np.abs(edges - look.ground)
-    if np.median(is_ink.mean(axis=1)) > MOST_EDGE:
-        found, expected = (
-            ("dark on light", "light on dark") if not look.is_light else ("light on dark", "dark on light")
-        )
+    is_inverted = is_ink.mean(axis=1) > MOST_EDGE
+    count = int(is_inverted.sum())
+    found, expected = ("dark on light", "light on dark") if not look.is_light else ("light on dark", "dark on light")
+    if 2 * count > len(images):
         raise InputError(
-            f"{name}: these images are {found}, but the training images were {expected}. {remedy or INVERT}"
+            f"{name}: these images are {found}, but the training images were {expected}. {remedy or inverting()}"
         )
+    if count >= SOME and count > MIXED * len(images):
+        raise InputError(
+            f"{name}: {count:,} of {len(images):,} images are {found}, but the others and the "
+            f"training images are {expected}. Invert these, or put them in a file of their own."
+        )
+
+
+def inverting(scale: object = "0..255") -> str:
+    """The remedy for images of the opposite ground whose numbers are on a scale, a PixelScale or its text."""
+    low, high = str(scale).split("..")
+    return f"Invert them: --scale {high}..{low}, in Python scale=({high}, {low})."
 
 
 def _all(rows: NDArray[np.uint8], like: NDArray[np.uint8] | None) -> bool:

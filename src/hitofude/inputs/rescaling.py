@@ -21,6 +21,8 @@ FEW = 10
 """Images, of which one may be unusual."""
 ROOM = 0.25
 """Of the scale; so far numbers may be beyond it on either side."""
+SPECK = 0.01
+"""Of the pixels of an image; if no more differ from the others, it is as good as empty."""
 HARDLY = 0.01
 """Of the scale; numbers as little beyond it count as within, because messages round it."""
 LEAST_REACHED = 1 / 8
@@ -122,7 +124,7 @@ class Rescaler:
             return images.astype(np.uint8)
         if self._given is not None:
             _check_given(raw, self._given)
-            if not self._are_alike(images, self._given):
+            if not self._are_alike(images, self._given) and PixelScale.of(images) != self._given:
                 raise InputError(self._explain(raw))
             return self._given.to_bytes(images)
         if self._scale is None:
@@ -164,7 +166,6 @@ class Rescaler:
         is_varied, dark, bright = least < greatest, self._trained.darkest, self._trained.brightest
         least_bright = bright * (LEAST_REACHED if self._given is not None else 0.5)
         is_unlike = (255 * greatest < least_bright) | (255 * least > dark + 0.4 * (255 - dark))
-        self._images += int(is_varied.sum())
         room = (self._trained.deviation or 255) / 2
         if scale.is_standardised:
             is_unlike |= (255 * least > dark + room) | (255 * greatest < bright - room)
@@ -172,6 +173,8 @@ class Rescaler:
             edges, (low, high) = 255 * scale.shares(_edges(images)), self._trained.edges
             room /= 2  # each pixel's mean is 0, so the ground hardly varies
             is_unlike |= (edges < low - room) | (edges > high + room)
+        is_varied[is_unlike] &= _are_inked(flat[is_unlike])
+        self._images += int(is_varied.sum())
         self._unlike += int((is_varied & is_unlike).sum())
         return self._unlike * 2 <= self._images
 
@@ -189,6 +192,11 @@ class Rescaler:
         return bool(abs(found - mean) < deviation / 2) and 0.5 < ratio < 2
 
     def _explain(self, raw: Numbers) -> str:
+        if PixelScale.of(raw.images) == self._trained.scale:
+            return (
+                f"{raw.name}: {self._unlike:,} of {self._images:,} images are much darker or much brighter than the "
+                f"training images. If they are right as they are: {_remedy(raw.images)}"
+            )
         return (
             f"{raw.name}: its numbers go {describe_range(raw.images)}, but those of the training images are on the "
             f"scale {self._trained.scale}. {self._way_out(raw.images)}"
@@ -206,6 +214,13 @@ def _edges(images: NDArray[Any]) -> NDArray[np.float64]:
     flat = np.concatenate([side.reshape(len(images), -1) for side in sides], axis=1)
     means: NDArray[np.float64] = flat.mean(axis=1, dtype=np.float64)
     return means
+
+
+def _are_inked(rows: NDArray[Any]) -> NDArray[np.bool_]:
+    """(N, P) → (N,) whether more than a few pixels differ from the others: one speck tells nothing about the scale."""
+    off_least, off_greatest = (rows != end(rows, axis=1, keepdims=True) for end in (np.min, np.max))
+    shares: NDArray[np.float64] = np.minimum(off_least.mean(axis=1), off_greatest.mean(axis=1))
+    return shares > SPECK
 
 
 def _remedy(images: NDArray[Any]) -> str:
