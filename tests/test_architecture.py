@@ -13,7 +13,7 @@ import hitofude
 SOURCE = Path(hitofude.__file__).parent
 ROOMS = [
     "version", "errors", "storage", "recipe", "metrics", "workers",
-    "inputs.scale", "inputs.rescaling", "inputs.spelling", "inputs.look", "inputs.image_set", "inputs.layout",
+    "inputs.scale", "inputs.look", "inputs.rescaling", "inputs.spelling", "inputs.image_set", "inputs.layout",
     "inputs.duplicates", "inputs.dataset",
     "inputs.formats", "inputs.photos", "inputs.remote", "inputs",
     "learning", "outputs.display", "outputs", "outputs.html_report",

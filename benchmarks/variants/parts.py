@@ -19,7 +19,7 @@ from PIL import Image
 from benchmarks.variants.variant import Digits, Maker, Variant
 
 LEARNED = 40
-"""Of 60 digits; the others are to be predicted."""
+"""The training images of 60 digits; the others are to be predicted."""
 LETTERS = "ABCDEFGHIJ"
 PIXELS = [f"pixel{number}" for number in range(784)]
 
@@ -379,7 +379,7 @@ def cifar_of_bytes(folder: Path, digits: Digits) -> Variant:
     return Variant(place, colour(enlarged(parts["train"].images, 32)), parts["train"].labels.tolist(), test=20)
 
 
-def planar_table(folder: Path, digits: Digits) -> Variant:
+def table_of_planes(folder: Path, digits: Digits) -> Variant:
     """CIFAR's rows in a CSV: 1,024 red values, then green, then blue."""
     images = colour(enlarged(digits.images, 32))
     rows = zip(digits.labels.tolist(), images.reshape(60, -1).tolist(), strict=True)
@@ -573,7 +573,7 @@ VARIANTS: dict[str, Maker] = {
     "Zindi": pictures_of_zindi,
     "Identify the Digits": identify_the_digits,
     "flat train_images and test_images": two_flat_folders,
-    "rows of red, green, blue": planar_table,
+    "rows of red, green, blue": table_of_planes,
     "pictures with train and valid": train_and_valid,
     "an Excel workbook": workbook,
 }

@@ -16,7 +16,7 @@ from hitofude.inputs.spelling import Spellings, number_of, without_zero_decimals
 class ImageSet:
     """Images of one size with their ids and, if known, their labels."""
 
-    images: NDArray[np.uint8]  # (N, C, H, W), 0..255, the background is 0
+    images: NDArray[np.uint8]  # (N, C, H, W), 0..255
     labels: NDArray[np.int64] | None  # (N,), each an index into classes
     ids: NDArray[np.str_]  # (N,)
     classes: tuple[str, ...]  # the distinct labels as the files spell them, in order

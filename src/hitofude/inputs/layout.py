@@ -67,14 +67,14 @@ class ReadOptions:
         """(H, W) that the user asks for."""
         if self.shape is None:
             return None
-        return (self.shape[1], self.shape[2]) if _is_planar_shape(self.shape) else (self.shape[0], self.shape[1])
+        return (self.shape[1], self.shape[2]) if _is_shape_of_planes(self.shape) else (self.shape[0], self.shape[1])
 
     @property
     def channels(self) -> int | None:
         """The number of channels that the user asks for."""
         if self.shape is None or len(self.shape) < 3:
             return None
-        return 3 if _is_planar_shape(self.shape) else self.shape[2]
+        return 3 if _is_shape_of_planes(self.shape) else self.shape[2]
 
     @property
     def label_column(self) -> str:
@@ -100,7 +100,7 @@ def parse_shape(text: str | None) -> Shape | None:
 
 def check_shape(shape: Shape | None) -> None:
     """Raise InputError for anything but (H, W), (H, W, 1 or 3) and (3, H, W)."""
-    if shape is None or (len(shape) == 3 and min(shape) > 0 and _is_planar_shape(shape)):
+    if shape is None or (len(shape) == 3 and min(shape) > 0 and _is_shape_of_planes(shape)):
         return
     if len(shape) < 2 or min(shape) < 1 or tuple(shape[2:]) not in ((), (1,), (3,)):
         raise InputError(
@@ -108,7 +108,7 @@ def check_shape(shape: Shape | None) -> None:
         )
 
 
-def _is_planar_shape(shape: Shape) -> bool:
+def _is_shape_of_planes(shape: Shape) -> bool:
     """Whether it is (3, H, W); (3, H, 3) and (3, H, 1) have their channels last."""
     return len(shape) == 3 and shape[0] == 3 and shape[2] not in CHANNELS
 
@@ -191,7 +191,7 @@ def _shape_of_rows(count: int, name: str, options: ReadOptions) -> ImageShape:
 def _are_planes(pixels: NDArray[Any], shape: ImageShape, options: ReadOptions) -> bool:
     """Whether rows in colour are planes of one colour each: as asked, else if neighbours then differ less."""
     if options.shape is not None and len(options.shape) == 3:
-        return _is_planar_shape(options.shape)
+        return _is_shape_of_planes(options.shape)
     if options.planes is not None:
         return options.planes
     channels, height, width = shape

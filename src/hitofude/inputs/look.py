@@ -16,17 +16,17 @@ WHITE, MIDDLE = 255, 127
 SOME, MIXED = 3, 0.1
 """Images, and the share of them, that must be of the opposite ground to be more than chance."""
 MOST_MEASURED = 5_000
-"""Images, evenly spaced in the training part."""
+"""The images that are measured, evenly spaced in the training part."""
 FEW = 10
 FLAT = 16
 """The contrast divided by this is the most that the ground varies."""
 LEAST_EDGE, MOST_EDGE = 0.1, 0.9
 EVEN_EDGE, EVEN_ENOUGH = 0.45, 0.5
 THICKEST = 0.2
-"""Of strokes, as a share of the writing's box; three in four images have thinner ones. Measured: handwritten digits
+"""The thickness of strokes as a share of the writing's box; three in four images have thinner ones. Measured: digits
 0.12, 8x8 digits and bold letters 0.17, clothes 0.22."""
 MOST_HALF_TONES = 1.5
-"""For each pixel of ink; nineteen in twenty images have fewer. Measured: digits 0.6 to 1.0, clothes 2.1."""
+"""The half-tones for each pixel of ink; 19 in 20 images have fewer. Measured: digits 0.6 to 1.0, clothes 2.1."""
 
 Pixels = NDArray[np.float32]  # (N, H, W)
 
@@ -36,7 +36,7 @@ class Look:
     """The look of images. The defaults are MNIST's: white ink on black, in a box of 20 of 28 pixels."""
 
     ground: int = 0
-    """The grey of the background, 0 to 255."""
+    """The grey of the ground, on which the ink is, 0 to 255."""
     ink: int = 255
     """The grey of full ink."""
     box: float = 20 / 28
@@ -69,7 +69,9 @@ class Look:
         """Whether an image (H, W) of the run's size looks like a training image: the ground at its edge, and ink."""
         contrast = abs(self.ink - self.ground)
         distance = np.abs(image.astype(np.int64) - self.ground)
-        return bool((_edges(distance[None]) * FLAT < contrast).mean() > self.edge and 2 * distance.max() >= contrast)
+        return bool(
+            (edge_pixels(distance[None]) * FLAT < contrast).mean() > self.edge and 2 * distance.max() >= contrast
+        )
 
 
 MNIST = Look()
@@ -90,7 +92,7 @@ def look_of(images: NDArray[np.uint8], behind: int = WHITE) -> Look:
     """Measure the look of images (N, C, H, W); many are represented by 5,000 of them."""
     step = -(-len(images) // MOST_MEASURED)
     pixels = images[::step].mean(axis=1, dtype=np.float32)
-    ground = float(np.median(_edges(pixels)))
+    ground = float(np.median(edge_pixels(pixels)))
     distance = np.abs(pixels - ground)
     highest = distance.max(axis=(1, 2))
     contrast = float(np.median(highest))
@@ -98,9 +100,9 @@ def look_of(images: NDArray[np.uint8], behind: int = WHITE) -> Look:
         return Look(ground=round(ground), ink=round(ground), writing=False, behind=behind)
     inked = distance[highest > 0]
     lighter = float(np.median((pixels - ground)[distance > contrast / 2])) > 0
-    is_ground = _edges(inked) * FLAT < contrast
+    is_ground = edge_pixels(inked) * FLAT < contrast
     sides, thickness, half_tones = _strokes(inked)
-    even = float((_edges(inked) * 4 < contrast).mean())
+    even = float((edge_pixels(inked) * 4 < contrast).mean())
     has_strokes = np.quantile(thickness, 0.75) < THICKEST and np.quantile(half_tones, 0.95) < MOST_HALF_TONES
     return Look(
         ground=round(ground),
@@ -128,7 +130,7 @@ def check_not_all_alike(images: NDArray[np.uint8], name: str) -> None:
     if problem:
         raise InputError(
             f"{name}: {problem}, so there is nothing to learn. Look at the files in another program, and save the "
-            "images again, in another colour than their background."
+            "images again, in another colour than their ground."
         )
 
 
@@ -139,7 +141,7 @@ def check_ground(images: NDArray[np.uint8], look: Look | None, name: str, remedy
     """
     if look is None or look.edge < EVEN_ENOUGH or len(images) == 0:
         return
-    edges = _edges(images.mean(axis=1, dtype=np.float32))
+    edges = edge_pixels(images.mean(axis=1, dtype=np.float32))
     is_ink = np.abs(edges - look.ink) < np.abs(edges - look.ground)
     is_inverted = is_ink.mean(axis=1) > MOST_EDGE
     count = int(is_inverted.sum())
@@ -168,9 +170,10 @@ def _all(rows: NDArray[np.uint8], like: NDArray[np.uint8] | None) -> bool:
     return all(bool((part == (part[:, :1] if like is None else like)).all()) for part in blocks)
 
 
-def _edges(images: NDArray[Any]) -> NDArray[Any]:
-    """(N, H, W) → (N, pixels at the edge); those of the corners are counted twice."""
-    return np.concatenate([images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]], axis=1)
+def edge_pixels(images: NDArray[Any]) -> NDArray[Any]:
+    """(N, …, H, W) → (N, pixels at the edge); those of the corners are counted twice."""
+    sides = images[..., 0, :], images[..., -1, :], images[..., 0], images[..., -1]
+    return np.concatenate([side.reshape(len(images), -1) for side in sides], axis=1)
 
 
 def _strokes(distance: Pixels) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

@@ -37,20 +37,8 @@ DATA_ENDINGS = {
     ".bin", ".pkl", ".pickle", ".pt", ".pth",
 }  # fmt: skip
 DOCUMENTS = {
-    ".md",
-    ".txt",
-    ".html",
-    ".json",
-    ".pdf",
-    ".py",
-    ".ipynb",
-    ".yaml",
-    ".yml",
-    ".xml",
-    ".log",
-    ".rst",
-    ".names",
-}
+    ".md", ".txt", ".html", ".json", ".pdf", ".py", ".ipynb", ".yaml", ".yml", ".xml", ".log", ".rst", ".names",
+}  # fmt: skip
 _PLAIN = re.compile(r"(train|test)\.(csv|npz|parquet)(\.gz)?|(train|t10k)-images-idx3-ubyte(\.gz)?")
 _NUMBER = re.compile(rb"[-+]?\d[-+.\deE]*")
 _WIDE = 16

@@ -1,4 +1,4 @@
-"""From a file's own numbers to bytes: those of training images by their own scale, those of others by the same one.
+"""Turn a file's own numbers into bytes: training images by their own scale, other images by the same one.
 
 Other images are compared with the training images first. On the scale of the run, they are refused if numbers beyond
 it are more than a few, or if most images are too dark or too bright throughout: images of 0..1 are black on 0..255.
@@ -11,28 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
+from hitofude.inputs.look import edge_pixels
 from hitofude.inputs.scale import BYTES, OUTLIERS, PixelScale, describe_range
 
 MOST_COMPARED = 10_000
-"""Training images, for how dark and how bright they are."""
+"""The training images that are measured for how dark and how bright they are."""
 UNUSUAL = 0.01
 """The share of training images that may be without a dark, or without a bright pixel."""
 FEW = 10
-"""Images, of which one may be unusual."""
+"""The number of images of which one may be unusual."""
 ROOM = 0.25
-"""Of the scale; so far numbers may be beyond it on either side."""
+"""The share of the scale by which numbers may be beyond it, on either side."""
 SPECK = 0.01
-"""Of the pixels of an image; if no more differ from the others, it is as good as empty."""
+"""The share of an image's pixels that differ from the others in an image that is as good as empty."""
 HARDLY = 0.01
-"""Of the scale; numbers as little beyond it count as within, because messages round it."""
+"""The share of the scale by which numbers beyond it count as within, because messages round it."""
 LEAST_REACHED = 1 / 8
-"""Of the user's scale, by training images; of their brightness, by other images on it."""
+"""The share of the user's scale that training images reach; of their brightness, that other images on it reach."""
 MOST_BEYOND = 0.05
-"""Of the numbers, if the user gives the scale."""
+"""The share of the numbers that may be beyond the scale, if the user gives it."""
 
 
 class Numbers(Protocol):
-    """Images as their file holds them, such as RawImages."""
+    """Images as their file holds them; RawImages is one."""
 
     @property
     def images(self) -> NDArray[Any]:
@@ -63,15 +64,19 @@ class TrainedScale:
     """The mean of an image's edge, its ground, lies between these in 98 %."""
     mean: float | None = None
     deviation: float | None = None
-    """Of all pixels, as bytes."""
+    """The mean and the standard deviation of all pixels, as bytes."""
 
     @classmethod
     def of(cls, scale: PixelScale, images: NDArray[np.uint8]) -> "TrainedScale":
-        """images: (N, C, H, W), the training images as bytes."""
+        """Measure the training images. images: (N, C, H, W), as bytes; or rows (N, P), without an edge."""
         rows = np.linspace(0, len(images) - 1, min(len(images), MOST_COMPARED)).astype(np.int64)
         some = images[rows].reshape(len(rows), -1)
         darkest, brightest = np.quantile(some.min(1), 1 - UNUSUAL), np.quantile(some.max(1), UNUSUAL)
-        low, high = np.quantile(_edges(images[rows]), [UNUSUAL, 1 - UNUSUAL]) if images.ndim == 4 else (0, 255)
+        low, high = (
+            np.quantile(edge_pixels(images[rows]).mean(axis=1, dtype=np.float64), [UNUSUAL, 1 - UNUSUAL])
+            if images.ndim == 4
+            else (0, 255)
+        )
         edges = int(low), int(np.ceil(high))
         return cls(scale, int(np.ceil(darkest)), int(brightest), edges, float(some.mean()), float(some.std()))
 
@@ -86,7 +91,7 @@ class TrainedScale:
 
 
 UNKNOWN = TrainedScale()
-"""Of a run of an earlier version, or of imported networks."""
+"""The scale of a run of an earlier version, or of imported networks."""
 
 
 def training_scale(train: Numbers, given: PixelScale | None = None) -> tuple[PixelScale, NDArray[np.uint8]]:
@@ -170,7 +175,10 @@ class Rescaler:
         if scale.is_standardised:
             is_unlike |= (255 * least > dark + room) | (255 * greatest < bright - room)
         if images.ndim == 4 and scale.is_standardised and len(images) >= FEW:
-            edges, (low, high) = 255 * scale.shares(_edges(images)), self._trained.edges
+            edges, (low, high) = (
+                255 * scale.shares(edge_pixels(images).mean(axis=1, dtype=np.float64)),
+                self._trained.edges,
+            )
             room /= 2  # each pixel's mean is 0, so the ground hardly varies
             is_unlike |= (edges < low - room) | (edges > high + room)
         is_varied[is_unlike] &= _are_inked(flat[is_unlike])
@@ -206,14 +214,6 @@ class Rescaler:
         if self._remedy is None:
             return _remedy(images)
         return self._remedy.replace("{scale}", str(PixelScale.of(images)))
-
-
-def _edges(images: NDArray[Any]) -> NDArray[np.float64]:
-    """(N, C, H, W) → (N,) the mean of the pixels at an image's edge."""
-    sides = images[:, :, 0], images[:, :, -1], images[:, :, :, 0], images[:, :, :, -1]
-    flat = np.concatenate([side.reshape(len(images), -1) for side in sides], axis=1)
-    means: NDArray[np.float64] = flat.mean(axis=1, dtype=np.float64)
-    return means
 
 
 def _are_inked(rows: NDArray[Any]) -> NDArray[np.bool_]:

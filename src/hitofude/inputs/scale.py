@@ -31,11 +31,11 @@ BITS = (10, 12, 14, 16)
 OUTLIERS = 0.001
 """The share of numbers that may be outliers, on each side."""
 MOST_SAMPLED = 2_000_000
-"""Numbers, for quantiles."""
+"""The numbers that quantiles are taken of, if there are more."""
 AT_ONCE = 1 << 22
-"""Numbers; so many are converted at once, so that no copy of all is made in 64 bits."""
+"""The numbers that are converted at once, so that there is no copy of all in 64 bits."""
 ROUNDING = 1e-3
-"""Of a nominal range; so far other programs' arithmetic may exceed it."""
+"""The share of a nominal range by which other programs' arithmetic may exceed it."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def parse_scale(text: str | None) -> tuple[float, float] | None:
 
 
 def describe_range(values: NDArray[Any]) -> str:
-    """From 0 to 16"""
+    """Say the least and the greatest number: `from 0 to 16`."""
     return f"from {_short(values.min())} to {_short(values.max())}"
 
 

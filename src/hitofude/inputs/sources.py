@@ -63,9 +63,9 @@ class Reading(TypedDict, total=False):
     shape: Shape | None
     """(H, W) of images that are not square, in colour (H, W, 3), or (3, H, W) plane by plane; pictures are resized."""
     groups: Related | None
-    """Of the training rows: a column's name, a CSV file of ids and groups, or an array; see hitofude.inputs.related."""
+    """The groups of the training rows: a column's name, a CSV file of ids and groups, or an array; see `related`."""
     folds: Related | None
-    """As groups; their number replaces ensemble.folds."""
+    """The folds, given as the groups are; their number replaces ensemble.folds."""
     labels: str | Path | None
     """The file of the labels, if they are apart from the images."""
     header: bool | None
@@ -73,9 +73,9 @@ class Reading(TypedDict, total=False):
     ignore: Sequence[str] | None
     """The columns to leave aside."""
     usual_label: str | None
-    """Of images to predict: the label column of the run's own files, which these may have."""
+    """The label column of the run's own files, which images to predict may have."""
     usual_ignore: Sequence[str] | None
-    """Of images to predict: the columns left aside in the run's own files."""
+    """The columns left aside in the run's own files, which images to predict may have."""
     transpose: bool | None
     """Whether rows and columns of the images are exchanged in the files, as in EMNIST."""
     scale: tuple[float, float] | None

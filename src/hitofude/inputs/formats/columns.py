@@ -117,7 +117,7 @@ class Content(Protocol):
 def find_columns(
     names: Sequence[str], location: str, options: ReadOptions, delimiter: str = ",", content: Content | None = None
 ) -> Columns:
-    """Assign the columns by their names, and by their content, if it is known, where the names do not tell.
+    """Assign the columns by their names, and by their content, if it is known, if the names do not tell.
 
     location: the header, for messages. Raise InputError for a column that is neither a pixel nor anything else.
     """

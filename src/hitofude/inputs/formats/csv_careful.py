@@ -21,7 +21,7 @@ from hitofude.inputs.formats.csv_plain import CsvTable, smallest_type, texts_of
 
 WRONG_SHOWN = 20
 ROWS_TO_JUDGE = 64
-"""As many rows are seen before a file's values are judged, if it has them."""
+"""The rows that are seen before a file's values are judged, if it has as many."""
 LARGEST = float(np.finfo(np.float32).max)
 SHARE_OF_NUMBERS = 0.1
 """The share of the rows that hold other numbers than bytes in a file of such numbers."""

@@ -33,7 +33,7 @@ NO_LABELS = (
 )
 PROBES, PROBE_BYTES = 32, 1 << 15
 HELD_BLOCKS = 1000
-"""As many blocks are kept until a file's values are judged; then it is a file of bytes with faults."""
+"""The blocks that are kept until a file's values are judged; then it is a file of bytes with faults."""
 
 
 @dataclass(frozen=True)

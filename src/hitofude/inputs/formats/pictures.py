@@ -37,7 +37,7 @@ BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b
 """The first bytes of pictures, whose names then need no ending."""
 MOST_PIXELS = 50_000_000
 MOST_SIDE = 128
-"""Pixels; larger pictures are accepted only if the user gives the size to resize them to."""
+"""The side in pixels; larger pictures are accepted only if the user gives the size to resize them to."""
 FEW_NAMED, MOST_NAMED = 3, 20
 
 
