@@ -331,3 +331,12 @@ def test_rows_in_colour_are_read_as_those_of_the_training_images(tmp_path: Path)
 def stream(path: Path, planes: bool) -> list[NDArray[np.uint8]]:
     options = ReadOptions(like=(3, 8, 8), planes=planes)
     return [piece.images for piece in csv_file(path).stream(options)]
+
+
+def test_parts_with_japanese_names_are_found(tmp_path: Path) -> None:
+    (tmp_path / "学習データ.csv").write_text(table())
+    (tmp_path / "テスト.csv").write_text(table(rows=slice(5)))
+    found = open_source(tmp_path)
+    assert np.array_equal(found.train.images[:, 0], IMAGES)
+    assert found.test is not None
+    assert len(found.test) == 5

@@ -197,7 +197,7 @@ def _choose_set(
         titles = sorted("/".join((*folders, *(["-".join(rest)] if rest else []))) for folders, rest in candidates)
         raise InputError(
             f"{holding.root}: it holds {len(titles)} data sets: {', '.join(titles[:20])}. Name one of them, such as "
-            f"'{holding.root}/{titles[0]}'."
+            f"'{holding.root}/{titles[0]}', or, if they are parts of one, the files with --train and --test."
         )
     return candidates[0]
 

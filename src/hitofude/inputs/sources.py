@@ -256,8 +256,24 @@ def _from_arrays(source: Any, test: str | Path | Images | None, options: ReadOpt
     if is_frame(source):
         source = (source, None)
     if not isinstance(source, tuple) or len(source) != 2:
-        raise InputError(f"A source is a path, (images, labels), or a data frame with labels; found {type(source)}.")
+        raise InputError(
+            f"A source is a path, (images, labels), or a data frame with labels; found {type(source)}.{_hint(source)}"
+        )
     return _read_both("arrays", raw_from_arrays(*source, "images", options), test, options, ARRAYS_APART)
+
+
+def _hint(source: Any) -> str:
+    """The conversion of other kinds of sources, if there is a short one."""
+    if hasattr(source, "collect"):
+        return " Give source.collect()."
+    if hasattr(source, "to_pandas"):
+        return " Give source.to_pandas()."
+    if isinstance(source, dict):
+        held = ", ".join(map(str, source))[:200]
+        return f" Give two of its entries, such as (source['images'], source['labels']); it holds {held}."
+    if hasattr(source, "__getitem__") and hasattr(source, "__len__"):
+        return " Of pairs, give tuple(zip(*source))."
+    return ""
 
 
 def _from_path(path: Path, options: ReadOptions, labels: Path | None) -> Dataset:

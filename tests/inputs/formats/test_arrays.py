@@ -4,7 +4,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
+import scipy.sparse
+import torch
 
 from hitofude.errors import InputError
 from hitofude.inputs.formats.arrays import raw_from_arrays
@@ -108,3 +111,42 @@ def test_a_frame_may_hold_all_pixels_in_one_column() -> None:
     assert raw.usage is not None
     with pytest.raises(InputError, match="column 'pixels', row 2: expected 4 numbers as in the first row"):
         raw_from_arrays(frame.assign(pixels=["0 12 255 7", "1 2 3"]), None, "images", ReadOptions())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: scipy.sparse.csr_matrix(x),
+        lambda x: torch.tensor(x, dtype=torch.float32, requires_grad=True),
+        lambda x: torch.tensor(x).bfloat16(),
+        lambda x: pd.DataFrame(x).astype("Int64"),
+        lambda x: pd.DataFrame(x).astype(object),
+        lambda x: pd.DataFrame(x).astype(str),
+    ],
+    ids=["sparse", "gradients", "bfloat16", "nullable", "objects", "text"],
+)
+def test_numbers_of_other_libraries_types_are_read(make: Any) -> None:
+    pixels = np.arange(0, 192, 2, dtype=np.uint8).reshape(6, 16)
+    found, expected = (open_source((images, list("ababab"))) for images in (make(pixels), pixels))
+    assert np.array_equal(found.train.images, expected.train.images)
+
+
+def test_labels_as_bytes_and_tensors_are_read() -> None:
+    images = np.arange(64, dtype=np.uint8).reshape(4, 4, 4)
+    assert open_source((images, np.array([b"cat", b"dog"] * 2))).train.classes == ("cat", "dog")
+    pairs = torch.utils.data.TensorDataset(torch.tensor(images), torch.tensor([7, 3, 7, 3]))
+    assert open_source(tuple(zip(*pairs, strict=True))).train.classes == ("3", "7")
+
+
+@pytest.mark.parametrize(
+    ("source", "remedy"),
+    [
+        (pl.DataFrame({"label": [1]}).lazy(), r"Give source\.collect\(\)"),
+        ({"image": [], "label": []}, r"\(source\['images'\], source\['labels'\]\); it holds image, label"),
+        ([(np.zeros((4, 4)), 1)], r"give tuple\(zip\(\*source\)\)"),
+    ],
+    ids=["lazy", "dict", "pairs"],
+)
+def test_other_sources_are_refused_with_their_conversion(source: Any, remedy: str) -> None:
+    with pytest.raises(InputError, match=remedy):
+        open_source(source)

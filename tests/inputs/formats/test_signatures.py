@@ -61,6 +61,7 @@ def mat_bytes() -> bytes:
         (b"% about\n@relation digits\n@attribute a real\n", "arff"),
         (b"3 1:0.5 7:255\n", "libsvm"),
         (b"-1 780:12\r\n", "libsvm"),
+        (b"3" + b"".join(b" %d:-0.5" % i for i in range(1, 3073)) + b"\n", "libsvm"),
         (pickle.dumps({"data": IMAGES}), "pickle"),
         (pickle.dumps({"data": [1]}, protocol=0), "pickle"),
         (pickle.dumps((IMAGES, [1]), protocol=2), "pickle"),

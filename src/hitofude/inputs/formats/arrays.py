@@ -8,7 +8,7 @@ from typing import Any, NoReturn, Protocol, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hitofude.errors import InputError
+from hitofude.errors import InputError, first_line
 from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.formats.columns import choose_label, find_columns, find_texts, is_number, numbers_in
 from hitofude.inputs.formats.labels import label_texts, labels_of_array
@@ -30,7 +30,7 @@ class Frame(Protocol):
 
 
 def is_frame(value: object) -> TypeGuard[Frame]:
-    return hasattr(value, "columns") and hasattr(value, "to_numpy")
+    return hasattr(value, "to_numpy") and hasattr(value, "columns")  # the columns of a lazy frame would be computed
 
 
 def raw_from_arrays(images: ArrayLike | Frame, labels: ArrayLike | None, name: str, options: ReadOptions) -> RawImages:
@@ -50,6 +50,8 @@ def raw_from_arrays(images: ArrayLike | Frame, labels: ArrayLike | None, name: s
         raw = RawImages(name, laid_out.images, None, None, reading=laid_out.reading, planes=laid_out.planes)
     if labels is None:
         return raw
+    if isinstance(labels, list | tuple):  # the labels of PyTorch's data sets may be tensors of one number
+        labels = [label.item() if hasattr(label, "detach") else label for label in labels]
     array = np.asarray(labels, dtype=None if hasattr(labels, "dtype") else object)
     texts, how = labels_of_array(array, f"the labels of {name}")
     return replace(raw, labels=texts, reading=(*raw.reading, *how))
@@ -164,7 +166,10 @@ class FrameContent:
 def _as_array(values: Any, name: str) -> NDArray[Any]:
     """Raise InputError for a value that is not rectangular, such as lists of different lengths."""
     try:
-        return np.asarray(values)
+        if hasattr(values, "detach"):  # PyTorch's tensors: with gradients, on a GPU, of a type that NumPy lacks
+            values = values.detach().cpu()
+            values = values.float() if str(values.dtype) == "torch.bfloat16" else values
+        return np.asarray(values.toarray() if hasattr(values, "toarray") else values)  # SciPy's sparse matrices
     except (ValueError, TypeError) as error:
         raise InputError(f"{name}: cannot be converted to an array ({error}).") from None
 
@@ -179,6 +184,8 @@ def real_numbers(
     """
     if values.dtype == np.uint8 or values.size == 0:
         return values.astype(np.uint8, copy=False)
+    if values.dtype.kind in "OUT":
+        values = _numbers_of_objects(values, name)
     if values.dtype.kind not in "biuf":
         raise InputError(f"{name}: found the type {values.dtype}; expected numbers.")
     least, greatest = values.min(), values.max()
@@ -188,6 +195,14 @@ def real_numbers(
         return values
     small = values.astype(np.uint8)
     return small if values.dtype.kind != "f" or bool((small == values).all()) else values
+
+
+def _numbers_of_objects(values: NDArray[Any], name: str) -> NDArray[Any]:
+    """Convert numbers in Python objects, in pandas' types with NA, or in text. Raise InputError if one is no number."""
+    try:
+        return values.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}: found the type {values.dtype}; expected numbers ({first_line(error)}).") from None
 
 
 def _refuse_first(

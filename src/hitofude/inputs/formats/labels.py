@@ -52,7 +52,7 @@ def _whole(labels: NDArray[Any], location: str) -> NDArray[np.int64]:
 
 
 def label_texts(labels: NDArray[Any], name: str, column: str | None = None) -> NDArray[np.str_]:
-    """(N,) or (N, 1) whole numbers, booleans, text, dates or times → (N,) text, as a CSV file has them.
+    """(N,) or (N, 1) whole numbers, booleans, text (also as bytes), dates or times → (N,) text, as a CSV file has them.
 
     Raise InputError for anything else, and with the row for a missing value: None, NaN, NaT or NA.
     """
@@ -62,6 +62,8 @@ def label_texts(labels: NDArray[Any], name: str, column: str | None = None) -> N
     if labels.ndim != 1:
         one_hot = " For one-hot rows use argmax(axis=1)." if labels.ndim == 2 else ""
         raise InputError(f"{location}: found the shape {labels.shape}; expected (N,), one label an image.{one_hot}")
+    if labels.dtype.kind == "S":
+        labels = np.char.decode(labels, "utf-8", "replace")
     if labels.dtype.kind not in "OiuUTbfM":
         raise InputError(f"{location}: found {labels.dtype}; expected whole numbers or text.")
     check_present(labels, location)

@@ -15,6 +15,9 @@ PARTS: dict[str, Part] = {
     **dict.fromkeys(("train", "training", "trn", "tra"), "train"),
     **dict.fromkeys(("test", "testing", "tst", "tes", "t10k", "t"), "test"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+    **dict.fromkeys(("学習", "学習用", "学習データ", "訓練", "訓練用", "訓練データ"), "train"),
+    **dict.fromkeys(("テスト", "テスト用", "テストデータ", "評価", "評価用", "評価データ"), "test"),
+    **dict.fromkeys(("検証", "検証用", "検証データ"), "validation"),
     **dict.fromkeys(("extra", "unlabelled", "unlabeled"), "other"),
 }  # fmt: skip
 ROLES: dict[str, Role] = {

@@ -41,7 +41,8 @@ _PICKLE = re.compile(
     rb"\x80[\x02-\x05]|[(\]})lcd]{1,3}(p\d+\n|cnumpy|c__builtin__|cpandas|ccopy_reg|numpy)|cnumpy|ccopy_reg"
 )
 _ARFF = re.compile(rb"(\s*%[^\n]*\n|\s)*@relation\s", re.IGNORECASE)
-_LIBSVM = re.compile(rb"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?([ \t]+\d+:[-+.\deE]+)+[ \t]*\r?\n")
+_LIBSVM = re.compile(rb"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?([ \t]+\d+:[-+.\deE]+)+([ \t]*\r?\n|[ \t]*(\d+:?)?\Z)")
+"""A first line, which may be longer than the bytes that are looked at."""
 _PATTERNS: tuple[tuple[re.Pattern[bytes], Kind], ...] = (
     (_IDX, "idx"),
     (_PICKLE, "pickle"),
