@@ -17,6 +17,7 @@ from hitofude.inputs.formats.parquet import stream_parquet
 from hitofude.inputs.formats.signatures import kind_of
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import ReadOptions
+from hitofude.inputs.look import Look
 from hitofude.inputs.photos.photo_file import is_picture
 from hitofude.inputs.rescaling import UNKNOWN, Rescaler, TrainedScale
 
@@ -24,11 +25,13 @@ ENDINGS = (".parquet", ".csv", ".csv.gz", ".npz")
 """The files of a folder that are read; a file named by the user may be CSV under any other name."""
 
 
-def open_blocks(path: Path, options: ReadOptions, images: int, trained: TrainedScale = UNKNOWN) -> Iterator[ImageSet]:
+def open_blocks(
+    path: Path, options: ReadOptions, images: int, trained: TrainedScale = UNKNOWN, look: Look | None = None
+) -> Iterator[ImageSet]:
     """Read a file in blocks of this many images; the last may be smaller. Without ids in the file, use row numbers.
 
-    options: `like` is required. trained: the scale of the training images. Raise InputError with line or row, column
-    and a remedy.
+    options: `like` is required. trained, look: the scale and the look of the training images. Raise InputError with
+    line or row, column and a remedy.
     """
     match _kind(path):
         case "parquet":
@@ -39,7 +42,7 @@ def open_blocks(path: Path, options: ReadOptions, images: int, trained: TrainedS
             pieces = csv_file(path).stream(options)
         case _:
             raise _only_streams(path)
-    done, rescaler = 0, Rescaler(trained, options.scale)
+    done, rescaler = 0, Rescaler(trained, options.scale, look=look)
     for block in _rebatched(pieces, images):
         pixels = rescaler.to_bytes(block)
         yield ImageSet(pixels, None, block.ids_or_numbers(done + 1), ())

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
-from hitofude.inputs.look import edge_pixels
+from hitofude.inputs.look import Look, check_ground, edge_pixels, inverting
 from hitofude.inputs.scale import BYTES, OUTLIERS, PixelScale, describe_range
 
 MOST_COMPARED = 10_000
@@ -110,11 +110,23 @@ def training_scale(train: Numbers, given: PixelScale | None = None) -> tuple[Pix
 
 
 class Rescaler:
-    """Turns images into bytes by a run's scale, block by block, and refuses those that are on another scale."""
+    """Turns images into bytes by a run's scale, block by block, and refuses images on another scale or ground."""
 
-    def __init__(self, trained: TrainedScale, given: PixelScale | None = None, remedy: str | None = None) -> None:
-        """given: the user's scale. remedy: ends the refusal of another scale, {scale} in it becomes the scale found."""
+    def __init__(
+        self,
+        trained: TrainedScale,
+        given: PixelScale | None = None,
+        remedy: str | None = None,
+        *,
+        look: Look | None = None,
+        inverted: str | None = None,
+    ) -> None:
+        """given: the user's scale. remedy: ends the refusal of another scale, {scale} in it becomes the scale found.
+
+        look: of the training images; without it no ground is checked. inverted: ends the refusal of another ground.
+        """
         self._trained, self._given, self._remedy = trained, given, remedy
+        self._look, self._inverted = look, inverted
         self._scale: PixelScale | None = None
         self._numbers = self._beyond = self._images = self._unlike = 0
         self._sums = np.zeros(2)
@@ -122,8 +134,15 @@ class Rescaler:
     def to_bytes(self, raw: Numbers) -> NDArray[np.uint8]:
         """(N, C, H, W) numbers → bytes.
 
-        Raise InputError for images on another scale, naming both ranges, and at a wrong value among bytes.
+        Raise InputError for images on another scale, naming both ranges, at a wrong value among bytes, and for images
+        of another ground.
         """
+        found = self._scaled(raw)
+        remedy = self._inverted or inverting(self._given or self._scale or self._trained.scale)
+        check_ground(found, self._look, raw.name, remedy)
+        return found
+
+    def _scaled(self, raw: Numbers) -> NDArray[np.uint8]:
         images = raw.images
         if len(images) == 0:
             return images.astype(np.uint8)

@@ -33,6 +33,7 @@ from hitofude.inputs.formats.pictures import ENDINGS
 from hitofude.inputs.image_set import ImageSet, row_numbers, shuffled_evenly
 from hitofude.inputs.layout import ImageShape, ReadOptions, Shape, check_shape
 from hitofude.inputs.located import explain_missing, is_holding, read_file, read_path
+from hitofude.inputs.look import Look
 from hitofude.inputs.parts import Holding, find_files
 from hitofude.inputs.picture_parts import read_asked
 from hitofude.inputs.related import Related, column_of, with_related
@@ -184,15 +185,17 @@ def read_images(
     *,
     image_shape: ImageShape,
     trained: TrainedScale = UNKNOWN,
+    look: Look | None = None,
     **how: Unpack[Reading],
 ) -> ImageSet:
     """Read images to predict: those of a file or of a folder of pictures, or the test images of any other source.
 
-    image_shape: (C, H, W) that they must have. trained: the scale of the training images. how: see Reading; the columns
-    of labels, groups and folds are read and ignored.
+    image_shape: (C, H, W) that they must have. trained, look: the scale and the look of the training images. how: see
+    Reading; the columns of labels, groups and folds are read and ignored. Raise InputError for images on another scale
+    or ground.
     """
     options = replace(read_options(**how), like=image_shape)
-    rescaler = Rescaler(trained, options.scale)
+    rescaler = Rescaler(trained, options.scale, look=look)
     with reading(str(path)):
         raw = _read_alone(path, options)
     if raw is not None:

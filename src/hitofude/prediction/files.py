@@ -13,11 +13,9 @@ from hitofude.errors import InputError, RecipeError
 from hitofude.inputs.formats.arrays import raw_from_arrays
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import Shape
-from hitofude.inputs.look import check_ground, inverting
 from hitofude.inputs.photos.photo import Photo, read_photo
 from hitofude.inputs.photos.photo_file import is_picture
 from hitofude.inputs.rescaling import Rescaler
-from hitofude.inputs.scale import BYTES
 from hitofude.inputs.sources import Images, Reading, read_images, read_options
 from hitofude.metrics.calibration import SURE
 from hitofude.metrics.whole_ensemble import prediction_sets
@@ -67,9 +65,7 @@ def predict(
     how = _how_to_read(data, transpose, scale=scale)
     options = replace(read_options(**how), like=model.image_shape)
     arrays = raw_from_arrays(images, None, "images", options)
-    pixels = Rescaler(data.pixels, options.scale).to_bytes(arrays)
-    check_ground(pixels, data.look, "images", inverting(options.scale or data.pixels.scale))
-    return model.predict(torch.tensor(pixels))
+    return model.predict(torch.tensor(Rescaler(data.pixels, options.scale, look=data.look).to_bytes(arrays)))
 
 
 def predict_sets(
@@ -178,7 +174,4 @@ def _read(path: Path, data: DataDescription, how: Reading) -> ImageSet | Photo:
     _, height, width = data.image_shape
     if data.reads_writing and is_picture(path) and not path.is_dir():
         return read_photo(path, (height, width), data.known_look, trained=data.pixels)
-    found = read_images(path, image_shape=data.image_shape, trained=data.pixels, **how)
-    scale = BYTES if path.is_dir() else read_options(**how).scale or data.pixels.scale
-    check_ground(found.images, data.look, str(path), inverting(scale))
-    return found
+    return read_images(path, image_shape=data.image_shape, trained=data.pixels, look=data.look, **how)

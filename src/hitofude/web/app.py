@@ -16,7 +16,6 @@ from starlette.routing import Route
 
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.inputs.dataset import RawImages
-from hitofude.inputs.look import check_ground
 from hitofude.inputs.rescaling import UNKNOWN, Rescaler
 from hitofude.inputs.scale import BYTES, PixelScale
 from hitofude.metrics.calibration import SURE
@@ -143,10 +142,9 @@ class Api:
         remedy = (
             f'Bring them to that scale, or, if they are bytes, send "scale": [{BYTES.low}, {BYTES.high}] with them.'
         )
-        found = Rescaler(trained, given, remedy).to_bytes(RawImages("images", images, None, None))
-        if given is None:
-            check_ground(found, self._model.description.look, "images", INVERTED)
-        return found
+        look = self._model.description.look if given is None else None
+        rescaler = Rescaler(trained, given, remedy, look=look, inverted=INVERTED)
+        return rescaler.to_bytes(RawImages("images", images, None, None))
 
     async def _predict_picture(self, content: bytes) -> Response:
         found = await self._pictures.run(images_of_picture, content, self._model.description, limits=self._limits)

@@ -10,7 +10,6 @@ from hitofude.export.onnx_model import OnnxDescription
 from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.formats.pictures import open_picture, read_picture
 from hitofude.inputs.layout import ReadOptions, channels_first
-from hitofude.inputs.look import check_ground
 from hitofude.inputs.photos.photo import read_photo
 from hitofude.inputs.rescaling import Rescaler
 from hitofude.inputs.scale import nominal_scale
@@ -62,6 +61,6 @@ def _whole(content: bytes, model: OnnxDescription, limits: Limits) -> PictureIma
     options = ReadOptions(shape=(height, width, channels), behind=model.known_look.behind)
     pixels = read_picture(content, NAME, options, limits.picture_pixels)
     whole = channels_first(np.broadcast_to(pixels, (height, width, channels))[None])  # a grey picture has one channel
-    images = Rescaler(model.pixels).to_bytes(RawImages(NAME, whole, None, None, nominal=nominal_scale(whole.dtype)))
-    check_ground(images, model.look, NAME, "Send it inverted.")
+    rescaler = Rescaler(model.pixels, look=model.look, inverted="Send it inverted.")
+    images = rescaler.to_bytes(RawImages(NAME, whole, None, None, nominal=nominal_scale(whole.dtype)))
     return PictureImages(sides[0], sides[1], ((0, 0, *sides),), images)

@@ -15,7 +15,7 @@ import torch
 from hitofude.errors import ClusterError, InputError
 from hitofude.inputs.blocks import open_blocks
 from hitofude.inputs.layout import ReadOptions
-from hitofude.inputs.look import Look, check_ground, inverting
+from hitofude.inputs.look import Look
 from hitofude.inputs.rescaling import UNKNOWN, TrainedScale
 from hitofude.inputs.sources import Reading, read_options
 from hitofude.learning.compute import explaining_memory_errors
@@ -94,8 +94,7 @@ class BulkModel:
         before = Shard.of(path, shard.output)
         has_sets, threshold = self.set_threshold is not None, self.set_threshold
         with writing_predictions(self.folder.output(shard), model.classes, has_sets=has_sets) as write_block:
-            for block in open_blocks(path, self.options, images_at_once(model.image_shape), self.trained):
-                check_ground(block.images, self.look, shard.path, inverting(self.options.scale or self.trained.scale))
+            for block in open_blocks(path, self.options, images_at_once(model.image_shape), self.trained, self.look):
                 probabilities = model.predict(torch.from_numpy(block.images))
                 sets = None if threshold is None else prediction_sets(probabilities, threshold)
                 write_block(block.ids, probabilities, sets=sets)
