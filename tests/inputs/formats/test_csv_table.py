@@ -1,6 +1,9 @@
 """CSV files: the variants that are accepted, the order of the pixels, and the exact location of each error."""
 
 import io
+import shlex
+import subprocess
+import sys
 import tracemalloc
 import zipfile
 from collections.abc import Iterable
@@ -18,6 +21,7 @@ from hitofude.inputs.formats.columns import Columns, find_columns
 from hitofude.inputs.formats.csv_plain import CsvTable, parse_plain
 from hitofude.inputs.formats.csv_table import csv_file, stream_csv
 from hitofude.inputs.layout import ReadOptions
+from hitofude.inputs.sources import open_source
 
 
 def read(text: str | bytes, label: str | None = None) -> CsvTable:
@@ -325,3 +329,37 @@ def test_the_images_are_in_memory_once(tmp_path: Path) -> None:
 def test_the_competitions_file_reads_as_pandas_reads_it(competition: Path) -> None:
     content = zipfile.ZipFile(competition).read("train.csv")
     assert np.array_equal(read(content).pixels, pd.read_csv(io.BytesIO(content)).iloc[:, 1:].to_numpy())
+
+
+@pytest.mark.parametrize(
+    "start", ["# made by me\n# 2024, by hand\n", "# ", "#,"], ids=["comments", "savetxt", "number"]
+)
+def test_comments_before_the_table_and_a_header_behind_a_hash(start: str, tmp_path: Path) -> None:
+    lines = ["label,pixel0,pixel1,pixel2,pixel3", "1,0,1,2,255", "0,9,8,7,6"]
+    if start == "#,":
+        lines[1:] = [f"{row},{line}" for row, line in enumerate(lines[1:])]
+    path = tmp_path / "mine.csv"
+    path.write_text(start + "\n".join(lines))
+    found = open_source(path).train
+    assert found.images.reshape(2, 4).tolist() == [[0, 1, 2, 255], [9, 8, 7, 6]]
+    assert [found.classes[label] for label in found.known_labels()] == ["1", "0"]
+    path.write_text(path.read_text().replace("9,8,7", "9,x,7"))
+    with pytest.raises(InputError, match=f"mine.csv, line {start.count(chr(10)) + 3}"):
+        open_source(path)
+
+
+def test_one_hot_columns_are_refused_with_a_conversion_that_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    frame = pd.DataFrame(7 * np.arange(36).reshape(4, 9), columns=[f"pixel{i}" for i in range(9)]).assign(
+        kind=list("abca")
+    )
+    pd.get_dummies(frame, columns=["kind"], dtype=int).to_csv("mine.csv", index=False)
+    with pytest.raises(InputError, match=r"3 columns begin with 'kind_', as one-hot labels do") as refusal:
+        open_source("mine.csv")
+    _, *arguments = shlex.split(str(refusal.value).splitlines()[1])
+    subprocess.run([sys.executable, *arguments], check=True)
+    found = open_source("labelled.csv").train
+    assert [found.classes[label] for label in found.known_labels()] == list("abca")
+    assert np.array_equal(found.images.reshape(4, 9), frame.iloc[:, :9])

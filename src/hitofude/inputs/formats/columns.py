@@ -22,6 +22,8 @@ USAGES = (
     "validation",
 )  # fmt: skip
 """The parts that a column Usage names, in small letters."""
+FEWEST_ONE_HOT = 3
+"""Columns whose names begin alike, to be taken for one-hot labels."""
 SHOWN = 40
 """The characters of a long text that a message shows."""
 
@@ -364,6 +366,23 @@ def _is_left_aside(position: int, rows: Rows, has_label: bool) -> bool:
     return bool(fields) and (is_empty or (has_label and not any(map(is_number, fields))))
 
 
+def _one_hot_remedy(names: Sequence[str], name: str, location: str) -> str | None:
+    """The conversion of one-hot columns such as label_0, label_1 …, as pandas' get_dummies names them."""
+    match = re.fullmatch(r"(\w*[A-Za-z]_)\w+", name)
+    if match is None:
+        return None
+    count = sum(other.startswith(match[1]) for other in names)
+    if not FEWEST_ONE_HOT <= count < len(names) / 2:
+        return None
+    file = location.partition(", line ")[0]
+    return (
+        f"{count} columns begin with '{match[1]}', as one-hot labels do. Make one column of them:\n"
+        f"  python -c \"import pandas; t = pandas.read_csv('{file}'); o = t.filter(regex='^{match[1]}'); "
+        f"t.drop(columns=o.columns).assign(label=o.idxmax(axis=1).str.removeprefix('{match[1]}'))"
+        ".to_csv('labelled.csv', index=False)\"\n  hitofude run labelled.csv"
+    )
+
+
 def _unknown_column(
     names: Sequence[str], position: int, location: str, options: ReadOptions, related: Sequence[int | None]
 ) -> InputError:
@@ -375,6 +394,8 @@ def _unknown_column(
             f"{location}: found one column, '{shortened(name)}'; expected columns of pixels, separated by commas, "
             "semicolons, tabs, bars or spaces. Save the table with one of these."
         )
+    if one_hot := _one_hot_remedy(names, name, location):
+        return InputError(f"{location}, column {position + 1}: {one_hot}")
     typed = _quoted(name) if len(name) <= SHOWN else str(position)
     return InputError(
         f"{location}, column {position + 1}: '{shortened(name)}' is neither a pixel (such as pixel0 or 1x1), "

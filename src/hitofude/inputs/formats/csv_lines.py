@@ -15,6 +15,10 @@ HEAD_BYTES = 1 << 18
 """The lines that are looked at before the first is read."""
 LONGEST_LINE = 1 << 22
 DELIMITERS = ",;\t|"
+MANY_WORDS = 60
+"""In a header whose names are separated by spaces."""
+FEWEST_FIELDS = 3
+"""In a header whose names have spaces; a line of comment may hold a few commas."""
 
 _NEWLINE = ord("\n")
 _UTF_8_MARK = b"\xef\xbb\xbf"
@@ -41,7 +45,7 @@ class Lines:
 
     def first(self) -> bytes:
         """Return the first line, after a line `sep=;`; it stays the first of the blocks until `skip`."""
-        line = self._first_line()
+        line = self._after_comments()
         if self._line == 1 and (match := _SEPARATOR.fullmatch(line)):
             self.delimiter = match[1].decode("latin-1")
             self._offset += len(line)
@@ -50,6 +54,21 @@ class Lines:
         else:
             self.delimiter = find_delimiter(line)
         self._held = self._tidy(line) + self._tidy(self._read(HEAD_BYTES))
+        return line
+
+    def _after_comments(self) -> bytes:
+        """The first line that is no comment; a header that numpy.savetxt begins with `# ` is none."""
+        line = self._first_line()
+        while line.startswith(b"#"):
+            fields = max((line[1:].split(delimiter.encode()) for delimiter in DELIMITERS), key=len)
+            are_words = all(len(field.split()) <= 1 for field in fields)
+            is_header = len(fields) > FEWEST_FIELDS or (len(fields) > 1 and are_words) or len(line.split()) > MANY_WORDS
+            kept = line[1:].lstrip(b" ") if is_header else b""
+            self._offset += len(line) - len(kept)
+            if is_header:
+                return kept
+            self._line += 1
+            line = self._first_line()
         return line
 
     @property
