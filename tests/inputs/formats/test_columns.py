@@ -8,9 +8,9 @@ from hitofude.inputs.formats.columns import (
     Rows,
     column_number,
     find_columns,
-    label_by_content,
     pixels_and_label,
 )
+from hitofude.inputs.formats.label_column import label_by_content
 from hitofude.inputs.layout import ReadOptions
 
 

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from hitofude.errors import InputError, first_line
 from hitofude.inputs.dataset import RawImages
-from hitofude.inputs.formats.columns import choose_label, find_columns, find_texts, is_number, numbers_in
+from hitofude.inputs.formats.columns import find_columns, find_texts, is_number, numbers_in
+from hitofude.inputs.formats.label_column import choose_label
 from hitofude.inputs.formats.labels import label_texts, labels_of_array
 from hitofude.inputs.layout import ReadOptions, lay_out
 

@@ -17,7 +17,6 @@ from hitofude.inputs.formats.columns import (
     LABEL_NAMES,
     Columns,
     Rows,
-    choose_label,
     column_number,
     find_columns,
     find_id,
@@ -29,6 +28,7 @@ from hitofude.inputs.formats.columns import (
 )
 from hitofude.inputs.formats.csv_careful import split_line
 from hitofude.inputs.formats.csv_lines import Lines
+from hitofude.inputs.formats.label_column import choose_label
 from hitofude.inputs.layout import ReadOptions
 
 HEAD_ROWS = 200
