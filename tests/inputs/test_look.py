@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError
 from hitofude.inputs.image_set import ImageSet
-from hitofude.inputs.look import MNIST, Look, check_ground, check_not_all_alike, inverting, look_of, reads_writing
+from hitofude.inputs.look import MNIST, Look, check_ground, check_not_all_alike, inverting, look_of
 from hitofude.inputs.scale import PixelScale
 
 RNG = np.random.default_rng(0)
@@ -74,7 +74,6 @@ def test_other_things_are_no_writing(images: NDArray[np.uint8]) -> None:
     found = look_of(images)
     assert not found.writing
     assert "not searched for characters" in found.describe()
-    assert not reads_writing(found, images.shape[1:], ("0", "1"))
 
 
 def test_the_look_is_said_in_a_line() -> None:

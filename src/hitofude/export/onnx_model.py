@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from hitofude.errors import InputError, WeightsError, first_line, install_command
 from hitofude.inputs.layout import ImageShape
-from hitofude.inputs.look import MNIST, Look, reads_writing
+from hitofude.inputs.look import LearnedLook, Look
 from hitofude.inputs.rescaling import UNKNOWN, TrainedScale
 
 FORMAT_VERSION = "2"
@@ -19,7 +19,7 @@ BATCH_SIZE = 128
 
 
 @dataclass(frozen=True)
-class OnnxDescription:
+class OnnxDescription(LearnedLook):
     """The model's metadata. In the file every value is text: JSON, except the format's version."""
 
     name: str
@@ -40,16 +40,6 @@ class OnnxDescription:
     """The look of the training images, by which drawings and photos are made like them; earlier files do not say."""
     pixels: TrainedScale = UNKNOWN
     """The scale of the training images, on which pictures of their size are read."""
-
-    @property
-    def known_look(self) -> Look:
-        """The look of the training images, MNIST's if it is not known."""
-        return self.look or MNIST
-
-    @property
-    def reads_writing(self) -> bool:
-        """Whether pictures are searched for writing."""
-        return reads_writing(self.look, self.image_shape, self.classes)
 
     def as_metadata(self) -> dict[str, str]:
         values = {name: json.dumps(value, ensure_ascii=False) for name, value in asdict(self).items()}

@@ -3,7 +3,6 @@
 Photos, drawings on the page and pictures sent to the API are made like the training images by it.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,14 +77,29 @@ MNIST = Look()
 """The look of the training images of runs that do not say: those of earlier versions, and imported ones."""
 
 
-def reads_writing(look: Look | None, image_shape: tuple[int, int, int], classes: Sequence[str]) -> bool:
-    """Whether pictures are searched for writing: the run learned from grey writing or, if unknown, single characters.
+class LearnedLook:
+    """The look that images to predict should have; a base of descriptions of what a model learned from."""
 
-    image_shape: (C, H, W).
-    """
-    if image_shape[0] != 1:
-        return False
-    return look.writing if look is not None else all(len(label) == 1 and label.isalnum() for label in classes)
+    look: Look | None
+    image_shape: tuple[int, int, int]  # (C, H, W)
+    classes: tuple[str, ...]
+
+    @property
+    def known_look(self) -> Look:
+        """The look of the training images, MNIST's if it is not known."""
+        return self.look or MNIST
+
+    @property
+    def reads_writing(self) -> bool:
+        """Whether pictures are searched for writing.
+
+        The model learned from grey writing or, if that is unknown, to tell single characters.
+        """
+        if self.image_shape[0] != 1:
+            return False
+        if self.look is not None:
+            return self.look.writing
+        return all(len(label) == 1 and label.isalnum() for label in self.classes)
 
 
 def look_of(images: NDArray[np.uint8], behind: int = WHITE) -> Look:

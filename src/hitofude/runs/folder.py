@@ -32,7 +32,7 @@ from typing import Any
 
 from hitofude.errors import RecipeError, RunFolderError
 from hitofude.inputs.layout import ImageShape
-from hitofude.inputs.look import MNIST, Look, reads_writing
+from hitofude.inputs.look import LearnedLook, Look
 from hitofude.inputs.rescaling import UNKNOWN, TrainedScale
 from hitofude.inputs.sources import Reading
 from hitofude.learning.epoch_log import EpochLog, member_folder_name
@@ -44,7 +44,7 @@ FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataDescription:
+class DataDescription(LearnedLook):
     """The content of data.json. The training images of imported networks are not known."""
 
     format_version: int
@@ -85,16 +85,6 @@ class DataDescription:
             "transpose": self.transposed or None,
             "planes": self.planes,
         }
-
-    @property
-    def known_look(self) -> Look:
-        """The look of the training images, MNIST's if it is not known."""
-        return self.look or MNIST
-
-    @property
-    def reads_writing(self) -> bool:
-        """Whether photos are searched for writing."""
-        return reads_writing(self.look, self.image_shape, self.classes)
 
 
 class RunFolder:
