@@ -173,7 +173,7 @@ def test_a_list_with_several_columns_asks_for_the_label_and_missing_pictures_are
     draw(tmp_path / "pictures", [f"{n}.png" for n in range(4)])
     rows = [f"pictures/{n}.png,{n % 2},u{n}\n" for n in range(4)]
     (tmp_path / "all.csv").write_text("path,symbol,user\n" + "".join(rows))
-    with pytest.raises(InputError, match=r"which column is the label.*--label: path, symbol, user"):
+    with pytest.raises(InputError, match=r"which column is the label.*symbol, user\. .*--label symbol"):
         open_source(tmp_path)
     assert open_source(tmp_path, label="symbol").train.known_labels().tolist() == [0, 1, 0, 1]
     (tmp_path / "pictures" / "2.png").unlink()

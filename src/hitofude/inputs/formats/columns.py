@@ -14,8 +14,10 @@ from hitofude.errors import InputError, suggest
 from hitofude.inputs.layout import ReadOptions
 
 ID_NAMES = ("id", "imageid", "image_id")
-LABEL_NAMES = ("labels", "class", "target", "y", "digit", "letter", "character", "emotion")
-"""The names of a label column, beside `label`, that are known without --label."""
+LABEL_NAMES = (
+    "labels", "class", "target", "y", "category", "species", "breed", "digit", "letter", "character", "emotion",
+)  # fmt: skip
+"""The names of a label column, beside `label`, that are known without --label, the likeliest first."""
 USAGE_NAMES = ("usage", "split", "subset", "set", "partition", "dataset")
 USAGES = (
     "training", "train", "publictest", "privatetest", "public", "private", "test", "testing", "val", "valid",

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shlex
 from itertools import chain
 
 import numpy as np
@@ -9,14 +10,12 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError
 from hitofude.inputs.formats.archive import Place, open_file, reading
-from hitofude.inputs.formats.columns import find_label, is_number
+from hitofude.inputs.formats.columns import LABEL_NAMES, find_label, is_number
 from hitofude.inputs.formats.labels import labels_of_array
 from hitofude.inputs.formats.text_table import DELIMITERS
 from hitofude.inputs.layout import ReadOptions
 from hitofude.inputs.spelling import without_zero_decimals
 
-LABELS = ("label", "labels", "class", "target", "y", "category", "species", "breed")
-"""The names of a column of labels, the likeliest first."""
 IDS = (
     "id", "image_id", "imageid", "img_id", "file", "filename", "file_name", "image", "img", "path", "image_path",
     "name",
@@ -76,12 +75,16 @@ def find_label_and_id(names: list[str], options: ReadOptions, location: str) -> 
     label = find_label(names, options.label_column)
     small = [name.lower().replace(" ", "_") for name in names]
     if options.label is None and label is None:
-        label = next((small.index(name) for name in LABELS if name in small), None)
+        label = next((small.index(name) for name in LABEL_NAMES if name in small), None)
     id = next((small.index(name) for name in IDS if name in small and small.index(name) != label), None)
     if label is None and options.label is None and len(names) == 2 and id is not None:
         label = 1 - id
     if label is None and options.label is None and len(names) == 1:
         label = 0
     if label is None:
-        raise InputError(f"{location}, line 1: which column is the label? Name it with --label: {', '.join(names)}.")
+        others = [name for position, name in enumerate(names) if position != id]
+        raise InputError(
+            f"{location}, line 1: which column is the label? It may be {', '.join(others)}. Name it, such as with "
+            f"--label {shlex.quote(others[0])}."
+        )
     return label, id
