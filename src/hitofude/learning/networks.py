@@ -61,6 +61,24 @@ def _cnn_lean(image_shape: ImageShape, classes: int) -> nn.Module:
     )
 
 
+def _vgg(width: int) -> Callable[[ImageShape, int], nn.Module]:
+    """Return the builder of a network of 3×3 convolutions whose channels double twice from `width`, after a 5×5 stem
+    of stride 2 (after K. Simonyan & A. Zisserman 2015, arXiv:1409.1556).
+    """
+
+    def build(image_shape: ImageShape, classes: int) -> nn.Module:
+        return _sequential(
+            stem=_layer(image_shape[0], width, kernel=5, stride=2),
+            layer2=_layer(width, 2 * width),
+            layer3=_layer(2 * width, 2 * width, pool=True),
+            layer4=_layer(2 * width, 4 * width),
+            layer5=_layer(4 * width, 4 * width),
+            **_head(4 * width, classes),
+        )
+
+    return build
+
+
 def _cnn_deep(image_shape: ImageShape, classes: int) -> nn.Module:
     """The network with the best documented score without test labels, 0.99757: strides in place of pooling, dropout
     after each stage (C. Deotte 2018, kaggle.com/code/cdeotte/25-million-images-0-99757-mnist).
@@ -178,6 +196,8 @@ def _initialise(network: nn.Module, generator: torch.Generator) -> None:
 NETWORKS: dict[str, tuple[Callable[[ImageShape, int], nn.Module], int]] = {
     "cnn-medium": (_cnn_medium, 17),
     "cnn-lean": (_cnn_lean, 4),
+    "vgg-24": (_vgg(24), 4),
+    "vgg-32": (_vgg(32), 4),
     "cnn-deep": (_cnn_deep, 25),
     "resnet": (_resnet, 4),
     "senet": (_senet, 4),
