@@ -27,7 +27,6 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import open_source
 from hitofude.learning.compute import choose_compute, processors
 from hitofude.learning.member import EnsembleTask, MemberRunner
-from hitofude.learning.optimizers import count_epochs
 from hitofude.learning.speed import training_flops
 from hitofude.learning.training import MemberPlan
 from hitofude.metrics.calibration import fit_temperature, with_temperature
@@ -139,21 +138,19 @@ def _train(trial: Trial) -> float:
     images = open_source(trial.source).train
     recipe = trial.recipe
     train, validated, _ = split_rows(images)
-    plan = MemberPlan(0, recipe.network.name, train, validated)
+    plan = MemberPlan(0, recipe, train, validated)
     compute = replace(choose_compute("cpu", recipe.precision), threads=1)
     keeper = LogKeeper()
     with tempfile.TemporaryDirectory() as folder:
-        probabilities = MemberRunner(EnsembleTask(recipe, compute, (plan,), images, None, Path(folder)), keeper).run(
-            plan
-        )
-    epochs = count_epochs(recipe.schedule, recipe.optimizer.batch_size, len(train))
+        task = EnsembleTask(compute, (plan,), images, None, Path(folder))
+        probabilities = MemberRunner(task, keeper).run(plan)
     recipe.save(trial.path.with_suffix(".toml"))
     write_npz(
         trial.path,
         probabilities=probabilities.held_out,
         labels=images.known_labels()[validated],
         seconds=np.asarray(sum(log.seconds for log in keeper.logs)),
-        flops=np.asarray(epochs * len(train) * training_flops(recipe.network.name, images.image_shape)),
+        flops=np.asarray(plan.epochs * len(train) * training_flops(recipe.network.name, images.image_shape)),
     )
     return time.perf_counter() - started
 

@@ -54,9 +54,7 @@ def message_bytes(dataset: Dataset) -> tuple[int, int]:
     recipe = Recipe.preset("fast")
     plans = plan_members(recipe, dataset.train)
     compute = choose_compute("cpu", "float32")
-    packed = EnsembleMessage(
-        EnsembleTask(recipe, compute, tuple(plans), dataset.train, dataset.test, Path("run"), True), ""
-    )
+    packed = EnsembleMessage(EnsembleTask(compute, tuple(plans), dataset.train, dataset.test, Path("run"), True), "")
     return len(packed.images[1]), len(packed.member(plans[0], None)[1])
 
 

@@ -122,7 +122,7 @@ def train(training: Training, folder: Path) -> Path:
     plans = tuple(plan_members(recipe, images))
     with tempfile.TemporaryDirectory(prefix="estimates-") as name:
         compute = choose_compute("cpu", "auto", 1)
-        task = EnsembleTask(recipe, compute, plans, images, hidden, Path(name), unattended=True)
+        task = EnsembleTask(compute, plans, images, hidden, Path(name), unattended=True)
         found = train_ensemble(task, 1, SilentDisplay())
     assert found.test is not None
     held_out = np.zeros((len(plans), len(images)), dtype=np.bool_)

@@ -48,7 +48,7 @@ def cost_of_rows(images: ImageSet, compute: Compute) -> None:
     recipe = benchmark_recipe("cnn-lean")
     (plan, *_), data = plan_members(recipe, images), TrainingData.on_device(images, compute)
     network = build_network("cnn-lean", images.image_shape, 10, generator_for(0, 0, 0, "weights"))
-    trainer = Trainer(plan, data, recipe, compute, network)
+    trainer = Trainer(plan, data, compute, network)
     with compute.applied():
         drawing = seconds(lambda: trainer.draw_batches(1))
         batches = trainer.draw_batches(1)[: STEPS + 10]
@@ -79,7 +79,7 @@ def cost_of_members(images: ImageSet, compute: Compute, folder: Path) -> None:
         plans = tuple(plan_members(recipe, images))[:members]
         for name, parallelism in parallelisms().items():
             workers, compute = min(parallelism.workers, members), replace(compute, threads=parallelism.threads)
-            task = EnsembleTask(recipe, compute, plans, images, None, folder / f"{members}-{name}")
+            task = EnsembleTask(compute, plans, images, None, folder / f"{members}-{name}")
             taken = seconds(partial(run_members, task, workers, LogKeeper()))
             print(f"{members} members {name}: {taken:5.1f} s, {taken / members:5.1f} s per member")
 

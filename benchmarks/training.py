@@ -51,7 +51,7 @@ def training_rate(recipe: Recipe, images: ImageSet, compute: Compute, team: Para
     keeper = LogKeeper()
     with tempfile.TemporaryDirectory() as folder:
         compute = replace(compute, threads=team.threads)
-        job = EnsembleTask(recipe, compute, tuple(plan_members(recipe, images)), images, None, Path(folder))
+        job = EnsembleTask(compute, tuple(plan_members(recipe, images)), images, None, Path(folder))
         run_members(job, team.workers, keeper)
     return team.workers * statistics.median(log.images_per_second for log in keeper.logs if log.epoch > 1)
 

@@ -12,7 +12,7 @@ import hitofude
 
 SOURCE = Path(hitofude.__file__).parent
 ROOMS = [
-    "version", "errors", "storage", "recipe", "metrics", "workers",
+    "version", "errors", "storage", "stage", "recipe", "metrics", "workers",
     "inputs.scale", "inputs.look", "inputs.rescaling", "inputs.spelling", "inputs.image_set", "inputs.layout",
     "inputs.duplicates", "inputs.dataset",
     "inputs.formats", "inputs.photos", "inputs.remote", "inputs",

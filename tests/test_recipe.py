@@ -7,7 +7,8 @@ import pytest
 from pydantic import BaseModel
 
 from hitofude.errors import RecipeError
-from hitofude.recipe import FORMER_NAMES, AugmentRecipe, Recipe, ScheduleRecipe, Stage, parse_settings, preset_names
+from hitofude.recipe import AugmentRecipe, EnsembleRecipe, Recipe, ScheduleRecipe, preset_names
+from hitofude.stage import FORMER_NAMES, Stage, parse_settings
 
 RENAMED = {
     "augment.rate": "augment.probability",
@@ -134,6 +135,60 @@ def test_settings_are_read_as_toml_or_as_text() -> None:
 def test_a_setting_without_an_equals_sign_is_refused() -> None:
     with pytest.raises(RecipeError, match="name=value"):
         parse_settings(["schedule.epochs"])
+
+
+def test_a_variant_is_a_recipe_with_its_own_settings() -> None:
+    variants = [{}, {"augment": {"elastic_std": 0.8}, "schedule.milestones": (1, 2)}]
+    recipe = Recipe().with_settings({"ensemble.variants": variants})
+    changed = Recipe().with_settings({"augment.elastic_std": 0.8, "schedule.milestones": (1, 2)})
+    assert [recipe.variant(turn) for turn in range(3)] == [Recipe(), changed, Recipe()]
+    assert Recipe.from_toml(recipe.to_toml(), "mine.toml") == recipe
+
+
+@pytest.mark.parametrize(
+    ("variants", "message"),
+    [
+        ([{"tta.shift": 1}], r"variant 1 sets 'tta\.shift'; a variant may set network, augment, optimizer"),
+        ([{}, {"augment.elastc_std": 1}], r"variant 2 of .*'augment\.elastc_std'. Did you mean 'augment\.elastic_std'"),
+        ([{}, {"schedule.epochs": 0}], r"variant 2 of ensemble\.variants: schedule\.epochs: Input should be greater"),
+        ([{}, {"augment.min_scale": 2.0}], r"variant 2 of ensemble\.variants: augment: .*above max_scale"),
+        ([{"schedule.validation_rows": None}], "variant 1 gives 'schedule.validation_rows' no value"),
+        ("resnet", "expected a list of tables of settings"),
+    ],
+)
+def test_a_variant_that_is_no_recipe_is_named_when_the_recipe_is_read(variants: object, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        Recipe().with_settings({"ensemble.variants": variants})
+
+
+def test_a_setting_that_variants_set_otherwise_is_refused_unless_they_are_replaced() -> None:
+    recipe = Recipe().with_settings({"ensemble.variants": [{}, {"schedule.epochs": 9}]})
+    with pytest.raises(RecipeError, match=r"contradicts ensemble\.variants, where it is 9 .*ensemble\.variants=\[\]"):
+        recipe.with_settings({"schedule.epochs": 3})
+    assert recipe.with_settings({"schedule.epochs": 3, "ensemble.variants": []}).variant(1).schedule.epochs == 3
+
+
+def test_the_networks_of_earlier_versions_are_read_as_variants() -> None:
+    recipe = Recipe.from_toml('[ensemble]\nnetworks = ["resnet", "senet"]\n', "mine.toml")
+    assert recipe.ensemble.variants == ({"network.name": "resnet"}, {"network.name": "senet"})
+    assert Recipe.from_toml("[ensemble]\nnetworks = []\n", "mine.toml") == Recipe()
+
+
+def test_a_pickle_with_the_networks_of_an_earlier_version_loads() -> None:
+    former = EnsembleRecipe()
+    former.__dict__["networks"] = ("resnet", "senet")
+    former.__pydantic_fields_set__.add("networks")
+    del former.__dict__["variants"]
+    loaded = pickle.loads(pickle.dumps(former))  # noqa: S301
+    assert loaded == EnsembleRecipe(variants=({"network.name": "resnet"}, {"network.name": "senet"}))
+
+
+def test_asking_for_networks_names_the_variants_to_type() -> None:
+    with pytest.raises(RecipeError, match="Networks are variants now") as raised:
+        Recipe().with_settings(parse_settings(['ensemble.networks=["resnet", "vgg-24"]']))
+    typed = str(raised.value).partition("--set '")[2].rstrip("'")
+    recipe = Recipe().with_settings(parse_settings([typed]))
+    assert [recipe.variant(turn).network.name for turn in range(2)] == ["resnet", "vgg-24"]
 
 
 def test_a_whole_number_is_accepted_where_a_fraction_is_expected() -> None:

@@ -180,9 +180,10 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return choose_recipe(self.preset, settings)
 
     def _reduce_batches(self, recipe: Recipe, rows: int) -> Recipe:
-        """Make batches smaller for few rows, unless the settings contain a size."""
+        """Make batches smaller for few rows, unless the settings or a variant contain a size."""
         size = max(SMALLEST_BATCH, math.ceil(rows / BATCHES_OF_ALL_ROWS))
-        if size >= recipe.optimizer.batch_size or "optimizer.batch_size" in (self.settings or {}):
+        chosen = [self.settings or {}, *recipe.ensemble.variants]
+        if size >= recipe.optimizer.batch_size or any("optimizer.batch_size" in settings for settings in chosen):
             return recipe
         return recipe.with_settings({"optimizer.batch_size": size})
 
@@ -229,7 +230,7 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if warning.startswith(tuple(self.settings or ())):  # few rows and the preset's own settings are usual here
                 warner.warned(warning)
         with tempfile.TemporaryDirectory(prefix="hitofude-") as name:
-            task = EnsembleTask(recipe, compute, tuple(plan.members), train, None, Path(name), unattended=True)
+            task = EnsembleTask(compute, tuple(plan.members), train, None, Path(name), unattended=True)
             probabilities = train_ensemble(task, workers, warner)
             labels, out_of_fold = train.known_labels(), probabilities.out_of_fold
             of_rows, self.temperature_ = fit_temperatures(labels, out_of_fold, plan.held_out(), None)

@@ -4,16 +4,14 @@ One class per stage. Defaults are written only here; a preset is a TOML file wit
 """
 
 import math
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from hitofude.errors import RecipeError, explain_invalid, suggest
-from hitofude.storage import write_text
+from hitofude.errors import RecipeError, suggest
+from hitofude.stage import FORMER_NAMES, Stage, TomlFile, flat
 
 DEFAULT_PRESET = "fast"
 PRESETS = Path(__file__).with_name("recipes")
@@ -26,92 +24,12 @@ CountOrZero = Annotated[int, Field(ge=0)]
 Metric = Literal["accuracy", "balanced-accuracy", "macro-f1", "log-loss", "auc", "quadratic-kappa"]
 """The names of the metrics; hitofude.metrics.scores computes them."""
 
-FORMER_NAMES = {
-    "views": "tta",
-    "below": "threshold",
-    "averaging": "ema",
-    "other_learning_rate": "adamw_learning_rate",
-    "untouched_epochs": "no_aug_epochs",
-    "rate": "probability",
-    "erase_rate": "erase_probability",
-    "max_erased": "erase_max_area",
-    "elastic": "elastic_std",
-    "elastic_knots": "elastic_grid",
-    "factor": "gamma",
-    "minimum_steps": "min_steps",
-    "all_rows": "full_data_members",
-}
-"""Renamed stages and keys, former name first: errors name the new one, and pickles are translated."""
-
-
-TABLES = ("class_weights",)
-"""Settings whose value may be a table."""
+VARIED_STAGES = ("network", "augment", "optimizer", "schedule", "ema")
+"""The stages in which the members of an ensemble may differ."""
 
 ClassWeights = dict[str, float]
-
-
-class Stage(BaseModel):
-    """The settings of one stage: frozen and strictly typed; an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    def __setstate__(self, state: dict[Any, Any]) -> None:
-        """Restore a pickle, also one with the former names of settings, or without settings that are new."""
-        values = {name: field.default for name, field in type(self).model_fields.items()}
-        values |= {FORMER_NAMES.get(name, name): value for name, value in state["__dict__"].items()}
-        set_fields = {FORMER_NAMES.get(name, name) for name in state["__pydantic_fields_set__"]}
-        super().__setstate__(state | {"__dict__": values, "__pydantic_fields_set__": set_fields})
-
-
-class TomlFile(Stage):
-    """Settings that are read from and saved as one TOML file."""
-
-    noun: ClassVar[str]
-    """The kind of file, for messages."""
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read a file. Raises RecipeError if it cannot be read or is invalid."""
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise RecipeError(f"The {cls.noun} {path} cannot be read: {error}.") from None
-        return cls.from_toml(text, str(path))
-
-    @classmethod
-    def from_toml(cls, text: str, origin: str) -> Self:
-        try:
-            content = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise RecipeError(f"The {cls.noun} {origin} is not valid TOML: {error}.") from None
-        return cls._validated(content, f"The {cls.noun} {origin}")
-
-    def to_toml(self) -> str:
-        """Return all settings as TOML, including the defaults."""
-        return tomli_w.dumps(self._content())
-
-    def save(self, path: Path) -> None:
-        write_text(path, self.to_toml())
-
-    def difference(self, other: Self) -> list[str]:
-        """Return `name: ours → theirs` for each setting that differs; None if it is not set."""
-        ours, theirs = flat(self._content()), flat(other._content())
-        pairs = ((name, ours.get(name), theirs.get(name)) for name in ours | theirs)
-        return [f"{name}: {our} → {their}" for name, our, their in pairs if our != their]
-
-    def _content(self) -> dict[str, Any]:
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
-
-    @classmethod
-    def _validated(cls, content: Mapping[str, Any], origin: str) -> Self:
-        try:
-            return cls.model_validate(content)
-        except ValidationError as error:
-            raise RecipeError(f"{origin} cannot be used:\n  {explain_invalid(error, cls._explain_unknown)}") from None
-
-    @classmethod
-    def _explain_unknown(cls, name: str) -> str:
-        return f"there is no such key.{suggest(name, list(cls.model_fields))}"
+Variant = dict[str, Any]
+"""Dotted settings of some members, in place of the recipe's."""
 
 
 class NetworkRecipe(Stage):
@@ -229,8 +147,39 @@ class EnsembleRecipe(Stage):
     """Hold copies of an image out together, identical or nearly so: no member trains on a copy of what it holds out."""
     full_data_members: CountOrZero = 0
     """The number of additional members that train on all rows; they predict, but have no out-of-fold rows."""
-    networks: tuple[str, ...] = Field(default=(), strict=False)
-    """The networks of the repeats and full-data members, in turn; by default network.name for all."""
+    variants: tuple[Variant, ...] = Field(default=(), strict=False)
+    """The settings of the repeats and full-data members, in turn, in place of the recipe's: a list of tables such as
+    `[{}, { "augment.elastic_std" = 0.8, "schedule.epochs" = 16 }]`, of the stages in VARIED_STAGES."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_former_networks(cls, values: Any) -> Any:
+        return cls._translate(dict(values)) if isinstance(values, Mapping) else values
+
+    @field_validator("variants", mode="before")
+    @classmethod
+    def _check_variants(cls, variants: Any) -> tuple[Variant, ...]:
+        if not isinstance(variants, list | tuple) or not all(isinstance(one, Mapping) for one in variants):
+            raise ValueError('expected a list of tables of settings, such as [{}, { "schedule.epochs" = 16 }]')
+        found = [flat(one) for one in variants]
+        for number, name, value in ((number, *item) for number, one in enumerate(found, 1) for item in one.items()):
+            if name.partition(".")[0] not in VARIED_STAGES:
+                raise ValueError(f"variant {number} sets '{name}'; a variant may set {', '.join(VARIED_STAGES)} only")
+            if value is None:
+                raise ValueError(f"variant {number} gives '{name}' no value; leave it out for the recipe's")
+        return tuple(
+            {name: list(value) if isinstance(value, tuple) else value for name, value in one.items()} for one in found
+        )
+
+    @classmethod
+    def _translate(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Read `networks`, one for each variant, as earlier versions wrote them."""
+        if "networks" not in values:
+            return values
+        networks = values.pop("networks")
+        if not isinstance(networks, list | tuple) or (networks and values.get("variants")):
+            raise ValueError("`networks` is an earlier version's form of `variants`; give only `variants`")
+        return values | ({"variants": tuple({"network.name": name} for name in networks)} if networks else {})
 
 
 class TtaRecipe(Stage):
@@ -284,30 +233,56 @@ class Recipe(TomlFile):
             for part in stages:
                 stage = stage.get(part) if isinstance(stage, dict) else None
             if not isinstance(stage, dict) or key not in stage:
-                raise RecipeError(f"There is no setting '{name}'.{_suggest_setting(name)}")
+                raise RecipeError(f"There is no setting '{name}'.{_suggest_setting(name, value)}")
             stage[key] = value
-        if "network.name" in settings and content["ensemble"]["networks"]:
-            names = ", ".join(content["ensemble"]["networks"])
-            raise RecipeError(
-                f"network.name contradicts ensemble.networks, which names the members' networks ({names}). "
-                "Set ensemble.networks instead."
-            )
+        if "ensemble.variants" not in settings:
+            self._check_no_variant_sets(settings)
         return self._validated(content, "The settings")
 
+    def variant(self, turn: int) -> Self:
+        """Return the recipe of the members of a turn, without variants of its own.
+
+        turn: from 0, of the repeats and then of the full-data members; the variants are used again after the last.
+        """
+        variants = self.ensemble.variants
+        return self if not variants else self.with_settings({"ensemble.variants": (), **variants[turn % len(variants)]})
+
+    @model_validator(mode="after")
+    def _check_each_variant(self) -> Self:
+        for turn in range(len(self.ensemble.variants)):
+            try:
+                self.variant(turn)
+            except RecipeError as error:
+                problem = str(error).removeprefix("The settings cannot be used:\n  ")
+                raise ValueError(f"variant {turn + 1} of ensemble.variants: {problem}") from None
+        return self
+
+    def _check_no_variant_sets(self, settings: Iterable[str]) -> None:
+        """Raise RecipeError if a variant has another value for one of these settings of all members."""
+        for name in settings:
+            values = [str(one[name]) for one in self.ensemble.variants if name in one]
+            if values:
+                raise RecipeError(
+                    f"{name} contradicts ensemble.variants, where it is {', '.join(values)} for some members. "
+                    "Set it there, or use the same settings for all members, --set ensemble.variants=[]"
+                )
+
     def for_debugging(self) -> Self:
-        """Return the tutorial's debug variant: 1,000 rows, 5 epochs, 2 folds, and batches of at most 32."""
-        epochs = 5
-        return self.with_settings(
+        """Return the tutorial's debug variant: 1,000 rows, 5 epochs, 2 folds, and batches of at most 32.
+
+        Its members have the first variant's settings.
+        """
+        epochs, first = 5, self.variant(0)
+        return first.with_settings(
             {
                 "rows": 1000,
-                "optimizer.batch_size": min(self.optimizer.batch_size, 32),
+                "optimizer.batch_size": min(first.optimizer.batch_size, 32),
                 "schedule.epochs": epochs,
-                "schedule.milestones": tuple(end for end in self.schedule.milestones if end < epochs),
+                "schedule.milestones": tuple(end for end in first.schedule.milestones if end < epochs),
                 "schedule.min_steps": 0,
                 "ensemble.folds": 2,
                 "ensemble.repeats": 1,
                 "ensemble.full_data_members": 0,
-                "ensemble.networks": self.ensemble.networks[:1],
             }
         )
 
@@ -328,41 +303,15 @@ def preset_names() -> list[str]:
     return sorted(path.stem for path in PRESETS.glob("*.toml"))
 
 
-def parse_settings(assignments: Iterable[str]) -> dict[str, Any]:
-    """Parse `["schedule.epochs=3", "network.name=cnn-lean"]`; a value is TOML, else plain text.
+def _suggest_setting(name: str, value: Any = None) -> str:
+    """Return the new form of a setting or stage of earlier versions, else the nearest known setting.
 
-    Raises RecipeError for text without an equals sign, and for a duplicate name.
+    value: asked for, if it is known.
     """
-    settings: dict[str, Any] = {}
-    for assignment in assignments:
-        name, equals, value = (part.strip() for part in assignment.partition("="))
-        if not equals:
-            raise RecipeError(f"'{assignment}' is not a setting. Write name=value, such as schedule.epochs=3.")
-        if name in settings:
-            raise RecipeError(f"'{name}' is set twice. Leave one out.")
-        try:
-            settings[name] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            settings[name] = value
-    return settings
-
-
-def flat(table: Mapping[str, Any], prefix: str = "", *, leaves: Iterable[str] = ()) -> dict[str, Any]:
-    """Give the values in tables within tables dotted names.
-
-    A table with one of the keys `leaves` is a value itself, and so is a setting in TABLES.
-    """
-    values: dict[str, Any] = {}
-    for name, value in table.items():
-        if isinstance(value, Mapping) and name not in TABLES and value.keys().isdisjoint(leaves):
-            values |= flat(value, f"{prefix}{name}.", leaves=leaves)
-        else:
-            values[prefix + name] = value
-    return values
-
-
-def _suggest_setting(name: str) -> str:
-    """Return the new name of a renamed setting or stage, else the nearest known setting."""
+    if name == "ensemble.networks":
+        names = value if isinstance(value, list | tuple) and value else ["resnet", "senet"]
+        tables = ", ".join(f'{{"network.name" = "{network}"}}' for network in names)
+        return f" Networks are variants now: --set 'ensemble.variants=[{tables}]'"
     known = [*flat(Recipe().model_dump()), *Recipe.model_fields]
     renamed = ".".join(FORMER_NAMES.get(part, part) for part in name.split("."))
     return f" It is called '{renamed}' now." if renamed != name and renamed in known else suggest(name, known)

@@ -292,7 +292,7 @@ def test_check_describes_a_source(files: Path, call: Call) -> None:
         (["run", "--set", "schedule.epochs=three"], "schedule.epochs: Input should be a valid integer"),
         (["run", "--set", "ensemble.folds=1"], "greater than or equal to 2"),
         (["run", "--set", "seed=1", "--set", "seed=2"], "'seed' is set twice"),
-        (["run", "--preset", "best", "--set", "network.name=cnn-lean"], "contradicts ensemble.networks"),
+        (["run", "--preset", "best", "--set", "network.name=cnn-lean"], "contradicts ensemble.variants"),
         (["run", "sample", "--train", "a.csv"], "not both"),
         (["run", "--test", "a.csv"], "--train must name"),
         (["run", "--label", "species"], "The sample has its own labels"),

@@ -64,8 +64,8 @@ def trainer(digits: ImageSet, compute: Compute, **settings: object) -> Trainer:
     rows = np.concatenate([np.flatnonzero(digits.known_labels() == 3), np.flatnonzero(digits.known_labels() == 8)[:3]])
     recipe = Recipe().with_settings({f"optimizer.{name}": value for name, value in settings.items()})
     network = build_network("cnn-lean", digits.image_shape, 10, torch.Generator().manual_seed(0))
-    plan = MemberPlan(0, "cnn-lean", rows, np.arange(0))
-    return Trainer(plan, TrainingData.on_device(digits, compute), recipe, compute, network)
+    plan = MemberPlan(0, recipe, rows, np.arange(0))
+    return Trainer(plan, TrainingData.on_device(digits, compute), compute, network)
 
 
 def test_balanced_sampling_draws_the_rows_of_the_batches(digits: ImageSet, compute: Compute) -> None:

@@ -12,7 +12,7 @@ from hitofude.learning.cuda_graph import leaving_unchanged, record
 from hitofude.learning.networks import build_network
 from hitofude.learning.training import Trainer, TrainingData
 from hitofude.recipe import Recipe
-from tests.learning.test_training import PLAN, Listener, train
+from tests.learning.test_training import Listener, plan_of, train
 
 on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA is not available")
 
@@ -21,7 +21,7 @@ def trainer_on(device: str, recipe: Recipe, digits: ImageSet) -> Trainer:
     compute = choose_compute(device, "float32")
     network = build_network(recipe.network.name, digits.image_shape, 10, torch.Generator().manual_seed(0))
     network = network.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Trainer(PLAN, TrainingData.on_device(digits, compute), recipe, compute, network)
+    return Trainer(plan_of(recipe), TrainingData.on_device(digits, compute), compute, network)
 
 
 @pytest.mark.parametrize("steps_before", [0, 2])

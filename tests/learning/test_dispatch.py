@@ -54,12 +54,17 @@ def job(dataset: Dataset, quick: Recipe, tmp_path_factory: pytest.TempPathFactor
     recipe = quick.with_settings({"ensemble.folds": 2})
     compute = Compute(torch.device("cpu"), "float32", threads=1)
     plans = tuple(plan_members(recipe, dataset.train))
-    return EnsembleTask(recipe, compute, plans, dataset.train, dataset.test, tmp_path_factory.mktemp("alone"))
+    return EnsembleTask(compute, plans, dataset.train, dataset.test, tmp_path_factory.mktemp("alone"))
 
 
 @pytest.fixture(scope="module")
 def alone(job: EnsembleTask) -> list[MemberProbabilities]:
     return run_members(job, 1, Listener())
+
+
+def with_settings(job: EnsembleTask, settings: dict[str, object]) -> EnsembleTask:
+    plans = tuple(replace(plan, recipe=plan.recipe.with_settings(settings)) for plan in job.plans)
+    return replace(job, plans=plans)
 
 
 def weights(job: EnsembleTask) -> list[bytes]:
@@ -113,11 +118,11 @@ def test_an_unattended_member_leaves_no_states_and_becomes_the_same(
 
 
 def test_the_error_of_a_worker_arrives_as_its_kind(job: EnsembleTask, tmp_path: Path) -> None:
-    recipe = job.recipe.with_settings({"optimizer.name": "adam", "optimizer.learning_rate": 1e30})
-    plans = tuple(replace(plan, network="cnn-medium") for plan in job.plans)
+    settings = {"optimizer.name": "adam", "optimizer.learning_rate": 1e30, "network.name": "cnn-medium"}
+    broken = with_settings(job, settings)
     pool = WorkerPool(LocalProcesses(1, 1), MODULE, threads=1)
     with pool, pytest.raises(DivergedError, match=r"epoch 1, batch \d+, learning rate"):
-        run_members(replace(job, recipe=recipe, plans=plans, folder=tmp_path), pool, Listener())
+        run_members(replace(broken, folder=tmp_path), pool, Listener())
 
 
 @pytest.mark.slow
@@ -185,7 +190,7 @@ def test_a_replaced_worker_does_not_change_the_files_of_its_successor(
     job: EnsembleTask, tmp_path: Path, make_here: Make
 ) -> None:
     """Two workers that share the disk make the same member; each works in a folder of its own."""
-    remote = replace(job, folder=tmp_path, recipe=job.recipe.with_settings({"schedule.epochs": 1}))
+    remote = replace(with_settings(job, {"schedule.epochs": 1}), folder=tmp_path)
     with disk_token(tmp_path) as token:
         for _ in ("replaced", "successor"):
             assert make_here(EnsembleMessage(remote, token), None)[-1][0]["event"] == "finished"
@@ -246,7 +251,8 @@ def test_a_task_arrives_as_it_was_sent(job: EnsembleTask) -> None:
     sent = [ensemble.member(plan, None) for plan in job.plans]
     found = unpack_task(sent[0][0], unpack_images(*ensemble.images))
     plans = [unpack_member(*message)[0] for message in sent]
-    assert (found.recipe, found.compute, found.folder) == (job.recipe, job.compute, job.folder)
+    assert (found.compute, found.folder) == (job.compute, job.folder)
+    assert [plan.recipe for plan in plans] == [plan.recipe for plan in job.plans]
     assert found.train.fingerprint == job.train.fingerprint
     assert found.unattended
     assert all(np.array_equal(a.train_rows, b.train_rows) for a, b in zip(plans, job.plans, strict=True))

@@ -16,6 +16,8 @@ from hitofude.metrics.metrics import mean_of_members
 from hitofude.recipe import Recipe
 from tests.learning.test_training import Listener
 
+VARIANTS = ({}, {"network.name": "cnn-medium", "schedule.epochs": 7})
+
 
 def test_folds_are_stratified_disjoint_and_cover_every_row(digits: ImageSet, quick: Recipe) -> None:
     plans = plan_members(quick.with_settings({"ensemble.folds": 5}), digits)
@@ -41,18 +43,19 @@ def test_a_holdout_is_the_tutorials_split(digits: ImageSet) -> None:
     assert not set(plan.train_rows) & set(plan.validation_rows)
 
 
-def test_each_repeat_has_a_new_split_and_the_next_network(digits: ImageSet, quick: Recipe) -> None:
-    recipe = quick.with_settings({"ensemble.repeats": 3, "ensemble.networks": ("cnn-lean", "cnn-medium")})
+def test_each_repeat_has_a_new_split_and_the_next_variant(digits: ImageSet, quick: Recipe) -> None:
+    recipe = quick.with_settings({"ensemble.repeats": 3, "ensemble.variants": VARIANTS})
     plans = plan_members(recipe, digits)
     assert [plan.member for plan in plans] == list(range(9))
     assert [plan.network for plan in plans] == ["cnn-lean"] * 3 + ["cnn-medium"] * 3 + ["cnn-lean"] * 3
+    assert [plan.epochs for plan in plans] == [3] * 3 + [7] * 3 + [3] * 3
     for repeat in (plans[:3], plans[3:6], plans[6:]):
         assert sorted(np.concatenate([plan.validation_rows for plan in repeat]).tolist()) == list(range(300))
     assert not np.array_equal(plans[0].validation_rows, plans[3].validation_rows)
 
 
 def test_members_on_all_rows_come_last_and_hold_nothing_out(digits: ImageSet, quick: Recipe) -> None:
-    recipe = quick.with_settings({"ensemble.full_data_members": 2, "ensemble.networks": ("cnn-lean", "cnn-medium")})
+    recipe = quick.with_settings({"ensemble.full_data_members": 2, "ensemble.variants": VARIANTS})
     *folds, first, second = plan_members(recipe, digits)
     assert len(folds) == 3
     assert [first.network, second.network] == ["cnn-medium", "cnn-lean"]
@@ -64,16 +67,16 @@ def test_a_member_on_all_rows_predicts_the_test_set_but_no_training_row(
 ) -> None:
     plans = tuple(plan_members(quick.with_settings({"ensemble.full_data_members": 1}), dataset.train)[-1:])
     listener = Listener()
-    found = train_ensemble(EnsembleTask(quick, compute, plans, dataset.train, dataset.test, tmp_path), 1, listener)
+    found = train_ensemble(EnsembleTask(compute, plans, dataset.train, dataset.test, tmp_path), 1, listener)
     assert np.isnan(found.out_of_fold).all()
     assert found.test is not None
     assert found.test.shape == (1, 50, 10)
     assert {log.validation_accuracy for log in listener.logs} == {None}
 
 
-def test_out_of_fold_is_the_mean_over_the_members_that_held_the_row_out() -> None:
+def test_out_of_fold_is_the_mean_over_the_members_that_held_the_row_out(quick: Recipe) -> None:
     rows = np.arange(4)
-    plans = [MemberPlan(0, "cnn-lean", rows[2:], rows[:2]), MemberPlan(1, "cnn-lean", rows[:1], rows[1:3])]
+    plans = [MemberPlan(0, quick, rows[2:], rows[:2]), MemberPlan(1, quick, rows[:1], rows[1:3])]
     held_out = [np.array([[1, 0], [1, 0]], dtype=np.float32), np.array([[0, 1], [0, 1]], dtype=np.float32)]
     joined, disagreement = join_out_of_fold(plans, held_out, count=4, classes=2)
     assert joined[:3].tolist() == [[1, 0], [0.5, 0.5], [0, 1]]
@@ -96,7 +99,7 @@ def test_the_labels_of_held_out_rows_do_not_leak(
     labels[own] = (labels[own] + 1) % 10
     found = []
     for name, train in (("a", dataset.train), ("b", replace(dataset.train, labels=labels))):
-        job = EnsembleTask(quick, compute, tuple(plans[:1]), train, None, tmp_path / name)
+        job = EnsembleTask(compute, tuple(plans[:1]), train, None, tmp_path / name)
         probabilities = train_ensemble(job, 1, Listener())
         found.append(probabilities.out_of_fold[own])
     assert np.array_equal(found[0], found[1])

@@ -25,7 +25,12 @@ from hitofude.learning.training import (
 )
 from hitofude.recipe import Recipe
 
-PLAN = MemberPlan(member=1, network="cnn-lean", train_rows=np.arange(200), validation_rows=np.arange(200, 300))
+ROWS, HELD_OUT = np.arange(200), np.arange(200, 300)
+"""Of member 1, which is trained here."""
+
+
+def plan_of(recipe: Recipe) -> MemberPlan:
+    return MemberPlan(1, recipe, ROWS, HELD_OUT)
 
 
 class Listener:
@@ -53,10 +58,10 @@ class Listener:
 
 
 def train(
-    recipe: Recipe, digits: ImageSet, compute: Compute, folder: Path, listener: Listener, plan: MemberPlan = PLAN
+    recipe: Recipe, digits: ImageSet, compute: Compute, folder: Path, listener: Listener, plan: MemberPlan | None = None
 ) -> nn.Module:
     data = TrainingData.on_device(digits, compute)
-    return train_member(plan, data, recipe, compute, MemberFolder(folder), listener)
+    return train_member(plan or plan_of(recipe), data, compute, MemberFolder(folder), listener)
 
 
 def weights(folder: Path) -> bytes:
@@ -65,7 +70,7 @@ def weights(folder: Path) -> bytes:
 
 @pytest.fixture(scope="module")
 def plain(quick: Recipe, digits: ImageSet, compute: Compute, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The weights of PLAN, trained with `quick`."""
+    """The weights of the member, trained with `quick`."""
     folder = tmp_path_factory.mktemp("plain")
     train(quick, digits, compute, folder, Listener())
     return weights(folder)
@@ -132,7 +137,7 @@ def test_recomputed_statistics_are_those_of_the_training_images(
 ) -> None:
     settings = {"ema.decay": 0.9, "ema.batch_norm": "recomputed", "augment.probability": 0, "optimizer.batch_size": 50}
     layer = train(quick.with_settings(settings), digits, compute, tmp_path, Listener()).get_submodule("stem")
-    images = images_from_bytes(torch.from_numpy(digits.images[PLAN.train_rows]))
+    images = images_from_bytes(torch.from_numpy(digits.images[ROWS]))
     means = layer.get_submodule("conv")(images).mean(dim=(0, 2, 3))
     assert torch.allclose(layer.get_submodule("norm").get_buffer("running_mean"), means, atol=1e-5)
 
@@ -153,7 +158,7 @@ def test_validation_rows_do_not_change_the_weights(
     plain: bytes, quick: Recipe, digits: ImageSet, compute: Compute, tmp_path: Path
 ) -> None:
     images = digits.images.copy()
-    images[PLAN.validation_rows] = 255 - images[PLAN.validation_rows]
+    images[HELD_OUT] = 255 - images[HELD_OUT]
     train(quick, ImageSet(images, digits.labels, digits.ids, digits.classes), compute, tmp_path, Listener())
     assert weights(tmp_path) == plain
 
@@ -161,8 +166,8 @@ def test_validation_rows_do_not_change_the_weights(
 def test_dropout_is_drawn_by_the_epoch_and_leaves_the_global_generator_alone(
     quick: Recipe, digits: ImageSet, compute: Compute, tmp_path: Path
 ) -> None:
-    quick = quick.with_settings({"schedule.epochs": 2})
-    plan = replace(PLAN, network="cnn-deep", train_rows=np.arange(64), validation_rows=np.arange(64, 80))
+    quick = quick.with_settings({"schedule.epochs": 2, "network.name": "cnn-deep"})
+    plan = MemberPlan(1, quick, np.arange(64), np.arange(64, 80))
     before = torch.get_rng_state()
     train(quick, digits, compute, tmp_path / "whole", Listener(), plan)
     torch.manual_seed(7)
@@ -185,8 +190,8 @@ def test_an_average_of_long_memory_predicts_about_as_the_last_weights_do(
     quick: Recipe, digits: ImageSet, compute: Compute, tmp_path: Path
 ) -> None:
     """A memory of a thousand steps, and a training of forty."""
-    images = images_from_bytes(torch.from_numpy(digits.images[PLAN.validation_rows]))
-    labels = torch.from_numpy(digits.known_labels()[PLAN.validation_rows])
+    images = images_from_bytes(torch.from_numpy(digits.images[HELD_OUT]))
+    labels = torch.from_numpy(digits.known_labels()[HELD_OUT])
     right = []
     for decay in (0.0, 0.999):
         settings = {"ema.decay": decay, "schedule.epochs": 5, "optimizer.batch_size": 25}
@@ -199,7 +204,7 @@ def test_an_average_of_long_memory_predicts_about_as_the_last_weights_do(
 def test_epochs_without_augmentation_are_the_last_ones(quick: Recipe, digits: ImageSet, compute: Compute) -> None:
     recipe = quick.with_settings({"augment.no_aug_epochs": 1})
     network = build_network("cnn-lean", digits.image_shape, 10, torch.Generator())
-    trainer = Trainer(PLAN, TrainingData.on_device(digits, compute), recipe, compute, network)
+    trainer = Trainer(plan_of(recipe), TrainingData.on_device(digits, compute), compute, network)
     augmented = [all(transforms is not None for _, transforms in trainer.draw_batches(epoch)) for epoch in (1, 2, 3)]
     assert augmented == [True, True, False]
 
@@ -231,9 +236,9 @@ def test_bfloat16_learns_too(digits: ImageSet, quick: Recipe, tmp_path: Path) ->
 def test_a_loss_that_is_not_a_number_ends_the_training(
     digits: ImageSet, compute: Compute, quick: Recipe, tmp_path: Path
 ) -> None:
-    recipe = quick.with_settings({"optimizer.name": "adam", "optimizer.learning_rate": 1e30})
+    settings = {"optimizer.name": "adam", "optimizer.learning_rate": 1e30, "network.name": "cnn-medium"}
     with pytest.raises(DivergedError, match=r"epoch 1, batch \d+.*1e\+30"):
-        train(recipe, digits, compute, tmp_path, Listener(), replace(PLAN, network="cnn-medium"))
+        train(quick.with_settings(settings), digits, compute, tmp_path, Listener())
 
 
 @pytest.mark.parametrize("rows", [1, 2, 31, 32, 33, 64, 65, 95, 97])
@@ -249,9 +254,8 @@ def test_a_single_row_is_trained_on_even_if_a_norm_sees_one_pixel(
 ) -> None:
     """As in 4×4 images after pooling; PyTorch refuses to compute the variance of one value."""
     small = replace(digits, images=digits.images[:, :, 12:16, 12:16].copy())
-    plan = MemberPlan(0, "cnn-lean", np.arange(33), np.arange(33, 40))
-    listener = Listener()
-    train(quick.with_settings({"schedule.epochs": 1}), small, compute, tmp_path, listener, plan)
+    recipe, listener = quick.with_settings({"schedule.epochs": 1}), Listener()
+    train(recipe, small, compute, tmp_path, listener, MemberPlan(0, recipe, np.arange(33), np.arange(33, 40)))
     assert listener.images == 33
 
 

@@ -174,7 +174,7 @@ def mixed(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> RunResu
         "schedule.epochs": 1,
         "ensemble.repeats": 2,
         "ensemble.full_data_members": 1,
-        "ensemble.networks": ("cnn-lean", "cnn-medium"),
+        "ensemble.variants": [{}, {"augment.elastic_std": 0.5, "network.name": "cnn-medium"}],
         "tta.shift": 1,
     }
     return hitofude.run(dataset, run=tmp_path_factory.mktemp("mixed"), settings=settings, device="cpu", quiet=True)
@@ -182,6 +182,8 @@ def mixed(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> RunResu
 
 def test_members_of_different_networks_predict_together(mixed: RunResult, dataset: Dataset) -> None:
     assert mixed.summary.networks == ("cnn-lean", "cnn-lean", "cnn-medium", "cnn-medium", "cnn-lean")
+    assert [member.variant for member in mixed.summary.members] == [1, 1, 2, 2, 1]
+    assert "<td>augment.elastic_std=0.5, network.name=cnn-medium</td>" in mixed.folder.page.read_text()
     assert mixed.member_probabilities is not None
     assert mixed.member_probabilities.shape == (5, 50, 10)
     assert dataset.test is not None

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from hitofude.inputs.sources import Dataset, sample
-from hitofude.recipe import Recipe, parse_settings, preset_names
+from hitofude.recipe import Recipe, preset_names
 from hitofude.runs.plan import RunPlan
 from hitofude.runs.sanity import doubtful_settings
+from hitofude.stage import parse_settings
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,8 @@ def test_no_preset_is_doubtful(preset: str, debug: bool) -> None:
         ({"augment.min_scale": 0.1}, "a speck or a detail"),
         ({"augment.erase_probability": 1.0, "augment.erase_max_area": 0.5}, "erases too much"),
         ({"ensemble.split": "holdout", "ensemble.holdout": 0.01}, "holds out 10 rows"),
-        ({"ensemble.networks": ["resnet", "senet"]}, "senet is never trained"),
+        ({"ensemble.variants": [{}, {"network.name": "senet"}]}, "variant 2 is never used"),
+        ({"ensemble.variants": [{}, {"ema.decay": 0.999}], "ensemble.repeats": 2}, "variant 2: ema.decay=0.999 is"),
         ({"tta.threshold": 0.0}, "tta.shift=1 changes nothing"),
         ({"tta.shift": 8}, "tta.shift=8 moves images"),
     ],
@@ -74,7 +76,7 @@ def test_a_setting_that_cannot_work_is_said(settings: dict[str, Any], message: s
         {"schedule.name": "step", "schedule.milestones": [500]},
         {"optimizer.batch_size": 600},
         {"optimizer.weight_decay": 5.0},
-        {"ensemble.networks": ["resnet", "senet"]},
+        {"ensemble.variants": [{}, {"network.name": "senet"}]},
     ],
 )
 def test_the_remedy_works_as_it_is_typed(settings: dict[str, Any], data: Dataset) -> None:

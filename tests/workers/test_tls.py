@@ -88,7 +88,7 @@ def test_members_made_through_tls_have_the_same_bytes(
     with dask.config.set(cluster.configuration), open_worker_pool(cluster.address, 2, 0, "cpu", 1) as pool:
         for workers in (1, pool):
             folder = tmp_path / str(len(found))
-            job = EnsembleTask(recipe, replace(compute, threads=1), plans, dataset.train, dataset.test, folder)
+            job = EnsembleTask(replace(compute, threads=1), plans, dataset.train, dataset.test, folder)
             run_members(job, workers, Listener())
             found.append([path.read_bytes() for path in sorted(folder.rglob("weights.safetensors"))])
     assert cluster.address.startswith("tls://")

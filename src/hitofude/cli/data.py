@@ -41,7 +41,8 @@ def augment(
         For the choice of originals and transformations.
     """
     from hitofude.outputs.plots import plot_augmentation
-    from hitofude.recipe import choose_recipe, parse_settings
+    from hitofude.recipe import choose_recipe
+    from hitofude.stage import parse_settings
 
     recipe = choose_recipe(preset, parse_settings(settings))
     plot_augmentation(out, options.open(source).train, recipe.augment, images, versions, seed)

@@ -95,8 +95,8 @@ def run(
         reviewed.
     """
     from hitofude.inputs.review import Remedy, review
-    from hitofude.recipe import parse_settings
     from hitofude.runs.pipeline import run as run_pipeline
+    from hitofude.stage import parse_settings
 
     dataset = options.open(source)
     if not 0 <= issues_from <= 1:

@@ -1,6 +1,5 @@
 """An ensemble: the rows that each member is trained on, and the predictions of all members together."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +38,7 @@ class EnsembleProbabilities:
 
 
 def plan_members(recipe: Recipe, image_set: ImageSet, groups: NDArray[np.int64] | None = None) -> list[MemberPlan]:
-    """Plan every member's network and rows, a pure function of the recipe, the labels, and the given groups and folds.
+    """Plan every member's recipe and rows, a pure function of the recipe, the labels, and the given groups and folds.
 
     groups: (N,) the number of each row's group, None if every row is alone; see hitofude.inputs.related. The members
     are the folds of the first repeat, those of the next, and so on, then those trained on all rows.
@@ -47,19 +46,19 @@ def plan_members(recipe: Recipe, image_set: ImageSet, groups: NDArray[np.int64] 
     """
     recipe = settle_folds(recipe, image_set, groups)
     ensemble = recipe.ensemble
-    networks = itertools.cycle(ensemble.networks or [recipe.network.name])
-    seeds = range(recipe.seed, recipe.seed + ensemble.repeats)
-    repeats = [(next(networks), split_rows(image_set, groups, ensemble, seed)) for seed in seeds]
-    if not any(len(held_out) for _, splits in repeats for _, held_out in splits):
+    turns = [
+        split_rows(image_set, groups, ensemble, seed) for seed in range(recipe.seed, recipe.seed + ensemble.repeats)
+    ]
+    if not any(len(held_out) for splits in turns for _, held_out in splits):
         raise InputError(
             "No row can be held out: without its group, no image of its class is left to train on. Give fewer groups."
         )
     all_rows = (np.arange(len(image_set)), np.arange(0))
-    repeats += [(next(networks), [all_rows]) for _ in range(ensemble.full_data_members)]
-    members = [(network, rows) for network, splits in repeats for rows in splits]
+    turns += [[all_rows] for _ in range(ensemble.full_data_members)]
+    members = [(own, rows) for turn, splits in enumerate(turns) for own in [recipe.variant(turn)] for rows in splits]
     return [
-        MemberPlan(member, network, np.asarray(train, dtype=np.int64), np.asarray(validation, dtype=np.int64))
-        for member, (network, (train, validation)) in enumerate(members)
+        MemberPlan(member, own, np.asarray(train, dtype=np.int64), np.asarray(validation, dtype=np.int64))
+        for member, (own, (train, validation)) in enumerate(members)
     ]
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from hitofude.errors import RunFolderError
 from hitofude.inputs.image_set import ImageSet
@@ -19,7 +18,6 @@ from hitofude.learning.compute import Compute
 from hitofude.learning.epoch_log import member_folder_name
 from hitofude.learning.predicting import Predictor
 from hitofude.learning.training import MemberPlan, Observer, TrainingData, train_member
-from hitofude.recipe import Recipe
 from hitofude.storage import owning
 
 logger = logging.getLogger(__name__)
@@ -31,7 +29,6 @@ SECONDS_FOR_ANOTHER_WORKER = 60
 class EnsembleTask:
     """All that the members of an ensemble are made from."""
 
-    recipe: Recipe
     compute: Compute
     plans: tuple[MemberPlan, ...]
     train: ImageSet
@@ -81,13 +78,11 @@ class MemberRunner:
         with owning_member_folder(path), compute.applied():
             folder = MemberFolder(path, self._observer.warned, keeps_states=not task.unattended)
             watched = replace(plan, validation_rows=plan.validation_rows[:0]) if task.unattended else plan
-            network = train_member(watched, self._data, task.recipe, compute, folder, self._observer)
+            network = train_member(watched, self._data, compute, folder, self._observer)
             rows = torch.from_numpy(plan.validation_rows).to(compute.device)
             started = time.monotonic()
-            held_out = self._predict(network, self._data.images[rows])
-            test = None if self._test is None else self._predict(network, self._test)
+            predictor = Predictor(network, compute, tta=plan.recipe.tta)
+            held_out = predictor(self._data.images[rows])
+            test = None if self._test is None else predictor(self._test)
         logger.info("member %d: predicting took %.2f s", plan.member + 1, time.monotonic() - started)
         return MemberProbabilities(held_out, test)
-
-    def _predict(self, network: nn.Module, images: Tensor) -> NDArray[np.float32]:
-        return Predictor(network, self._task.compute, tta=self._task.recipe.tta)(images)

@@ -46,7 +46,7 @@ def _measure(name: str, network: nn.Module, images: ImageSet, compute: Compute) 
     network = network.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     with compute.applied():
         data = TrainingData.on_device(images, compute)
-        trained = _training_rate(Trainer(MemberPlan(0, name, rows, rows[:0]), data, recipe, compute, network))
+        trained = _training_rate(Trainer(MemberPlan(0, recipe, rows, rows[:0]), data, compute, network))
         pixels = data.images[torch.arange(PREDICTED, device=compute.device) % len(images)]
         Predictor(network, compute)(pixels[:256])
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Train one member, as a pure function of the recipe, the data, the rows, and the member's number.
+"""Train one member, as a pure function of its recipe, the data, the rows, and the member's number.
 
 An epoch's shuffle and augmentation are drawn at its start; its batches are gathered, scaled and warped on the device;
 losses and hits stay there until its end. After each epoch a durable state is saved to continue from.
@@ -48,12 +48,21 @@ BATCHES_FOR_STATISTICS = 100
 
 @dataclass(frozen=True, eq=False)
 class MemberPlan:
-    """The number, network and rows of a member."""
+    """The number, recipe and rows of a member."""
 
     member: int
-    network: str
+    recipe: Recipe
+    """Its own, without variants."""
     train_rows: NDArray[np.int64]
     validation_rows: NDArray[np.int64]  # empty if it trains on all rows
+
+    @property
+    def network(self) -> str:
+        return self.recipe.network.name
+
+    @property
+    def epochs(self) -> int:
+        return count_epochs(self.recipe.schedule, self.recipe.optimizer.batch_size, len(self.train_rows))
 
 
 class Observer(Protocol):
@@ -95,19 +104,19 @@ class TrainingData:
 
 
 def train_member(
-    plan: MemberPlan, data: TrainingData, recipe: Recipe, compute: Compute, folder: MemberFolder, observer: Observer
+    plan: MemberPlan, data: TrainingData, compute: Compute, folder: MemberFolder, observer: Observer
 ) -> nn.Module:
     """Return the trained network of a member, on the compute's device.
 
     A finished member is loaded from its folder, and an interrupted training continues after its last saved epoch.
     Raises DivergedError if the loss becomes NaN or infinite, RunFolderError if the member in the folder cannot be used.
     """
-    origin = describe_origin(plan, data, recipe, compute)
+    origin = describe_origin(plan, data, compute)
     if folder.is_finished:
         return load_member(folder, plan.network, data.image_shape, data.classes, compute, origin)
-    generator = generator_for(recipe.seed, plan.member, 0, "weights")
+    generator = generator_for(plan.recipe.seed, plan.member, 0, "weights")
     network = build_network(plan.network, data.image_shape, data.classes, generator)
-    trainer = Trainer(plan, data, recipe, compute, _on_device(network, compute))
+    trainer = Trainer(plan, data, compute, _on_device(network, compute))
     logs = folder.restore_state(trainer.networks, trainer.optimizer, origin)
     observer.member_started(plan.member, trainer.epochs, len(logs))
     for epoch in range(len(logs) + 1, trainer.epochs + 1):
@@ -133,18 +142,17 @@ def load_member(
 class Trainer:
     """Trains a network on the compute's device, epoch by epoch."""
 
-    def __init__(
-        self, plan: MemberPlan, data: TrainingData, recipe: Recipe, compute: Compute, network: nn.Module
-    ) -> None:
+    def __init__(self, plan: MemberPlan, data: TrainingData, compute: Compute, network: nn.Module) -> None:
+        recipe = plan.recipe
         self.plan, self.data, self.recipe, self.compute, self.network = plan, data, recipe, compute, network
         self.optimizer = make_optimizer(network, recipe.optimizer)
         self.average = WeightAverage(network, recipe.ema.decay) if recipe.ema.decay > 0 else None
-        self.epochs = count_epochs(recipe.schedule, recipe.optimizer.batch_size, len(plan.train_rows))
+        self.epochs = plan.epochs
         self.learning_rate = recipe.optimizer.learning_rate
         self._train_labels = data.labels[torch.from_numpy(plan.train_rows).to(compute.device)].cpu()
         weights = weigh_classes(recipe.optimizer.class_weights, self._train_labels.numpy(), data.class_names)
         self._class_weights = None if weights is None else torch.from_numpy(weights).to(compute.device)
-        self._validation_rows = _choose_validation_rows(plan, recipe)
+        self._validation_rows = _choose_validation_rows(plan)
         self._graphs: dict[bool, GraphedStep] = {}  # key: whether the images are transformed
         self._may_record = compute.device.type == "cuda"
 
@@ -297,12 +305,12 @@ def batch_sizes(rows: int, size: int) -> list[int]:
     return [size] * whole + [left] * (left > 0)
 
 
-def _choose_validation_rows(plan: MemberPlan, recipe: Recipe) -> NDArray[np.int64]:
+def _choose_validation_rows(plan: MemberPlan) -> NDArray[np.int64]:
     """Return all held-out rows, or the recipe's seeded sample of them."""
-    rows, count = plan.validation_rows, recipe.schedule.validation_rows
+    rows, count = plan.validation_rows, plan.recipe.schedule.validation_rows
     if count is None or count >= len(rows):
         return rows
-    order = torch.randperm(len(rows), generator=generator_for(recipe.seed, plan.member, 0, "watch"))
+    order = torch.randperm(len(rows), generator=generator_for(plan.recipe.seed, plan.member, 0, "watch"))
     return np.sort(rows[order[:count].numpy()])
 
 
@@ -311,7 +319,7 @@ def describe_task(network_name: str, image_shape: ImageShape, classes: int) -> d
     return {"network": network_name, "image_shape": "x".join(map(str, image_shape)), "classes": classes}
 
 
-def describe_origin(plan: MemberPlan, data: TrainingData, recipe: Recipe, compute: Compute) -> dict[str, str | int]:
+def describe_origin(plan: MemberPlan, data: TrainingData, compute: Compute) -> dict[str, str | int]:
     """Return everything that decides the bytes of a member."""
     rows = hashlib.sha256(np.concatenate([plan.train_rows, [-1], plan.validation_rows]).tobytes())
     return describe_task(plan.network, data.image_shape, data.classes) | {
@@ -320,7 +328,7 @@ def describe_origin(plan: MemberPlan, data: TrainingData, recipe: Recipe, comput
         "validation_rows": len(plan.validation_rows),
         "rows_sha256": rows.hexdigest(),
         "data_sha256": data.fingerprint,
-        "recipe_sha256": hashlib.sha256(recipe.to_toml().encode()).hexdigest(),
+        "recipe_sha256": hashlib.sha256(plan.recipe.to_toml().encode()).hexdigest(),
         **describe_arithmetic(compute),
     }
 

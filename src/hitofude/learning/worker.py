@@ -60,18 +60,17 @@ class EnsembleMessage:
         return f"{self.task.train.fingerprint} {'' if test is None else test.fingerprint}"
 
     def member(self, plan: MemberPlan, state: SavedState | None) -> tuple[Message, bytes]:
-        """Pack a member with its rows, the state that it continues from, and the settings of the task."""
+        """Pack a member with its recipe and rows, the state that it continues from, and the settings of the task."""
         task = self.task
         rows = pack_arrays({"train_rows": plan.train_rows, "validation_rows": plan.validation_rows})
         message, content = pack_state(state)
         return message | {
             "ask": "member",
             "member": plan.member,
-            "network": plan.network,
+            "recipe": plan.recipe.to_toml(),
             "rows": len(rows),
             "folder": str(task.folder.absolute()),
             "images": self.images_name,
-            "recipe": task.recipe.to_toml(),
             "compute": pack_compute(task.compute),
             "log_level": logging.getLogger("hitofude").getEffectiveLevel(),
             "unattended": task.unattended,
@@ -92,7 +91,6 @@ def unpack_images(message: Message, content: bytes) -> Images:
 def unpack_task(message: Message, images: Images) -> EnsembleTask:
     """Unpack the task of a member, without plans."""
     return EnsembleTask(
-        recipe=Recipe.from_toml(message["recipe"], "of the run"),
         compute=unpack_compute(message["compute"]),
         plans=(),
         train=images[0],
@@ -103,8 +101,8 @@ def unpack_task(message: Message, images: Images) -> EnsembleTask:
 
 
 def unpack_member(message: Message, content: bytes) -> tuple[MemberPlan, SavedState | None]:
-    rows = message["rows"]
-    plan = MemberPlan(message["member"], message["network"], **unpack_arrays(content[:rows]))
+    rows, recipe = message["rows"], Recipe.from_toml(message["recipe"], "of the member")
+    plan = MemberPlan(message["member"], recipe, **unpack_arrays(content[:rows]))
     return plan, None if message["state"] is None else unpack_state(message, content[rows:])
 
 

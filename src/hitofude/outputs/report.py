@@ -3,7 +3,7 @@
 Imported networks have no figures; import.json states their origin.
 """
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,6 +44,8 @@ class MemberSummary:
     network: str
     trained_on: int  # rows
     held_out: Accuracy | None  # on the rows it never saw; None if it trained on all rows
+    variant: int | None = None  # its number, from 1, if the recipe has variants
+    settings: dict[str, Any] = field(default_factory=dict)  # of the variant, in place of the recipe's
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class RunSummary:
     metric: Metric  # by which the run is judged
     scores: dict[Metric, Score]  # out of fold, calibrated; without the metrics that are not defined
     test_scores: dict[Metric, Score] | None  # if the source holds the labels
-    single: dict[str, Accuracy]  # by network: of its single members, pooled, on the rows they never saw
+    single: dict[str, Accuracy]  # by network and variant: of its single members, pooled, on the rows they never saw
     out_of_fold: Accuracy
     confusion: tuple[tuple[int, ...], ...]  # out of fold: labels down, answers across
     class_scores: tuple[ClassScore, ...]
@@ -195,7 +197,7 @@ def read_summary(path: Path, kind: type[Content]) -> Content:
 def _to_json(value: Any) -> Any:
     """Return the fields, preceded by the figures derived from them, which `read_summary` ignores."""
     if is_dataclass(value):
-        return _derived(value) | {field.name: _to_json(getattr(value, field.name)) for field in fields(value)}
+        return _derived(value) | {one.name: _to_json(getattr(value, one.name)) for one in fields(value)}
     if isinstance(value, dict):
         return {key: _to_json(inner) for key, inner in value.items()}
     return [_to_json(inner) for inner in value] if isinstance(value, tuple) else value

@@ -1,5 +1,6 @@
 """The evaluation of a trained ensemble: figures, lists of images to review, and the report."""
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -74,7 +75,9 @@ def evaluate(
     _draw_hardest(folder, train, rows, hardness)
     audit = _count_findings(issues, duplicates, labels)
     summary = _summarise(plan, folder, probabilities, logs, test, calibration, audit)
-    originals, augmented = transformed_versions(train, plan.recipe.augment, ORIGINALS, VERSIONS, plan.recipe.seed)
+    originals, augmented = transformed_versions(
+        train, plan.members[0].recipe.augment, ORIGINALS, VERSIONS, plan.recipe.seed
+    )
     page = Page(
         summary=summary,
         train=train,
@@ -183,15 +186,30 @@ def _count_findings(issues: LabelIssues, duplicates: Sequence[Duplicate], labels
 
 def _summarise_members(plan: RunPlan, probabilities: EnsembleProbabilities) -> tuple[MemberSummary, ...]:
     return tuple(
-        MemberSummary(member.network, len(member.train_rows), _accuracy_of(plan, [(member, held_out)]))
+        _summarise_member(plan, member, held_out)
         for member, held_out in zip(plan.members, probabilities.held_out, strict=True)
     )
 
 
+def _summarise_member(plan: RunPlan, member: MemberPlan, held_out: NDArray[np.float32]) -> MemberSummary:
+    """held_out: the member's probabilities of its validation rows, (rows, classes)."""
+    variant, accuracy = plan.variant_of(member), _accuracy_of(plan, [(member, held_out)])
+    settings = {} if variant is None else plan.recipe.ensemble.variants[variant - 1]
+    return MemberSummary(member.network, len(member.train_rows), accuracy, variant, settings)
+
+
 def _accuracy_by_network(plan: RunPlan, probabilities: EnsembleProbabilities) -> dict[str, Accuracy]:
-    """Return the accuracy of each network's members on the rows that they held out, all answers together."""
-    members = list(zip(plan.members, probabilities.held_out, strict=True))
-    found = {name: _accuracy_of(plan, [one for one in members if one[0].network == name]) for name in plan.networks}
+    """Return the accuracy of the members of each network, and of each variant if several have the network.
+
+    It is that on the rows that they held out, all answers together.
+    """
+    members = defaultdict[str, list[tuple[MemberPlan, NDArray[np.float32]]]](list)
+    variants = {(member.network, plan.variant_of(member)) for member in plan.members}
+    shared = Counter(network for network, _ in variants)
+    for member, held_out in zip(plan.members, probabilities.held_out, strict=True):
+        variant = f", variant {plan.variant_of(member)}" if shared[member.network] > 1 else ""
+        members[member.network + variant].append((member, held_out))
+    found = {name: _accuracy_of(plan, ones) for name, ones in members.items()}
     return {name: one for name, one in found.items() if one is not None}
 
 

@@ -141,7 +141,7 @@ def _train(plan: RunPlan, folder: RunFolder, backend: TrainingBackend, display: 
     write_text(folder.network, network_graph(network, plan.train.image_shape, name))
     recorder = _Recorder(folder, plan, display)
     members, test = tuple(plan.members), plan.dataset.test
-    ensemble = EnsembleTask(plan.recipe, backend.compute, members, plan.train, test, folder.members)
+    ensemble = EnsembleTask(backend.compute, members, plan.train, test, folder.members)
     with display.training(len(members), recorder.images_left()), _logging_seconds("training and predicting"):
         probabilities = train_ensemble(ensemble, backend.pool or backend.workers, recorder)
         recorder.draw_curves()
@@ -164,7 +164,7 @@ class _Recorder:
 
     def __init__(self, folder: RunFolder, plan: RunPlan, display: Display) -> None:
         self._folder, self._plan = folder, plan
-        self._epochs = {member.member: plan.epochs(member) for member in plan.members}
+        self._epochs = {member.member: member.epochs for member in plan.members}
         self.logs = saved_epochs(folder, self._epochs)
         self._drawn, self._drawn_at = 0, time.monotonic()
         self._display = display

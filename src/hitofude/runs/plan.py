@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -18,12 +19,12 @@ from hitofude.learning.class_balance import check_class_names
 from hitofude.learning.ensemble import plan_members
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.networks import build_network, count_parameters
-from hitofude.learning.optimizers import count_epochs
 from hitofude.learning.splits import can_hold_out, settle_folds
 from hitofude.learning.training import MemberPlan
 from hitofude.metrics.scores import NEED_PROBABILITIES
 from hitofude.outputs.submission import SubmissionFormat
 from hitofude.recipe import Recipe
+from hitofude.stage import describe_settings
 
 BYTES_A_ROW = 300  # for ids, labels and figures in the .npz and .csv files
 BYTES_OF_PICTURES = 6_000_000
@@ -56,7 +57,8 @@ class RunPlan:
     def of_checked(cls, recipe: Recipe, dataset: Dataset, command: str) -> "RunPlan":
         """Plan a run of data that were checked for leaks before."""
         train = choose_rows(dataset.train, recipe)
-        check_class_names(recipe.optimizer.class_weights, train.classes)
+        for turn in range(max(1, len(recipe.ensemble.variants))):
+            check_class_names(recipe.variant(turn).optimizer.class_weights, train.classes)
         SubmissionFormat.choose(recipe.metric, train.classes, dataset.template, dataset.column_names)
         copies = dataset.copies(train) if recipe.ensemble.group_copies else None
         groups = None
@@ -77,8 +79,13 @@ class RunPlan:
         dataset = self.dataset
         return SubmissionFormat.choose(self.recipe.metric, self.train.classes, dataset.template, dataset.column_names)
 
-    def epochs(self, member: MemberPlan) -> int:
-        return count_epochs(self.recipe.schedule, self.recipe.optimizer.batch_size, len(member.train_rows))
+    def variant_of(self, member: MemberPlan) -> int | None:
+        """Return the number of the member's variant, from 1; None if the recipe has no variants."""
+        return self._variants.index(member.recipe) + 1 if self._variants else None
+
+    @cached_property
+    def _variants(self) -> list[Recipe]:
+        return [self.recipe.variant(turn) for turn in range(len(self.recipe.ensemble.variants))]
 
     def parameters(self) -> dict[str, int]:
         """Return the number of parameters of each network."""
@@ -86,7 +93,7 @@ class RunPlan:
 
     def images_to_train(self) -> int:
         """Return the images that all members train on, counted once an epoch."""
-        return sum(self.epochs(member) * len(member.train_rows) for member in self.members)
+        return sum(member.epochs * len(member.train_rows) for member in self.members)
 
     def images_left(self, logs: Iterable[EpochLog]) -> int:
         """Return the images that are left to train on after these epochs."""
@@ -125,6 +132,7 @@ class RunPlan:
             *self._describe_scale(),
             f"network  {networks}",
             f"members  {self._describe_members()}",
+            *self._describe_variants(),
         ]
         if self.submission_format.classes and self.recipe.metric not in NEED_PROBABILITIES:
             lines.append(
@@ -177,6 +185,13 @@ class RunPlan:
         repeats = f", {ensemble.repeats} times over" if ensemble.repeats > 1 else ""
         on_all, count = "; {} on all rows, without out-of-fold rows", ensemble.full_data_members
         return f"{len(self.members)}: {split}{repeats}{on_all.format(count) if count else ''}"
+
+    def _describe_variants(self) -> list[str]:
+        """Describe the settings of the variants, which the repeats and the members on all rows take in turn."""
+        return [
+            f"variant  {number}: {describe_settings(settings) or 'the recipe as it is'}"
+            for number, settings in enumerate(self.recipe.ensemble.variants, 1)
+        ]
 
 
 def choose_rows(train: ImageSet, recipe: Recipe) -> ImageSet:

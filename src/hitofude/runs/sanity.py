@@ -8,6 +8,7 @@ from torch import nn
 
 from hitofude.learning.optimizers import WARM_UP_OF_AVERAGE
 from hitofude.learning.training import MemberPlan, batch_sizes
+from hitofude.recipe import Recipe
 from hitofude.runs.plan import RunPlan
 
 FEWEST_STEPS = 20
@@ -29,19 +30,34 @@ class _Length:
 
 
 def doubtful_settings(plan: RunPlan) -> list[str]:
-    """Return a sentence for each setting that cannot work with so few rows or steps, with a remedy to type."""
-    lengths = [_length_of(plan, member) for member in plan.members]
-    shortest = min(lengths, key=lambda length: length.steps)
-    return [message for check in CHECKS for message in check(plan, shortest)]
+    """Return a sentence for each setting that cannot work with so few rows or steps, with a remedy to type.
+
+    If it concerns some variants only, the sentence begins with the number of the first.
+    """
+    by_variant = {plan.variant_of(member): list[MemberPlan]() for member in plan.members}
+    for member in plan.members:
+        by_variant[plan.variant_of(member)].append(member)
+    found = {variant: list(_doubts(plan, members)) for variant, members in by_variant.items()}
+    first = {message: variant for variant in reversed(found) for message in found[variant]}
+    concerns_all = set.intersection(*map(set, found.values()))
+    own = [message if message in concerns_all else f"variant {first[message]}: {message}" for message in first]
+    return [*_rows(plan), *own]
 
 
-def _length_of(plan: RunPlan, member: MemberPlan) -> _Length:
-    rows, epochs = len(member.train_rows), plan.epochs(member)
-    return _Length(rows, epochs, epochs * len(batch_sizes(rows, plan.recipe.optimizer.batch_size)))
+def _doubts(plan: RunPlan, members: list[MemberPlan]) -> Iterator[str]:
+    """members: of one recipe."""
+    recipe, shortest = members[0].recipe, min(map(_length_of, members), key=lambda length: length.steps)
+    for check in CHECKS:
+        yield from check(plan, recipe, shortest)
 
 
-def _steps(plan: RunPlan, shortest: _Length) -> Iterator[str]:
-    size = plan.recipe.optimizer.batch_size
+def _length_of(member: MemberPlan) -> _Length:
+    rows, epochs = len(member.train_rows), member.epochs
+    return _Length(rows, epochs, epochs * len(batch_sizes(rows, member.recipe.optimizer.batch_size)))
+
+
+def _steps(plan: RunPlan, recipe: Recipe, shortest: _Length) -> Iterator[str]:
+    size = recipe.optimizer.batch_size
     if shortest.steps < FEWEST_STEPS:
         yield (
             f"A member makes {shortest.steps} steps in all, too few to learn much. Use --set schedule.min_steps=500, "
@@ -61,8 +77,8 @@ def _steps(plan: RunPlan, shortest: _Length) -> Iterator[str]:
         )
 
 
-def _schedule(plan: RunPlan, shortest: _Length) -> Iterator[str]:
-    schedule, epochs = plan.recipe.schedule, shortest.epochs
+def _schedule(_: RunPlan, recipe: Recipe, shortest: _Length) -> Iterator[str]:
+    schedule, epochs = recipe.schedule, shortest.epochs
     if schedule.name in ("one-cycle", "cosine") and schedule.warmup > 0.8:
         yield (
             f"schedule.warmup={schedule.warmup:g} raises the learning rate until almost the end, so it hardly falls. "
@@ -79,15 +95,15 @@ def _schedule(plan: RunPlan, shortest: _Length) -> Iterator[str]:
         yield (
             f"schedule.gamma={schedule.gamma:g} raises the learning rate at milestones. Use --set schedule.gamma=0.1"
         )
-    if schedule.name == "constant" and plan.recipe.optimizer.name == "muon":
+    if schedule.name == "constant" and recipe.optimizer.name == "muon":
         yield (
             "schedule.name=constant never lowers the learning rate, and muon's steps have the same length to the end. "
             "Use --set schedule.name=one-cycle"
         )
 
 
-def _average(plan: RunPlan, shortest: _Length) -> Iterator[str]:
-    decay, steps = plan.recipe.ema.decay, shortest.steps
+def _average(_: RunPlan, recipe: Recipe, shortest: _Length) -> Iterator[str]:
+    decay, steps = recipe.ema.decay, shortest.steps
     reached = (steps - 1) / (steps - 1 + WARM_UP_OF_AVERAGE)
     if decay > reached:
         needed = math.ceil(WARM_UP_OF_AVERAGE * decay / (1 - decay)) + 1
@@ -96,12 +112,12 @@ def _average(plan: RunPlan, shortest: _Length) -> Iterator[str]:
             f"{reached:.3g} of itself. Use --set ema.decay={math.floor(reached * 100) / 100:g}, or train longer, "
             f"--set schedule.min_steps={needed}"
         )
-    if decay == 0 and plan.recipe.ema.batch_norm == "recomputed":
+    if decay == 0 and recipe.ema.batch_norm == "recomputed":
         yield "ema.batch_norm=recomputed changes nothing without averaging. Use --set ema.decay=0.9"
 
 
-def _optimizer(plan: RunPlan, shortest: _Length) -> Iterator[str]:
-    optimizer, classes = plan.recipe.optimizer, len(plan.train.classes)
+def _optimizer(plan: RunPlan, recipe: Recipe, shortest: _Length) -> Iterator[str]:
+    optimizer, classes = recipe.optimizer, len(plan.train.classes)
     lowest, highest = LEARNING_RATES[optimizer.name]
     if not lowest <= optimizer.learning_rate <= highest:
         yield (
@@ -127,42 +143,43 @@ def _optimizer(plan: RunPlan, shortest: _Length) -> Iterator[str]:
         )
 
 
-def _augmentation(plan: RunPlan, shortest: _Length) -> Iterator[str]:
-    recipe, size = plan.recipe.augment, min(plan.train.image_shape[1:])
-    is_on = recipe.probability > 0 or recipe.erase_probability > 0
-    if is_on and recipe.no_aug_epochs >= shortest.epochs:
+def _augmentation(plan: RunPlan, recipe: Recipe, shortest: _Length) -> Iterator[str]:
+    augment, size = recipe.augment, min(plan.train.image_shape[1:])
+    is_on = augment.probability > 0 or augment.erase_probability > 0
+    if is_on and augment.no_aug_epochs >= shortest.epochs:
         yield (
-            f"augment.no_aug_epochs={recipe.no_aug_epochs} covers all {shortest.epochs} epochs, so that no image is "
+            f"augment.no_aug_epochs={augment.no_aug_epochs} covers all {shortest.epochs} epochs, so that no image is "
             "augmented. Use --set augment.no_aug_epochs=0, or more epochs"
         )
-    if recipe.probability > 0 and recipe.max_translation * 2 >= size:
+    if augment.probability > 0 and augment.max_translation * 2 >= size:
         yield (
-            f"augment.max_translation={recipe.max_translation} moves images of {size} pixels half out of sight. "
+            f"augment.max_translation={augment.max_translation} moves images of {size} pixels half out of sight. "
             f"Use --set augment.max_translation={max(1, size // 12)}"
         )
-    if recipe.probability > 0 and recipe.elastic_std > size / 8:
+    if augment.probability > 0 and augment.elastic_std > size / 8:
         yield (
-            f"augment.elastic_std={recipe.elastic_std:g} pixels tears images of {size} pixels apart. "
+            f"augment.elastic_std={augment.elastic_std:g} pixels tears images of {size} pixels apart. "
             "Use --set augment.elastic_std=0.5"
         )
-    if recipe.probability > 0 and recipe.min_crop < 0.4:
+    if augment.probability > 0 and augment.min_crop < 0.4:
         yield (
-            f"augment.min_crop={recipe.min_crop:g} shows as little as {recipe.min_crop**2:.0%} of an image. "
+            f"augment.min_crop={augment.min_crop:g} shows as little as {augment.min_crop**2:.0%} of an image. "
             "Use --set augment.min_crop=0.8"
         )
-    if recipe.probability > 0 and (recipe.min_scale < 0.4 or recipe.max_scale > 2.5):
+    if augment.probability > 0 and (augment.min_scale < 0.4 or augment.max_scale > 2.5):
         yield (
-            f"augment.min_scale={recipe.min_scale:g} and max_scale={recipe.max_scale:g} leave a speck or a detail of "
+            f"augment.min_scale={augment.min_scale:g} and max_scale={augment.max_scale:g} leave a speck or a detail of "
             "an image. Use --set augment.min_scale=0.9 --set augment.max_scale=1.1"
         )
-    if recipe.erase_probability * recipe.erase_max_area > 0.3:
+    if augment.erase_probability * augment.erase_max_area > 0.3:
         yield (
-            f"augment.erase_max_area={recipe.erase_max_area:g} in {recipe.erase_probability:.0%} of the images erases "
-            "too much of them. Use --set augment.erase_max_area=0.15"
+            f"augment.erase_max_area={augment.erase_max_area:g} in {augment.erase_probability:.0%} of the images "
+            "erases too much of them. Use --set augment.erase_max_area=0.15"
         )
 
 
-def _rows(plan: RunPlan, _: _Length) -> Iterator[str]:
+def _rows(plan: RunPlan) -> Iterator[str]:
+    """Return the doubts about the rows, the members and test-time augmentation."""
     recipe, ensemble = plan.recipe, plan.recipe.ensemble
     if ensemble.group_copies and plan.groups is None and plan.dataset.copies(plan.train).links(near=False).size:
         yield (
@@ -173,12 +190,12 @@ def _rows(plan: RunPlan, _: _Length) -> Iterator[str]:
         yield f"rows={recipe.rows:,} is more than there are; all {len(plan.dataset.train):,} are used"
     if ensemble.split == "holdout":
         yield from _held_out(plan)
-    kinds, turns = len(set(ensemble.networks)), ensemble.repeats + ensemble.full_data_members
-    if len(ensemble.networks) > turns and kinds > 1:
-        unused = ", ".join(ensemble.networks[turns:])
+    turns, variants = ensemble.repeats + ensemble.full_data_members, len(ensemble.variants)
+    if variants > turns:
+        unused = "is never used" if variants == turns + 1 else "and those after it are never used"
         yield (
-            f"ensemble.networks: {unused} is never trained, as there are {turns} repeats and full-data members. "
-            f"Use --set ensemble.repeats={len(ensemble.networks) - ensemble.full_data_members}"
+            f"ensemble.variants: variant {turns + 1} {unused}, as there are {turns} repeats and full-data members. "
+            f"Use --set ensemble.repeats={variants - ensemble.full_data_members}"
         )
     tta, size = recipe.tta, min(plan.train.image_shape[1:])
     if tta.shift and tta.threshold == 0:
@@ -196,6 +213,7 @@ def _held_out(plan: RunPlan) -> Iterator[str]:
         )
 
 
-CHECKS: tuple[Callable[[RunPlan, _Length], Iterator[str]], ...] = (
-    _rows, _steps, _schedule, _average, _optimizer, _augmentation,
+CHECKS: tuple[Callable[[RunPlan, Recipe, _Length], Iterator[str]], ...] = (
+    _steps, _schedule, _average, _optimizer, _augmentation,
 )  # fmt: skip
+"""The checks of a variant's recipe, with its shortest training."""

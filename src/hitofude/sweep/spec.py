@@ -10,7 +10,8 @@ from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.layout import SHAPE_PATTERN, parse_shape
 from hitofude.inputs.scale import parse_scale
 from hitofude.inputs.sources import open_source
-from hitofude.recipe import DEFAULT_PRESET, Count, Recipe, Stage, TomlFile, choose_recipe, flat
+from hitofude.recipe import DEFAULT_PRESET, Count, Recipe, choose_recipe
+from hitofude.stage import Stage, TomlFile, flat
 
 Number = int | Annotated[float, Field(allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]

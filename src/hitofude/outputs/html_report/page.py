@@ -20,6 +20,7 @@ from hitofude.outputs.html_report.drawings import ImageSheet, chart, network_cha
 from hitofude.outputs.network_graph import Operation
 from hitofude.outputs.plots import draw_accuracy, draw_loss, draw_reliability
 from hitofude.outputs.report import RunSummary
+from hitofude.stage import describe_settings
 
 SHOWN = 60
 SHOWN_IF_RIGHT = 12
@@ -85,6 +86,8 @@ def render(page: Page) -> str:
         recipe=page.recipe,
         charts=_charts(page),
         names=NAMES,
+        describe_settings=describe_settings,
+        has_variants=any(member.settings for member in page.summary.members),
         networks=[(name, network_chart(operations, name)) for name, operations in page.operations.items()],
         cells=cells if thumbnails.is_matrix_shown else None,
         confusions=sorted(confusions, key=lambda cell: -cell.count)[:MAX_CONFUSIONS_LISTED],
