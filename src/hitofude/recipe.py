@@ -150,6 +150,11 @@ class EnsembleRecipe(Stage):
     variants: tuple[Variant, ...] = Field(default=(), strict=False)
     """The settings of the repeats and full-data members, in turn, in place of the recipe's: a list of tables such as
     `[{}, { "augment.elastic_std" = 0.8, "schedule.epochs" = 16 }]`, of the stages in VARIED_STAGES."""
+    pseudo_labels: Literal["none", "hard", "soft"] = "none"
+    """Whether the members of all repeats but the first also learn from the images to predict, labelled by the members
+    of earlier repeats that hold out the same fold, and members on all rows by those of all repeats. All repeats then
+    have the same folds, so that no held-out label reaches a member. `hard`: by the most probable class (D.-H. Lee
+    2013, Pseudo-Label, ICML workshop); `soft`: by the probabilities (Q. Xie et al. 2020, arXiv:1911.04252)."""
 
     @model_validator(mode="before")
     @classmethod
@@ -283,6 +288,7 @@ class Recipe(TomlFile):
                 "ensemble.folds": 2,
                 "ensemble.repeats": 1,
                 "ensemble.full_data_members": 0,
+                "ensemble.pseudo_labels": "none",
             }
         )
 

@@ -68,6 +68,17 @@ def trainer(digits: ImageSet, compute: Compute, **settings: object) -> Trainer:
     return Trainer(plan, TrainingData.on_device(digits, compute), compute, network)
 
 
+def test_probabilities_as_targets_are_smoothed_and_weighed_by_their_likeliest_class(
+    digits: ImageSet, compute: Compute
+) -> None:
+    logits = torch.randn(2, 10, generator=torch.Generator().manual_seed(0))
+    targets = torch.zeros(2, 10)
+    targets[0, [3, 8]], targets[1, [3, 8]] = torch.tensor([0.9, 0.1]), torch.tensor([0.4, 0.6])
+    found = trainer(digits, compute, class_weights="balanced", label_smoothing=0.2)._loss(logits, targets)
+    losses = -((0.8 * targets + 0.02) * logits.log_softmax(dim=1)).sum(dim=1)
+    assert found.item() == pytest.approx((losses * torch.tensor([33 / 60, 33 / 6])).mean().item(), rel=1e-6)
+
+
 def test_balanced_sampling_draws_the_rows_of_the_batches(digits: ImageSet, compute: Compute) -> None:
     balanced, natural = (
         torch.cat([rows for rows, _ in trainer(digits, compute, sampling=kind).draw_batches(1)])

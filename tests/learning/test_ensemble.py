@@ -11,6 +11,7 @@ from hitofude.inputs.sources import Dataset
 from hitofude.learning.compute import Compute
 from hitofude.learning.ensemble import join_out_of_fold, plan_members, train_ensemble
 from hitofude.learning.member import EnsembleTask
+from hitofude.learning.pseudo_labels import pseudo_labelled, stages
 from hitofude.learning.training import MemberPlan
 from hitofude.metrics.metrics import mean_of_members
 from hitofude.recipe import Recipe
@@ -62,6 +63,52 @@ def test_members_on_all_rows_come_last_and_hold_nothing_out(digits: ImageSet, qu
     assert all(len(plan.train_rows) == 300 and not len(plan.validation_rows) for plan in (first, second))
 
 
+PSEUDO = {"ensemble.pseudo_labels": "soft", "ensemble.repeats": 2, "ensemble.full_data_members": 1}
+
+
+def test_members_of_later_repeats_are_taught_by_those_that_hold_out_the_same_rows(
+    digits: ImageSet, quick: Recipe
+) -> None:
+    plans = plan_members(quick.with_settings(PSEUDO | {"ensemble.repeats": 3}), digits, unlabelled=50)
+    assert [plan.teachers for plan in plans[:6]] == [(), (), (), (0,), (1,), (2,)]
+    assert [plan.teachers for plan in plans[6:]] == [(0, 3), (1, 4), (2, 5), tuple(range(9))]
+    for plan in plans[3:9]:
+        assert all(np.array_equal(plan.validation_rows, plans[one].validation_rows) for one in plan.teachers)
+        assert np.array_equal(plan.train_rows, [*plans[plan.teachers[0]].train_rows, *range(300, 350)])
+    assert len(plans[9].train_rows) == 350
+
+
+@pytest.mark.parametrize(("repeats", "unlabelled"), [(2, 0), (1, 50)])
+def test_without_images_to_predict_or_with_one_repeat_pseudo_labels_change_nothing(
+    repeats: int, unlabelled: int, digits: ImageSet, quick: Recipe
+) -> None:
+    plain, pseudo = (
+        plan_members(quick.with_settings(PSEUDO | {"ensemble.repeats": repeats} | other), digits, None, unlabelled)
+        for other in ({"ensemble.pseudo_labels": "none"}, {})
+    )
+    assert not any(plan.teachers for plan in pseudo)
+    for ours, theirs in zip(plain, pseudo, strict=True):
+        assert np.array_equal(ours.train_rows, theirs.train_rows)
+
+
+@pytest.mark.parametrize("kind", ["hard", "soft"])
+def test_pseudo_labels_are_the_mean_answer_of_the_teachers(kind: str, quick: Recipe) -> None:
+    rows, recipe = np.arange(4), quick.with_settings({"ensemble.pseudo_labels": kind})
+    plan = MemberPlan(5, recipe, rows, rows, teachers=(1, 3))
+    first, second = np.array([[[0.8, 0.2], [0.4, 0.6]], [[0.6, 0.4], [0.2, 0.8]]], dtype=np.float32)
+    targets = pseudo_labelled(plan, np.array([1, 0]), {1: first, 2: second, 3: second})
+    assert targets is not None
+    expected = [1, 0, 0, 1] if kind == "hard" else [[0, 1], [1, 0], [0.7, 0.3], [0.3, 0.7]]
+    assert np.allclose(targets, expected)
+
+
+def test_a_stage_begins_when_its_teachers_are_made(digits: ImageSet, quick: Recipe) -> None:
+    plans = plan_members(quick.with_settings(PSEUDO), digits, unlabelled=50)
+    assert [[plan.member for plan in stage] for stage in stages(plans)] == [[0, 1, 2], [3, 4, 5], [6]]
+    with pytest.raises(ValueError, match=r"teachers \[0, 1, 2, 3, 4, 5\]"):
+        list(stages(plans[6:]))
+
+
 def test_a_member_on_all_rows_predicts_the_test_set_but_no_training_row(
     dataset: Dataset, quick: Recipe, compute: Compute, tmp_path: Path
 ) -> None:
@@ -89,17 +136,20 @@ def test_the_mean_is_over_probabilities() -> None:
     assert mean_of_members(members) == pytest.approx(np.array([[0.55, 0.45]]))
 
 
+@pytest.mark.parametrize("settings", [{}, PSEUDO | {"schedule.epochs": 1}])
 def test_the_labels_of_held_out_rows_do_not_leak(
-    dataset: Dataset, quick: Recipe, compute: Compute, tmp_path: Path
+    settings: dict[str, object], dataset: Dataset, quick: Recipe, compute: Compute, tmp_path: Path
 ) -> None:
     """A fold's out-of-fold predictions stay the same when the labels of its own rows are changed."""
-    plans = plan_members(quick, dataset.train)
+    assert dataset.test is not None
+    plans = plan_members(quick.with_settings(settings), dataset.train, unlabelled=len(dataset.test))
     own = plans[0].validation_rows
     labels = dataset.train.known_labels().copy()
     labels[own] = (labels[own] + 1) % 10
     found = []
     for name, train in (("a", dataset.train), ("b", replace(dataset.train, labels=labels))):
-        job = EnsembleTask(compute, tuple(plans[:1]), train, None, tmp_path / name)
+        of_fold = tuple(plan for plan in plans if np.array_equal(plan.validation_rows, own))
+        job = EnsembleTask(compute, of_fold, train, dataset.test, tmp_path / name)
         probabilities = train_ensemble(job, 1, Listener())
         found.append(probabilities.out_of_fold[own])
     assert np.array_equal(found[0], found[1])

@@ -8,17 +8,22 @@ import logging
 import math
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hitofude.errors import RecipeError
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import Compute, choose_compute, processors
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleTask, MemberProbabilities, MemberRunner, owning_member_folder
-from hitofude.learning.training import MemberPlan, Observer
+from hitofude.learning.pseudo_labels import pseudo_labelled, stages
+from hitofude.learning.training import MemberPlan, Observer, Targets
 from hitofude.learning.worker import REMOTE, EnsembleMessage, unpack_compute, unpack_probabilities, unpack_state
 from hitofude.workers.clusters import open_cluster
 from hitofude.workers.handshake import disk_token, versions
@@ -28,6 +33,9 @@ from hitofude.workers.process import LocalProcesses
 from hitofude.workers.worker import Node, Worker
 
 logger = logging.getLogger(__name__)
+
+Lesson = tuple[MemberPlan, Targets | None]
+"""A member, and its targets if they are not the labels; see hitofude.learning.member.MemberRunner.run."""
 
 MODULE = "hitofude.learning.worker"
 
@@ -202,24 +210,41 @@ class ComputeQuestion:
 
 
 def run_members(task: EnsembleTask, workers: int | WorkerPool, observer: Observer) -> list[MemberProbabilities]:
-    """Make every member, and return its probabilities in the order of the task's plans.
+    """Make every member after its teachers, and return its probabilities in the order of the task's plans.
 
     workers: the number of processes, of which 1 is this one; or a pool of a cluster. Raises the errors of a member's
     training; OutOfResourcesError if the system kills a process; ClusterError if the cluster is lost.
     """
+    done, predicted = dict[int, MemberProbabilities](), dict[int, NDArray[np.float32]]()
+    with _open_maker(task, workers, observer) as make:
+        for plans in stages(task.plans):
+            lessons = [(plan, pseudo_labelled(plan, task.train.known_labels(), predicted)) for plan in plans]
+            for plan, probabilities in zip(plans, make(lessons), strict=True):
+                done[plan.member] = probabilities
+                if probabilities.test is not None:
+                    predicted[plan.member] = probabilities.test
+    return [done[plan.member] for plan in task.plans]
+
+
+@contextmanager
+def _open_maker(
+    task: EnsembleTask, workers: int | WorkerPool, observer: Observer
+) -> Iterator[Callable[[Sequence[Lesson]], list[MemberProbabilities]]]:
+    """Yield a function that makes some of the task's members at once, in their order."""
     if workers == 1:
         runner = MemberRunner(task, observer)
-        return [runner.run(plan) for plan in task.plans]
-    if not isinstance(workers, WorkerPool):
+        yield lambda lessons: [runner.run(*lesson) for lesson in lessons]
+    elif not isinstance(workers, WorkerPool):
         with WorkerPool(LocalProcesses(workers, task.compute.threads), MODULE, task.compute.threads) as pool:
-            return make_members(EnsembleMessage(task), pool, observer)
-    remote = task.folder / REMOTE
-    shutil.rmtree(remote, ignore_errors=True)  # a killed run may have left it
-    try:
-        with disk_token(task.folder) as token:
-            return make_members(EnsembleMessage(task, token), workers, observer)
-    finally:
-        shutil.rmtree(remote, ignore_errors=True)
+            yield partial(make_members, EnsembleMessage(task), pool, observer)
+    else:
+        remote = task.folder / REMOTE
+        shutil.rmtree(remote, ignore_errors=True)  # a killed run may have left it
+        try:
+            with disk_token(task.folder) as token:
+                yield partial(make_members, EnsembleMessage(task, token), workers, observer)
+        finally:
+            shutil.rmtree(remote, ignore_errors=True)
 
 
 def _check_counts(workers: int | None, threads: int | None) -> None:
@@ -233,13 +258,15 @@ def _relative_duration(members: int, workers: int, threads: int) -> float:
     return math.ceil(members / workers) / math.pow(threads, SPEEDUP_EXPONENT)
 
 
-def make_members(ensemble: EnsembleMessage, pool: WorkerPool, observer: Observer) -> list[MemberProbabilities]:
-    """Make every member by a pool, and return its probabilities in the plans' order. Raises as run_members does."""
+def make_members(
+    ensemble: EnsembleMessage, pool: WorkerPool, observer: Observer, lessons: Sequence[Lesson]
+) -> list[MemberProbabilities]:
+    """Make members by a pool, and return their probabilities in the same order. Raises as run_members does."""
     collector = _Collector(ensemble.task, observer)
     _ = ensemble.images  # packed once, before several threads need them
-    for task, message, content in pool.work([_MemberTask(ensemble, plan) for plan in ensemble.task.plans]):
+    for task, message, content in pool.work([_MemberTask(ensemble, *lesson) for lesson in lessons]):
         collector.handle(task.plan.member, message, content)
-    return [collector.done[plan.member] for plan in ensemble.task.plans]
+    return [collector.done[plan.member] for plan, _ in lessons]
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,6 +275,7 @@ class _MemberTask:
 
     ensemble: EnsembleMessage
     plan: MemberPlan
+    targets: Targets | None
 
     @property
     def name(self) -> str:
@@ -258,7 +286,8 @@ class _MemberTask:
         if worker.first_time(ensemble.images_name):
             worker.send(*ensemble.images, cache=True)
         folder = MemberFolder(ensemble.task.member_folder(self.plan.member))
-        worker.send(*ensemble.member(self.plan, None if ensemble.token is None else folder.newest_saved()))
+        state = None if ensemble.token is None else folder.newest_saved()
+        worker.send(*ensemble.member(self.plan, state, self.targets))
 
 
 class _Collector:

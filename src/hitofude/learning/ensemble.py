@@ -17,7 +17,7 @@ from hitofude.learning.dispatch import run_members
 from hitofude.learning.member import EnsembleTask
 from hitofude.learning.splits import settle_folds, split_rows
 from hitofude.learning.training import MemberPlan, Observer, load_member
-from hitofude.recipe import Recipe
+from hitofude.recipe import EnsembleRecipe, Recipe
 from hitofude.workers.pool import WorkerPool
 
 
@@ -37,29 +37,42 @@ class EnsembleProbabilities:
     test: NDArray[np.float32] | None  # (members, N of the test set, classes)
 
 
-def plan_members(recipe: Recipe, image_set: ImageSet, groups: NDArray[np.int64] | None = None) -> list[MemberPlan]:
+def plan_members(
+    recipe: Recipe, image_set: ImageSet, groups: NDArray[np.int64] | None = None, unlabelled: int = 0
+) -> list[MemberPlan]:
     """Plan every member's recipe and rows, a pure function of the recipe, the labels, and the given groups and folds.
 
-    groups: (N,) the number of each row's group, None if every row is alone; see hitofude.inputs.related. The members
-    are the folds of the first repeat, those of the next, and so on, then those trained on all rows.
+    groups: (N,) the number of each row's group, None if every row is alone; see hitofude.inputs.related. unlabelled:
+    the number of images to predict, numbered on from the training images in the rows of a member that learns from
+    them. The members are the folds of the first repeat, those of the next, and so on, then those trained on all rows.
     Raises InputError if nothing can be held out.
     """
     recipe = settle_folds(recipe, image_set, groups)
     ensemble = recipe.ensemble
-    turns = [
-        split_rows(image_set, groups, ensemble, seed) for seed in range(recipe.seed, recipe.seed + ensemble.repeats)
-    ]
+    is_taught, repeats = learns_unlabelled(ensemble, unlabelled), ensemble.repeats
+    seeds = [recipe.seed + (0 if is_taught else repeat) for repeat in range(repeats)]
+    turns = [split_rows(image_set, groups, ensemble, seed) for seed in seeds]
     if not any(len(held_out) for splits in turns for _, held_out in splits):
         raise InputError(
             "No row can be held out: without its group, no image of its class is left to train on. Give fewer groups."
         )
-    all_rows = (np.arange(len(image_set)), np.arange(0))
+    folds, all_rows = len(turns[0]), (np.arange(len(image_set)), np.arange(0))
     turns += [[all_rows] for _ in range(ensemble.full_data_members)]
-    members = [(own, rows) for turn, splits in enumerate(turns) for own in [recipe.variant(turn)] for rows in splits]
-    return [
-        MemberPlan(member, own, np.asarray(train, dtype=np.int64), np.asarray(validation, dtype=np.int64))
-        for member, (own, (train, validation)) in enumerate(members)
-    ]
+    plans = list[MemberPlan]()
+    for turn, splits in enumerate(turns):
+        own = recipe.variant(turn)
+        for fold, (train, validation) in enumerate(splits):
+            earlier = range(fold, turn * folds, folds) if turn < repeats else range(repeats * folds)
+            teachers = tuple(earlier) if is_taught else ()
+            others = np.arange(len(image_set), len(image_set) + (unlabelled if teachers else 0))
+            train_rows = np.concatenate([train, others]).astype(np.int64)
+            plans.append(MemberPlan(len(plans), own, train_rows, np.asarray(validation, dtype=np.int64), teachers))
+    return plans
+
+
+def learns_unlabelled(ensemble: EnsembleRecipe, unlabelled: int) -> bool:
+    """Whether members learn from the images to predict, of which there are `unlabelled`."""
+    return ensemble.pseudo_labels != "none" and ensemble.repeats > 1 and unlabelled > 0
 
 
 def train_ensemble(task: EnsembleTask, workers: int | WorkerPool, observer: Observer) -> EnsembleProbabilities:

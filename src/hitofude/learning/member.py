@@ -5,11 +5,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hitofude.errors import RunFolderError
 from hitofude.inputs.image_set import ImageSet
@@ -17,7 +19,7 @@ from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import Compute
 from hitofude.learning.epoch_log import member_folder_name
 from hitofude.learning.predicting import Predictor
-from hitofude.learning.training import MemberPlan, Observer, TrainingData, train_member
+from hitofude.learning.training import MemberPlan, Observer, Targets, TrainingData, train_member
 from hitofude.storage import owning
 
 logger = logging.getLogger(__name__)
@@ -68,17 +70,19 @@ class MemberRunner:
             self._data = TrainingData.on_device(task.train, task.compute)
             self._test = None if task.test is None else torch.from_numpy(task.test.images).to(task.compute.device)
 
-    def run(self, plan: MemberPlan) -> MemberProbabilities:
+    def run(self, plan: MemberPlan, targets: Targets | None = None) -> MemberProbabilities:
         """Train the member, continue it or load it, and predict its held-out rows and the test set.
 
+        targets: of the training images and, behind them, the images to predict; None for the labels.
         Raises UserError of every kind, RunFolderError also if another worker uses the member's folder.
         """
         task, compute = self._task, self._task.compute
         path = task.member_folder(plan.member)
         with owning_member_folder(path), compute.applied():
+            data = self._data if targets is None else self._with_targets(targets)
             folder = MemberFolder(path, self._observer.warned, keeps_states=not task.unattended)
             watched = replace(plan, validation_rows=plan.validation_rows[:0]) if task.unattended else plan
-            network = train_member(watched, self._data, compute, folder, self._observer)
+            network = train_member(watched, data, compute, folder, self._observer)
             rows = torch.from_numpy(plan.validation_rows).to(compute.device)
             started = time.monotonic()
             predictor = Predictor(network, compute, tta=plan.recipe.tta)
@@ -86,3 +90,12 @@ class MemberRunner:
             test = None if self._test is None else predictor(self._test)
         logger.info("member %d: predicting took %.2f s", plan.member + 1, time.monotonic() - started)
         return MemberProbabilities(held_out, test)
+
+    def _with_targets(self, targets: Targets) -> TrainingData:
+        """Return the data with these targets, and with the images to predict behind the training images, if any."""
+        test = self._task.test
+        return self._data.with_targets(self._all_images, targets, "" if test is None else test.fingerprint)
+
+    @cached_property
+    def _all_images(self) -> Tensor:
+        return self._data.images if self._test is None else torch.cat([self._data.images, self._test])

@@ -8,7 +8,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -36,6 +36,9 @@ from hitofude.recipe import Recipe
 Batch = tuple[Tensor, Transforms | None]
 """Rows (B,) on the device, and the transforms of their images."""
 
+Targets = NDArray[np.int64] | NDArray[np.float32]
+"""A target for each row: its class (rows,), or the probabilities of the classes (rows, classes)."""
+
 Purpose = Literal["weights", "shuffle", "augment", "dropout", "watch"]
 """The purpose of a random draw, which is a pure function of (seed, member, epoch, purpose). Draws are made on the CPU
 whatever the device, so they depend neither on earlier draws, nor on the number of members trained at once, nor on the
@@ -48,13 +51,15 @@ BATCHES_FOR_STATISTICS = 100
 
 @dataclass(frozen=True, eq=False)
 class MemberPlan:
-    """The number, recipe and rows of a member."""
+    """The number, recipe and rows of a member; the images to predict are numbered on from the training images."""
 
     member: int
     recipe: Recipe
     """Its own, without variants."""
     train_rows: NDArray[np.int64]
     validation_rows: NDArray[np.int64]  # empty if it trains on all rows
+    teachers: tuple[int, ...] = ()
+    """The members whose mean probabilities label the images to predict for it, if it learns from them."""
 
     @property
     def network(self) -> str:
@@ -79,19 +84,30 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """The whole training set on the device."""
+    """The whole training set on the device, and images to predict behind it if they are learned from too."""
 
-    images: Tensor  # (N, C, H, W) uint8
+    images: Tensor  # (N or more, C, H, W) uint8
     labels: Tensor  # (N,) int64
+    targets: Tensor  # as many as images, (…,) int64, or (…, classes) float32 probabilities
     class_names: tuple[str, ...]
-    fingerprint: str
+    fingerprint: str  # of the training set
+    fingerprint_of_targets: str | None = None  # None if they are the labels
 
     @classmethod
     def on_device(cls, image_set: ImageSet, compute: Compute) -> "TrainingData":
         """Move the images to the device; on the CPU they share the image set's memory."""
         images = torch.from_numpy(image_set.images).to(compute.device)
         labels = torch.from_numpy(image_set.known_labels()).to(compute.device)
-        return cls(images, labels, image_set.classes, image_set.fingerprint)
+        return cls(images, labels, labels, image_set.classes, image_set.fingerprint)
+
+    def with_targets(self, images: Tensor, targets: Targets, fingerprint: str) -> "TrainingData":
+        """Return data with other targets than the labels.
+
+        images: those of this data, and any to predict behind them. fingerprint: of the images to predict.
+        """
+        digest = hashlib.sha256(fingerprint.encode() + targets.tobytes()).hexdigest()
+        on_device = torch.from_numpy(targets).to(images.device)
+        return replace(self, images=images, targets=on_device, fingerprint_of_targets=digest)
 
     @property
     def classes(self) -> int:
@@ -149,7 +165,7 @@ class Trainer:
         self.average = WeightAverage(network, recipe.ema.decay) if recipe.ema.decay > 0 else None
         self.epochs = plan.epochs
         self.learning_rate = recipe.optimizer.learning_rate
-        self._train_labels = data.labels[torch.from_numpy(plan.train_rows).to(compute.device)].cpu()
+        self._train_labels = likeliest(data.targets[torch.from_numpy(plan.train_rows).to(compute.device)]).cpu()
         weights = weigh_classes(recipe.optimizer.class_weights, self._train_labels.numpy(), data.class_names)
         self._class_weights = None if weights is None else torch.from_numpy(weights).to(compute.device)
         self._validation_rows = _choose_validation_rows(plan)
@@ -211,24 +227,27 @@ class Trainer:
 
     def step(self, rows: Tensor, transforms: Transforms | None) -> tuple[Tensor, Tensor]:
         """Make one optimizer step; return the batch's mean loss and number of hits, still on the device."""
-        labels = self.data.labels[rows]
+        targets = self.data.targets[rows]
         with self.compute.autocast():
             logits = self.network(self._pixels(rows, transforms)).float()
-        loss = self._loss(logits, labels)
+        loss = self._loss(logits, targets)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
         if self.average is not None:
             self.average.update()
-        return loss.detach(), (logits.detach().argmax(dim=1) == labels).sum()
+        return loss.detach(), (logits.detach().argmax(dim=1) == likeliest(targets)).sum()
 
-    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the mean loss of a batch, weighted by the classes of its rows. logits: (B, classes); labels: (B,)."""
+    def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean loss of a batch, weighted by the classes of its rows.
+
+        logits: (B, classes); targets: (B,) classes, or (B, classes) probabilities, whose class is the likeliest.
+        """
         smoothing = self.recipe.optimizer.label_smoothing
         if self._class_weights is None:
-            return functional.cross_entropy(logits, labels, label_smoothing=smoothing)
-        losses = functional.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
-        return (losses * self._class_weights[labels]).mean()
+            return functional.cross_entropy(logits, targets, label_smoothing=smoothing)
+        losses = functional.cross_entropy(logits, targets, label_smoothing=smoothing, reduction="none")
+        return (losses * self._class_weights[likeliest(targets)]).mean()
 
     def _draw_order(self, epoch: int) -> Tensor:
         """Return (rows,) indices into the member's rows."""
@@ -297,6 +316,11 @@ class Trainer:
         return loss, accuracy(labels, probabilities.argmax(axis=1)).value
 
 
+def likeliest(targets: Tensor) -> Tensor:
+    """Return (rows,) the classes of targets, which are classes already or (rows, classes) probabilities."""
+    return targets if targets.ndim == 1 else targets.argmax(dim=1)
+
+
 def batch_sizes(rows: int, size: int) -> list[int]:
     """Split rows into full batches and a remainder; a single row joins the last batch, as it has no variance."""
     whole, left = divmod(rows, size)
@@ -329,6 +353,7 @@ def describe_origin(plan: MemberPlan, data: TrainingData, compute: Compute) -> d
         "rows_sha256": rows.hexdigest(),
         "data_sha256": data.fingerprint,
         "recipe_sha256": hashlib.sha256(plan.recipe.to_toml().encode()).hexdigest(),
+        **({} if data.fingerprint_of_targets is None else {"targets_sha256": data.fingerprint_of_targets}),
         **describe_arithmetic(compute),
     }
 

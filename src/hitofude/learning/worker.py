@@ -25,7 +25,7 @@ from hitofude.learning.checkpoint import FINISHED, MemberFolder, SavedState
 from hitofude.learning.compute import Compute, choose_compute, describe_environment
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleTask, MemberProbabilities, MemberRunner
-from hitofude.learning.training import MemberPlan
+from hitofude.learning.training import MemberPlan, Targets
 from hitofude.recipe import Recipe
 from hitofude.workers.answering import Reporter, answering, forward_logs
 from hitofude.workers.handshake import check_versions, shares_disk, versions
@@ -59,10 +59,15 @@ class EnsembleMessage:
         test = self.task.test
         return f"{self.task.train.fingerprint} {'' if test is None else test.fingerprint}"
 
-    def member(self, plan: MemberPlan, state: SavedState | None) -> tuple[Message, bytes]:
-        """Pack a member with its recipe and rows, the state that it continues from, and the settings of the task."""
+    def member(
+        self, plan: MemberPlan, state: SavedState | None, targets: Targets | None = None
+    ) -> tuple[Message, bytes]:
+        """Pack a member with its recipe and rows, the state that it continues from, and the settings of the task.
+
+        targets: of its rows, if they are not the labels.
+        """
         task = self.task
-        rows = pack_arrays({"train_rows": plan.train_rows, "validation_rows": plan.validation_rows})
+        rows = pack_arrays({"train_rows": plan.train_rows, "validation_rows": plan.validation_rows, "targets": targets})
         message, content = pack_state(state)
         return message | {
             "ask": "member",
@@ -100,10 +105,12 @@ def unpack_task(message: Message, images: Images) -> EnsembleTask:
     )
 
 
-def unpack_member(message: Message, content: bytes) -> tuple[MemberPlan, SavedState | None]:
+def unpack_member(message: Message, content: bytes) -> tuple[MemberPlan, SavedState | None, Targets | None]:
     rows, recipe = message["rows"], Recipe.from_toml(message["recipe"], "of the member")
-    plan = MemberPlan(message["member"], recipe, **unpack_arrays(content[:rows]))
-    return plan, None if message["state"] is None else unpack_state(message, content[rows:])
+    arrays = unpack_arrays(content[:rows])
+    plan = MemberPlan(message["member"], recipe, arrays["train_rows"], arrays["validation_rows"])
+    state = None if message["state"] is None else unpack_state(message, content[rows:])
+    return plan, state, arrays.get("targets")
 
 
 def pack_compute(compute: Compute) -> Message:
@@ -203,12 +210,12 @@ class MemberWorker:
     def _make(self, message: Message, content: bytes) -> None:
         if message["folder"] != self._folder:
             self._begin(message)
-        plan, state = unpack_member(message, content)
+        plan, state, targets = unpack_member(message, content)
         if state is not None:
             MemberFolder(self._task.member_folder(plan.member)).adopt(state)
         if self._runner is None:
             self._runner = MemberRunner(self._task, self._reporter)
-        probabilities = self._runner.run(plan)
+        probabilities = self._runner.run(plan, targets)
         if self._reporter.remote_task is not None and message["state"] != FINISHED:
             self._reporter.send_state(self._task, plan.member)
         self._reporter.finished(pack_probabilities(probabilities))

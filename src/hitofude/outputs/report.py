@@ -108,6 +108,7 @@ class RunSummary:
     look: str = ""  # of the training images: ground and margin, by which photos are made like them
     reading: tuple[str, ...] = ()  # how the files were read, if that had to be found out
     left_aside: tuple[str, ...] = ()  # the files, parts and columns that were not read
+    pseudo_labelled: int = 0  # images to predict that members learned from, without their labels
 
     @property
     def networks(self) -> tuple[str, ...]:

@@ -39,8 +39,11 @@ ORIGINALS, VERSIONS = 6, 12
 
 
 def calibrate(plan: RunPlan, probabilities: EnsembleProbabilities) -> Calibration:
-    """Fit the temperatures by the rows that some member held out and, if there are any, the images to predict."""
-    known, of_test = answered(probabilities.out_of_fold), probabilities.test
+    """Fit the temperatures by the rows that some member held out and, if there are any, the images to predict.
+
+    If members learned from these images, they tell nothing about images that no member saw, and are not used.
+    """
+    known, of_test = answered(probabilities.out_of_fold), None if plan.pseudo_labelled() else probabilities.test
     labels, out_of_fold = plan.train.known_labels()[known], probabilities.out_of_fold[known]
     held_out = plan.held_out()
     temperatures = fit_temperatures(plan.train.known_labels(), probabilities.out_of_fold, held_out, of_test)
@@ -147,6 +150,7 @@ def _summarise(
         look=plan.dataset.look.describe(),
         reading=plan.dataset.reading,
         left_aside=plan.dataset.left_aside,
+        pseudo_labelled=plan.pseudo_labelled(),
     )
 
 

@@ -67,7 +67,8 @@ class RunPlan:
         if train.groups is None and not can_hold_out(train, groups, recipe.ensemble):
             groups = None  # hitofude.runs.sanity says so
         asked, recipe = recipe.ensemble.folds, settle_folds(recipe, train, groups)
-        members = plan_members(recipe, train, groups)
+        unlabelled = 0 if dataset.test is None else len(dataset.test)
+        members = plan_members(recipe, train, groups, unlabelled)
         names = dict.fromkeys(member.network for member in members)
         networks = {
             name: build_network(name, train.image_shape, len(train.classes), torch.Generator()) for name in names
@@ -133,6 +134,7 @@ class RunPlan:
             f"network  {networks}",
             f"members  {self._describe_members()}",
             *self._describe_variants(),
+            *self._describe_pseudo_labels(),
         ]
         if self.submission_format.classes and self.recipe.metric not in NEED_PROBABILITIES:
             lines.append(
@@ -185,6 +187,22 @@ class RunPlan:
         repeats = f", {ensemble.repeats} times over" if ensemble.repeats > 1 else ""
         on_all, count = "; {} on all rows, without out-of-fold rows", ensemble.full_data_members
         return f"{len(self.members)}: {split}{repeats}{on_all.format(count) if count else ''}"
+
+    def pseudo_labelled(self) -> int:
+        """Return the number of images to predict that members learn from, without their labels."""
+        test = self.dataset.test
+        return len(test) if test is not None and any(member.teachers for member in self.members) else 0
+
+    def _describe_pseudo_labels(self) -> list[str]:
+        """Describe whether the images to predict are learned from, if the recipe asks for it."""
+        kind, count = self.recipe.ensemble.pseudo_labels, self.pseudo_labelled()
+        if kind == "none":
+            return []
+        if count:
+            taught = sum(bool(member.teachers) for member in self.members)
+            return [f"pseudo   {taught} members also learn from the {count:,} images to predict, labelled by others"]
+        missing = "there are no images to predict" if self.dataset.test is None else "there is one repeat alone"
+        return [f"pseudo   ensemble.pseudo_labels={kind} changes nothing here: {missing}"]
 
     def _describe_variants(self) -> list[str]:
         """Describe the settings of the variants, which the repeats and the members on all rows take in turn."""

@@ -124,6 +124,7 @@ class RunResult:
             ("worst class", None if summary.worst_class is None else str(summary.worst_class)),
             (expected_name, _expect(summary)),
             *self._test_scores(),
+            ("pseudo-labels", _describe_pseudo_labels(summary.pseudo_labelled)),
             ("not held out", _name_classes(summary.never_held_out)),
             ("related rows", None if summary.related is None else describe_related(summary.related)),
             ("training time", f"{minutes} min {seconds} s, all members together"),
@@ -179,6 +180,10 @@ def _name_classes(classes: tuple[str, ...]) -> str | None:
     """Say which classes are not in the out-of-fold accuracy, if there are any."""
     more = f" and {len(classes) - 5} more" if len(classes) > 5 else ""
     return f"{', '.join(classes[:5])}{more}: too few images; trained on, not in the accuracy" if classes else None
+
+
+def _describe_pseudo_labels(images: int) -> str | None:
+    return f"the {images:,} images to predict were learned from, without their labels" if images else None
 
 
 def describe_related(related: RelatedSummary) -> str:
