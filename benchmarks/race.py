@@ -11,9 +11,10 @@ makes only the missing ones. Contestants take turns within a seed, so that a mac
 
 import argparse
 import json
+import math
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -91,8 +92,9 @@ def adams_way(target: float, images_shown: int, seeds: int) -> Contestant:
     def train(network: nn.Module, images: Tensor, labels: Tensor, seed: int) -> None:
         generator = torch.Generator().manual_seed(seed)
         optimizer = torch.optim.Adam(network.parameters())
-        rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=ADAM_RATE, total_steps=images_shown // BATCH + 1)
-        for rows in batches(len(images), images_shown, BATCH, generator):
+        shown = batches(len(images), images_shown, BATCH, generator)
+        rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=ADAM_RATE, total_steps=len(shown))
+        for rows in shown:
             loss = functional.cross_entropy(network(speedrun.distorted(images[rows], generator)), labels[rows])
             optimizer.zero_grad()
             loss.backward()
@@ -152,12 +154,11 @@ CONTESTANTS = [
 """The lengths are the shortest found whose mean on other seeds reaches the target, or the longest tried."""
 
 
-def batches(count: int, shown: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Yield rows of `count` images in batches, epoch after epoch, until `shown` images have been shown."""
-    while shown > 0:
-        order = torch.randperm(count, generator=generator)[:shown]
-        shown -= len(order)
-        yield from order.split(size)
+def batches(count: int, shown: int, size: int, generator: torch.Generator) -> Sequence[Tensor]:
+    """Draw batches of the rows of `count` images, epoch after epoch, until `shown` images have been shown."""
+    epochs = range(math.ceil(shown / count))
+    order = torch.cat([torch.randperm(count, generator=generator) for _ in epochs])[:shown]
+    return order.split(size)
 
 
 @torch.inference_mode()
@@ -219,10 +220,8 @@ def table(results: Iterable[Result]) -> str:
     groups: dict[tuple[float, str, str], dict[int, Result]] = {}
     for result in sorted(results, key=lambda one: one.target):
         groups.setdefault((result.target, result.name, result.length), {})[result.seed] = result
-    head = (
-        f"{'%':<5} {'contestant':<22} {'length':<14} {'right %':>14} {'n':>3} {'s':>6} {'×':>5} {'TFLOP':>6} {'×':>5}"
-    )
-    lines = [head]
+    head = f"{'%':<5} {'contestant':<22} {'length':<14} {'right %':>14} {'n':>3}"
+    lines = [f"{head} {'s':>6} {'×':>5} {'TFLOP':>6} {'×':>5}"]
     for (target, name, length), found in groups.items():
         mean = statistics.mean(one.percent for one in found.values())
         error = statistics.stdev(one.percent for one in found.values()) / len(found) ** 0.5 if len(found) > 1 else 0.0
