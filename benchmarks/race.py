@@ -158,7 +158,8 @@ def batches(count: int, shown: int, size: int, generator: torch.Generator) -> Se
     """Draw batches of the rows of `count` images, epoch after epoch, until `shown` images have been shown."""
     epochs = range(math.ceil(shown / count))
     order = torch.cat([torch.randperm(count, generator=generator) for _ in epochs])[:shown]
-    return order.split(size)
+    split: Sequence[Tensor] = order.split(size)
+    return split
 
 
 @torch.inference_mode()

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 from hitofude.recipe import OptimizerRecipe, ScheduleRecipe
 
@@ -68,31 +69,52 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
         """Update every parameter that has a gradient."""
         for group in self.param_groups:
+            others = []
             for parameter in group["params"]:
-                if parameter.grad is not None:
-                    change = self._step_filters if parameter.ndim == 4 else self._step_other
-                    change(parameter, parameter.grad, group)
+                if parameter.grad is None:
+                    continue
+                if parameter.ndim == 4:
+                    self._step_filters(parameter, parameter.grad, group)
+                else:
+                    others.append(parameter)
+            if others:
+                self._step_others(others, group)
 
     def _step_filters(self, filters: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state = self.state[filters]
         if not state:
             state["momentum"] = torch.zeros_like(filters)
         velocity = state["momentum"].mul_(group["momentum"]).add_(gradient)
-        direction = gradient.add(velocity, alpha=group["momentum"])
-        step = orthogonalised(direction.reshape(len(filters), -1)).view(direction.shape)
-        filters.mul_(len(filters) ** 0.5 / filters.norm()).sub_(step * group["lr"])
+        direction = gradient.add(velocity, alpha=group["momentum"]).permute(0, 2, 3, 1)  # the order in memory
+        step = orthogonalised(direction.flatten(1)).view(direction.shape).permute(0, 3, 1, 2)
+        norm = filters.permute(0, 2, 3, 1).flatten().norm()
+        filters.mul_(len(filters) ** 0.5 / norm).sub_(step * group["lr"])
 
-    def _step_other(self, values: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+    def _step_others(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         """AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101)."""
-        state = self.state[values]
-        if not state:
-            state["step"] = torch.zeros((), device=values.device)
-            state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(values), torch.zeros_like(values)
+        states = [self.state[values] for values in parameters]
+        for values, state in zip(parameters, states, strict=True):
+            if not state:
+                state["step"] = torch.zeros((), device=values.device)
+                state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(values), torch.zeros_like(values)
         first, second = group["betas"]
-        count = state["step"].add_(1)
-        mean = state["exp_avg"].lerp_(gradient, 1 - first) / (1 - first**count)
-        spread = (state["exp_avg_sq"].lerp_(gradient.square(), 1 - second) / (1 - second**count)).sqrt_()
-        values.sub_((mean / spread.add_(1e-8) + group["weight_decay"] * values) * group["lr"])
+        adamw(
+            parameters,
+            [values.grad for values in parameters if values.grad is not None],
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
+            [],
+            [state["step"] for state in states],
+            fused=parameters[0].device.type in ("cpu", "cuda"),
+            capturable=parameters[0].device.type == "cuda",
+            amsgrad=False,
+            beta1=first,
+            beta2=second,
+            lr=group["lr"],
+            weight_decay=group["weight_decay"],
+            eps=1e-8,
+            maximize=False,
+        )
 
 
 def orthogonalised(matrix: Tensor, iterations: int = 5) -> Tensor:
@@ -105,14 +127,15 @@ def orthogonalised(matrix: Tensor, iterations: int = 5) -> Tensor:
     wide = matrix.T if is_tall else matrix
     wide = wide / (wide.norm() + 1e-7)
     inner = wide @ wide.T
-    identity = torch.eye(len(inner), device=inner.device)
-    product = identity
     first, third, fifth = NEWTON_SCHULZ
-    for _ in range(iterations):
-        factor = first * identity + third * inner + fifth * (inner @ inner)
-        product = factor @ product
-        inner = factor @ inner @ factor
-    found: Tensor = product @ wide
+    product = None
+    for iteration in range(iterations):
+        factor = torch.addmm(inner, inner, inner, beta=third, alpha=fifth)
+        factor.diagonal().add_(first)
+        product = factor if product is None else factor @ product
+        if iteration < iterations - 1:
+            inner = factor @ inner @ factor
+    found: Tensor = wide if product is None else product @ wide
     return found.T if is_tall else found
 
 
