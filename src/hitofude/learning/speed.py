@@ -2,12 +2,12 @@
 
 import platform
 import time
+from functools import cache
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.utils.flop_counter import FlopCounterMode
 
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import ImageShape
@@ -69,6 +69,8 @@ def matmul_rate(compute: Compute) -> float:
 
 def training_flops(network_name: str, image_shape: ImageShape, classes: int = 10) -> int:
     """Return the FLOP of a training step for one image, forward and backward."""
+    from torch.utils.flop_counter import FlopCounterMode  # takes seconds to load
+
     network = build_network(network_name, image_shape, classes, torch.Generator())
     count = 2  # batch norm refuses a batch of one image
     with FlopCounterMode(display=False) as counter:
@@ -77,12 +79,25 @@ def training_flops(network_name: str, image_shape: ImageShape, classes: int = 10
     return int(counter.get_total_flops()) // count
 
 
+@cache
 def multiplications(network_name: str, image_shape: ImageShape, classes: int = 10) -> int:
-    """Return the multiply-accumulate operations (MACs) to predict one image."""
+    """Return the multiply-accumulate operations (MACs) of convolutions and linear layers to predict one image.
+
+    They are counted by hooks, because PyTorch's FlopCounterMode takes seconds to load.
+    """
     network = build_network(network_name, image_shape, classes, torch.Generator()).eval()
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    found: list[int] = []
+
+    def count(module: nn.Module, _: object, output: torch.Tensor) -> None:
+        places = output.numel() // output.shape[1]
+        found.append(places * sum(values.numel() for values in module.parameters() if values.ndim > 1))
+
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.register_forward_hook(count)
+    with torch.no_grad():
         network(torch.zeros(1, *image_shape))
-    return int(counter.get_total_flops()) // 2
+    return sum(found)
 
 
 def _matmul_rate(size: int, kind: torch.dtype, device: torch.device) -> float:

@@ -19,6 +19,7 @@ from hitofude.learning.class_balance import check_class_names
 from hitofude.learning.ensemble import plan_members
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.networks import build_network, count_parameters
+from hitofude.learning.speed import multiplications
 from hitofude.learning.splits import can_hold_out, settle_folds
 from hitofude.learning.training import MemberPlan
 from hitofude.metrics.scores import NEED_PROBABILITIES
@@ -95,6 +96,16 @@ class RunPlan:
     def images_to_train(self) -> int:
         """Return the images that all members train on, counted once an epoch."""
         return sum(member.epochs * len(member.train_rows) for member in self.members)
+
+    def training_flop(self) -> float:
+        """Return the floating-point operations to train all members: six for each multiplication of an image's forward
+        pass.
+        """
+        shape, classes = self.train.image_shape, len(self.train.classes)
+        return sum(
+            6.0 * multiplications(member.network, shape, classes) * len(member.train_rows) * member.epochs
+            for member in self.members
+        )
 
     def images_left(self, logs: Iterable[EpochLog]) -> int:
         """Return the images that are left to train on after these epochs."""
