@@ -36,6 +36,14 @@ class NetworkRecipe(Stage):
     """The network to train."""
 
     name: str = "cnn-medium"
+    margin: CountOrZero | Literal["blank"] = 0
+    """The number of outer pixels that the network cuts off on each side; `blank`: as many as are nearly blank in the
+    training images, but at most a fourteenth of the side."""
+
+    @property
+    def full_name(self) -> str:
+        """The name that hitofude.learning.networks builds it by: `lean-32`, or `lean-32-margin-2`."""
+        return f"{self.name}-margin-{self.margin}" if self.margin else self.name
 
 
 class AugmentRecipe(Stage):

@@ -14,6 +14,7 @@ from hitofude.inputs.layout import ImageShape
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import Compute
 from hitofude.learning.dispatch import run_members
+from hitofude.learning.margin import settle_margin
 from hitofude.learning.member import EnsembleTask
 from hitofude.learning.splits import settle_folds, split_rows
 from hitofude.learning.training import MemberPlan, Observer, load_member
@@ -37,6 +38,11 @@ class EnsembleProbabilities:
     test: NDArray[np.float32] | None  # (members, N of the test set, classes)
 
 
+def settle(recipe: Recipe, image_set: ImageSet, groups: NDArray[np.int64] | None) -> Recipe:
+    """Return the recipe with the folds and the margin that the images allow. See settle_folds and settle_margin."""
+    return settle_margin(settle_folds(recipe, image_set, groups), image_set)
+
+
 def plan_members(
     recipe: Recipe, image_set: ImageSet, groups: NDArray[np.int64] | None = None, unlabelled: int = 0
 ) -> list[MemberPlan]:
@@ -47,7 +53,7 @@ def plan_members(
     them. The members are the folds of the first repeat, those of the next, and so on, then those trained on all rows.
     Raises InputError if nothing can be held out.
     """
-    recipe = settle_folds(recipe, image_set, groups)
+    recipe = settle(recipe, image_set, groups)
     ensemble = recipe.ensemble
     is_taught, repeats = learns_unlabelled(ensemble, unlabelled), ensemble.repeats
     seeds = [recipe.seed + (0 if is_taught else repeat) for repeat in range(repeats)]

@@ -1,6 +1,7 @@
 """The networks by name: images (N, C, H, W) float 0..1 → logits (N, classes)."""
 
 import math
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -14,21 +15,33 @@ from hitofude.inputs.layout import ImageShape
 def build_network(name: str, image_shape: ImageShape, classes: int, generator: torch.Generator) -> nn.Module:
     """Build and initialise a network on the CPU, as a pure function of the arguments.
 
-    image_shape: (C, H, W). Raises RecipeError if the name is unknown or the images are too small.
+    name: as in NETWORKS, or such as `lean-32-margin-2`, whose first layer cuts 2 pixels off on each side. image_shape:
+    (C, H, W). Raises RecipeError if the name is unknown or the images are too small.
     """
-    if name not in NETWORKS:
-        raise RecipeError(f"network.name: there is no network '{name}'.{suggest(name, sorted(NETWORKS))}")
-    build, smallest = NETWORKS[name]
-    if min(image_shape[1:]) < smallest:
+    kind, margin = _split_name(name)
+    if kind not in NETWORKS:
+        raise RecipeError(f"network.name: there is no network '{kind}'.{suggest(kind, sorted(NETWORKS))}")
+    build, smallest = NETWORKS[kind]
+    smallest += 2 * margin
+    channels, height, width = image_shape
+    if min(height, width) < smallest:
         raise RecipeError(
             f"The network {name} needs images of at least {smallest}x{smallest} pixels; "
-            f"these are {image_shape[1]}x{image_shape[2]}. Choose another with --set network.name=NAME."
+            f"these are {height}x{width}. Choose another with --set network.name=NAME."
         )
     with torch.device("meta"):
-        network = build(image_shape, classes)
+        network = build((channels, height - 2 * margin, width - 2 * margin), classes)
+        if margin > 0:
+            network = _sequential(inner=_Inner(margin), **dict(network.named_children()))
     network.to_empty(device="cpu")
     _initialise(network, generator)
     return network
+
+
+def _split_name(name: str) -> tuple[str, int]:
+    """'lean-32-margin-2' → ('lean-32', 2)"""
+    found = re.fullmatch(r"(.+)-margin-(\d{1,4})", name)
+    return (found[1], int(found[2])) if found else (name, 0)
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -54,11 +67,27 @@ def _cnn_lean(image_shape: ImageShape, classes: int) -> nn.Module:
     """A network of few operations: half the resolution at once, then more channels, then global maximum pooling."""
     return _sequential(
         stem=_layer(image_shape[0], 32, kernel=5, stride=2),
-        layer2=_layer(32, 48, pool=True),
+        layer2=_layer(32, 48, pool=nn.MaxPool2d(2)),
         layer3=_layer(48, 96),
         layer4=_layer(96, 96),
         **_head(96, classes),
     )
+
+
+def _lean(stem: int, narrow: int, wide: int) -> Callable[[ImageShape, int], nn.Module]:
+    """Return the builder of a network like `cnn-lean`, one layer deeper and with mean pooling."""
+
+    def build(image_shape: ImageShape, classes: int) -> nn.Module:
+        return _sequential(
+            stem=_layer(image_shape[0], stem, kernel=5, stride=2),
+            layer2=_layer(stem, narrow, pool=nn.AvgPool2d(2)),
+            layer3=_layer(narrow, wide),
+            layer4=_layer(wide, wide),
+            layer5=_layer(wide, wide),
+            **_head(wide, classes),
+        )
+
+    return build
 
 
 def _vgg(width: int) -> Callable[[ImageShape, int], nn.Module]:
@@ -70,7 +99,7 @@ def _vgg(width: int) -> Callable[[ImageShape, int], nn.Module]:
         return _sequential(
             stem=_layer(image_shape[0], width, kernel=5, stride=2),
             layer2=_layer(width, 2 * width),
-            layer3=_layer(2 * width, 2 * width, pool=True),
+            layer3=_layer(2 * width, 2 * width, pool=nn.MaxPool2d(2)),
             layer4=_layer(2 * width, 4 * width),
             layer5=_layer(4 * width, 4 * width),
             **_head(4 * width, classes),
@@ -123,6 +152,20 @@ def _senet(image_shape: ImageShape, classes: int) -> nn.Module:
     )
 
 
+class _Inner(nn.Module):
+    """The images without their outer pixels."""
+
+    def __init__(self, margin: int) -> None:
+        """margin: the number of pixels to cut off on each side, 1 or more."""
+        super().__init__()
+        self.margin = margin
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) → (N, C, H - 2 margin, W - 2 margin)."""
+        edge = self.margin
+        return images[:, :, edge:-edge, edge:-edge]
+
+
 class _Residual(nn.Module):
     """Two layers with a skip connection."""
 
@@ -153,16 +196,22 @@ class _SqueezeExcite(nn.Module):
 
 
 def _layer(
-    channels: int, wide: int, kernel: int = 3, stride: int = 1, *, padding: int | None = None, pool: bool = False
+    channels: int,
+    wide: int,
+    kernel: int = 3,
+    stride: int = 1,
+    *,
+    padding: int | None = None,
+    pool: nn.Module | None = None,
 ) -> nn.Sequential:
     """Convolution, batch norm and ReLU, by default padded to keep the size (÷ stride).
 
-    pool: 2×2 maximum pooling before norm and ReLU, which then have a quarter of the work.
+    pool: 2×2 pooling before norm and ReLU, which then have a quarter of the work.
     """
     padding = kernel // 2 if padding is None else padding
     return _sequential(
         conv=nn.Conv2d(channels, wide, kernel, stride, padding, bias=False),
-        **({"pool": nn.MaxPool2d(2)} if pool else {}),
+        **({} if pool is None else {"pool": pool}),
         norm=nn.BatchNorm2d(wide),
         relu=nn.ReLU(inplace=True),
     )
@@ -196,6 +245,8 @@ def _initialise(network: nn.Module, generator: torch.Generator) -> None:
 NETWORKS: dict[str, tuple[Callable[[ImageShape, int], nn.Module], int]] = {
     "cnn-medium": (_cnn_medium, 17),
     "cnn-lean": (_cnn_lean, 4),
+    "lean-32": (_lean(32, 48, 96), 4),
+    "lean-48": (_lean(32, 64, 128), 4),
     "vgg-24": (_vgg(24), 4),
     "vgg-32": (_vgg(32), 4),
     "cnn-deep": (_cnn_deep, 25),

@@ -63,7 +63,8 @@ class MemberPlan:
 
     @property
     def network(self) -> str:
-        return self.recipe.network.name
+        """The name to build its network by."""
+        return self.recipe.network.full_name
 
     @property
     def epochs(self) -> int:

@@ -16,11 +16,11 @@ from hitofude.inputs.layout import describe_size
 from hitofude.inputs.related import describe_related, related_rows
 from hitofude.learning.checkpoint import KEPT_STATES
 from hitofude.learning.class_balance import check_class_names
-from hitofude.learning.ensemble import plan_members
+from hitofude.learning.ensemble import plan_members, settle
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.networks import build_network, count_parameters
 from hitofude.learning.speed import multiplications
-from hitofude.learning.splits import can_hold_out, settle_folds
+from hitofude.learning.splits import can_hold_out
 from hitofude.learning.training import MemberPlan
 from hitofude.metrics.scores import NEED_PROBABILITIES
 from hitofude.outputs.submission import SubmissionFormat
@@ -67,7 +67,7 @@ class RunPlan:
             groups = related_rows(train.groups, copies, len(train))
         if train.groups is None and not can_hold_out(train, groups, recipe.ensemble):
             groups = None  # hitofude.runs.sanity says so
-        asked, recipe = recipe.ensemble.folds, settle_folds(recipe, train, groups)
+        asked, recipe = recipe.ensemble.folds, settle(recipe, train, groups)
         unlabelled = 0 if dataset.test is None else len(dataset.test)
         members = plan_members(recipe, train, groups, unlabelled)
         names = dict.fromkeys(member.network for member in members)
