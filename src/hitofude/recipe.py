@@ -150,7 +150,10 @@ class EnsembleRecipe(Stage):
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """The share of the rows held out by `split = "holdout"`."""
     repeats: Count = 1
-    """The number of different splits into folds."""
+    """The number of times that all folds are trained."""
+    resplit: bool = True
+    """Whether each repeat has a split of its own. If not, as always with pseudo-labels, all repeats have the first's, and
+    as many members hold out each row as there are repeats, such as to teach another network (`hitofude distill`)."""
     group_copies: bool = True
     """Hold copies of an image out together, identical or nearly so: no member trains on a copy of what it holds out."""
     full_data_members: CountOrZero = 0
@@ -160,9 +163,9 @@ class EnsembleRecipe(Stage):
     `[{}, { "augment.elastic_std" = 0.8, "schedule.epochs" = 16 }]`, of the stages in VARIED_STAGES."""
     pseudo_labels: Literal["none", "hard", "soft"] = "none"
     """Whether the members of all repeats but the first also learn from the images to predict, labelled by the members
-    of earlier repeats that hold out the same fold, and members on all rows by those of all repeats. All repeats then
-    have the same folds, so that no held-out label reaches a member. `hard`: by the most probable class (D.-H. Lee
-    2013, Pseudo-Label, ICML workshop); `soft`: by the probabilities (Q. Xie et al. 2020, arXiv:1911.04252)."""
+    of earlier repeats that hold out the same fold, and members on all rows by those of all repeats; so no held-out
+    label reaches a member. `hard`: by the most probable class (D.-H. Lee 2013, Pseudo-Label, ICML workshop); `soft`: by
+    the probabilities (Q. Xie et al. 2020, arXiv:1911.04252)."""
 
     @model_validator(mode="before")
     @classmethod

@@ -55,6 +55,13 @@ def test_each_repeat_has_a_new_split_and_the_next_variant(digits: ImageSet, quic
     assert not np.array_equal(plans[0].validation_rows, plans[3].validation_rows)
 
 
+def test_without_resplit_all_repeats_have_the_same_folds(digits: ImageSet, quick: Recipe) -> None:
+    plans = plan_members(quick.with_settings({"ensemble.repeats": 2, "ensemble.resplit": False}), digits)
+    for first, second in zip(plans[:3], plans[3:], strict=True):
+        assert np.array_equal(first.train_rows, second.train_rows)
+        assert np.array_equal(first.validation_rows, second.validation_rows)
+
+
 def test_members_on_all_rows_come_last_and_hold_nothing_out(digits: ImageSet, quick: Recipe) -> None:
     recipe = quick.with_settings({"ensemble.full_data_members": 2, "ensemble.variants": VARIANTS})
     *folds, first, second = plan_members(recipe, digits)

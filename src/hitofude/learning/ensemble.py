@@ -56,7 +56,8 @@ def plan_members(
     recipe = settle(recipe, image_set, groups)
     ensemble = recipe.ensemble
     is_taught, repeats = learns_unlabelled(ensemble, unlabelled), ensemble.repeats
-    seeds = [recipe.seed + (0 if is_taught else repeat) for repeat in range(repeats)]
+    resplit = ensemble.resplit and not is_taught
+    seeds = [recipe.seed + (repeat if resplit else 0) for repeat in range(repeats)]
     turns = [split_rows(image_set, groups, ensemble, seed) for seed in seeds]
     if not any(len(held_out) for splits in turns for _, held_out in splits):
         raise InputError(

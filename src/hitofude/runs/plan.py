@@ -196,6 +196,7 @@ class RunPlan:
         ensemble = self.recipe.ensemble
         split = f"{ensemble.folds} folds" if ensemble.split == "folds" else "one part held out"
         repeats = f", {ensemble.repeats} times over" if ensemble.repeats > 1 else ""
+        repeats += ", each time the same" if repeats and not ensemble.resplit else ""
         on_all, count = "; {} on all rows, without out-of-fold rows", ensemble.full_data_members
         return f"{len(self.members)}: {split}{repeats}{on_all.format(count) if count else ''}"
 
