@@ -123,6 +123,10 @@ class ScheduleRecipe(Stage):
     epochs: Count = 20
     min_steps: CountOrZero = 0
     """If there are few rows, epochs are added until the training has this many steps."""
+    epoch_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """The share of a member's images that an epoch shows, half of them those of which the network was least sure when
+    it last saw them; see hitofude.learning.selection. The first epoch and those without augmentation show all. With
+    balanced sampling, none is preferred."""
     milestones: tuple[Count, ...] = Field(default=(), strict=False)
     """`step`: after each of these epochs the learning rate is multiplied by `gamma`."""
     gamma: Positive = 0.1

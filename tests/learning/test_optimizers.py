@@ -6,7 +6,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hitofude.learning.networks import build_network
-from hitofude.learning.optimizers import WeightAverage, count_epochs, learning_rate_at, make_optimizer, orthogonalised
+from hitofude.learning.optimizers import WeightAverage, learning_rate_at, make_optimizer, orthogonalised
 from hitofude.recipe import OptimizerRecipe, Recipe, ScheduleRecipe
 
 
@@ -104,12 +104,6 @@ def test_one_cycle_rises_to_its_highest_and_falls_to_zero() -> None:
 def test_one_cycle_needs_neither_rise_nor_fall(warmup: float) -> None:
     schedule = ScheduleRecipe(name="one-cycle", warmup=warmup)
     assert all(0 <= learning_rate_at(schedule, 1.0, step / 10, 0) <= 1 for step in range(10))
-
-
-def test_few_rows_get_more_epochs() -> None:
-    schedule = ScheduleRecipe(epochs=8, min_steps=500)
-    assert count_epochs(schedule, batch_size=100, rows=100_000) == 8
-    assert count_epochs(schedule, batch_size=100, rows=950) == 50
 
 
 def small() -> nn.Module:

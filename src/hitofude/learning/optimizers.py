@@ -139,11 +139,6 @@ def orthogonalised(matrix: Tensor, iterations: int = 5) -> Tensor:
     return found.T if is_tall else found
 
 
-def count_epochs(schedule: ScheduleRecipe, batch_size: int, rows: int) -> int:
-    """Return the epochs of the recipe, or more if they are needed for its least number of steps."""
-    return max(schedule.epochs, math.ceil(schedule.min_steps / math.ceil(rows / batch_size)))
-
-
 def learning_rate_at(schedule: ScheduleRecipe, highest: float, progress: float, epochs_done: int) -> float:
     """Return the learning rate of a step.
 

@@ -28,8 +28,9 @@ from hitofude.learning.compute import Compute, describe_arithmetic
 from hitofude.learning.cuda_graph import GraphedStep, record
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.networks import build_network, images_from_bytes
-from hitofude.learning.optimizers import WeightAverage, count_epochs, learning_rate_at, make_optimizer
+from hitofude.learning.optimizers import WeightAverage, learning_rate_at, make_optimizer
 from hitofude.learning.predicting import Predictor
+from hitofude.learning.selection import Uncertainty, count_epochs, images_in_epoch
 from hitofude.metrics.metrics import accuracy, cross_entropy
 from hitofude.recipe import Recipe
 
@@ -68,7 +69,16 @@ class MemberPlan:
 
     @property
     def epochs(self) -> int:
-        return count_epochs(self.recipe.schedule, self.recipe.optimizer.batch_size, len(self.train_rows))
+        return count_epochs(self.recipe, len(self.train_rows))
+
+    @property
+    def images(self) -> int:
+        """The number of images that its training shows, in all epochs."""
+        return sum(self.images_in(epoch) for epoch in range(1, self.epochs + 1))
+
+    def images_in(self, epoch: int) -> int:
+        """Return the number of images that an epoch shows, from epoch 1."""
+        return images_in_epoch(self.recipe, len(self.train_rows), epoch, self.epochs)
 
 
 class Observer(Protocol):
@@ -164,6 +174,8 @@ class Trainer:
         self.plan, self.data, self.recipe, self.compute, self.network = plan, data, recipe, compute, network
         self.optimizer = make_optimizer(network, recipe.optimizer)
         self.average = WeightAverage(network, recipe.ema.decay) if recipe.ema.decay > 0 else None
+        shows_all = recipe.schedule.epoch_share == 1
+        self.uncertainty = None if shows_all else Uncertainty(len(data.images)).to(compute.device)
         self.epochs = plan.epochs
         self.learning_rate = recipe.optimizer.learning_rate
         self._train_labels = likeliest(data.targets[torch.from_numpy(plan.train_rows).to(compute.device)]).cpu()
@@ -181,14 +193,15 @@ class Trainer:
     @property
     def networks(self) -> dict[str, nn.Module]:
         """All modules that belong to the state of the training, by name."""
-        if self.average is None:
-            return {"network": self.network}
-        return {"network": self.network, "averaged": self.average.network, "average": self.average.count}
+        modules = {"network": self.network}
+        if self.average is not None:
+            modules |= {"averaged": self.average.network, "average": self.average.count}
+        return modules if self.uncertainty is None else modules | {"uncertainty": self.uncertainty}
 
     def run_epoch(self, epoch: int, observer: Observer) -> EpochLog:
-        """Train once on every row of the member, then validate."""
+        """Train once on the rows of the epoch, then validate."""
         started = time.perf_counter()
-        count = len(self.plan.train_rows)
+        count = self.plan.images_in(epoch)
         batches = self.draw_batches(epoch)
         self.network.train()
         self._record(*batches[0], observer)
@@ -238,6 +251,8 @@ class Trainer:
         self.optimizer.step()
         if self.average is not None:
             self.average.update()
+        if self.uncertainty is not None:
+            self.uncertainty.update(rows, logits)
         return loss.detach(), (logits.detach().argmax(dim=1) == likeliest(targets)).sum()
 
     def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -252,16 +267,20 @@ class Trainer:
         return (losses * self._class_weights[likeliest(targets)]).mean()
 
     def _draw_order(self, epoch: int) -> Tensor:
-        """Return (rows,) indices into the member's rows."""
+        """Return (images in the epoch,) indices into the member's rows."""
         generator = generator_for(self.recipe.seed, self.plan.member, epoch, "shuffle")
+        count = self.plan.images_in(epoch)
         if self.recipe.optimizer.sampling == "balanced":
-            return draw_balanced(self._train_labels, generator)
+            return draw_balanced(self._train_labels, generator)[:count]
+        if self.uncertainty is not None and count < len(self.plan.train_rows):
+            rows = torch.from_numpy(self.plan.train_rows).to(self.compute.device)
+            return self.uncertainty.choose(rows, count, generator)
         return torch.randperm(len(self._train_labels), generator=generator)
 
     def draw_batches(self, epoch: int) -> list[Batch]:
         """Draw the batches of an epoch: rows on the device, and their transforms, None if there are none."""
         seed, member, recipe = self.recipe.seed, self.plan.member, self.recipe.augment
-        count = len(self.plan.train_rows)
+        count = self.plan.images_in(epoch)
         sizes = batch_sizes(count, self.recipe.optimizer.batch_size)
         rows = torch.from_numpy(self.plan.train_rows)[self._draw_order(epoch)].to(self.compute.device).split(sizes)
         if (recipe.probability == 0 and recipe.erase_probability == 0) or epoch > self.epochs - recipe.no_aug_epochs:

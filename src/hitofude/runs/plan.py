@@ -94,23 +94,20 @@ class RunPlan:
         return {name: count_parameters(network) for name, network in self.networks.items()}
 
     def images_to_train(self) -> int:
-        """Return the images that all members train on, counted once an epoch."""
-        return sum(member.epochs * len(member.train_rows) for member in self.members)
+        """Return the images that all members train on, counted each time."""
+        return sum(member.images for member in self.members)
 
     def training_flop(self) -> float:
         """Return the floating-point operations to train all members: six for each multiplication of an image's forward
         pass.
         """
         shape, classes = self.train.image_shape, len(self.train.classes)
-        return sum(
-            6.0 * multiplications(member.network, shape, classes) * len(member.train_rows) * member.epochs
-            for member in self.members
-        )
+        return sum(6.0 * multiplications(member.network, shape, classes) * member.images for member in self.members)
 
     def images_left(self, logs: Iterable[EpochLog]) -> int:
         """Return the images that are left to train on after these epochs."""
-        rows = {member.member: len(member.train_rows) for member in self.members}
-        return self.images_to_train() - sum(rows[log.member] for log in logs)
+        members = {member.member: member for member in self.members}
+        return self.images_to_train() - sum(members[log.member].images_in(log.epoch) for log in logs)
 
     def bytes_needed(self, workers: int) -> int:
         """Estimate generously what a whole run writes: weights, the states of members in training, predictions."""

@@ -53,7 +53,9 @@ def _doubts(plan: RunPlan, members: list[MemberPlan]) -> Iterator[str]:
 
 def _length_of(member: MemberPlan) -> _Length:
     rows, epochs = len(member.train_rows), member.epochs
-    return _Length(rows, epochs, epochs * len(batch_sizes(rows, member.recipe.optimizer.batch_size)))
+    size = member.recipe.optimizer.batch_size
+    steps = sum(len(batch_sizes(member.images_in(epoch), size)) for epoch in range(1, epochs + 1))
+    return _Length(rows, epochs, steps)
 
 
 def _steps(plan: RunPlan, recipe: Recipe, shortest: _Length) -> Iterator[str]:
