@@ -26,6 +26,7 @@ from benchmarks.training import LogKeeper
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import open_source
 from hitofude.learning.compute import choose_compute, processors
+from hitofude.learning.margin import settle_margin
 from hitofude.learning.member import EnsembleTask, MemberRunner
 from hitofude.learning.speed import training_flops
 from hitofude.learning.training import MemberPlan
@@ -136,7 +137,7 @@ def _train(trial: Trial) -> float:
     if trial.path.exists():
         return 0.0
     images = open_source(trial.source).train
-    recipe = trial.recipe
+    recipe = settle_margin(trial.recipe, images)
     train, validated, _ = split_rows(images)
     plan = MemberPlan(0, recipe, train, validated)
     compute = replace(choose_compute("cpu", recipe.precision), threads=1)
@@ -150,7 +151,7 @@ def _train(trial: Trial) -> float:
         probabilities=probabilities.held_out,
         labels=images.known_labels()[validated],
         seconds=np.asarray(sum(log.seconds for log in keeper.logs)),
-        flops=np.asarray(plan.epochs * len(train) * training_flops(recipe.network.name, images.image_shape)),
+        flops=np.asarray(plan.images * training_flops(plan.network, images.image_shape)),
     )
     return time.perf_counter() - started
 

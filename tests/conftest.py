@@ -79,9 +79,17 @@ def files(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def quick() -> Recipe:
-    """Three folds of three short epochs."""
+    """Three folds of a small network, three short epochs each."""
     return Recipe.preset("fast").with_settings(
-        {"schedule.epochs": 3, "schedule.min_steps": 0, "optimizer.batch_size": 32, "ensemble.folds": 3}
+        {
+            "network.name": "cnn-lean",
+            "network.margin": 0,
+            "schedule.epochs": 3,
+            "schedule.epoch_share": 1.0,
+            "schedule.min_steps": 0,
+            "optimizer.batch_size": 32,
+            "ensemble.folds": 3,
+        }
     )
 
 
