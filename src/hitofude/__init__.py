@@ -10,19 +10,21 @@ if TYPE_CHECKING:
     from hitofude.inputs.sources import open_source
     from hitofude.prediction.files import predict
     from hitofude.recipe import Recipe
+    from hitofude.runs.distillation import distill
     from hitofude.runs.pipeline import run
     from hitofude.runs.result import load_result
 
 _HOMES = {
     "HitofudeClassifier": "hitofude.estimator",
     "Recipe": "hitofude.recipe",
+    "distill": "hitofude.runs.distillation",
     "load_result": "hitofude.runs.result",
     "open_source": "hitofude.inputs.sources",
     "predict": "hitofude.prediction.files",
     "run": "hitofude.runs.pipeline",
 }
 
-__all__ = ["HitofudeClassifier", "Recipe", "load_result", "open_source", "predict", "run"]
+__all__ = ["HitofudeClassifier", "Recipe", "distill", "load_result", "open_source", "predict", "run"]
 
 
 def __getattr__(name: str) -> Any:

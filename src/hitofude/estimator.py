@@ -38,7 +38,7 @@ from hitofude.learning.member import EnsembleTask
 from hitofude.learning.networks import build_network
 from hitofude.learning.training import MemberPlan
 from hitofude.metrics.calibration import with_temperature
-from hitofude.metrics.whole_ensemble import fit_temperatures
+from hitofude.metrics.whole_ensemble import fit_temperatures, parts_of_whole
 from hitofude.outputs.display import SilentDisplay
 from hitofude.prediction.model import Model
 from hitofude.recipe import DEFAULT_PRESET, Recipe, choose_recipe
@@ -152,7 +152,9 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             images = self._read_images(X)
             compute, shape = choose_compute(self.device, self.recipe_.precision), images.shape[1:]
             with compute.applied():
-                networks = [member.rebuild(shape, len(self.classes_), compute) for member in self.members_]
+                are_alone = self.recipe_.ensemble.predict_by == "full-data"
+                members = [one for one in self.members_ if not (are_alone and len(one.held_out))]
+                networks = [member.rebuild(shape, len(self.classes_), compute) for member in members]
                 temperature = None if raw else getattr(self, "temperature_", None)  # of earlier versions: not known
                 model = Model(networks, list(self.classes_), shape, compute, self.recipe_.tta, temperature)
             return model.predict(torch.from_numpy(images))
@@ -233,7 +235,8 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             task = EnsembleTask(compute, tuple(plan.members), train, None, Path(name), unattended=True)
             probabilities = train_ensemble(task, workers, warner)
             labels, out_of_fold = train.known_labels(), probabilities.out_of_fold
-            of_rows, self.temperature_ = fit_temperatures(labels, out_of_fold, plan.held_out(), None)
+            held_out = parts_of_whole(plan.held_out(), recipe.ensemble.predict_by)
+            of_rows, self.temperature_ = fit_temperatures(labels, out_of_fold, held_out, None)
             self.members_ = [
                 TrainedMember.load(task.member_folder(member.member), member, rows, train.image_shape, classes)
                 for member in plan.members

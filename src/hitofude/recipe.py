@@ -23,6 +23,7 @@ Count = Annotated[int, Field(ge=1)]
 CountOrZero = Annotated[int, Field(ge=0)]
 Metric = Literal["accuracy", "balanced-accuracy", "macro-f1", "log-loss", "auc", "quadratic-kappa"]
 """The names of the metrics; hitofude.metrics.scores computes them."""
+PredictBy = Literal["all", "full-data"]
 
 VARIED_STAGES = ("network", "augment", "optimizer", "schedule", "ema")
 """The stages in which the members of an ensemble may differ."""
@@ -156,12 +157,15 @@ class EnsembleRecipe(Stage):
     repeats: Count = 1
     """The number of times that all folds are trained."""
     resplit: bool = True
-    """Whether each repeat has a split of its own. If not, as always with pseudo-labels, all repeats have the first's, and
+    """Whether each repeat has a split of its own. If not, as always with pseudo-labels, all have that of the first, and
     as many members hold out each row as there are repeats, such as to teach another network (`hitofude distill`)."""
     group_copies: bool = True
     """Hold copies of an image out together, identical or nearly so: no member trains on a copy of what it holds out."""
     full_data_members: CountOrZero = 0
     """The number of additional members that train on all rows; they predict, but have no out-of-fold rows."""
+    predict_by: PredictBy = "all"
+    """The members that predict other images: all, or the full-data members alone, so that the others only show how
+    accurate such a network is."""
     variants: tuple[Variant, ...] = Field(default=(), strict=False)
     """The settings of the repeats and full-data members, in turn, in place of the recipe's: a list of tables such as
     `[{}, { "augment.elastic_std" = 0.8, "schedule.epochs" = 16 }]`, of the stages in VARIED_STAGES."""
@@ -190,6 +194,12 @@ class EnsembleRecipe(Stage):
         return tuple(
             {name: list(value) if isinstance(value, tuple) else value for name, value in one.items()} for one in found
         )
+
+    @model_validator(mode="after")
+    def _some_member_predicts(self) -> Self:
+        if self.predict_by == "full-data" and not self.full_data_members:
+            raise ValueError('predict_by = "full-data" needs full_data_members of 1 or more')
+        return self
 
     @classmethod
     def _translate(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -303,6 +313,7 @@ class Recipe(TomlFile):
                 "ensemble.folds": 2,
                 "ensemble.repeats": 1,
                 "ensemble.full_data_members": 0,
+                "ensemble.predict_by": "all",
                 "ensemble.pseudo_labels": "none",
             }
         )

@@ -108,7 +108,7 @@ def _version(name: str) -> str:
 
 
 def _how_to_continue() -> str:
-    finished = "Every finished epoch is safe. " if _command_name() in ("run", "sweep") else ""
+    finished = "Every finished epoch is safe. " if _command_name() in ("run", "distill", "sweep") else ""
     return f"{finished}Run the same command again to continue:\n  {this_command()}"
 
 

@@ -91,6 +91,11 @@ def choose_compute(device: str = "auto", precision: str = "auto", threads: int |
     return Compute(torch.device(device), precision_name, threads or torch.get_num_threads(), note=note)
 
 
+def usable_device(device: str) -> str:
+    """Return the device if PyTorch can use it on this machine, else `cpu`. device: of the machines that train."""
+    return device if device == "cpu" or problem_of(device) is None else "cpu"
+
+
 @cache
 def problem_of(device: str) -> str | None:
     """Return the reason that PyTorch cannot compute on `cuda` or `mps`; None if it can.

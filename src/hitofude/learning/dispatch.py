@@ -8,7 +8,7 @@ import logging
 import math
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -218,12 +218,17 @@ def run_members(task: EnsembleTask, workers: int | WorkerPool, observer: Observe
     done, predicted = dict[int, MemberProbabilities](), dict[int, NDArray[np.float32]]()
     with _open_maker(task, workers, observer) as make:
         for plans in stages(task.plans):
-            lessons = [(plan, pseudo_labelled(plan, task.train.known_labels(), predicted)) for plan in plans]
+            lessons = [(plan, _targets_of(task, plan, predicted)) for plan in plans]
             for plan, probabilities in zip(plans, make(lessons), strict=True):
                 done[plan.member] = probabilities
                 if probabilities.test is not None:
                     predicted[plan.member] = probabilities.test
     return [done[plan.member] for plan in task.plans]
+
+
+def _targets_of(task: EnsembleTask, plan: MemberPlan, predicted: Mapping[int, NDArray[np.float32]]) -> Targets | None:
+    given = task.targets.get(plan.member)
+    return pseudo_labelled(plan, task.train.known_labels(), predicted) if given is None else given
 
 
 @contextmanager

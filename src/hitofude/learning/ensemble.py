@@ -1,6 +1,6 @@
 """An ensemble: the rows that each member is trained on, and the predictions of all members together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,15 +95,15 @@ def train_ensemble(task: EnsembleTask, workers: int | WorkerPool, observer: Obse
 
 
 def load_members(
-    folders: Sequence[Path], networks: Sequence[str], image_shape: ImageShape, classes: int, compute: Compute
+    folders: Mapping[int, Path], networks: Mapping[int, str], image_shape: ImageShape, classes: int, compute: Compute
 ) -> list[nn.Module]:
-    """Load the finished networks from these folders, in the members' order.
+    """Load finished networks, in the order of their members. folders, networks: by the member's number.
 
     Raises RunFolderError if one is missing, damaged or of another kind: an ensemble is never averaged over fewer.
     """
     return [
-        load_member(MemberFolder(folder), name, image_shape, classes, compute, {"member": number})
-        for number, (folder, name) in enumerate(zip(folders, networks, strict=True))
+        load_member(MemberFolder(folders[number]), name, image_shape, classes, compute, {"member": number})
+        for number, name in networks.items()
     ]
 
 

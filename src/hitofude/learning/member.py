@@ -2,9 +2,9 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -39,6 +39,8 @@ class EnsembleTask:
     """It contains a folder for each member."""
     unattended: bool = False
     """Save and validate no epoch, which takes most of the time with few rows: nobody follows or continues the task."""
+    targets: Mapping[int, Targets] = field(default_factory=dict)
+    """Of the members that learn from another run's answers in place of labels, by number; see MemberRunner.run."""
 
     def member_folder(self, member: int) -> Path:
         return self.folder / member_folder_name(member)

@@ -104,6 +104,22 @@ def estimate_ensemble(
     return Estimate(found, gain, ease, by_chance, (max(0.0, value - below), min(1.0, value + above)), images)
 
 
+def estimate_alike(
+    labels: NDArray[np.int64], out_of_fold: NDArray[np.float32], images: int, related: NDArray[np.int64] | None = None
+) -> Estimate:
+    """Estimate the accuracy of members on all rows, if they predict without those that held rows out.
+
+    They are expected to be as accurate as those, without a gain. labels, out_of_fold, related: as for
+    estimate_ensemble; images: the number of test images.
+    """
+    known = answered(out_of_fold)
+    answers = out_of_fold[known].argmax(axis=1)
+    found = grouped_accuracy(labels[known], answers, None if related is None else related[known])
+    rows, score = _sides(found.value, found.interval), _sides(found.value, _interval_of(found.value, images))
+    below, above = (math.hypot(*both) for both in zip(rows, score, strict=True))
+    return Estimate(found, 0.0, 0.0, 0.0, (max(0.0, found.value - below), min(1.0, found.value + above)), images)
+
+
 def _gain_and_confidence(
     members: NDArray[np.float32], groups: Sequence[MemberGroup], temperatures: Temperatures
 ) -> tuple[float, float]:

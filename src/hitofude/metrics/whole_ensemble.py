@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hitofude.errors import RecipeError
 from hitofude.metrics.calibration import COLDEST, HOTTEST, fit_temperature, join_members, with_temperature
 from hitofude.metrics.metrics import answered
+from hitofude.recipe import PredictBy
 
 LEVELS = (0.9, 0.95, 0.99)
 """The shares of images whose set holds the true label, for which thresholds are kept with the run."""
@@ -47,6 +48,16 @@ class MemberGroup:
     """The share of all rows that some member held out."""
     is_whole: bool
     """Whether it is all members, so that its probabilities are the whole ensemble's."""
+
+
+def parts_of_whole(held_out: NDArray[np.bool_], predict_by: PredictBy) -> NDArray[np.bool_]:
+    """Return (N, parts), whether a part of the ensemble held a row out.
+
+    held_out: (N, members); predict_by: the recipe's setting. The parts are the members. If only members on all rows
+    predict, there is one part, the members that held rows out: they stand for the others, which differ from them by
+    some more rows alone.
+    """
+    return held_out if predict_by == "all" else np.asarray(held_out.any(axis=1, keepdims=True))
 
 
 def member_groups(held_out: NDArray[np.bool_]) -> list[MemberGroup]:

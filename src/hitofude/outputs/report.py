@@ -46,6 +46,7 @@ class MemberSummary:
     held_out: Accuracy | None  # on the rows it never saw; None if it trained on all rows
     variant: int | None = None  # its number, from 1, if the recipe has variants
     settings: dict[str, Any] = field(default_factory=dict)  # of the variant, in place of the recipe's
+    predicts: bool = True  # other images; False if only members on all rows do
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,17 @@ class RelatedSummary:
     given: tuple[str, ...]  # "groups", "folds": given by the user
     divided_copies: int  # rows with a copy that given folds put on the other side
     flattery: float | None  # the accuracy that a split regardless of the groups would add, by nearest neighbours
+
+
+@dataclass(frozen=True)
+class TeacherSummary:
+    """The run whose answers the members of a distilled run learned, and the cost of both."""
+
+    run: str  # its folder
+    networks: int  # that predict
+    operations: int  # multiply-accumulate operations of these for an image
+    own_operations: int  # of the distilled run's networks that predict
+    out_of_fold: Accuracy
 
 
 @dataclass(frozen=True)
@@ -109,11 +121,17 @@ class RunSummary:
     reading: tuple[str, ...] = ()  # how the files were read, if that had to be found out
     left_aside: tuple[str, ...] = ()  # the files, parts and columns that were not read
     pseudo_labelled: int = 0  # images to predict that members learned from, without their labels
+    teacher: TeacherSummary | None = None  # if the run is distilled
 
     @property
     def networks(self) -> tuple[str, ...]:
         """The network of each member."""
         return tuple(member.network for member in self.members)
+
+    @property
+    def predicting(self) -> dict[int, str]:
+        """The members that predict other images: their numbers and networks."""
+        return {number: member.network for number, member in enumerate(self.members) if member.predicts}
 
     @property
     def score(self) -> Score | None:
@@ -178,6 +196,11 @@ class ImportSummary:
     def networks(self) -> tuple[str, ...]:
         """The network of each member."""
         return tuple(member.network for member in self.members)
+
+    @property
+    def predicting(self) -> dict[int, str]:
+        """The number and network of each member."""
+        return dict(enumerate(self.networks))
 
 
 FORMAT_VERSIONS: dict[type, int] = {RunSummary: 5, ImportSummary: 1}

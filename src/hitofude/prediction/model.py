@@ -59,9 +59,12 @@ class Model:
 
     @classmethod
     def of_run(cls, folder: RunFolder, compute: Compute, temperature: float | None) -> "Model":
-        """Load all members of a run. Raises RunFolderError if the run is not finished, or a member is not whole."""
+        """Load the members of a run that predict.
+
+        Raises RunFolderError if the run is not finished, or a member is not whole.
+        """
         tta, data, names = folder.load_recipe().tta, folder.load_data(), folder.load_networks()
-        folders = [folder.member(number) for number in range(len(names))]
+        folders = {number: folder.member(number) for number in names}
         networks = load_members(folders, names, data.image_shape, len(data.classes), compute)
         return cls(networks, data.classes, data.image_shape, compute, tta, temperature)
 
@@ -94,7 +97,7 @@ def set_threshold_of(run: Path, level: float | None) -> float | None:
 def model_identity(folder: RunFolder, *, raw: bool = False) -> dict[str, Any]:
     """Return everything that decides a finished run's predictions, ready for JSON. Raises as Model.load does."""
     recipe, data, networks = folder.load_recipe(), folder.load_data(), folder.load_networks()
-    members = [MemberFolder(folder.member(number)) for number in range(len(networks))]
+    members = [MemberFolder(folder.member(number)) for number in networks]
     try:
         weights = [hashlib.sha256(member.weights_path.read_bytes()).hexdigest() for member in members]
     except FileNotFoundError as error:
@@ -103,7 +106,7 @@ def model_identity(folder: RunFolder, *, raw: bool = False) -> dict[str, Any]:
     return {
         "classes": list(data.classes),
         "image_shape": list(data.image_shape),
-        "networks": list(networks),
+        "networks": list(networks.values()),
         "weights": weights,
         "tta": recipe.tta.model_dump(mode="json"),
         "precision": recipe.precision,

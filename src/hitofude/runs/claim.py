@@ -105,28 +105,33 @@ def claim_run(
     dataset: Dataset,
     compute: Compute,
     environment: Mapping[str, object] | None = None,
+    teacher: str | None = None,
 ) -> AbstractContextManager[None]:
     """Own a run folder inside the block, for a new run or for the same run that was begun here.
 
-    environment: the describe_environment of the machines that train, None if they are this machine. Raises as
-    ClaimedFolder.claimed does; another PyTorch, device, precision or number of threads makes another run, too.
+    environment: the describe_environment of the machines that train, None if they are this machine. teacher: the
+    fingerprint of the teacher of a distilled run. Raises as ClaimedFolder.claimed does; another PyTorch, device,
+    precision or number of threads makes another run, too.
     """
 
     def begin() -> None:
-        write_json(folder.data, asdict(describe_data(dataset)))
+        write_json(folder.data, asdict(describe_data(dataset, teacher)))
         write_json(folder.environment, environment or describe_environment(compute))
         recipe.save(folder.recipe)
 
     def compare() -> list[str]:
         arithmetic = differences(folder.load_environment(), describe_arithmetic(compute))
-        return _run_differences(folder, recipe, dataset) + arithmetic
+        return _run_differences(folder, recipe, dataset, teacher) + arithmetic
 
     return _run_claim(folder).claimed(begin, compare)
 
 
-def check_same_run(folder: RunFolder, recipe: Recipe, dataset: Dataset) -> None:
-    """Raise RunFolderError with the differences, unless the folder's run has this recipe and these data."""
-    _run_claim(folder).check_same(_run_differences(folder, recipe, dataset))
+def check_same_run(folder: RunFolder, recipe: Recipe, dataset: Dataset, teacher: str | None = None) -> None:
+    """Raise RunFolderError with the differences, unless the folder's run has this recipe, these data and this teacher.
+
+    teacher: its fingerprint, if the run is distilled.
+    """
+    _run_claim(folder).check_same(_run_differences(folder, recipe, dataset, teacher))
 
 
 def saved_epochs(folder: RunFolder, members: Iterable[int]) -> list[EpochLog]:
@@ -134,8 +139,8 @@ def saved_epochs(folder: RunFolder, members: Iterable[int]) -> list[EpochLog]:
     return [log for number in members for log in MemberFolder(folder.member(number)).epochs()]
 
 
-def describe_data(dataset: Dataset) -> DataDescription:
-    """Return the content of a run's data.json."""
+def describe_data(dataset: Dataset, teacher: str | None = None) -> DataDescription:
+    """Return the content of a run's data.json. teacher: its fingerprint, if the run is distilled."""
     train, test = dataset.train, dataset.test
     return DataDescription(
         format_version=FORMAT_VERSION,
@@ -153,6 +158,7 @@ def describe_data(dataset: Dataset) -> DataDescription:
         header=dataset.header,
         groups_fingerprint=_fingerprint(train.groups),
         folds_fingerprint=_fingerprint(train.folds),
+        teacher_fingerprint=teacher,
         look=dataset.look,
         transposed=dataset.transposed,
         planes=dataset.planes,
@@ -169,7 +175,7 @@ def _run_claim(folder: RunFolder) -> ClaimedFolder:
     return ClaimedFolder(folder.path, "run", "--run", folder.recipe.name, (folder.data.name, folder.environment.name))
 
 
-def _run_differences(folder: RunFolder, recipe: Recipe, dataset: Dataset) -> list[str]:
-    found = asdict(describe_data(dataset))
+def _run_differences(folder: RunFolder, recipe: Recipe, dataset: Dataset, teacher: str | None) -> list[str]:
+    found = asdict(describe_data(dataset, teacher))
     fingerprints = {name: value for name, value in found.items() if name.endswith("_fingerprint")}
     return folder.load_recipe().difference(recipe) + differences(asdict(folder.load_data()), fingerprints)

@@ -12,20 +12,21 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.augment import transformed_versions
 from hitofude.learning.ensemble import EnsembleProbabilities
 from hitofude.learning.epoch_log import EpochLog
+from hitofude.learning.speed import multiplications
 from hitofude.learning.training import MemberPlan
 from hitofude.metrics.baseline import no_better_than_commonest
 from hitofude.metrics.calibration import join_members, reliability, with_temperature
-from hitofude.metrics.estimate import estimate_ensemble
+from hitofude.metrics.estimate import estimate_alike, estimate_ensemble
 from hitofude.metrics.grouped import grouped_accuracy
 from hitofude.metrics.label_issues import LabelIssues
 from hitofude.metrics.metrics import Accuracy, agreement, answered, class_scores, confusion_matrix
 from hitofude.metrics.scores import Answers, Score, all_scores
-from hitofude.metrics.whole_ensemble import LEVELS, fit_temperatures, member_groups, set_threshold
+from hitofude.metrics.whole_ensemble import LEVELS, fit_temperatures, member_groups, parts_of_whole, set_threshold
 from hitofude.outputs.audit import Hardness, LabelledRows, write_duplicates
 from hitofude.outputs.html_report.page import Page, render
 from hitofude.outputs.network_graph import operations
 from hitofude.outputs.plots import plot_images
-from hitofude.outputs.report import AuditSummary, Calibration, MemberSummary, RunSummary
+from hitofude.outputs.report import AuditSummary, Calibration, MemberSummary, RunSummary, TeacherSummary
 from hitofude.recipe import Metric
 from hitofude.runs.audit import LabelledPredictions, write_lists
 from hitofude.runs.flattery import summarise_related
@@ -43,9 +44,10 @@ def calibrate(plan: RunPlan, probabilities: EnsembleProbabilities) -> Calibratio
 
     If members learned from these images, they tell nothing about images that no member saw, and are not used.
     """
-    known, of_test = answered(probabilities.out_of_fold), None if plan.pseudo_labelled() else probabilities.test
+    predict_by, known = plan.recipe.ensemble.predict_by, answered(probabilities.out_of_fold)
+    of_test = probabilities.test if predict_by == "all" and not plan.pseudo_labelled() else None
     labels, out_of_fold = plan.train.known_labels()[known], probabilities.out_of_fold[known]
-    held_out = plan.held_out()
+    held_out = parts_of_whole(plan.held_out(), predict_by)
     temperatures = fit_temperatures(plan.train.known_labels(), probabilities.out_of_fold, held_out, of_test)
     calibrated = with_temperature(out_of_fold, temperatures.out_of_fold)
     of_labels, groups = calibrated[np.arange(len(labels)), labels], member_groups(held_out)
@@ -115,7 +117,11 @@ def _summarise(
     confusion = confusion_matrix(labels[known], predicted, len(train.classes))
     members = _summarise_members(plan, probabilities)
     given = labels, out_of_fold, plan.held_out()
-    estimate = None if of_test is None else estimate_ensemble(*given, of_test, calibration.temperatures, plan.groups)
+    estimate = None
+    if of_test is not None and plan.recipe.ensemble.predict_by == "all":
+        estimate = estimate_ensemble(*given, of_test, calibration.temperatures, plan.groups)
+    elif of_test is not None:
+        estimate = estimate_alike(labels, out_of_fold, of_test.shape[1], plan.groups)
     doubt = None if estimate is None else estimate.doubt
     scores = _score_training_rows(plan, out_of_fold, calibration.out_of_fold_temperature)
     guess = no_better_than_commonest(plan.recipe.metric, scores, confusion.tolist(), train.classes)
@@ -151,7 +157,18 @@ def _summarise(
         reading=plan.dataset.reading,
         left_aside=plan.dataset.left_aside,
         pseudo_labelled=plan.pseudo_labelled(),
+        teacher=_summarise_teacher(plan),
     )
+
+
+def _summarise_teacher(plan: RunPlan) -> TeacherSummary | None:
+    teacher = plan.teacher
+    if teacher is None:
+        return None
+    shape, classes = plan.train.image_shape, len(plan.train.classes)
+    own = sum(multiplications(plan.members[place].network, shape, classes) for place in plan.predicting())
+    networks, accuracy = teacher.result.summary.predicting, teacher.result.accuracy
+    return TeacherSummary(str(teacher.folder.path), len(networks), teacher.operations(), own, accuracy)
 
 
 def _score_training_rows(plan: RunPlan, out_of_fold: NDArray[np.float32], temperature: float) -> dict[Metric, Score]:
@@ -170,7 +187,7 @@ def _score_test_images(
     if members is None or test is None or test.labels is None:
         return None
     trained_on = np.bincount(plan.train.known_labels(), minlength=len(classes)) / len(plan.train)
-    answers = Answers.of(test.labels, join_members(members, temperature), classes)
+    answers = Answers.of(test.labels, join_members(members[plan.predicting()], temperature), classes)
     return all_scores(answers, shares=trained_on)
 
 
@@ -199,7 +216,8 @@ def _summarise_member(plan: RunPlan, member: MemberPlan, held_out: NDArray[np.fl
     """held_out: the member's probabilities of its validation rows, (rows, classes)."""
     variant, accuracy = plan.variant_of(member), _accuracy_of(plan, [(member, held_out)])
     settings = {} if variant is None else plan.recipe.ensemble.variants[variant - 1]
-    return MemberSummary(member.network, len(member.train_rows), accuracy, variant, settings)
+    predicts = member.member in plan.predicting()
+    return MemberSummary(member.network, len(member.train_rows), accuracy, variant, settings, predicts)
 
 
 def _accuracy_by_network(plan: RunPlan, probabilities: EnsembleProbabilities) -> dict[str, Accuracy]:

@@ -7,6 +7,7 @@ log.jsonl                a line for each epoch of each member
 loss.png accuracy.png    the learning curves
 network.dot              the computation graph
 members/NN/              weights.safetensors and member.json; during training, state-*
+targets.npz              only during the training of a distilled run: the teacher's answers, by member that learns them
 oof.npz                  ids, labels, classes; of each row, by members that never saw it: probabilities (N, classes),
                          calibrated, raw_probabilities (N, classes), and disagreement (N,) among those members;
                          held_out (N, members), which members these are; groups (N,), equal for related rows
@@ -64,6 +65,8 @@ class DataDescription(LearnedLook):
     """Whether the files' first lines name their columns, if the user said so."""
     groups_fingerprint: str | None = None
     folds_fingerprint: str | None = None
+    teacher_fingerprint: str | None = None
+    """Of the run whose answers were learned from in place of the labels; see hitofude.runs.teacher."""
     look: Look | None = None
     """The look of the training images; runs of earlier versions, and imported networks, do not say."""
     transposed: bool = False
@@ -100,6 +103,7 @@ class RunFolder:
         self.accuracy = path / "accuracy.png"
         self.network = path / "network.dot"
         self.members = path / "members"
+        self.targets = path / "targets.npz"
         self.out_of_fold = path / "oof.npz"
         self.test_probabilities = path / "test_probabilities.npz"
         self.submission = path / "submission.csv"
@@ -167,9 +171,12 @@ class RunFolder:
         """Read where imported networks come from. Raises RunFolderError if that is missing or damaged."""
         return read_summary(self.imported, ImportSummary)
 
-    def load_networks(self) -> tuple[str, ...]:
-        """Return each member's network. Raises RunFolderError if the run is not finished."""
-        return self.load_import().networks if self.is_imported else self.load_summary().networks
+    def load_networks(self) -> dict[int, str]:
+        """Return the number and network of each member that predicts.
+
+        Raises RunFolderError if the run is not finished.
+        """
+        return self.load_import().predicting if self.is_imported else self.load_summary().predicting
 
     def load_data(self) -> DataDescription:
         """Read data.json. Raises RunFolderError if it is missing, damaged, or of a newer version."""

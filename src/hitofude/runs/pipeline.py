@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
+import torch
 
 from hitofude.inputs.class_weights import read_class_weights
 from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.sources import Reading, Source, open_source
-from hitofude.learning.compute import explaining_memory_errors
+from hitofude.learning.compute import choose_compute, explaining_memory_errors, processors, usable_device
 from hitofude.learning.dispatch import TrainingBackend, open_backend
 from hitofude.learning.ensemble import EnsembleProbabilities, train_ensemble
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleTask
+from hitofude.learning.training import Targets
 from hitofude.metrics.calibration import join_members, with_temperature
 from hitofude.metrics.metrics import Accuracy, accuracy
 from hitofude.outputs.display import Display, choose_display
@@ -32,7 +34,8 @@ from hitofude.runs.folder import RunFolder
 from hitofude.runs.plan import RunPlan
 from hitofude.runs.result import RunResult, load_result
 from hitofude.runs.sanity import doubtful_settings
-from hitofude.storage import check_disk, write_npz, write_text
+from hitofude.runs.teacher import Teacher
+from hitofude.storage import check_disk, read_npz, write_npz, write_text
 from hitofude.workers.pool import WorkerPool
 
 logger = logging.getLogger(__name__)
@@ -112,9 +115,10 @@ def finish_run(
     """
     folder.check_trained_here()
     display.message(plan.describe())
+    teacher = None if plan.teacher is None else plan.teacher.fingerprint
     if folder.is_finished:
         display.message(f"run      {folder.path}")
-        check_same_run(folder, plan.recipe, plan.dataset)
+        check_same_run(folder, plan.recipe, plan.dataset, teacher)
         return load_result(folder)
     for warning in doubtful_settings(plan):
         display.warned(warning)
@@ -130,7 +134,7 @@ def finish_run(
         if backend.compute.note:
             display.warned(backend.compute.note)
         display.message(f"device   {backend}\nrun      {folder.path}")
-        with claim_run(folder, plan.recipe, plan.dataset, backend.compute, backend.environment):
+        with claim_run(folder, plan.recipe, plan.dataset, backend.compute, backend.environment, teacher):
             _train(plan, folder, backend, display)
     return load_result(folder)
 
@@ -141,7 +145,8 @@ def _train(plan: RunPlan, folder: RunFolder, backend: TrainingBackend, display: 
     write_text(folder.network, network_graph(network, plan.train.image_shape, name))
     recorder = _Recorder(folder, plan, display)
     members, test = tuple(plan.members), plan.dataset.test
-    ensemble = EnsembleTask(backend.compute, members, plan.train, test, folder.members)
+    targets = {} if plan.teacher is None else _learn_answers(plan, plan.teacher, folder, backend, display)
+    ensemble = EnsembleTask(backend.compute, members, plan.train, test, folder.members, targets=targets)
     with display.training(len(members), recorder.images_left()), _logging_seconds("training and predicting"):
         probabilities = train_ensemble(ensemble, backend.pool or backend.workers, recorder)
         recorder.draw_curves()
@@ -149,7 +154,27 @@ def _train(plan: RunPlan, folder: RunFolder, backend: TrainingBackend, display: 
     test_accuracy = _write_predictions(plan, folder, probabilities, calibration)
     with ONE_AT_A_TIME, _logging_seconds("audit and report"):
         summary = evaluate(plan, folder, probabilities, calibration, recorder.logs, test_accuracy)
+    folder.targets.unlink(missing_ok=True)
     write_summary(folder.report, summary)
+
+
+def _learn_answers(
+    plan: RunPlan, teacher: Teacher, folder: RunFolder, backend: TrainingBackend, display: Display
+) -> dict[int, Targets]:
+    """Return the teacher's answers for each member, from the folder if they were saved before.
+
+    They are computed in this process, in the precision of the training.
+    """
+    if not folder.targets.exists():
+        test = plan.dataset.test
+        images = np.concatenate([plan.train.images, *([] if test is None else [test.images])])
+        display.message(f"asking   {teacher.folder.path} about {len(images):,} images")
+        compute = choose_compute(usable_device(backend.compute.device.type), plan.recipe.precision, processors())
+        with _logging_seconds("asking the teacher"):
+            answers = teacher.answers(plan.members, torch.from_numpy(images), compute)
+        write_npz(folder.targets, **{str(member): found for member, found in answers.items()})
+    saved = read_npz(folder.targets, *(str(member.member) for member in plan.members))
+    return {member.member: saved[str(member.member)] for member in plan.members}
 
 
 @contextmanager
@@ -217,7 +242,7 @@ def _write_predictions(
     )
     if test is None or probabilities.test is None:
         return None
-    joined = join_members(probabilities.test, calibration.temperature)
+    joined = join_members(probabilities.test[plan.predicting()], calibration.temperature)
     write_npz(
         folder.test_probabilities,
         ids=test.ids,

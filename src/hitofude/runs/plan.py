@@ -1,7 +1,7 @@
 """The plan of a run, settled and checked before anything is written."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -25,6 +25,7 @@ from hitofude.learning.training import MemberPlan
 from hitofude.metrics.scores import NEED_PROBABILITIES
 from hitofude.outputs.submission import SubmissionFormat
 from hitofude.recipe import Recipe
+from hitofude.runs.teacher import Teacher
 from hitofude.stage import describe_settings
 
 BYTES_A_ROW = 300  # for ids, labels and figures in the .npz and .csv files
@@ -47,6 +48,8 @@ class RunPlan:
     groups: NDArray[np.int64] | None = None  # (N,) of the used rows; related ones, by copies too, have the same number
     asked_folds: int = 0
     """The number of folds in the recipe before it was reduced to what the rows allow."""
+    teacher: Teacher | None = None
+    """The run whose answers are learned in place of the labels, if the run is distilled."""
 
     @classmethod
     def prepare(cls, recipe: Recipe, dataset: Dataset, command: str) -> "RunPlan":
@@ -75,6 +78,18 @@ class RunPlan:
             name: build_network(name, train.image_shape, len(train.classes), torch.Generator()) for name in names
         }
         return cls(recipe, dataset, train, members, networks, command, groups, asked)
+
+    def taught_by(self, teacher: Teacher) -> "RunPlan":
+        """Return the plan of a distilled run, whose members learn the teacher's answers, also to the images to predict.
+
+        Raises InputError or RunFolderError if the teacher was trained on other images or held out other rows.
+        """
+        teacher.check_images(self.dataset.train)
+        teacher.check_folds(self.members)
+        rows, test = len(self.train), self.dataset.test
+        others = np.arange(rows, rows + (0 if test is None else len(test)))
+        members = [replace(one, train_rows=np.concatenate([one.train_rows, others])) for one in self.members]
+        return replace(self, members=members, teacher=teacher)
 
     @property
     def submission_format(self) -> SubmissionFormat:
@@ -115,7 +130,10 @@ class RunPlan:
         states = workers * (KEPT_STATES + 1) * 5 * weights
         classes, test = len(self.train.classes), self.dataset.test
         rows = len(self.train) + (0 if test is None else len(test) * len(self.members))
-        return len(self.members) * weights + states + rows * (17 * classes + BYTES_A_ROW) + BYTES_OF_PICTURES
+        images = len(self.train) + (0 if test is None else len(test))
+        targets = 0 if self.teacher is None else 4 * len(self.members) * images * classes
+        results = rows * (17 * classes + BYTES_A_ROW) + BYTES_OF_PICTURES
+        return len(self.members) * weights + states + targets + results
 
     def held_out(self) -> NDArray[np.bool_]:
         """Return (N, members), whether a member holds a training row out."""
@@ -123,6 +141,13 @@ class RunPlan:
         for place, member in enumerate(self.members):
             held_out[member.validation_rows, place] = True
         return held_out
+
+    def predicting(self) -> list[int]:
+        """Return the places of the members that predict other images."""
+        places = range(len(self.members))
+        if self.recipe.ensemble.predict_by == "all":
+            return [*places]
+        return [place for place in places if not len(self.members[place].validation_rows)]
 
     def duplicates(self) -> list[Duplicate]:
         """Return the duplicate images."""
@@ -143,6 +168,7 @@ class RunPlan:
             f"members  {self._describe_members()}",
             *self._describe_variants(),
             *self._describe_pseudo_labels(),
+            *self._describe_teacher(),
         ]
         if self.submission_format.classes and self.recipe.metric not in NEED_PROBABILITIES:
             lines.append(
@@ -199,8 +225,9 @@ class RunPlan:
 
     def pseudo_labelled(self) -> int:
         """Return the number of images to predict that members learn from, without their labels."""
-        test = self.dataset.test
-        return len(test) if test is not None and any(member.teachers for member in self.members) else 0
+        test, rows = self.dataset.test, len(self.train)
+        are_learned = any((member.train_rows >= rows).any() for member in self.members)
+        return len(test) if test is not None and are_learned else 0
 
     def _describe_pseudo_labels(self) -> list[str]:
         """Describe whether the images to predict are learned from, if the recipe asks for it."""
@@ -212,6 +239,17 @@ class RunPlan:
             return [f"pseudo   {taught} members also learn from the {count:,} images to predict, labelled by others"]
         missing = "there are no images to predict" if self.dataset.test is None else "there is one repeat alone"
         return [f"pseudo   ensemble.pseudo_labels={kind} changes nothing here: {missing}"]
+
+    def _describe_teacher(self) -> list[str]:
+        """Describe the teacher of a distilled run."""
+        if self.teacher is None:
+            return []
+        taught = [(len(self.teacher.teachers_of(one)), len(one.validation_rows)) for one in self.members]
+        of_fold = next((count for count, held_out in taught if held_out), 0)
+        others = f", {taught[-1][0]} for all rows" if not taught[-1][1] else ""
+        test = ", the images to predict too" if self.pseudo_labelled() else ""
+        folder = self.teacher.folder.path
+        return [f"teacher  {folder}, in place of the labels{test}: {of_fold} of its members for each fold{others}"]
 
     def _describe_variants(self) -> list[str]:
         """Describe the settings of the variants, which the repeats and the members on all rows take in turn."""

@@ -14,7 +14,7 @@ from hitofude.metrics.estimate import Estimate
 from hitofude.metrics.label_issues import describe_issues
 from hitofude.metrics.metrics import Accuracy, answered
 from hitofude.metrics.scores import LOWER_IS_BETTER, NAMES, NEED_PROBABILITIES, Score
-from hitofude.metrics.whole_ensemble import member_groups, prediction_sets, set_threshold
+from hitofude.metrics.whole_ensemble import member_groups, parts_of_whole, prediction_sets, set_threshold
 from hitofude.outputs.report import RelatedSummary, RunSummary
 from hitofude.recipe import Metric, Recipe
 from hitofude.runs.folder import RunFolder
@@ -76,8 +76,9 @@ class RunResult:
         """
         known, calibration = answered(self.out_of_fold_probabilities), self.summary.calibration
         of_labels = self.out_of_fold_probabilities[known][np.arange(known.sum()), self.labels[known]]
-        groups = member_groups(self.held_out)
-        return set_threshold(level, of_labels, self.member_probabilities, groups, calibration.temperatures)
+        groups = member_groups(parts_of_whole(self.held_out, self.recipe.ensemble.predict_by))
+        members = None if self.summary.pseudo_labelled else self.member_probabilities
+        return set_threshold(level, of_labels, members, groups, calibration.temperatures)
 
     def test_sets(self, level: float = 0.95) -> NDArray[np.bool_] | None:
         """Return (M, classes), the prediction sets of the images to predict: each holds its image's true label with
@@ -126,6 +127,7 @@ class RunResult:
             *self._test_scores(),
             ("pseudo-labels", _describe_pseudo_labels(summary.pseudo_labelled)),
             ("not held out", _name_classes(summary.never_held_out)),
+            *_compare_with_teacher(summary),
             ("related rows", None if summary.related is None else describe_related(summary.related)),
             ("training time", f"{minutes} min {seconds} s, all members together"),
             ("submission", self.submission),
@@ -186,6 +188,28 @@ def _describe_pseudo_labels(images: int) -> str | None:
     return f"the {images:,} images to predict were learned from, without their labels" if images else None
 
 
+def _compare_with_teacher(summary: RunSummary) -> list[tuple[str, str]]:
+    """Describe the cost and the errors of a distilled run beside those of its teacher."""
+    teacher = summary.teacher
+    if teacher is None:
+        return []
+    theirs, ours = (
+        f"{count} network{'' if count == 1 else 's'}, {operations / 1e6:.1f} million operations an image"
+        for count, operations in (
+            (teacher.networks, teacher.operations),
+            (len(summary.predicting), teacher.own_operations),
+        )
+    )
+    right, found = teacher.out_of_fold, summary.out_of_fold
+    wrong, own_wrong = right.total - right.right, found.total - found.right
+    share = f"{100 * teacher.own_operations / teacher.operations:.1f} % of the teacher's"
+    more = f"{100 * (own_wrong - wrong) / max(wrong, 1):+.1f} %"
+    return [
+        ("teacher", f"{teacher.run}: {theirs}; {wrong:,} of {right.total:,} wrong"),
+        ("distilled", f"{ours}, {share}; {own_wrong:,} of {found.total:,} wrong, {more}"),
+    ]
+
+
 def describe_related(related: RelatedSummary) -> str:
     """Describe related rows, and what a split regardless of them would have shown."""
     divided = related.divided_copies
@@ -203,6 +227,8 @@ def describe_related(related: RelatedSummary) -> str:
 
 
 def _explain(estimate: Estimate) -> str:
+    if not estimate.gain and not estimate.ease:
+        return "as out of fold, by networks trained alike on fewer rows"
     gain = f"{estimate.gain:+.4f} over out of fold, the gain of averaging all members"
     if abs(estimate.ease) < estimate.ease_by_chance:
         return gain

@@ -1,0 +1,82 @@
+"""hitofude distill."""
+
+from pathlib import Path
+
+from hitofude.cli.app import (
+    DEFAULT_SOURCE_OPTIONS,
+    Settings,
+    SourceOptions,
+    app,
+    parse_count,
+    parse_workers,
+    this_command,
+)
+from hitofude.cli.logs import is_quiet
+
+
+@app.command
+def distill(
+    source: str | None = None,
+    /,
+    *,
+    teacher: Path,
+    network: str = "lean-32",
+    run: Path | None = None,
+    device: str = "auto",
+    workers: str = "auto",
+    threads: str = "auto",
+    settings: Settings = (),
+    options: SourceOptions = DEFAULT_SOURCE_OPTIONS,
+) -> None:
+    """Train one small network to answer as the whole ensemble of a finished run does.
+
+    It learns the ensemble's probabilities for the training images and for the images
+    to predict, in place of labels, and is a run of its own: `predict`, `export` and
+    `serve` use that one network. Its out-of-fold accuracy is honest: it is that of
+    networks taught only by the ensemble's members that hold out the same images.
+    The last lines compare operations and errors with the ensemble's.
+
+    An unfinished run in the same folder is continued; a finished one is left alone.
+
+    For example:
+      hitofude distill --teacher runs/sample-fast
+      hitofude distill digit-recognizer.zip --teacher runs/digit-recognizer-best
+      hitofude distill digit-recognizer.zip --teacher runs/best --set schedule.epochs=20
+      hitofude export runs/best-distilled --web site
+
+    Parameters
+    ----------
+    source
+        The source of the teacher, read with the same options; by default the embedded sample.
+    teacher
+        The folder of a finished run. Several members that hold out each image teach best:
+        --set ensemble.repeats=3 --set ensemble.resplit=false.
+    network
+        The small network; hitofude networks lists all.
+    run
+        The folder of the distilled run; by default TEACHER-distilled, beside the teacher's.
+    device
+        auto, cpu, cuda or mps.
+    workers
+        As for run: auto, a number of processes, or a cluster.
+    threads
+        The threads of each member: auto or a number. A run is continued with the threads that it was begun with.
+    settings
+        NAME=VALUE, such as schedule.epochs=20; may be repeated. The rows and folds are those of the teacher.
+    """
+    from hitofude.runs.distillation import distill as distill_run
+    from hitofude.stage import parse_settings
+
+    result = distill_run(
+        options.open(source),
+        teacher=teacher,
+        network=network,
+        run=run,
+        settings=parse_settings(settings),
+        device=device,
+        workers=parse_workers(workers),
+        threads=parse_count(threads, "--threads"),
+        quiet=is_quiet(),
+        command=this_command(),
+    )
+    print(result.describe())

@@ -1,0 +1,80 @@
+"""Distillation: a small network learns the answers of a whole ensemble, and predicts in its place.
+
+It is a run of its own. The members that hold out the teacher's folds give the out-of-fold accuracy, and the member on
+all rows is the network that predicts. See hitofude.runs.teacher.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Unpack
+
+from hitofude.errors import RecipeError
+from hitofude.inputs.sources import Reading, Source, open_source
+from hitofude.learning.compute import explaining_memory_errors
+from hitofude.outputs.display import choose_display
+from hitofude.recipe import DEFAULT_PRESET, Recipe
+from hitofude.runs.folder import RunFolder
+from hitofude.runs.pipeline import finish_run
+from hitofude.runs.plan import RunPlan
+from hitofude.runs.result import RunResult
+from hitofude.runs.teacher import Teacher
+from hitofude.stage import flat
+from hitofude.workers.pool import WorkerPool
+
+NETWORK = "lean-32"
+STUDENT = {"network.name": NETWORK, "schedule.epochs": 12, "optimizer.label_smoothing": 0.0}
+"""The settings of a distilled run beside those of the default preset. The answers are smooth without smoothing."""
+OF_TEACHER = ("seed", "rows", "ensemble.split", "ensemble.folds", "ensemble.holdout", "ensemble.group_copies")
+"""The settings that decide which rows are used and held out."""
+OF_DISTILLATION = {
+    "ensemble.repeats": 1, "ensemble.resplit": False, "ensemble.pseudo_labels": "none", "ensemble.variants": (),
+    "ensemble.full_data_members": 1, "ensemble.predict_by": "full-data",
+}  # fmt: skip
+FIXED = (*OF_TEACHER, "ensemble.resplit", "ensemble.pseudo_labels")
+
+
+def distill(
+    source: Source | None = None,
+    *,
+    teacher: str | Path,
+    network: str = NETWORK,
+    run: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    workers: int | str | WorkerPool | None = None,
+    threads: int | None = None,
+    quiet: bool = False,
+    command: str | None = None,
+    **how: Unpack[Reading],
+) -> RunResult:
+    """Train a small network to answer as the whole ensemble of a finished run does.
+
+    source: that of the teacher, as for hitofude.run; its images to predict are learned from too, as the teacher labels
+    them. teacher: the folder of the run. network: the small one. run: the folder, by default TEACHER-distilled beside
+    the teacher's; an unfinished run there is continued, a finished one is only read. settings: dotted names and values
+    in place of the default preset's and STUDENT's. device, workers, threads, how: as for hitofude.run.
+
+    Raises a subclass of hitofude.errors.UserError for everything a user can fix, such as a teacher of other images or
+    folds.
+    """
+    display, guide = choose_display(quiet=quiet), Teacher.load(teacher)
+    recipe = student_recipe(guide.result.recipe, network, settings or {})
+    folder = Path(run) if run else guide.folder.path.with_name(f"{guide.folder.path.resolve().name}-distilled")
+    with explaining_memory_errors():
+        dataset = open_source(source, **how)
+        default = f"hitofude distill {dataset.name} --teacher {guide.folder.path}"
+        plan = RunPlan.prepare(recipe, dataset, command or default).taught_by(guide)
+        return finish_run(plan, RunFolder(folder), display, workers=workers, device=device, threads=threads)
+
+
+def student_recipe(teacher: Recipe, network: str, settings: Mapping[str, Any]) -> Recipe:
+    """Return the recipe of a distilled run. Raises RecipeError for settings that must be the teacher's."""
+    if others := sorted(settings.keys() & {*FIXED}):
+        raise RecipeError(
+            f"{others[0]} is that of the teacher in a distillation, so that no held-out label reaches a network. Leave "
+            "it out."
+        )
+    theirs = flat(teacher.model_dump())
+    of_teacher = {name: theirs[name] for name in (*OF_TEACHER, "metric", "precision")}
+    student = STUDENT | {"network.name": network} | of_teacher | OF_DISTILLATION
+    return Recipe.preset(DEFAULT_PRESET).variant(0).with_settings(student | dict(settings))
