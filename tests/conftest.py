@@ -32,7 +32,12 @@ from tests.loopback import Server
 
 Call = Callable[..., tuple[int, str, str]]
 SETTINGS = {"schedule.epochs": 8, "schedule.min_steps": 0, "optimizer.batch_size": 32, "ensemble.folds": 2}
-STUDENT_SETTINGS = {"schedule.epochs": 2, "schedule.min_steps": 0, "optimizer.batch_size": 32}
+STUDENT_SETTINGS = {
+    "network.name": "cnn-lean",
+    "schedule.epochs": 6,
+    "schedule.min_steps": 0,
+    "optimizer.batch_size": 32,
+}
 COMPETITION = Path(__file__).parents[2] / "shared" / "data" / "digit-recognizer.zip"
 
 
@@ -115,11 +120,11 @@ def finished(dataset: Dataset, common: Path) -> RunResult:
 
 @pytest.fixture(scope="session")
 def distilled(finished: RunResult, dataset: Dataset, common: Path) -> RunResult:
-    """A run taught by the finished one, for two epochs, trained once a session; tests change only copies of it."""
+    """A run taught by the finished one, trained once a session; tests change only copies of it."""
     with FileLock(common / "distilled.lock"):
         return hitofude.distill(
-            dataset, teacher=finished.folder.path, network="cnn-lean", run=common / "distilled",
-            settings=STUDENT_SETTINGS, device="cpu", quiet=True,
+            dataset, teacher=finished.folder.path, run=common / "distilled", settings=STUDENT_SETTINGS, device="cpu",
+            quiet=True,
         )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """A run becomes a file that onnxruntime alone can run, or no file."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 import hitofude
 from hitofude.errors import InputError, RunFolderError
 from hitofude.export import parity
-from hitofude.export.onnx_export import export_onnx, model_of_run
+from hitofude.export.onnx_export import describe_export, export_onnx, model_of_run
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.inputs.sources import Dataset, sample
 from hitofude.learning.compute import choose_compute
@@ -76,6 +77,21 @@ def test_eight_bits_are_a_third_of_the_size_and_hardly_less_accurate(
     assert export.cost.accuracy == pytest.approx(export.cost.accuracy_of_float32, abs=0.02)
     probabilities, _ = OnnxModel.load(tmp_path / "m.onnx").predict(dataset.train.images)
     assert probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_of_a_distilled_run_one_network_is_exported_and_its_training_images_show_no_accuracy(
+    distilled: RunResult, dataset: Dataset, tmp_path: Path
+) -> None:
+    export = export_onnx(distilled.folder.path, tmp_path / "m.onnx", source=dataset, int8=True, images=100)
+    assert len(export.description.networks) == 1
+    assert export.own is not None
+    assert (export.own.of, export.own.images, export.own.changed) == ("submission", 50, 0)
+    assert export.cost is not None
+    assert (export.cost.images, export.cost.accuracy) == (100, None)
+    assert "of 100 training images, which it learned from" in describe_export(export)
+    own = export_onnx(distilled.folder.path, tmp_path / "m.onnx", source=replace(dataset, test=None), images=100).own
+    assert own is not None
+    assert "had no images to predict" in own.describe()
 
 
 def test_the_cost_of_eight_bits_is_measured_on_the_runs_own_images(finished: RunResult, tmp_path: Path) -> None:

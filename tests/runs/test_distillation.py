@@ -16,6 +16,7 @@ from hitofude.learning.compute import Compute
 from hitofude.learning.ensemble import plan_members
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.networks import build_network
+from hitofude.learning.speed import multiplications
 from hitofude.metrics.calibration import with_temperature
 from hitofude.prediction.model import Model
 from hitofude.runs.folder import RunFolder
@@ -32,7 +33,7 @@ Distill = Callable[..., RunResult]
 def distill(finished: RunResult, dataset: Dataset, tmp_path: Path) -> Distill:
     def distill(source: Dataset = dataset, teacher: Path = finished.folder.path, **settings: object) -> RunResult:
         return hitofude.distill(
-            source, teacher=teacher, network="cnn-lean", run=tmp_path / "student", device="cpu", quiet=True,
+            source, teacher=teacher, run=tmp_path / "student", device="cpu", quiet=True,
             settings=STUDENT_SETTINGS | {name.replace("__", "."): value for name, value in settings.items()},
         )  # fmt: skip
 
@@ -44,18 +45,20 @@ def test_a_member_learns_only_from_members_that_hold_out_the_same_rows(
 ) -> None:
     """So whatever member 2, which was trained on the labels of the first fold, answers: member 1 does not learn it."""
     other = copy_of(finished, tmp_path)
-    _answer_differently(MemberFolder(other.member(1)))
+    _answer_differently(other)
     plans = plan_members(finished.recipe.with_settings({"ensemble.full_data_members": 1}), dataset.train)
     images = torch.from_numpy(dataset.train.images[:40])
     before, after = (Teacher.load(folder.path).answers(plans, images, compute) for folder in (finished.folder, other))
     assert [np.array_equal(before[member], after[member]) for member in range(3)] == [True, False, False]
 
 
-def _answer_differently(folder: MemberFolder) -> None:
-    network = build_network("cnn-lean", (1, 28, 28), 10, torch.Generator())
-    epochs = folder.load_finished(network)
+def _answer_differently(folder: RunFolder) -> None:
+    """Change the last layer of member 2 in its folder."""
+    member, name = MemberFolder(folder.member(1)), folder.load_networks()[1]
+    network = build_network(name, (1, 28, 28), 10, torch.Generator())
+    epochs = member.load_finished(network)
     torch.nn.init.normal_(network.get_submodule("classify").weight, generator=torch.Generator().manual_seed(0))
-    folder.finish(network, {"member": 1, "network": "cnn-lean", "image_shape": "1x28x28", "classes": 10}, epochs)
+    member.finish(network, {"member": 1, "network": name, "image_shape": "1x28x28", "classes": 10}, epochs)
 
 
 def test_the_answers_are_the_mean_of_the_raw_probabilities(
@@ -108,15 +111,26 @@ def test_the_network_on_all_rows_predicts_alone(distilled: RunResult, dataset: D
 
 def test_the_outcome_compares_operations_and_errors_with_the_teacher(distilled: RunResult, finished: RunResult) -> None:
     wrong, own_wrong = (run.accuracy.total - run.accuracy.right for run in (finished, distilled))
+    networks = (
+        multiplications(finished.summary.networks[0], (1, 28, 28)),
+        multiplications(distilled.summary.networks[2], (1, 28, 28)),
+    )
+    theirs, ours = f"{2 * networks[0] / 1e6:.1f} million operations", f"{networks[1] / 1e6:.1f} million operations"
     lines = {line[: line.index("  ")]: line for line in distilled.describe().splitlines()}
-    assert f": 2 networks, 17.9 million operations an image; {wrong} of 300 wrong" in lines["teacher"]
-    assert f" 1 network, 9.0 million operations an image, 50.0 % of the teacher's; {own_wrong} of" in lines["distilled"]
+    assert f": 2 networks, {theirs} an image; {wrong} of 300 wrong" in lines["teacher"]
+    assert f" 1 network, {ours} an image, " in lines["distilled"]
+    assert f" % of the teacher's; {own_wrong} of 300 wrong" in lines["distilled"]
     assert "50 images to predict were learned from" in lines["pseudo-labels"]
+    report = distilled.folder.page.read_text(encoding="utf-8")
+    assert f"take {theirs} for an image" in report
+    assert "only by the 1 network trained on all rows" in report
 
 
 def test_a_teacher_of_other_labels_is_refused(distill: Distill, dataset: Dataset) -> None:
     labels = np.roll(dataset.train.known_labels(), 1)
-    with pytest.raises(InputError, match=r"not the training images and labels of the teacher .*\n  hitofude run"):
+    with pytest.raises(
+        InputError, match=r"digits has other training images or labels than the teacher .*\n  hitofude run"
+    ):
         distill(replace(dataset, train=replace(dataset.train, labels=labels)))
 
 
@@ -138,12 +152,12 @@ def test_a_finished_folder_is_read_with_its_teacher_and_refused_with_another(
 ) -> None:
     def distill(teacher: Path) -> RunResult:
         return hitofude.distill(
-            dataset, teacher=teacher, network="cnn-lean", run=distilled.folder.path, device="cpu", quiet=True,
+            dataset, teacher=teacher, run=distilled.folder.path, device="cpu", quiet=True,
             settings=STUDENT_SETTINGS,
         )  # fmt: skip
 
     assert distill(finished.folder.path).summary == distilled.summary
     other = copy_of(finished, tmp_path)
-    _answer_differently(MemberFolder(other.member(1)))
+    _answer_differently(other)
     with pytest.raises(RunFolderError, match="teacher_fingerprint: "):
         distill(other.path)

@@ -139,9 +139,12 @@ def describe_export(export: OnnxExport) -> str:
         lines.append(f"          {parity.border} images left out, because they lie on the threshold of unclear images")
     if cost is not None:
         faster = cost.images_per_second / cost.images_per_second_of_float32
+        accuracy = ""
+        if cost.accuracy is not None:
+            accuracy = f"out-of-fold accuracy {cost.accuracy_of_float32:.4f} → {cost.accuracy:.4f}, "
+        learned = "" if accuracy else " training images, which it learned from"
         lines += [
-            f"8 bits    out-of-fold accuracy {cost.accuracy_of_float32:.4f} → {cost.accuracy:.4f}, "
-            f"{_differ(cost.changed)} of {cost.images:,}",
+            f"8 bits    {accuracy}{_differ(cost.changed)} of {cost.images:,}{learned}",
             f"          {faster:.2f} times the images/s of float32",
         ]
     return "\n".join(lines)

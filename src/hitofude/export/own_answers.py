@@ -33,6 +33,8 @@ class OwnAnswers:
 
     def describe(self) -> str:
         """Describe the difference in a line or two."""
+        if not self.images:
+            return "answers   not compared: the run has none by the members on all rows, as it had no images to predict"
         labels = f"{self.changed} label{' differs' if self.changed == 1 else 's differ'}"
         close = "" if self.largest is None else f", no probability by more than {self.largest:.1e}"
         lines = [f"answers   {labels} of {self.images:,} from the run's {self.of}{close}"]
@@ -44,7 +46,8 @@ class OwnAnswers:
 def compare_own_answers(model: OnnxModel, folder: RunFolder, source: Dataset | None, most: int) -> OwnAnswers | None:
     """Predict up to `most` images of the run's source, and compare with the run's folder.
 
-    source: the embedded sample if None. Return None if the run was trained on another source, or elsewhere.
+    source: the embedded sample if None. Return None if the run was trained on another source, or elsewhere. No images
+    are compared if only members on all rows predict and the run had no images to predict.
     """
     if folder.is_imported:
         return None
@@ -54,6 +57,8 @@ def compare_own_answers(model: OnnxModel, folder: RunFolder, source: Dataset | N
     result = load_result(folder)
     if dataset.test is not None and result.test_ids is not None and np.array_equal(dataset.test.ids, result.test_ids):
         return _compare_submission(model, result, dataset.test, most)
+    if result.recipe.ensemble.predict_by == "full-data":
+        return OwnAnswers("submission", 0, 0, None, _arithmetic(result))
     return _compare_out_of_fold(model, result, choose_rows(dataset.train, result.recipe), most)
 
 

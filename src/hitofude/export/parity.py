@@ -57,11 +57,14 @@ class Parity:
 
 @dataclass(frozen=True)
 class Cost:
-    """The cost and gain of eight bits, on training images predicted by members that never saw them."""
+    """The cost and gain of eight bits, on training images predicted by members that never saw them.
+
+    If only members on all rows predict, they saw all of these images, so both accuracies are None.
+    """
 
     images: int
-    accuracy: float
-    accuracy_of_float32: float
+    accuracy: float | None
+    accuracy_of_float32: float | None
     changed: int
     """Images with another label."""
     images_per_second: float
@@ -118,9 +121,14 @@ def _digits(image_shape: ImageShape) -> NDArray[np.uint8]:
 
 
 def measure_cost(int8: OnnxModel, float32: OnnxModel, recipe: Recipe, train: ImageSet, most: int) -> Cost:
-    """Predict up to `most` training images with both, evenly of all classes, each by members that never saw it."""
-    plans, all_rows = plan_members(recipe, train), np.arange(len(train))
+    """Predict up to `most` training images with both, evenly of all classes, each by members that never saw it.
+
+    Members on all rows that predict alone are asked about all images.
+    """
+    plans, all_rows, ensemble = plan_members(recipe, train), np.arange(len(train)), recipe.ensemble
     held_out_by = np.stack([np.isin(all_rows, plan.validation_rows) for plan in plans])  # (members, N)
+    if ensemble.predict_by == "full-data":
+        held_out_by = np.ones((ensemble.full_data_members, len(train)), dtype=np.bool_)
     rows = shuffled_evenly(train.known_labels(), 0)
     rows = rows[held_out_by[:, rows].any(axis=0)][:most]
     labels, weights = train.known_labels()[rows], held_out_by[:, rows, None]
@@ -129,8 +137,10 @@ def measure_cost(int8: OnnxModel, float32: OnnxModel, recipe: Recipe, train: Ima
         (_, members), seconds = timed(model.predict, train.images[rows])
         answers.append((members * weights).sum(axis=0).argmax(axis=1))
         rates.append(len(rows) / seconds)
-    accuracy, accuracy_of_float32 = (float((answer == labels).mean()) for answer in answers)
     changed = int((answers[0] != answers[1]).sum())
+    if ensemble.predict_by == "full-data":
+        return Cost(len(rows), None, None, changed, *rates)
+    accuracy, accuracy_of_float32 = (float((answer == labels).mean()) for answer in answers)
     return Cost(len(rows), accuracy, accuracy_of_float32, changed, *rates)
 
 

@@ -223,7 +223,7 @@ def _state(folder: RunFolder) -> str:
         return str(error)
     expected_name = "expected" if summary.metric == "accuracy" else "expected accuracy"
     expected = "" if summary.estimate is None else f", {expected_name} {summary.estimate.value:.4f}"
-    members, worst = _describe_members(summary.networks), summary.worst_class
+    members, worst = _describe_members([*summary.predicting.values()]), summary.worst_class
     score = describe_score(summary) + expected + ("" if worst is None else f"; {worst}")
     return f"{summary.finished[:16]}  {summary.source}  {members}  {score}"
 

@@ -12,7 +12,7 @@ from hitofude.errors import RecipeError
 from hitofude.inputs.sources import Reading, Source, open_source
 from hitofude.learning.compute import explaining_memory_errors
 from hitofude.outputs.display import choose_display
-from hitofude.recipe import DEFAULT_PRESET, Recipe
+from hitofude.recipe import Recipe
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.pipeline import finish_run
 from hitofude.runs.plan import RunPlan
@@ -21,9 +21,16 @@ from hitofude.runs.teacher import Teacher
 from hitofude.stage import flat
 from hitofude.workers.pool import WorkerPool
 
-NETWORK = "lean-32"
-STUDENT = {"network.name": NETWORK, "schedule.epochs": 12, "optimizer.label_smoothing": 0.0}
-"""The settings of a distilled run beside those of the default preset. The answers are smooth without smoothing."""
+STUDENT = {
+    "network.name": "lean-32", "network.margin": "blank",
+    "augment.max_rotation": 10.0, "augment.max_shear": 5.0, "augment.max_translation": 2, "augment.no_aug_epochs": 1,
+    "optimizer.name": "muon", "optimizer.learning_rate": 0.05, "optimizer.momentum": 0.6,
+    "optimizer.weight_decay": 0.01, "optimizer.batch_size": 64,
+    "schedule.name": "one-cycle", "schedule.epochs": 12, "schedule.min_steps": 800, "schedule.warmup": 0.15,
+    "schedule.validation_rows": 2000,
+    "tta.shift": 1, "tta.threshold": 0.85,
+}  # fmt: skip
+"""The settings of a distilled run. There is no label smoothing: the teacher's answers are smooth."""
 OF_TEACHER = ("seed", "rows", "ensemble.split", "ensemble.folds", "ensemble.holdout", "ensemble.group_copies")
 """The settings that decide which rows are used and held out."""
 OF_DISTILLATION = {
@@ -37,7 +44,7 @@ def distill(
     source: Source | None = None,
     *,
     teacher: str | Path,
-    network: str = NETWORK,
+    network: str | None = None,
     run: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
     device: str = "auto",
@@ -50,9 +57,9 @@ def distill(
     """Train a small network to answer as the whole ensemble of a finished run does.
 
     source: that of the teacher, as for hitofude.run; its images to predict are learned from too, as the teacher labels
-    them. teacher: the folder of the run. network: the small one. run: the folder, by default TEACHER-distilled beside
-    the teacher's; an unfinished run there is continued, a finished one is only read. settings: dotted names and values
-    in place of the default preset's and STUDENT's. device, workers, threads, how: as for hitofude.run.
+    them. teacher: the folder of the run. network: the small one, by default that of STUDENT. run: the folder, by
+    default TEACHER-distilled beside the teacher's; an unfinished run there is continued, a finished one is only read.
+    settings: dotted names and values in place of those of STUDENT. device, workers, threads, how: as for hitofude.run.
 
     Raises a subclass of hitofude.errors.UserError for everything a user can fix, such as a teacher of other images or
     folds.
@@ -67,7 +74,7 @@ def distill(
         return finish_run(plan, RunFolder(folder), display, workers=workers, device=device, threads=threads)
 
 
-def student_recipe(teacher: Recipe, network: str, settings: Mapping[str, Any]) -> Recipe:
+def student_recipe(teacher: Recipe, network: str | None, settings: Mapping[str, Any]) -> Recipe:
     """Return the recipe of a distilled run. Raises RecipeError for settings that must be the teacher's."""
     if others := sorted(settings.keys() & {*FIXED}):
         raise RecipeError(
@@ -76,5 +83,5 @@ def student_recipe(teacher: Recipe, network: str, settings: Mapping[str, Any]) -
         )
     theirs = flat(teacher.model_dump())
     of_teacher = {name: theirs[name] for name in (*OF_TEACHER, "metric", "precision")}
-    student = STUDENT | {"network.name": network} | of_teacher | OF_DISTILLATION
-    return Recipe.preset(DEFAULT_PRESET).variant(0).with_settings(student | dict(settings))
+    named = {} if network is None else {"network.name": network}
+    return Recipe().with_settings(STUDENT | named | of_teacher | OF_DISTILLATION | dict(settings))

@@ -84,7 +84,7 @@ class RunPlan:
 
         Raises InputError or RunFolderError if the teacher was trained on other images or held out other rows.
         """
-        teacher.check_images(self.dataset.train)
+        teacher.check_images(self.dataset.train, self.dataset.name)
         teacher.check_folds(self.members)
         rows, test = len(self.train), self.dataset.test
         others = np.arange(rows, rows + (0 if test is None else len(test)))

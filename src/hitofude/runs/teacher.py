@@ -44,11 +44,11 @@ class Teacher:
     def folder(self) -> RunFolder:
         return self.result.folder
 
-    def check_images(self, train: ImageSet) -> None:
-        """Raise InputError if these are not the training images of the teacher, with their labels."""
+    def check_images(self, train: ImageSet, source: str) -> None:
+        """Raise InputError if these are not the teacher's training images with their labels. source: their name."""
         if train.fingerprint != self.folder.load_data().train_fingerprint:
             raise InputError(
-                f"These are not the training images and labels of the teacher {self.folder.path}, which was made by\n"
+                f"{source} has other training images or labels than the teacher {self.folder.path} learned from in\n"
                 f"  {self.result.summary.command}\nName the same source, and read it with the same options."
             )
 

@@ -86,6 +86,7 @@ def render(page: Page) -> str:
         recipe=page.recipe,
         charts=_charts(page),
         names=NAMES,
+        is_alike=not all(member.predicts for member in page.summary.members),
         describe_settings=describe_settings,
         has_variants=any(member.settings for member in page.summary.members),
         networks=[(name, network_chart(operations, name)) for name, operations in page.operations.items()],
