@@ -31,10 +31,13 @@ from tests.kaggle_server import serving_kaggle
 from tests.loopback import Server
 
 Call = Callable[..., tuple[int, str, str]]
-SETTINGS = {"schedule.epochs": 8, "schedule.min_steps": 0, "optimizer.batch_size": 32, "ensemble.folds": 2}
+SMALL = {"network.name": "cnn-lean", "schedule.epoch_share": 1.0, "ensemble.folds": 2}
+"""Settings on top of `fast` for quick trainings."""
+SETTINGS = SMALL | {"schedule.epochs": 8, "schedule.min_steps": 0, "optimizer.batch_size": 32}
 STUDENT_SETTINGS = {
     "network.name": "cnn-lean",
     "schedule.epochs": 6,
+    "schedule.epoch_share": 1.0,
     "schedule.min_steps": 0,
     "optimizer.batch_size": 32,
 }
@@ -87,15 +90,7 @@ def files(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def quick() -> Recipe:
     """Three folds of a small network, three short epochs each."""
     return Recipe.preset("fast").with_settings(
-        {
-            "network.name": "cnn-lean",
-            "network.margin": 0,
-            "schedule.epochs": 3,
-            "schedule.epoch_share": 1.0,
-            "schedule.min_steps": 0,
-            "optimizer.batch_size": 32,
-            "ensemble.folds": 3,
-        }
+        SMALL | {"schedule.epochs": 3, "schedule.min_steps": 0, "optimizer.batch_size": 32, "ensemble.folds": 3}
     )
 
 
@@ -133,7 +128,7 @@ def light_run(common: Path) -> RunResult:
     """A run with one member, trained in seconds on 900 digits in dark ink on a light ground; never changed."""
     digits = sample().train
     light = Dataset("light", replace(digits, images=255 - digits.images))
-    settings = {
+    settings = SMALL | {
         "rows": 1000,
         "schedule.epochs": 6,
         "schedule.min_steps": 0,

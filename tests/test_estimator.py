@@ -22,13 +22,14 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from hitofude import HitofudeClassifier
 from hitofude.inputs.image_set import ImageSet
 from hitofude.metrics.whole_ensemble import USUAL_RATIO
+from tests.conftest import SMALL
 from tests.test_recipe import as_formerly_pickled
 
 pytestmark = pytest.mark.filterwarnings("ignore:A member makes", "ignore:augment.no_aug_epochs")
 pytestmark = pytest.mark.filterwarnings("ignore:optimizer.batch_size=.* is more than")
 
-QUICK = {"schedule.epochs": 2, "schedule.min_steps": 0, "optimizer.batch_size": 32}
-TINY = {
+QUICK = SMALL | {"schedule.epochs": 2, "schedule.min_steps": 0, "optimizer.batch_size": 32}
+TINY = SMALL | {
     "schedule.epochs": 8,
     "schedule.min_steps": 0,
     "augment.probability": 0.0,
@@ -212,7 +213,7 @@ def test_cross_validation_scores_digits(digits: ImageSet) -> None:
 def test_few_rows_are_trained_in_smaller_batches_unless_a_size_is_named(
     settings: dict[str, int], size: int, rows: np.ndarray, labels: np.ndarray
 ) -> None:
-    short = {"schedule.epochs": 1, "schedule.min_steps": 0}
+    short = SMALL | {"schedule.epochs": 1, "schedule.min_steps": 0}
     found = HitofudeClassifier(settings=short | settings, workers=1).fit(rows, labels)
     assert found.recipe_.optimizer.batch_size == size
 

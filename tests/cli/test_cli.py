@@ -19,9 +19,9 @@ from hitofude.inputs.dataset import Dataset
 from hitofude.learning import speed
 from hitofude.learning.networks import NETWORKS
 from hitofude.learning.speed import multiplications
-from tests.conftest import Call, chainer_arrays, wait_for_line
+from tests.conftest import SMALL, Call, chainer_arrays, wait_for_line
 
-SETTINGS = {"schedule.epochs": 1, "schedule.min_steps": 0, "ensemble.folds": 2}
+SETTINGS = SMALL | {"schedule.epochs": 1, "schedule.min_steps": 0}
 QUICK = [word for name, value in (SETTINGS | {"rows": 60}).items() for word in ("--set", f"{name}={value}")]
 COMMANDS = [
     "run", "predict", "audit", "compare", "runs", "augment", "score", "networks", "bench", "data show", "data check",

@@ -11,6 +11,7 @@ from hitofude.recipe import Recipe, preset_names
 from hitofude.runs.plan import RunPlan
 from hitofude.runs.sanity import doubtful_settings
 from hitofude.stage import parse_settings
+from tests.conftest import SMALL
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def data() -> Dataset:
 
 
 def warnings_of(data: Dataset, settings: dict[str, Any], preset: str = "fast") -> list[str]:
-    recipe = Recipe.preset(preset).with_settings(settings)
+    recipe = Recipe.preset(preset).with_settings(SMALL | settings)
     return doubtful_settings(RunPlan.of_checked(recipe, data, "hitofude run"))
 
 

@@ -28,6 +28,8 @@ from tests.conftest import Call, wait_for_line
 SETTINGS = """
 [settings]
 "rows" = 60
+"network.name" = "cnn-lean"
+"schedule.epoch_share" = 1.0
 "schedule.epochs" = 1
 "schedule.min_steps" = 0
 "optimizer.batch_size" = 32
