@@ -4,6 +4,7 @@ import pickle
 import tempfile
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import joblib
@@ -92,6 +93,17 @@ def test_probabilities_are_the_mean_of_the_members(fitted: HitofudeClassifier, r
     alone.temperature_ = fitted.temperature_ / USUAL_RATIO
     held_out = fitted.members_[0].held_out
     assert alone.predict_proba(rows)[held_out] == pytest.approx(fitted.oof_probabilities_[held_out], abs=1e-6)
+
+
+def test_members_on_all_rows_predict_alone_if_the_recipe_says_so(fitted: HitofudeClassifier, rows: np.ndarray) -> None:
+    first, last = fitted.members_
+    alone, one = clone(fitted), clone(fitted)
+    for changed in (alone, one):
+        changed.__dict__.update(fitted.__dict__)
+    alone.members_ = [first, replace(last, held_out=last.held_out[:0])]
+    alone.recipe_ = fitted.recipe_.with_settings({"ensemble.full_data_members": 1, "ensemble.predict_by": "full-data"})
+    one.members_ = [last]
+    assert np.array_equal(alone.predict_proba(rows), one.predict_proba(rows))
 
 
 @pytest.mark.parametrize("kind", ["images", "channels", "floats", "shares", "list", "frame"])

@@ -119,6 +119,7 @@ def test_an_unknown_preset_suggests_the_nearest() -> None:
         ("ensemble.folds", 1),
         ("augment.min_scale", 2.0),
         ("network", 3),
+        ("ensemble.predict_by", "full-data"),
     ],
 )
 def test_a_value_that_does_not_fit_is_named(name: str, value: object) -> None:

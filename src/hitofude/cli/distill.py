@@ -30,18 +30,18 @@ def distill(
 ) -> None:
     """Train one small network to answer as the whole ensemble of a finished run does.
 
-    It learns the ensemble's probabilities for the training images and for the images
-    to predict, in place of labels, and is a run of its own: `predict`, `export` and
-    `serve` use that one network. Its out-of-fold accuracy is honest: it is that of
-    networks taught only by the ensemble's members that hold out the same images.
-    The last lines compare operations and errors with the ensemble's.
+    It learns the ensemble's probabilities for the training images and for the
+    images to predict, in place of labels, and is a run of its own: `predict`,
+    `export` and `serve` use that one network. Its out-of-fold accuracy is honest:
+    it is that of networks taught only by the ensemble's members that hold out the
+    same images. The last lines compare operations and errors with the ensemble's.
 
     An unfinished run in the same folder is continued; a finished one is left alone.
 
     For example:
       hitofude distill --teacher runs/sample-fast
       hitofude distill digit-recognizer.zip --teacher runs/digit-recognizer-best
-      hitofude distill digit-recognizer.zip --teacher runs/best --set schedule.epochs=20
+      hitofude distill --teacher runs/best --network cnn-lean --run runs/small
       hitofude export runs/best-distilled --web site
 
     Parameters
