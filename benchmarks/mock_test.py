@@ -15,6 +15,7 @@ import hitofude
 from benchmarks.ablation import split_rows
 from hitofude.inputs.sources import Dataset, open_source
 from hitofude.metrics.metrics import Accuracy, accuracy
+from hitofude.runs.result import RunResult
 
 
 def main() -> None:
@@ -34,7 +35,7 @@ def main() -> None:
     print(verdict(result, accuracy(hidden.known_labels(), result.test_probabilities.argmax(axis=1))))
 
 
-def verdict(result: hitofude.RunResult, true: Accuracy) -> str:
+def verdict(result: RunResult, true: Accuracy) -> str:
     """Say whether the true score lies within the interval of the estimate."""
     assert result.estimate is not None
     low, high = result.estimate.interval
