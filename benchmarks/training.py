@@ -49,15 +49,19 @@ class LogKeeper:
 
 
 def benchmark_recipe(network_name: str, preset: str = "fast") -> Recipe:
-    """The preset's recipe for that network, with few epochs and two folds."""
+    """The preset's recipe for that network alone, with few whole epochs and two folds."""
     return Recipe.preset(preset).with_settings(
         {
             "network.name": network_name,
             "optimizer.learning_rate": 0.002,
             "schedule.epochs": EPOCHS,
+            "schedule.epoch_share": 1.0,
             "schedule.min_steps": 0,
             "ensemble.split": "folds",
             "ensemble.folds": MEMBERS,
+            "ensemble.repeats": 1,
+            "ensemble.full_data_members": 0,
+            "ensemble.variants": [],
         }
     )
 
