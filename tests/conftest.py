@@ -22,6 +22,7 @@ from hitofude.export.onnx_export import export_onnx
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import Dataset, sample
+from hitofude.learning import speed
 from hitofude.learning.compute import Compute, choose_compute
 from hitofude.learning.networks import build_network
 from hitofude.recipe import Recipe
@@ -152,6 +153,15 @@ def exported_file(finished: RunResult, common: Path) -> Path:
 @pytest.fixture(scope="session")
 def exported(exported_file: Path) -> OnnxModel:
     return OnnxModel.load(exported_file)
+
+
+def measure_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure speeds by a few products, a batch and a few predictions."""
+    monkeypatch.setattr(speed, "SECONDS", 0.05)
+    monkeypatch.setattr(speed, "BATCHES_AN_EPOCH", {"cpu": 1})
+    monkeypatch.setattr(speed, "IMAGES_A_PREDICTION", {"cpu": 128})
+    monkeypatch.setattr(speed, "SECONDS_TO_TRAIN", 0.01)
+    monkeypatch.setattr(speed, "SECONDS_TO_PREDICT", 0.01)
 
 
 def copy_of(result: RunResult, folder: Path) -> RunFolder:

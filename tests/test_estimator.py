@@ -24,6 +24,8 @@ from hitofude import HitofudeClassifier
 from hitofude.inputs.image_set import ImageSet
 from hitofude.metrics.whole_ensemble import USUAL_RATIO
 from tests.conftest import SMALL
+from tests.runs.test_cost import GivenSpeeds
+from tests.runs.test_frontier import QUICK_POINT, offer
 from tests.test_recipe import as_formerly_pickled
 
 pytestmark = pytest.mark.filterwarnings("ignore:A member makes", "ignore:augment.no_aug_epochs")
@@ -343,3 +345,24 @@ def test_sparse_rows_and_a_column_of_images_are_the_same_images(fitted: Hitofude
 def test_images_on_another_scale_are_refused_with_both_ranges(fitted: HitofudeClassifier, rows: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"X: its numbers go from 0 to 1, but .* on the scale 0\.\.255. Bring X to"):
         fitted.predict(rows / 255)
+
+
+def test_a_time_limit_chooses_the_recipe(
+    rows: np.ndarray, labels: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer(QUICK_POINT, tmp_path, monkeypatch)
+    monkeypatch.setattr("hitofude.estimator.SpeedMeter", lambda images: GivenSpeeds(images, 1e11))
+    fitted = HitofudeClassifier(time_limit="30s", settings={"seed": np.int64(3)}).fit(rows, labels)
+    assert (fitted.recipe_.chosen_for, fitted.recipe_.seed, fitted.recipe_.schedule.epochs) == ("30s", 3, 3)
+    assert len(fitted.members_) == 2
+
+
+@pytest.mark.parametrize(
+    ("parameters", "problem"),
+    [({"time_limit": "30"}, "has no unit"), ({"time_limit": 30, "preset": "best"}, "preset='best' gives it")],
+)
+def test_a_time_limit_that_says_nothing_or_too_much_is_a_value_error(
+    parameters: dict[str, object], problem: str, rows: np.ndarray, labels: np.ndarray
+) -> None:
+    with pytest.raises(ValueError, match=problem):
+        HitofudeClassifier(**parameters).fit(rows, labels)

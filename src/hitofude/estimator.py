@@ -36,14 +36,18 @@ from hitofude.learning.ensemble import train_ensemble
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleTask
 from hitofude.learning.networks import build_network
+from hitofude.learning.speed_meter import SpeedMeter
 from hitofude.learning.training import MemberPlan
 from hitofude.metrics.calibration import with_temperature
 from hitofude.metrics.whole_ensemble import fit_temperatures, parts_of_whole
 from hitofude.outputs.display import SilentDisplay
 from hitofude.prediction.model import Model
 from hitofude.recipe import DEFAULT_PRESET, Recipe, choose_recipe
+from hitofude.runs.cost import CostModel
+from hitofude.runs.frontier import choose_plan
 from hitofude.runs.plan import RunPlan, choose_rows
 from hitofude.runs.sanity import doubtful_settings
+from hitofude.runs.time_limit import TimeLimit
 
 THREADS = 1
 """The threads of each member. Its bits depend on them, so they must not depend on the machine or on other fits."""
@@ -92,6 +96,8 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     any type.
 
     preset: the name of a preset, or a recipe file. settings: dotted names and values, such as {"schedule.epochs": 3}.
+    time_limit: of a call of fit, "10m" or seconds, in place of another preset: this machine is measured, and the most
+    accurate recipe that ends in time is trained. Another fit may choose another one; recipe_ keeps it.
     seed: by default the recipe's, which is 0 for "fast" and "best"; the same seed gives the same probabilities,
     whatever `workers` and `n_jobs` are. device: auto, cpu, cuda or mps. workers: the number of networks trained at
     once, each by one thread; by default the fastest number here. image_shape: (height, width) or (channels, height,
@@ -113,6 +119,7 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         preset: str | Path = DEFAULT_PRESET,
         *,
         settings: Mapping[str, Any] | None = None,
+        time_limit: str | float | None = None,
         seed: int | None = None,
         device: str = "auto",
         workers: int | None = None,
@@ -120,6 +127,7 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> None:
         self.preset = preset
         self.settings = settings
+        self.time_limit = time_limit
         self.seed = seed
         self.device = device
         self.workers = workers
@@ -131,16 +139,27 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises ValueError for invalid data or parameters, UserError for other failures.
         """
         with _raising_value_errors():
-            recipe = self._choose_recipe()
+            limit = None if self.time_limit is None else TimeLimit.parse(self.time_limit)
+            recipe = choose_recipe(self.preset, self._settings())
             images = with_related(Dataset("X", self._learn_images(X, y)), "groups", groups).train
-            train = choose_rows(images, recipe)
-            plan = RunPlan.prepare(
-                self._reduce_batches(recipe, len(train)), Dataset("X", train), "HitofudeClassifier.fit"
-            )
+            plan = self._plan(recipe, images) if limit is None else self._plan_in_time(limit, images)
             for message in plan.describe_few_images():
                 warnings.warn(message, stacklevel=2)
             self._train(plan, len(images))
         return self
+
+    def _plan(self, recipe: Recipe, images: ImageSet) -> RunPlan:
+        train = choose_rows(images, recipe)
+        return RunPlan.prepare(self._reduce_batches(recipe, len(train)), Dataset("X", train), "HitofudeClassifier.fit")
+
+    def _plan_in_time(self, limit: TimeLimit, images: ImageSet) -> RunPlan:
+        """Plan what ends within the limit; see hitofude.runs.frontier."""
+        if self.preset != DEFAULT_PRESET:
+            raise RecipeError(f"time_limit chooses the recipe, and preset={self.preset!r} gives it. Leave one out.")
+        with SpeedMeter(images) as meter:
+            threads = torch.get_num_threads()
+            costs = CostModel(meter, self.device, self.workers, THREADS, threads, is_attended=False)
+            return choose_plan(limit, self._settings(), lambda recipe: self._plan(recipe, images), costs).plan
 
     def predict_proba(self, X: Any, *, raw: bool = False) -> NDArray[np.float32]:
         """Return (n, classes) probabilities in the order of `classes_`, the mean over the members.
@@ -171,7 +190,8 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.sparse = True
         return tags
 
-    def _choose_recipe(self) -> Recipe:
+    def _settings(self) -> dict[str, Any]:
+        """Return the settings and the seed, checked and as Python's numbers."""
         settings = {} if self.settings is None else self.settings
         if not isinstance(settings, Mapping) or not all(isinstance(name, str) for name in settings):
             raise RecipeError(f"settings={settings!r}: expected names and values, such as {{'schedule.epochs': 3}}.")
@@ -179,7 +199,7 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         for name, value in settings.items():
             if isinstance(value, np.generic):  # NumPy numbers are common in parameter grids
                 settings[name] = value.item()
-        return choose_recipe(self.preset, settings)
+        return settings
 
     def _reduce_batches(self, recipe: Recipe, rows: int) -> Recipe:
         """Make batches smaller for few rows, unless the settings or a variant contain a size."""

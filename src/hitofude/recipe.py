@@ -15,6 +15,8 @@ from hitofude.stage import FORMER_NAMES, Stage, TomlFile, flat
 
 DEFAULT_PRESET = "fast"
 PRESETS = Path(__file__).with_name("recipes")
+FRONTIER = PRESETS / "frontier.toml"
+"""The recipes that a time limit chooses among; see hitofude.runs.frontier."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -236,6 +238,8 @@ class Recipe(TomlFile):
     """`auto`: bfloat16 if the device has native support for it, else float32."""
     rows: Annotated[int, Field(ge=2)] | None = None
     """Train on a seeded sample of this many rows, as balanced over the classes as possible."""
+    chosen_for: str | None = None
+    """The time limit that hitofude chose these settings for, such as 10m; it changes nothing."""
     network: NetworkRecipe = NetworkRecipe()
     augment: AugmentRecipe = AugmentRecipe()
     optimizer: OptimizerRecipe = OptimizerRecipe()
@@ -332,7 +336,7 @@ def choose_recipe(
 
 
 def preset_names() -> list[str]:
-    return sorted(path.stem for path in PRESETS.glob("*.toml"))
+    return sorted(path.stem for path in PRESETS.glob("*.toml") if path != FRONTIER)
 
 
 def _suggest_setting(name: str, value: Any = None) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -16,17 +17,18 @@ from PIL import Image
 import hitofude
 from hitofude.cli.predict import IMPORTED
 from hitofude.inputs.dataset import Dataset
-from hitofude.learning import speed
 from hitofude.learning.networks import NETWORKS
 from hitofude.learning.speed import multiplications
-from tests.conftest import SMALL, Call, chainer_arrays, wait_for_line
+from hitofude.recipe import preset_names
+from tests.conftest import SMALL, Call, chainer_arrays, measure_briefly, wait_for_line
+from tests.runs.test_cost import GivenSpeeds
 
 SETTINGS = SMALL | {"schedule.epochs": 1, "schedule.min_steps": 0}
 QUICK = [word for name, value in (SETTINGS | {"rows": 60}).items() for word in ("--set", f"{name}={value}")]
 COMMANDS = [
     "run", "predict", "audit", "compare", "runs", "augment", "score", "networks", "bench", "data show", "data check",
     "data mnist", "data fashion-mnist", "data kmnist", "data kaggle", "submit", "import-chainer", "export", "serve",
-    "sweep",
+    "sweep", "presets",
 ]  # fmt: skip
 HEAVY = {"torch", "scipy", "sklearn", "matplotlib", "numpy"}
 
@@ -260,14 +262,25 @@ def test_augment_and_show_draw_pictures(files: Path, call: Call, tmp_path: Path)
 
 
 def test_networks_lists_each_with_its_size_and_speed(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speed, "STEPS", 2)
-    monkeypatch.setattr(speed, "PREDICTED", 256)
+    measure_briefly(monkeypatch)
     code, out, _ = call("networks", "--device", "cpu")
     assert code == 0
     lines = {line.split()[0]: line.split()[1:] for line in out.splitlines()[2:]}
     assert set(lines) == set(NETWORKS)
     assert lines["cnn-medium"][:2] == ["95,156", f"{multiplications('cnn-medium', (1, 28, 28)):,}"]
     assert all(int(figure.replace(",", "")) > 0 for figures in lines.values() for figure in figures[2:4])
+
+
+def test_presets_lists_each_with_its_cost_in_80_columns(
+    call: Call, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hitofude.learning.speed_meter.SpeedMeter", lambda images: GivenSpeeds(images, 1e11))
+    for source, images in (([], "42,000 images"), ([files], "300 images")):
+        code, out, _ = call("presets", *source, "--device", "cpu")
+        assert code == 0
+        assert images in out.splitlines()[0]
+        assert set(re.findall(r"^(\S+) +\S+ TFLOP", out, re.MULTILINE)) == set(preset_names())
+        assert max(map(len, out.splitlines())) <= 80
 
 
 def test_check_describes_a_source(files: Path, call: Call) -> None:
@@ -427,8 +440,7 @@ def test_a_terminated_run_is_continued_by_the_command_that_it_prints(files: Path
 
 @pytest.mark.slow
 def test_bench_shows_each_network_beside_the_matmul_rate(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"STEPS": 2, "PREDICTED": 256, "SECONDS": 0.05}.items():
-        monkeypatch.setattr(speed, name, value)
+    measure_briefly(monkeypatch)
     code, out, _ = call("bench", "--device", "cpu")
     assert code == 0
     assert "PyTorch" in out.splitlines()[0]

@@ -17,6 +17,7 @@ from hitofude.cli.app import (
 )
 from hitofude.cli.logs import is_quiet
 from hitofude.errors import RecipeError
+from hitofude.runs.time_limit import TimeLimit
 
 
 @app.command
@@ -24,7 +25,8 @@ def run(
     source: str | None = None,
     /,
     *,
-    preset: Preset = "fast",
+    preset: Preset | None = None,
+    time_limit: str | None = None,
     run: Path | None = None,
     debug: Annotated[bool, Parameter(negative=())] = False,
     metric: str | None = None,
@@ -48,6 +50,7 @@ def run(
       hitofude run digit-recognizer.zip --debug
       hitofude run fashion-mnist
       hitofude run digit-recognizer.zip --preset best
+      hitofude run digit-recognizer.zip --time-limit 10m
       hitofude run --train mine.csv --test theirs.csv --label species --shape 24x32
       hitofude run pictures-by-class --shape 32x32
       hitofude run my-folder --set schedule.epochs=20 --set ensemble.folds=5
@@ -65,9 +68,13 @@ def run(
         pictures for each class; a labelled CSV or Parquet file, an NPZ of images and labels; or mnist, fashion-mnist or
         kmnist, which are downloaded if missing. By default the embedded sample.
     preset
-        fast, best, article, article-simple, or a recipe file (.toml).
+        fast, the default; best, article, article-simple, or a recipe file (.toml). See hitofude presets.
+    time_limit
+        In place of a preset, a limit on the time of the whole command: 90s, 10m, 1h30m. Measures this machine for some
+        seconds, and chooses the most accurate recipe that ends in time. It is settled then: the same command continues
+        the run, on any workers, and measures nothing again. --set is counted in.
     run
-        The run's folder; by default runs/SOURCE-PRESET.
+        The run's folder; by default runs/SOURCE-PRESET, or runs/SOURCE-LIMIT.
     debug
         Do everything quickly: 1,000 rows, 5 epochs, 2 folds.
     metric
@@ -94,6 +101,7 @@ def run(
         The least probability_wrong of a line that both options act on. 0 acts on every line, for a list that you
         reviewed.
     """
+    limit = None if time_limit is None else TimeLimit.parse(time_limit)  # it counts from now
     from hitofude.inputs.review import Remedy, review
     from hitofude.runs.pipeline import run as run_pipeline
     from hitofude.stage import parse_settings
@@ -111,6 +119,7 @@ def run(
     result = run_pipeline(
         dataset,
         preset=preset,
+        time_limit=limit,
         metric=metric,
         class_weights=class_weights,
         run=run,

@@ -2,6 +2,8 @@
 
 import platform
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -12,14 +14,84 @@ from torch.nn import functional
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import ImageShape
 from hitofude.learning.compute import Compute, processor_name, processors
+from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.networks import NETWORKS, build_network, count_parameters
 from hitofude.learning.predicting import Predictor
 from hitofude.learning.training import MemberPlan, Trainer, TrainingData
-from hitofude.recipe import DEFAULT_PRESET, Recipe
+from hitofude.recipe import DEFAULT_PRESET, EnsembleRecipe, Recipe, ScheduleRecipe
 
 MATRIX_SIZES = {"cpu": (1024, 2048), "cuda": (4096, 8192), "mps": (2048, 4096)}
 SECONDS = 1.5
-WARM_UP, STEPS, PREDICTED = 2, 8, 2048
+
+BATCHES_AN_EPOCH = {"cpu": 4, "cuda": 64, "mps": 16}
+IMAGES_A_PREDICTION = {"cpu": 512, "cuda": 32768, "mps": 8192}
+SECONDS_TO_TRAIN, SECONDS_TO_PREDICT = 1.5, 0.4
+"""For one kind of member; each comes after a first round that does not count."""
+
+
+@dataclass(frozen=True)
+class MemberSpeed:
+    """The images/s of one member, trained and predicted."""
+
+    trained: float
+    predicted: float
+
+
+class _Unwatched:
+    """An observer of a training that nobody follows."""
+
+    def member_started(self, member: int, epochs: int, epochs_done: int) -> None: ...
+
+    def batch_finished(self, images: int) -> None: ...
+
+    def epoch_finished(self, log: EpochLog) -> None: ...
+
+    def warned(self, message: str) -> None: ...
+
+
+def kind_of(member: MemberPlan) -> MemberPlan:
+    """Return the member with the least schedule, tiny steps and no rows: the same for all members of one speed."""
+    recipe, tiny = member.recipe, {"learning_rate": 1e-6, "adamw_learning_rate": 1e-6}
+    epochs, share = 1 + recipe.augment.no_aug_epochs, recipe.schedule.epoch_share
+    kind = recipe.model_copy(
+        update={
+            "rows": None,
+            "optimizer": recipe.optimizer.model_copy(update=tiny),
+            "schedule": ScheduleRecipe(epochs=epochs, epoch_share=share),
+            "ensemble": EnsembleRecipe(),
+        }
+    )
+    no_rows = np.arange(0)
+    return replace(member, member=0, recipe=kind, train_rows=no_rows, validation_rows=no_rows, teachers=())
+
+
+def measure_member(member: MemberPlan, images: ImageSet, compute: Compute) -> MemberSpeed:
+    """Train and predict for some seconds as a member of this kind does, in short epochs on these images."""
+    device = compute.device
+    rows = np.arange(BATCHES_AN_EPOCH[device.type] * member.recipe.optimizer.batch_size) % len(images)
+    places = torch.arange(IMAGES_A_PREDICTION[device.type], device=device) % len(images)
+    generator = torch.Generator().manual_seed(0)
+    network = build_network(member.network, images.image_shape, len(images.classes), generator)
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    with compute.applied():
+        data = TrainingData.on_device(images, compute)
+        trainer = Trainer(replace(member, train_rows=rows), data, compute, network)
+        epochs = _rounds_a_second(lambda: trainer.run_epoch(1, _Unwatched()), SECONDS_TO_TRAIN, device)
+        predictor, pixels = Predictor(network, compute), data.images[places]
+        predictions = _rounds_a_second(lambda: predictor(pixels), SECONDS_TO_PREDICT, device)
+    return MemberSpeed(trained=epochs * len(rows), predicted=predictions * len(pixels))
+
+
+def _rounds_a_second(work: Callable[[], object], seconds: float, device: torch.device) -> float:
+    """Repeat the work for at least so long; return its rate without the first round."""
+    work()
+    _synchronize(device)
+    rounds, started = 0, time.perf_counter()
+    while (taken := time.perf_counter() - started) < seconds:
+        work()
+        _synchronize(device)
+        rounds += 1
+    return rounds / taken
 
 
 def measure_networks(images: ImageSet, compute: Compute, matmul: float | None = None) -> str:
@@ -33,25 +105,11 @@ def measure_networks(images: ImageSet, compute: Compute, matmul: float | None = 
     for name in NETWORKS:
         network = build_network(name, shape, classes, torch.Generator().manual_seed(0))
         size = f"{name:<12} {count_parameters(network):>10,} {multiplications(name, shape):>14,}"
-        trained, predicted = _measure(name, network, images, compute)
-        share = "" if matmul is None else f" {trained * training_flops(name, shape) / matmul:>10.0%}"
-        lines.append(f"{size} {trained:>10,.0f} {predicted:>12,.0f}{share}")
+        recipe = Recipe.preset(DEFAULT_PRESET).with_settings({"network.name": name, "network.margin": 0})
+        speed = measure_member(kind_of(MemberPlan(0, recipe, np.arange(0), np.arange(0))), images, compute)
+        share = "" if matmul is None else f" {speed.trained * training_flops(name, shape) / matmul:>10.0%}"
+        lines.append(f"{size} {speed.trained:>10,.0f} {speed.predicted:>12,.0f}{share}")
     return "\n".join(lines)
-
-
-def _measure(name: str, network: nn.Module, images: ImageSet, compute: Compute) -> tuple[float, float]:
-    """Return the images/s of a few batches of the default preset, trained as in a run, and of prediction."""
-    recipe = Recipe.preset(DEFAULT_PRESET).with_settings({"network.name": name})
-    rows = np.arange((WARM_UP + STEPS) * recipe.optimizer.batch_size) % len(images)
-    network = network.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    with compute.applied():
-        data = TrainingData.on_device(images, compute)
-        trained = _training_rate(Trainer(MemberPlan(0, recipe, rows, rows[:0]), data, compute, network))
-        pixels = data.images[torch.arange(PREDICTED, device=compute.device) % len(images)]
-        Predictor(network, compute)(pixels[:256])
-        started = time.perf_counter()
-        Predictor(network, compute)(pixels)
-        return trained, PREDICTED / (time.perf_counter() - started)
 
 
 def describe_machine(compute: Compute) -> str:
@@ -111,19 +169,6 @@ def _matmul_rate(size: int, kind: torch.dtype, device: torch.device) -> float:
         _synchronize(device)
         best = max(best, 2 * size**3 / (time.perf_counter() - started))
     return best
-
-
-def _training_rate(trainer: Trainer) -> float:
-    """Return the images/s of all steps after the first ones."""
-    batches = trainer.draw_batches(1)
-    for batch in batches[:WARM_UP]:
-        trainer.step(*batch)
-    _synchronize(trainer.compute.device)
-    started = time.perf_counter()
-    for batch in batches[WARM_UP:]:
-        trainer.step(*batch)
-    _synchronize(trainer.compute.device)
-    return sum(len(rows) for rows, _ in batches[WARM_UP:]) / (time.perf_counter() - started)
 
 
 def _synchronize(device: torch.device) -> None:

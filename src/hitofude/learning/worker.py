@@ -25,6 +25,7 @@ from hitofude.learning.checkpoint import FINISHED, MemberFolder, SavedState
 from hitofude.learning.compute import Compute, choose_compute, describe_environment
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleTask, MemberProbabilities, MemberRunner
+from hitofude.learning.speed import measure_member
 from hitofude.learning.training import MemberPlan, Targets
 from hitofude.recipe import Recipe
 from hitofude.workers.answering import Reporter, answering, forward_logs
@@ -60,17 +61,17 @@ class EnsembleMessage:
         return f"{self.task.train.fingerprint} {'' if test is None else test.fingerprint}"
 
     def member(
-        self, plan: MemberPlan, state: SavedState | None, targets: Targets | None = None
+        self, plan: MemberPlan, state: SavedState | None, targets: Targets | None = None, *, ask: str = "member"
     ) -> tuple[Message, bytes]:
         """Pack a member with its recipe and rows, the state that it continues from, and the settings of the task.
 
-        targets: of its rows, if they are not the labels.
+        targets: of its rows, if they are not the labels. ask: to make the member, or for its "speed".
         """
         task = self.task
         rows = pack_arrays({"train_rows": plan.train_rows, "validation_rows": plan.validation_rows, "targets": targets})
         message, content = pack_state(state)
         return message | {
-            "ask": "member",
+            "ask": ask,
             "member": plan.member,
             "recipe": plan.recipe.to_toml(),
             "rows": len(rows),
@@ -200,12 +201,19 @@ class MemberWorker:
                 check_versions(message)
                 compute = choose_compute(message["device"], message["precision"], message["threads"])
                 self._reporter.finished(compute=pack_compute(compute), environment=describe_environment(compute))
+            case "speed":
+                self._measure(message, content)
             case "images":
                 self._images[message["images"]] = unpack_images(message, content)
             case "member":
                 self._make(message, content)
             case request:
                 raise ValueError(f"unexpected request {request!r}")
+
+    def _measure(self, message: Message, content: bytes) -> None:
+        """Measure the speed of a member."""
+        (member, _, _), (images, _) = unpack_member(message, content), self._images[message["images"]]
+        self._reporter.finished(**asdict(measure_member(member, images, unpack_compute(message["compute"]))))
 
     def _make(self, message: Message, content: bytes) -> None:
         if message["folder"] != self._folder:

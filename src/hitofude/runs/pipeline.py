@@ -31,10 +31,12 @@ from hitofude.recipe import DEFAULT_PRESET, choose_recipe
 from hitofude.runs.claim import check_same_run, claim_run, saved_epochs
 from hitofude.runs.evaluation import calibrate, evaluate
 from hitofude.runs.folder import RunFolder
+from hitofude.runs.frontier import check_choosable, choose_in_time
 from hitofude.runs.plan import RunPlan
 from hitofude.runs.result import RunResult, load_result
 from hitofude.runs.sanity import doubtful_settings
 from hitofude.runs.teacher import Teacher
+from hitofude.runs.time_limit import TimeLimit
 from hitofude.storage import check_disk, read_npz, write_npz, write_text
 from hitofude.workers.pool import WorkerPool
 
@@ -50,7 +52,8 @@ ONE_AT_A_TIME = threading.RLock()
 def run(
     source: Source | None = None,
     *,
-    preset: str | Path = DEFAULT_PRESET,
+    preset: str | Path | None = None,
+    time_limit: str | float | TimeLimit | None = None,
     run: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
     debug: bool = False,
@@ -66,8 +69,11 @@ def run(
     """Train an ensemble on a source, validate it honestly, predict the source's test images.
 
     source: see hitofude.inputs.sources; also (images, labels), a data frame, or a Dataset with images to predict. None
-    is the embedded sample. preset: a preset's name or a recipe file.
-    run: the folder, by default runs/SOURCE-PRESET. An unfinished run there is continued, a finished one is only read.
+    is the embedded sample. preset: a preset's name or a recipe file, by default "fast".
+    time_limit: in place of a preset, such as "10m", or in seconds: the most accurate recipe that ends in time on this
+    machine, see hitofude.runs.frontier. A run is continued with the recipe that it was begun with.
+    run: the folder, by default runs/SOURCE-PRESET or runs/SOURCE-LIMIT. An unfinished run there is continued, a
+    finished one is only read.
     settings: dotted names and values, such as {"schedule.epochs": 3}. debug: 1,000 rows, 5 epochs, 2 folds.
     workers: the number of members trained side by side, or a cluster: "dask", "tcp://SCHEDULER:8786", "ray" or a Ray
     address; threads: for each member; None for whatever is fastest. A run is continued with the threads that it was
@@ -78,15 +84,31 @@ def run(
 
     Raises a subclass of hitofude.errors.UserError for everything a user can fix.
     """
+    changes = dict(settings or {}) | ({} if metric is None else {"metric": metric})
+    recipe = choose_recipe(preset or DEFAULT_PRESET, changes, debug=debug)
+    limit = None if time_limit is None else TimeLimit.parse(time_limit)
+    if limit is not None:
+        check_choosable(preset, debug=debug)
     display = choose_display(quiet=quiet)
-    recipe = choose_recipe(preset, dict(settings or {}) | ({} if metric is None else {"metric": metric}), debug=debug)
     with explaining_memory_errors():
         dataset = open_source(source, **how)
         if class_weights is not None:
-            recipe = recipe.with_settings({"optimizer.class_weights": _read_weights(class_weights, dataset)})
+            changes["optimizer.class_weights"] = _read_weights(class_weights, dataset)
+        name = str(limit or preset or DEFAULT_PRESET)
+        folder = RunFolder(Path(run) if run else default_folder(dataset.name, name, debug=debug))
+        choice = None
+        if limit is None:
+            recipe = recipe.with_settings(changes)
+        elif folder.recipe.exists():
+            recipe = folder.load_recipe().with_settings({**changes, "chosen_for": str(limit)})
+        else:
+            choice = choose_in_time(limit, changes, dataset, display, device=device, workers=workers, threads=threads)
+            recipe = choice.plan.recipe
         plan = RunPlan.prepare(recipe, dataset, command or f"hitofude run {dataset.name} --preset recipe.toml")
-        folder = RunFolder(Path(run) if run else default_folder(dataset.name, preset, debug=debug))
-        return finish_run(plan, folder, display, workers=workers, device=device, threads=threads)
+        result = finish_run(plan, folder, display, workers=workers, device=device, threads=threads)
+        if choice is not None:
+            display.message(choice.describe_end(choice.limit.spent()))
+        return result
 
 
 def _read_weights(weights: str | Path | Mapping[str, float], dataset: Dataset) -> str | dict[str, float]:
@@ -96,7 +118,7 @@ def _read_weights(weights: str | Path | Mapping[str, float], dataset: Dataset) -
 
 
 def default_folder(source: str, preset: str | Path, *, debug: bool = False) -> Path:
-    """Return runs/SOURCE-PRESET, which is the same for the same command."""
+    """Return runs/SOURCE-PRESET, or runs/SOURCE-LIMIT, which is the same for the same command."""
     return Path("runs", f"{source}-{Path(preset).stem}{'-debug' if debug else ''}")
 
 

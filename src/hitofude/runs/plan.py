@@ -119,6 +119,28 @@ class RunPlan:
         shape, classes = self.train.image_shape, len(self.train.classes)
         return sum(6.0 * multiplications(member.network, shape, classes) * member.images for member in self.members)
 
+    def longest_training(self) -> int:
+        """Return the epochs of the member that has the most."""
+        return max(member.epochs for member in self.members)
+
+    def with_epochs(self, epochs: int) -> "RunPlan":
+        """Return the plan with so many epochs in the longest training, and in proportion in the others.
+
+        They replace the least number of steps. Each member keeps an epoch that augments, if it has one.
+        """
+        share, before = epochs / self.longest_training(), self._variants or [self.recipe]
+
+        def scaled(recipe: Recipe) -> dict[str, int]:
+            own = max((member.epochs for member in self.members if member.recipe == recipe), default=1)
+            fewest = 1 + recipe.augment.no_aug_epochs
+            return {"schedule.epochs": max(fewest, round(share * own)), "schedule.min_steps": 0}
+
+        variants = [settings | scaled(before[turn]) for turn, settings in enumerate(self.recipe.ensemble.variants)]
+        recipe = self.recipe.with_settings({"ensemble.variants": variants} if variants else scaled(self.recipe))
+        after = [recipe.variant(turn) for turn in range(len(before))]
+        members = [replace(member, recipe=after[before.index(member.recipe)]) for member in self.members]
+        return replace(self, recipe=recipe, members=members)
+
     def images_left(self, logs: Iterable[EpochLog]) -> int:
         """Return the images that are left to train on after these epochs."""
         members = {member.member: member for member in self.members}
