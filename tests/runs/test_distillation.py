@@ -24,7 +24,7 @@ from hitofude.runs.pipeline import _Recorder
 from hitofude.runs.result import RunResult
 from hitofude.runs.teacher import Teacher
 from hitofude.storage import read_npz, write_npz
-from tests.conftest import STUDENT_SETTINGS, copy_of
+from tests.conftest import STUDENT_SETTINGS, Call, copy_of
 
 Distill = Callable[..., RunResult]
 
@@ -123,7 +123,7 @@ def test_the_outcome_compares_operations_and_errors_with_the_teacher(distilled: 
     assert "50 images to predict were learned from" in lines["pseudo-labels"]
     report = distilled.folder.page.read_text(encoding="utf-8")
     assert f"take {theirs} for an image" in report
-    assert "only by the 1 network trained on all rows" in report
+    assert "only by the network trained on all rows" in report
 
 
 def test_a_teacher_of_other_labels_is_refused(distill: Distill, dataset: Dataset) -> None:
@@ -132,6 +132,13 @@ def test_a_teacher_of_other_labels_is_refused(distill: Distill, dataset: Dataset
         InputError, match=r"digits has other training images or labels than the teacher .*\n  hitofude run"
     ):
         distill(replace(dataset, train=replace(dataset.train, labels=labels)))
+
+
+def test_the_command_names_the_teachers_own(finished: RunResult, call: Call) -> None:
+    code, out, error = call("distill", "--teacher", finished.folder.path)
+    assert (code, out) == (2, "")
+    assert f"sample has other training images or labels than the teacher {finished.folder.path}" in error
+    assert f"  {finished.summary.command}\n" in error
 
 
 def test_a_teacher_of_other_folds_is_refused(distill: Distill, finished: RunResult, tmp_path: Path) -> None:
