@@ -1,7 +1,7 @@
 """The tutorial's training in plain PyTorch: each image transformed by scikit-image, batches of 16, a Python loop.
 
 python -m benchmarks.tutorial      compare its images/s with hitofude's on the same network, both with augmentation
-python -m benchmarks.tutorial --source digit-recognizer.zip      and the tutorial's five folds with a whole `hitofude run`
+python -m benchmarks.tutorial --source digit-recognizer.zip      and its five folds with a whole `hitofude run`
 """
 
 import argparse
