@@ -68,7 +68,7 @@ def run(
         pictures for each class; a labelled CSV or Parquet file, an NPZ of images and labels; or mnist, fashion-mnist or
         kmnist, which are downloaded if missing. By default the embedded sample.
     preset
-        fast, the default; best, article, article-simple, or a recipe file (.toml). See hitofude presets.
+        fast, the default; good, best, article, article-simple, or a recipe file (.toml). See hitofude presets.
     time_limit
         In place of a preset, a limit on the time of the whole command: 90s, 10m, 1h30m. Measures this machine for some
         seconds, and chooses the most accurate recipe that ends in time. It is settled then: the same command continues
