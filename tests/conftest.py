@@ -125,6 +125,16 @@ def distilled(finished: RunResult, dataset: Dataset, common: Path) -> RunResult:
 
 
 @pytest.fixture(scope="session")
+def cascaded(dataset: Dataset, common: Path) -> RunResult:
+    """A run like the finished one in which one member answers clear images alone; never changed."""
+    settings = SETTINGS | {"ensemble.most_changed": 0.03}
+    with FileLock(common / "cascaded.lock"):
+        result = hitofude.run(dataset, run=common / "cascaded", settings=settings, device="cpu", quiet=True)
+    assert result.summary.cascade is not None
+    return result
+
+
+@pytest.fixture(scope="session")
 def light_run(common: Path) -> RunResult:
     """A run with one member, trained in seconds on 900 digits in dark ink on a light ground; never changed."""
     digits = sample().train

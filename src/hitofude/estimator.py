@@ -44,6 +44,7 @@ from hitofude.outputs.display import SilentDisplay
 from hitofude.prediction.model import Model
 from hitofude.recipe import DEFAULT_PRESET, Recipe, choose_recipe
 from hitofude.runs.cost import CostModel
+from hitofude.runs.evaluation import plan_cascade
 from hitofude.runs.frontier import choose_plan
 from hitofude.runs.plan import RunPlan, choose_rows
 from hitofude.runs.sanity import doubtful_settings
@@ -109,8 +110,9 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     `settings` contains optimizer.batch_size. Sample weights are not supported.
 
     Attributes, after fit: classes_; oof_probabilities_, (n, classes) float32, each row by networks not trained on it,
-    NaN if all were; temperature_, which calibrates other images; members_, the trained networks as plain arrays
-    (see TrainedMember); recipe_, all settings; image_shape_, (channels, height, width); pixel_scale_; n_features_in_,
+    NaN if all were; temperature_, which calibrates other images; cascade_, the rule by which one member answers clear
+    images alone, None if all members are always asked; members_, the trained networks as plain arrays (see
+    TrainedMember); recipe_, all settings; image_shape_, (channels, height, width); pixel_scale_; n_features_in_,
     the pixels of an image; feature_names_in_, a DataFrame's columns.
     """
 
@@ -162,7 +164,7 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return choose_plan(limit, self._settings(), lambda recipe: self._plan(recipe, images), costs).plan
 
     def predict_proba(self, X: Any, *, raw: bool = False) -> NDArray[np.float32]:
-        """Return (n, classes) probabilities in the order of `classes_`, the mean over the members.
+        """Return (n, classes) probabilities in the order of `classes_`, the mean over the members that are asked.
 
         They are calibrated by `temperature_`; raw: as predicted.
         """
@@ -175,7 +177,8 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 members = [one for one in self.members_ if not (are_alone and len(one.held_out))]
                 networks = [member.rebuild(shape, len(self.classes_), compute) for member in members]
                 temperature = None if raw else getattr(self, "temperature_", None)  # of earlier versions: not known
-                model = Model(networks, list(self.classes_), shape, compute, self.recipe_.tta, temperature)
+                cascade = getattr(self, "cascade_", None)  # of earlier versions: none
+                model = Model(networks, list(self.classes_), shape, compute, self.recipe_.tta, temperature, cascade)
             return model.predict(torch.from_numpy(images))
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -256,7 +259,8 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             probabilities = train_ensemble(task, workers, warner)
             labels, out_of_fold = train.known_labels(), probabilities.out_of_fold
             held_out = parts_of_whole(plan.held_out(), recipe.ensemble.predict_by)
-            of_rows, self.temperature_ = fit_temperatures(labels, out_of_fold, held_out, None)
+            self.cascade_ = plan_cascade(plan, probabilities)
+            of_rows, self.temperature_ = fit_temperatures(labels, out_of_fold, held_out, None, self.cascade_)
             self.members_ = [
                 TrainedMember.load(task.member_folder(member.member), member, rows, train.image_shape, classes)
                 for member in plan.members

@@ -176,6 +176,9 @@ class EnsembleRecipe(Stage):
     of earlier repeats that hold out the same fold, and members on all rows by those of all repeats; so no held-out
     label reaches a member. `hard`: by the most probable class (D.-H. Lee 2013, Pseudo-Label, ICML workshop); `soft`: by
     the probabilities (Q. Xie et al. 2020, arXiv:1911.04252)."""
+    most_changed: Share = 0.0001
+    """One member answers clear images alone, from a confidence on that changes at most this share of all labels. 0 asks
+    all members about every image, as do metrics of probabilities."""
 
     @model_validator(mode="before")
     @classmethod

@@ -12,7 +12,7 @@ from hitofude.export.onnx_graph import Pixels, ensemble_model, networks_model
 from hitofude.learning.compute import Compute
 from hitofude.learning.networks import build_network
 from hitofude.learning.predicting import Predictor
-from hitofude.metrics.calibration import with_temperature
+from hitofude.metrics.calibration import Cascade, join_members, with_temperature
 from hitofude.metrics.metrics import mean_of_members
 from hitofude.recipe import TtaRecipe
 
@@ -26,6 +26,17 @@ def networks() -> list[nn.Module]:
         build_network(name, SHAPE, CLASSES, torch.Generator().manual_seed(number)).eval()
         for number, name in enumerate(["cnn-lean", "cnn-medium"])
     ]
+
+
+@pytest.fixture(scope="module")
+def three(networks: list[nn.Module]) -> list[nn.Module]:
+    return [*networks, build_network("cnn-lean", SHAPE, CLASSES, torch.Generator().manual_seed(2)).eval()]
+
+
+@pytest.fixture(scope="module")
+def first_and_others(three: list[nn.Module]) -> list[onnx.ModelProto]:
+    """The second network alone, and the others."""
+    return [networks_model(some, SHAPE, "uint8") for some in (three[1:2], three[::2])]
 
 
 @pytest.fixture(scope="module")
@@ -65,16 +76,33 @@ def test_members_mean_and_temperature_are_pytorchs(
     below = {"none": 0.0, "half": median_of_the_likeliest(networks, images, compute), "all": 1.0}[unclear]
     tta = TtaRecipe(shift=shift, threshold=below)
     expected = by_pytorch(networks, images, tta, compute)
-    probabilities, members = run(ensemble_model(side_by_side, tta, 0.7), images)
+    probabilities, members = run(ensemble_model([side_by_side], tta, 0.7), images)
     assert np.abs(members - expected).max() < 1e-6
     assert np.abs(probabilities - with_temperature(mean_of_members(expected), 0.7)).max() < 1e-6
+
+
+@pytest.mark.parametrize("unclear", ["none", "half", "all"])
+@pytest.mark.parametrize("shift", [0, 1])
+def test_the_others_are_asked_only_about_what_is_unclear_to_the_first(
+    three: list[nn.Module], first_and_others: list[onnx.ModelProto], images: NDArray[np.uint8], compute: Compute,
+    unclear: str, shift: int,
+) -> None:  # fmt: skip
+    tta = TtaRecipe(shift=shift, threshold=median_of_the_likeliest(three, images, compute))
+    expected = by_pytorch(three, images, tta, compute)
+    likeliest = np.sort(expected[1].max(axis=1))
+    cascade = Cascade(1, {"none": 0.0, "half": float(likeliest[19:21].mean()), "all": 1.0}[unclear], 0.5, 0.0)
+    clear = cascade.is_clear(expected[1])
+    probabilities, members = run(ensemble_model(first_and_others, tta, 0.7, cascade), images)
+    assert clear.sum() == {"none": 40, "half": 20, "all": 0}[unclear]
+    assert np.abs(members - np.where(clear[:, None], expected[1], expected)).max() < 1e-6
+    assert np.abs(probabilities - join_members(expected, 0.7, cascade)).max() < 1e-6
 
 
 def test_an_image_is_answered_alike_alone_and_among_others(
     networks: list[nn.Module], side_by_side: onnx.ModelProto, images: NDArray[np.uint8], compute: Compute
 ) -> None:
     tta = TtaRecipe(shift=1, threshold=median_of_the_likeliest(networks, images, compute))
-    model = ensemble_model(side_by_side, tta, 1)
+    model = ensemble_model([side_by_side], tta, 1)
     together, _ = run(model, images)
     alone = np.concatenate([run(model, images[row : row + 1])[0] for row in range(4)])
     assert np.abs(alone - together[:4]).max() < 1e-6
@@ -83,11 +111,11 @@ def test_an_image_is_answered_alike_alone_and_among_others(
 def test_pixels_may_be_floats(networks: list[nn.Module], images: NDArray[np.uint8], compute: Compute) -> None:
     pixels: Pixels = "float32"
     tta = TtaRecipe(shift=1, threshold=1.0)
-    model = ensemble_model(networks_model(networks[:1], SHAPE, pixels), tta, 1)
+    model = ensemble_model([networks_model(networks[:1], SHAPE, pixels)], tta, 1)
     probabilities, _ = run(model, images.astype(np.float32))
     assert np.abs(probabilities - by_pytorch(networks[:1], images, tta, compute)[0]).max() < 1e-6
 
 
 def test_the_weights_are_there_once_however_often_the_networks_look(side_by_side: onnx.ModelProto) -> None:
-    twice, once = ensemble_model(side_by_side, TtaRecipe(shift=1), 1), ensemble_model(side_by_side, TtaRecipe(), 1)
+    twice, once = ensemble_model([side_by_side], TtaRecipe(shift=1), 1), ensemble_model([side_by_side], TtaRecipe(), 1)
     assert len(twice.SerializeToString()) < len(once.SerializeToString()) + 10_000

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import hitofude
+from hitofude.export.onnx_export import export_onnx
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.inputs.dataset import Dataset
 from hitofude.learning.compute import choose_compute
 from hitofude.metrics.whole_ensemble import prediction_sets
 from hitofude.prediction.bulk.run import predict_in_bulk
 from hitofude.prediction.files import predict_files, predict_sets
-from hitofude.prediction.model import Model
+from hitofude.prediction.model import Model, model_identity
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.result import RunResult, load_result
 from hitofude.storage import read_npz
@@ -27,7 +28,7 @@ from tests.conftest import Call, write_csv
 from tests.web.conftest import running
 
 Probabilities = NDArray[np.float32]
-SIX_DECIMALS, OF_ONNX = 1e-6, 2e-6
+SIX_DECIMALS, OF_ONNX, OF_BATCHES = 1e-6, 2e-6, 0.01
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +197,50 @@ def test_sets_that_cannot_be_are_refused(
     code, out, err = call("predict", finished.folder.path, table, *arguments)
     assert (code, out) == (2, "")
     assert message in err
+
+
+def test_a_cascade_gives_the_first_members_answer_to_clear_images_alone(cascaded: RunResult) -> None:
+    cascade, members = cascaded.summary.cascade, cascaded.member_probabilities
+    assert cascade is not None
+    assert members is not None
+    clear = members[cascade.first].max(axis=1) >= cascade.threshold
+    assert 0 < clear.sum() < len(clear)
+    raw = np.where(clear[:, None], members[cascade.first], members.mean(axis=0)).astype(np.float64)
+    powers = raw ** (1 / cascaded.summary.calibration.temperature)
+    assert cascaded.test_probabilities == pytest.approx(powers / powers.sum(axis=1, keepdims=True), abs=SIX_DECIMALS)
+
+
+def test_python_and_bulk_agree_about_a_cascade(
+    cascaded: RunResult, images: NDArray[np.uint8], table: Path, tmp_path: Path
+) -> None:
+    """The others see fewer images at once than in the run, so the last digits may differ."""
+    found = hitofude.predict(cascaded.folder.path, images, device="cpu")
+    assert found == pytest.approx(cascaded.test_probabilities, abs=OF_BATCHES)
+    predict_in_bulk(cascaded.folder.path, [table], tmp_path / "out", workers=1, threads=2, device="cpu", quiet=True)
+    assert columns(pd.read_csv(tmp_path / "out" / "test.csv")) == pytest.approx(found, rel=1e-7)
+
+
+def test_onnxruntime_and_the_server_agree_about_a_cascade(
+    cascaded: RunResult, images: NDArray[np.uint8], dataset: Dataset, tmp_path: Path
+) -> None:
+    export = export_onnx(cascaded.folder.path, tmp_path / "model.onnx", source=dataset, images=100)
+    assert (export.parity.changed, export.parity.border) == (0, 0)
+    model = Model.of_run(cascaded.folder, choose_compute("cpu", "float32"), cascaded.folder.load_temperature())
+    members = model.ask_members(torch.tensor(images))
+    found = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(None, {"pixels": images})
+    for of_onnx, expected in zip(found, (model.join(members), members), strict=True):
+        assert of_onnx == pytest.approx(expected, abs=OF_ONNX)
+    with running(OnnxModel.load(tmp_path / "model.onnx"), Settings()) as server:
+        answers = server.post("/api/predict", {"images": images.reshape(len(images), -1).tolist()}).json["predictions"]
+    assert np.array([answer["probabilities"] for answer in answers]) == pytest.approx(found[0], abs=OF_ONNX)
+    assert model.cascade is not None
+    clear = model.cascade.is_clear(members[model.cascade.first])
+    assert [answer["asked"] for answer in answers] == np.where(clear, 1, 2).tolist()
+
+
+def test_all_members_are_asked_by_a_run_of_few_rows_or_of_an_earlier_version(finished: RunResult) -> None:
+    assert finished.summary.cascade is None
+    assert "cascade" not in model_identity(finished.folder)
 
 
 def test_a_loaded_run_is_the_same(finished: RunResult) -> None:

@@ -25,7 +25,7 @@ def test_the_model_says_what_it_is_to_both_pages_alike(server: Running, model: O
     assert server.get("/api/model").json == {
         "name": "tiny", "version": hitofude.__version__, "classes": list(DIGITS), "image_shape": [1, 28, 28],
         "networks": ["cnn-lean", "cnn-lean"], "sure": SURE, "set_threshold": 0.1,
-        "reads_writing": True, "look": asdict(MNIST), "scale": [0, 255],
+        "reads_writing": True, "look": asdict(MNIST), "scale": [0, 255], "cascade": None,
     }  # fmt: skip
     assert server.get("/api/model").json == model_json(model.description)
 
@@ -43,7 +43,7 @@ def test_predictions_are_the_models_own_in_the_order_of_the_images(server: Runni
     held = [{DIGITS[place] for place in np.flatnonzero(row >= 0.1)} | {DIGITS[row.argmax()]} for row in probabilities]
     assert [set(answer["set"]) for answer in answers] == held
     assert [answer["set"][0] for answer in answers] == [answer["label"] for answer in answers]
-    assert set(answers[0]) == {"label", "probability", "sure", "probabilities", "members", "set"}
+    assert set(answers[0]) == {"label", "probability", "sure", "probabilities", "members", "asked", "set"}
 
 
 def test_whole_numbers_may_be_written_with_a_point(server: Running) -> None:

@@ -2,10 +2,13 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from torch import nn
 
 from hitofude.errors import InputError, install_command
 from hitofude.export.onnx_graph import Pixels, ensemble_model, networks_model, quantise
@@ -26,6 +29,8 @@ IMAGES = 10_000
 """For the comparison."""
 CALIBRATION_IMAGES = 512
 """For the ranges of eight-bit activations."""
+NEVER_REACHED = 2.0
+"""As the threshold of a cascade: no probability is as high."""
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 
@@ -55,12 +60,12 @@ def export_onnx(
 ) -> OnnxExport:
     """Write the whole ensemble of a finished run as one ONNX model.
 
-    Its input `pixels` is (N, C, H, W) 0..255 of the type `pixels`; its outputs are `probabilities` (N, classes), the
-    calibrated mean, and `members` (members, N, classes). source: the data set whose training images are compared, else
-    the embedded digits; images: how many, with transformed copies if there are fewer. The comparison computes in
-    float32 on the processor. The run's own answers are compared too, if the source is the run's. int8: write the
-    networks in integers of 8 bits, and measure their cost in accuracy on the run's own training images, which the
-    source must have.
+    Its input `pixels` is (N, C, H, W) 0..255 of the type `pixels`; its outputs are `probabilities` (N, classes),
+    calibrated, and `members` (members, N, classes); see hitofude.export.onnx_graph.ensemble_model. source: the data set
+    whose training images are compared, else the embedded digits; images: how many, with transformed copies if there
+    are fewer. The comparison computes in float32 on the processor. The run's own answers are compared too, if the
+    source is the run's. int8: write the networks in integers of 8 bits, and measure their cost in accuracy on the run's
+    own training images, which the source must have.
 
     Raises RunFolderError if the run is not finished or damaged; WeightsError, without a file, if a label differs or a
     probability by 1e-4; InputError if a package is missing or the source's images have another shape.
@@ -72,17 +77,18 @@ def export_onnx(
     if source is not None:
         _check_shape(source, description)
     train = training_images(folder, source) if int8 else None
-    networks = networks_model(model.networks, description.image_shape, pixels)
+    networks = _export_networks(model, pixels)
     content = _serialised(networks, model, description)
     float32 = OnnxModel.of_bytes(content, str(path), model.compute.threads)
     parity = measure_parity(float32, model, images_to_compare(source, description.image_shape, images))
     parity.check()
     cost = None
     if train is not None:
-        content = _serialised(quantise(networks, train.images[:CALIBRATION_IMAGES]), model, description)
-        small = OnnxModel.of_bytes(content, str(path), model.compute.threads)
-        cost = measure_cost(small, float32, folder.load_recipe(), train, images)
-    own = compare_own_answers(float32, folder, source, images)
+        small = [quantise(part, train.images[:CALIBRATION_IMAGES]) for part in networks]
+        content = _serialised(small, model, description)
+        in_8_bits, in_float32 = (_asking_all(parts, model, description) for parts in (small, networks))
+        cost = measure_cost(in_8_bits, in_float32, folder.load_recipe(), train, images)
+    own = compare_own_answers(float32, lambda: _asking_all(networks, model, description), folder, source, images)
     write_bytes(Path(path), content)
     return OnnxExport(Path(path), len(content), description, parity, cost, own)
 
@@ -117,6 +123,7 @@ def describe_run(folder: RunFolder) -> OnnxDescription:
         weights=hashlib.sha256(json.dumps(identity).encode()).hexdigest(),
         look=data.look,
         pixels=data.pixels,
+        cascade=folder.load_cascade(),
     )
 
 
@@ -154,16 +161,33 @@ def _differ(count: int) -> str:
     return f"{count} label{' differs' if count == 1 else 's differ'}"
 
 
-def _serialised(networks: "onnx.ModelProto", model: Model, description: OnnxDescription) -> bytes:
+def _export_networks(model: Model, pixels: Pixels) -> list["onnx.ModelProto"]:
+    """Return all networks as one model; with a cascade, the first and the others."""
+    networks, cascade = model.networks, model.cascade
+    parts: list[Sequence[nn.Module]] = [networks]
+    if cascade is not None:
+        parts = [[networks[cascade.first]], [*networks[: cascade.first], *networks[cascade.first + 1 :]]]
+    return [networks_model(part, model.image_shape, pixels) for part in parts]
+
+
+def _serialised(networks: Sequence["onnx.ModelProto"], model: Model, description: OnnxDescription) -> bytes:
     """Return the file's content: the whole ensemble, with the description as its metadata."""
     import onnx
 
-    ensemble = ensemble_model(networks, model.tta, description.temperature)
+    ensemble = ensemble_model(networks, model.tta, description.temperature, description.cascade)
     ensemble.producer_name, ensemble.producer_version = "hitofude", __version__
     ensemble.doc_string = "pixels (N, C, H, W) 0..255 → probabilities (N, classes), and those of each of the members."
     onnx.helper.set_model_props(ensemble, description.as_metadata())
     content: bytes = ensemble.SerializeToString()
     return content
+
+
+def _asking_all(networks: Sequence["onnx.ModelProto"], model: Model, description: OnnxDescription) -> OnnxModel:
+    """Return a model that asks all members about every image, to compare those that held a training row out."""
+    cascade = description.cascade
+    every = None if cascade is None else replace(cascade, threshold=NEVER_REACHED)
+    content = _serialised(networks, model, replace(description, cascade=every))
+    return OnnxModel.of_bytes(content, description.name, model.compute.threads)
 
 
 def _check_shape(source: Dataset, description: OnnxDescription) -> None:

@@ -2,10 +2,12 @@
 
 PyTorch's exporter writes the networks. onnxscript writes the test-time augmentation, the mean and the temperature
 around them, from the Python functions below; the networks are a function of the model, so their weights are in the file
-once however often they are called.
+once however often they are called. With a cascade they are two: the member asked first, and the others, which compute
+only the images that are not clear to it.
 """
 
 import contextlib
+import copy
 import io
 import logging
 import warnings
@@ -22,6 +24,7 @@ from torch import nn
 
 from hitofude.inputs.layout import ImageShape
 from hitofude.learning.networks import images_from_bytes
+from hitofude.metrics.calibration import Cascade
 from hitofude.recipe import TtaRecipe
 
 if TYPE_CHECKING:
@@ -31,8 +34,8 @@ Pixels = Literal["uint8", "float32"]
 TORCH_TYPES = {"uint8": torch.uint8, "float32": torch.float32}
 OPSET, IR_VERSION = 18, 8
 """The end of 2022; onnxruntime reads it from 1.14 on."""
-DOMAIN, NETWORKS = "hitofude", "networks"
-"""The name of the networks' function."""
+DOMAIN, NETWORKS, OTHERS = "hitofude", "networks", "others"
+"""The names of the functions of all networks, or of the first and the others."""
 CALIBRATION_BATCH = 128
 
 
@@ -42,26 +45,38 @@ def networks_model(networks: Sequence[nn.Module], image_shape: ImageShape, pixel
     return torch_to_onnx(_SideBySide(networks).eval(), example)
 
 
-def ensemble_model(networks: "onnx.ModelProto", tta: TtaRecipe, temperature: float) -> "onnx.ModelProto":
+def ensemble_model(
+    networks: Sequence["onnx.ModelProto"], tta: TtaRecipe, temperature: float, cascade: Cascade | None = None
+) -> "onnx.ModelProto":
     """Build the model: `pixels` (N, C, H, W) 0..255 → `probabilities` (N, classes), `members` (members, N, classes).
 
-    networks: from networks_model. probabilities: the mean of the members, calibrated by the temperature; 1 leaves it
-    uncalibrated. members: each member's probabilities after test-time augmentation, as in hitofude.learning.predicting.
+    networks: from networks_model, all members; with a cascade two models, the first member and the others in their
+    order. probabilities: the answer of the members, calibrated by the temperature; 1 leaves it uncalibrated. members:
+    each member's probabilities after test-time augmentation, as in hitofude.learning.predicting; of an image that the
+    first member answers alone, all are the first's.
     """
     import onnx
     import onnxscript
 
-    pixels, output = networks.graph.input[0].type.tensor_type, networks.graph.output[0].type.tensor_type
+    pixels = networks[0].graph.input[0].type.tensor_type
     image_shape = [size.dim_value for size in pixels.shape.dim[1:]]
-    members, classes = (size.dim_value for size in output.shape.dim[1:])
+    sizes = [_members_and_classes(part) for part in networks]
+    members, classes = sum(count for count, _ in sizes), sizes[0][1]
     uint8, float32 = cast(Any, onnxscript.UINT8), cast(Any, onnxscript.FLOAT)
     pixel_type = uint8 if pixels.elem_type == onnx.TensorProto.UINT8 else float32
-    model: onnx.ModelProto = _ensemble_function(tta, temperature, image_shape[1:], (members, classes)).to_model_proto(
+    asking = [_asking(part, name, tta) for part, name in zip(networks, (NETWORKS, OTHERS), strict=False)]
+    operators = [operator for operator, _ in asking]
+    if cascade is None:
+        whole = _ensemble_function(*operators, temperature)
+    else:
+        whole = _cascade_function(*operators, members, temperature, cascade)
+    model: onnx.ModelProto = whole.to_model_proto(
         input_types=[pixel_type["N", *image_shape]],
         output_types=[float32["N", classes], float32[members, "N", classes]],
         ir_version=IR_VERSION,
     )
-    model.functions.append(_as_function(networks))
+    for _, functions in asking:
+        model.functions.extend(functions)
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -103,7 +118,7 @@ def quantise(networks: "onnx.ModelProto", images: NDArray[np.uint8]) -> "onnx.Mo
         with TemporaryDirectory() as folder:
             path = Path(folder, "networks.onnx")
             quantization.quantize_static(
-                networks, path, reader, per_channel=True, reduce_range=True,
+                copy.deepcopy(networks), path, reader, per_channel=True, reduce_range=True,
                 activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8,
             )  # fmt: skip
             return onnx.load(path)
@@ -124,31 +139,47 @@ class _SideBySide(nn.Module):
         return torch.stack([network(images).softmax(dim=1) for network in self.networks], dim=1)
 
 
-def _as_function(networks: "onnx.ModelProto") -> "onnx.FunctionProto":
+def _as_function(networks: "onnx.ModelProto", name: str) -> "onnx.FunctionProto":
     """Return the model as a function of the domain, its weights as constants."""
     from onnx import helper
 
     graph = networks.graph
     weights = [helper.make_node("Constant", [], [weight.name], value=weight) for weight in graph.initializer]
     inputs, outputs = [graph.input[0].name], [graph.output[0].name]
-    return helper.make_function(DOMAIN, NETWORKS, inputs, outputs, [*weights, *graph.node], networks.opset_import)
+    return helper.make_function(DOMAIN, name, inputs, outputs, [*weights, *graph.node], networks.opset_import)
 
 
-def _ensemble_function(
-    tta: TtaRecipe, temperature: float, size: Sequence[int], members_classes: tuple[int, int]
-) -> Any:
-    """Return the ensemble around the networks, as an onnxscript function."""
+def _members_and_classes(networks: "onnx.ModelProto") -> tuple[int, int]:
+    members, classes = networks.graph.output[0].type.tensor_type.shape.dim[1:]
+    return members.dim_value, classes.dim_value
+
+
+def _asking(networks: "onnx.ModelProto", name: str, tta: TtaRecipe) -> tuple[Any, list["onnx.FunctionProto"]]:
+    """Return an operator: pixels (N, C, H, W) → (N, members, classes) after test-time augmentation, and its functions.
+
+    name: of the networks' own function.
+    """
+    from onnxscript import values
+
+    function, of_domain = _as_function(networks, name), values.Opset(DOMAIN, 1)
+    if not tta.shift:
+        return values.Op(of_domain, name), [function]
+    again = _tta_function(values.Op(of_domain, name), networks, tta).to_function_proto()
+    again.domain, again.name = DOMAIN, f"{name}_see_unclear_again"
+    return values.Op(of_domain, again.name), [function, again]
+
+
+def _ensemble_function(ask: Any, temperature: float) -> Any:
+    """Return the mean of all members as an onnxscript function."""
     import onnxscript
     from onnxscript import script, values
 
     op: Any = getattr(onnxscript, f"opset{OPSET}")
-    networks = values.Op(values.Opset(DOMAIN, 1), NETWORKS)
-    see = _tta_function(op, networks, tta, size, members_classes) if tta.shift else networks
     tiny, axis_of_members = float(np.finfo(np.float32).tiny), [1]
 
     @script(values.Opset(DOMAIN, 1), default_opset=op)
     def ensemble(pixels):  # type: ignore[no-untyped-def] # pragma: no cover - onnxscript reads its text
-        each = see(pixels)
+        each = ask(pixels)
         mean = op.ReduceMean(each, axis_of_members, keepdims=0)
         probabilities = op.Softmax(op.Log(op.Max(mean, tiny)) / temperature, axis=1)
         members = op.Transpose(each, perm=[1, 0, 2])
@@ -157,25 +188,60 @@ def _ensemble_function(
     return ensemble
 
 
-def _tta_function(op: Any, networks: Any, tta: TtaRecipe, size: Sequence[int], members_classes: tuple[int, int]) -> Any:
+def _cascade_function(ask_first: Any, ask_others: Any, members: int, temperature: float, cascade: Cascade) -> Any:
+    """Return the first member's answer to clear images, and the mean of all to others, as an onnxscript function."""
+    import onnxscript
+    from onnxscript import script, values
+
+    op: Any = getattr(onnxscript, f"opset{OPSET}")
+    tiny, axis_of_members, all_but_images = float(np.finfo(np.float32).tiny), [1], [1, 2]
+    threshold, shape = cascade.threshold, [1, members, 1]
+    places = [place + (place < cascade.first) for place in range(members)]  # the first lies before the others
+    places[cascade.first] = 0
+
+    @script(values.Opset(DOMAIN, 1), default_opset=op)
+    def ensemble(pixels):  # type: ignore[no-untyped-def] # pragma: no cover - onnxscript reads its text
+        first = ask_first(pixels)
+        is_unclear = op.ReduceMax(first, all_but_images, keepdims=0) < threshold
+        rows = op.Transpose(op.NonZero(is_unclear))
+        alone = op.Expand(first, shape)
+        if op.Size(rows) > 0:
+            of_others = ask_others(op.GatherND(pixels, rows))
+            of_all = op.Concat(op.GatherND(first, rows), of_others, axis=1)
+            each = op.ScatterND(alone, rows, op.Gather(of_all, places, axis=1))
+        else:
+            each = op.Identity(alone)
+        mean = op.ReduceMean(each, axis_of_members, keepdims=0)
+        joined = op.Where(op.Unsqueeze(is_unclear, axis_of_members), mean, op.Squeeze(first, axis_of_members))
+        probabilities = op.Softmax(op.Log(op.Max(joined, tiny)) / temperature, axis=1)
+        members_output = op.Transpose(each, perm=[1, 0, 2])
+        return probabilities, members_output
+
+    return ensemble
+
+
+def _tta_function(look: Any, networks: "onnx.ModelProto", tta: TtaRecipe) -> Any:
     """Return a function of pixels (N, C, H, W) → (N, members, classes).
 
     An image that is unclear to any member is seen again, shifted up, down, left and right; the result of each member to
-    which it is unclear is the mean of the five.
+    which it is unclear is the mean of the five. look: the operator of the networks.
     """
+    import onnxscript
     from onnxscript import script, values
 
-    (height, width), shift, threshold = size, tta.shift, tta.threshold
+    op: Any = getattr(onnxscript, f"opset{OPSET}")
+    _, _, height, width = (size.dim_value for size in networks.graph.input[0].type.tensor_type.shape.dim)
+    shift, threshold = tta.shift, tta.threshold
     starts = {"up": (2 * shift, shift), "down": (0, shift), "left": (shift, 2 * shift), "right": (shift, 0)}
     up, down, left, right = map(list, starts.values())
     up_end, down_end, left_end, right_end = ([top + height, start + width] for top, start in starts.values())
     margins, sides = [0, 0, shift, shift] * 2, [2, 3]
     axis_of_shifts, axis_of_classes, all_but_images = [0], [2], [1, 2]
-    by_shift = [4, -1, *members_classes]
+    by_shift = [4, -1, *_members_and_classes(networks)]
 
     @script(values.Opset(DOMAIN, 1), default_opset=op)
     def see_unclear_again(pixels):  # type: ignore[no-untyped-def] # pragma: no cover - onnxscript reads its text
-        first = networks(pixels)
+        first = look(pixels)
         is_unclear = op.ReduceMax(first, axis_of_classes) < threshold
         unclear_to_any = op.ReduceMax(op.Cast(is_unclear, to=7), all_but_images, keepdims=0)
         rows = op.Transpose(op.NonZero(unclear_to_any))
@@ -185,7 +251,7 @@ def _tta_function(op: Any, networks: Any, tta: TtaRecipe, size: Sequence[int], m
             moved_down = op.Slice(padded, down, down_end, sides)
             moved_left = op.Slice(padded, left, left_end, sides)
             moved_right = op.Slice(padded, right, right_end, sides)
-            seen_again = networks(op.Concat(moved_up, moved_down, moved_left, moved_right, axis=0))
+            seen_again = look(op.Concat(moved_up, moved_down, moved_left, moved_right, axis=0))
             sum_of_four = op.ReduceSum(op.Reshape(seen_again, by_shift), axis_of_shifts, keepdims=0)
             before = op.GatherND(first, rows)
             after = op.Where(op.GatherND(is_unclear, rows), (before + sum_of_four) / 5.0, before)

@@ -13,6 +13,7 @@ from hitofude.errors import InputError, WeightsError, first_line, install_comman
 from hitofude.inputs.layout import ImageShape
 from hitofude.inputs.look import LearnedLook, Look
 from hitofude.inputs.rescaling import UNKNOWN, TrainedScale
+from hitofude.metrics.calibration import Cascade
 
 FORMAT_VERSION = "2"
 BATCH_SIZE = 128
@@ -30,7 +31,7 @@ class OnnxDescription(LearnedLook):
     networks: tuple[str, ...]
     """One for each member."""
     temperature: float
-    """It calibrates the mean of the members; 1 if it is unknown."""
+    """It calibrates the members' joint answer; 1 if it is unknown."""
     set_thresholds: dict[str, float]
     """By level, 0.9, 0.95 and 0.99: the least probability of a class in an image's prediction set, which holds the true
     label for this share of images, and always the likeliest class. Empty if the networks were imported."""
@@ -40,6 +41,8 @@ class OnnxDescription(LearnedLook):
     """The look of the training images, by which drawings and photos are made like them; earlier files do not say."""
     pixels: TrainedScale = UNKNOWN
     """The scale of the training images, on which pictures of their size are read."""
+    cascade: Cascade | None = None
+    """The member that answers clear images alone, and its threshold; None if all are asked about every image."""
 
     def as_metadata(self) -> dict[str, str]:
         values = {name: json.dumps(value, ensure_ascii=False) for name, value in asdict(self).items()}
@@ -87,12 +90,20 @@ class OnnxModel:
         return cls(session, description)
 
     def predict(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(N, C, H, W) 0..255 → probabilities (N, classes), and those of each member (members, N, classes)."""
+        """(N, C, H, W) 0..255 → probabilities (N, classes), and those of each member (members, N, classes).
+
+        Of an image that the first member answers alone, the probabilities of all members are the first's.
+        """
         is_uint8 = self._session.get_inputs()[0].type == "tensor(uint8)"
         pixels = images if is_uint8 else images.astype(np.float32)
         starts = range(0, max(len(pixels), 1), BATCH_SIZE)
         found = [self._session.run(None, {"pixels": pixels[start : start + BATCH_SIZE]}) for start in starts]
         return np.concatenate([mean for mean, _ in found]), np.concatenate([each for _, each in found], axis=1)
+
+    def count_asked(self, members: NDArray[np.float32]) -> NDArray[np.int64]:
+        """(N,) the number of members that were asked about each image: 1 or all. members: from `predict`."""
+        cascade, every = self.description.cascade, np.full(members.shape[1], len(members))
+        return every if cascade is None else np.where(cascade.is_clear(members[cascade.first]), 1, every)
 
 
 def _session(content: bytes, name: str, threads: int) -> Any:

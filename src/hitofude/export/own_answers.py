@@ -4,6 +4,7 @@ The export computes in float32. A run that predicted with bfloat16, or on anothe
 few images on the border between two classes get another label.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,9 +44,12 @@ class OwnAnswers:
         return "\n".join(lines)
 
 
-def compare_own_answers(model: OnnxModel, folder: RunFolder, source: Dataset | None, most: int) -> OwnAnswers | None:
+def compare_own_answers(
+    model: OnnxModel, asking_all: Callable[[], OnnxModel], folder: RunFolder, source: Dataset | None, most: int
+) -> OwnAnswers | None:
     """Predict up to `most` images of the run's source, and compare with the run's folder.
 
+    asking_all: makes the model that asks all members about every image, as the out-of-fold answers need.
     source: the embedded sample if None. Return None if the run was trained on another source, or elsewhere. No images
     are compared if only members on all rows predict and the run had no images to predict.
     """
@@ -59,7 +63,7 @@ def compare_own_answers(model: OnnxModel, folder: RunFolder, source: Dataset | N
         return _compare_submission(model, result, dataset.test, most)
     if result.recipe.ensemble.predict_by == "full-data":
         return OwnAnswers("submission", 0, 0, None, _arithmetic(result))
-    return _compare_out_of_fold(model, result, choose_rows(dataset.train, result.recipe), most)
+    return _compare_out_of_fold(asking_all(), result, choose_rows(dataset.train, result.recipe), most)
 
 
 def _compare_submission(model: OnnxModel, result: RunResult, test: ImageSet, most: int) -> OwnAnswers | None:

@@ -24,8 +24,8 @@ from hitofude.runs.plan import choose_rows
 TOLERANCE = 1e-4
 """The limit for the difference of a probability."""
 BORDER = 1e-5
-"""If a member's highest probability is this near the threshold of unclear images, one of the two computations may see
-the image again and the other not."""
+"""If a member's highest probability is this near a threshold of unclear images, one of the two computations may see the
+image again, or ask the other members, and the other not."""
 
 Members = NDArray[np.float32]  # (members, N, classes)
 Predict = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], Members]]
@@ -41,7 +41,7 @@ class Parity:
     largest: float
     """The largest difference of a probability."""
     border: int
-    """Images at the threshold, left out of both figures."""
+    """Images at a threshold, left out of both figures."""
     images_per_second: float
     images_per_second_of_pytorch: float
 
@@ -75,7 +75,7 @@ def measure_parity(model: OnnxModel, run: Model, images: NDArray[np.uint8]) -> P
     """Predict images (N, C, H, W) with both."""
 
     def predict_by_run(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Members]:
-        members = run.predict_members(torch.tensor(images))
+        members = run.ask_members(torch.tensor(images))
         return run.join(members), members
 
     (expected, expected_members), seconds_of_pytorch = timed(predict_by_run, images)
@@ -93,9 +93,14 @@ def measure_parity(model: OnnxModel, run: Model, images: NDArray[np.uint8]) -> P
 
 
 def is_on_border(run: Model, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """(N,) whether the first probability by some member lies on the threshold of test-time augmentation."""
-    first = run.with_tta(TtaRecipe()).predict_members(torch.tensor(images)).max(axis=2)
-    return np.asarray((np.abs(first - run.tta.threshold) < BORDER).any(axis=0) & (run.tta.shift > 0))
+    """(N,) whether a probability lies on the threshold of test-time augmentation or of the cascade."""
+    pixels = torch.tensor(images)
+    once = run.with_tta(TtaRecipe()).predict_members(pixels).max(axis=2)
+    on_border = np.asarray((np.abs(once - run.tta.threshold) < BORDER).any(axis=0) & (run.tta.shift > 0))
+    if run.cascade is not None:
+        first = run.predict_members(pixels)[run.cascade.first].max(axis=1)
+        on_border |= np.abs(first - run.cascade.threshold) < BORDER
+    return on_border
 
 
 def images_to_compare(source: Dataset | None, image_shape: ImageShape, count: int) -> NDArray[np.uint8]:

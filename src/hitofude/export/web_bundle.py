@@ -111,6 +111,7 @@ def model_json(description: OnnxDescription) -> dict[str, object]:
         "reads_writing": description.reads_writing,
         "look": asdict(description.known_look),
         "scale": [description.pixels.scale.low, description.pixels.scale.high],
+        "cascade": None if description.cascade is None else asdict(description.cascade),
     }
 
 

@@ -50,46 +50,68 @@ class Predictor:
         self._compute, self._tta = compute, tta
         self._batch_size = batch_size or BATCH_SIZES.get(compute.device.type, BATCH_SIZE_ELSEWHERE)
 
-    def __call__(self, images: torch.Tensor) -> NDArray[np.float32]:
-        """Map (N, C, H, W) uint8 images on any device to (N, classes) probabilities, which sum to one."""
+    def __call__(self, images: torch.Tensor, threads: int | None = None) -> NDArray[np.float32]:
+        """Map (N, C, H, W) uint8 images on any device to (N, classes) probabilities, which sum to one.
+
+        threads: by default those of `compute`.
+        """
+        threads = threads or self._compute.threads
         block = images_at_once(images.shape[1:])
         size = min(self._batch_size, block)
-        probabilities = self._predict(images.split(size))
+        probabilities = self._predict(images.split(size), threads)
         if self._tta.shift > 0:
             unclear = (probabilities.amax(dim=1) < self._tta.threshold).nonzero().flatten()
             starts = torch.arange(block, max(block, len(images)), block)
             rows = unclear.tensor_split(torch.searchsorted(unclear, starts))
-            probabilities[unclear] = self._predict_shifted(images, rows, probabilities, size)
+            probabilities[unclear] = self._predict_shifted(images, rows, probabilities, size, threads)
         return probabilities.numpy()
 
     def _predict_shifted(
-        self, images: torch.Tensor, rows: Sequence[torch.Tensor], probabilities: torch.Tensor, size: int
+        self, images: torch.Tensor, rows: Sequence[torch.Tensor], probabilities: torch.Tensor, size: int, threads: int
     ) -> torch.Tensor:
         """Average the probabilities with those of the shifted images. rows: the unclear images of each block."""
         blocks = [shifted(images[some.to(images.device)], self._tta.shift) for some in rows]
         predicted = [
-            self._predict(batch for view in views for batch in view.split(size)).split([len(some) for some in rows])
+            self._predict((batch for view in views for batch in view.split(size)), threads).split(
+                [len(some) for some in rows]
+            )
             for views in zip(*blocks, strict=True)
         ]
         together = zip(rows, *predicted, strict=True)
         return torch.cat([torch.stack([probabilities[some], *views]).mean(dim=0) for some, *views in together])
 
-    def _predict(self, batches: Iterable[torch.Tensor]) -> torch.Tensor:
+    def _predict(self, batches: Iterable[torch.Tensor], threads: int) -> torch.Tensor:
         """Return (N, classes) probabilities on the CPU."""
         if self._compute.device.type != "cpu":
             return torch.cat([self._predict_batch(batch) for batch in batches]).cpu()
-        threads = torch.get_num_threads()
+        before = torch.get_num_threads()
         try:
-            with ThreadPoolExecutor(self._compute.threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
                 return torch.cat(list(pool.map(self._predict_batch, batches)))
         finally:
-            torch.set_num_threads(threads)
+            torch.set_num_threads(before)
 
     def _predict_batch(self, batch: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode(), self._compute.autocast():
             pixels = images_from_bytes(batch.to(self._compute.device)).contiguous(memory_format=torch.channels_last)
             logits: torch.Tensor = self._folded(pixels)
             return logits.float().softmax(dim=1)
+
+
+def predict_rows(
+    predictors: Sequence[Predictor], images: torch.Tensor, rows: NDArray[np.int64], threads: int
+) -> NDArray[np.float32]:
+    """Predict some of (N, C, H, W) uint8 images by several networks: (networks, rows, classes).
+
+    rows: in rising order. Those of each block are predicted together, blocks as of images_at_once. threads: each takes
+    one network and one block at a time.
+    """
+    starts = np.arange(0, len(images), images_at_once(images.shape[1:]))[1:]
+    blocks = [block for block in np.split(rows, np.searchsorted(rows, starts)) if len(block)]
+    parts = [images[torch.from_numpy(block).to(images.device)] for block in blocks]
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        found = [[pool.submit(predictor, part, 1) for part in parts] for predictor in predictors]
+        return np.stack([np.concatenate([part.result() for part in parts]) for parts in found])
 
 
 def shifted(images: torch.Tensor, pixels: int) -> Iterator[torch.Tensor]:

@@ -94,10 +94,35 @@ def with_temperature(probabilities: NDArray[np.float32], temperature: float) -> 
     return calibrated
 
 
-def join_members(members: NDArray[np.float32], temperature: float | None) -> NDArray[np.float32]:
+@dataclass(frozen=True)
+class Cascade:
+    """The rule by which one member answers clear images alone, and all members the others."""
+
+    first: int
+    """The number of the member that is asked first."""
+    threshold: float
+    """Its answer stands if its highest raw probability, after test-time augmentation, reaches this."""
+    alone: float
+    """The share of the out-of-fold rows that are clear."""
+    changed: float
+    """The expected share of all images whose label would be another one if all members were asked."""
+
+    def is_clear(self, first: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """(N,) whether the first member answers alone. first: (N, classes), its raw probabilities."""
+        clear: NDArray[np.bool_] = first.max(axis=1) >= np.float32(self.threshold)
+        return clear
+
+
+def join_members(
+    members: NDArray[np.float32], temperature: float | None, cascade: Cascade | None = None
+) -> NDArray[np.float32]:
     """(members, N, classes) → (N, classes): the mean at a temperature, or as it is for None.
 
-    Every output of a run passes through here, so one image has one probability.
+    cascade: clear images have the first member's probabilities in place of the mean. Every output of a run passes
+    through here, so one image has one probability.
     """
-    mean = mean_of_members(members)
-    return mean if temperature is None else with_temperature(mean, temperature)
+    joined = mean_of_members(members)
+    if cascade is not None:
+        first = members[cascade.first]
+        joined = np.where(cascade.is_clear(first)[:, None], first, joined)
+    return joined if temperature is None else with_temperature(joined, temperature)

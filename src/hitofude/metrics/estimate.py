@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.metrics.calibration import join_members, with_temperature
+from hitofude.metrics.calibration import Cascade, join_members, with_temperature
 from hitofude.metrics.grouped import grouped_accuracy
 from hitofude.metrics.metrics import Z_95, Accuracy, answered, wilson_interval
 from hitofude.metrics.whole_ensemble import MemberGroup, Temperatures, member_groups
@@ -83,17 +83,19 @@ def estimate_ensemble(
     members: NDArray[np.float32],
     temperatures: Temperatures,
     related: NDArray[np.int64] | None = None,
+    cascade: Cascade | None = None,
 ) -> Estimate:
-    """Estimate the accuracy of the mean of all members.
+    """Estimate the accuracy of all members together.
 
     labels: (N,); out_of_fold: (N, classes), raw, NaN in rows that every member trained on; held_out: (N, members) which
     members held a row out; members: (M, test images, classes), raw. temperatures: from fit_temperatures of the same.
     related: (N,) the number of each row's group, if rows belong together; see hitofude.metrics.grouped.
+    cascade: the rule by which all members answer.
     """
     known, images = answered(out_of_fold), members.shape[1]
     labels, out_of_fold = labels[known], out_of_fold[known]
     found = grouped_accuracy(labels, out_of_fold.argmax(axis=1), None if related is None else related[known])
-    gain, confidence = _gain_and_confidence(members, member_groups(held_out), temperatures)
+    gain, confidence = _gain_and_confidence(members, member_groups(held_out), temperatures, cascade)
     confidences = with_temperature(out_of_fold, temperatures.out_of_fold).max(axis=1)
     ease = confidence - float(confidences.mean(dtype=np.float64))
     by_chance = 2 * float(confidences.std()) * math.sqrt(1 / found.independent_rows + 1 / images)
@@ -121,10 +123,10 @@ def estimate_alike(
 
 
 def _gain_and_confidence(
-    members: NDArray[np.float32], groups: Sequence[MemberGroup], temperatures: Temperatures
+    members: NDArray[np.float32], groups: Sequence[MemberGroup], temperatures: Temperatures, cascade: Cascade | None
 ) -> tuple[float, float]:
     """Return the gain of the calibrated ensemble over the groups, and the groups' own calibrated confidence."""
-    whole, gain, confidence = join_members(members, temperatures.ensemble), 0.0, 0.0
+    whole, gain, confidence = join_members(members, temperatures.ensemble, cascade), 0.0, 0.0
     for group in groups:
         of_group = join_members(members[group.members], temperatures.out_of_fold)
         of_answers = np.take_along_axis(whole, of_group.argmax(axis=1)[:, None], axis=1)[:, 0]

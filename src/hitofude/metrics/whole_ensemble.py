@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import RecipeError
-from hitofude.metrics.calibration import COLDEST, HOTTEST, fit_temperature, join_members, with_temperature
+from hitofude.metrics.calibration import COLDEST, HOTTEST, Cascade, fit_temperature, join_members, with_temperature
 from hitofude.metrics.metrics import answered
 from hitofude.recipe import PredictBy
 
@@ -76,44 +76,51 @@ def fit_temperatures(
     out_of_fold: NDArray[np.float32],
     held_out: NDArray[np.bool_],
     members: NDArray[np.float32] | None,
+    cascade: Cascade | None = None,
 ) -> Temperatures:
     """Fit both temperatures.
 
     labels: (N,); out_of_fold: (N, classes), raw, NaN in rows that every member trained on; held_out: (N, members) which
-    members held a row out; members: (members, images, classes), raw, of images to predict, or None.
+    members held a row out; members: (members, images, classes), raw, of images to predict, or None; cascade: how they
+    answer together.
     """
     known = answered(out_of_fold)
     of_groups = fit_temperature(labels[known], out_of_fold[known])
-    return Temperatures(of_groups, fit_ensemble_temperature(members, member_groups(held_out), of_groups))
+    return Temperatures(of_groups, fit_ensemble_temperature(members, member_groups(held_out), of_groups, cascade))
 
 
 def fit_ensemble_temperature(
-    members: NDArray[np.float32] | None, groups: Sequence[MemberGroup], temperature: float
+    members: NDArray[np.float32] | None,
+    groups: Sequence[MemberGroup],
+    temperature: float,
+    cascade: Cascade | None = None,
 ) -> float:
-    """Return the temperature of the mean of all members.
+    """Return the temperature of all members together.
 
     members: (members, N, classes), raw, of images that none of them saw; None without such images: the usual ratio to
     the groups' temperature is taken then, and with few images it has some weight. temperature: of the groups, fitted
-    out of fold; the same if each of them is all members.
+    out of fold; the same if each of them is all members. cascade: the rule by which all members answer.
     """
     if all(group.is_whole for group in groups):
         return temperature
     usual = temperature * USUAL_RATIO
     if members is None or not members.shape[1]:
         return usual
-    found, images = _temperature_by_images(_some(members), groups, temperature), members.shape[1]
+    found, images = _temperature_by_images(_some(members), groups, temperature, cascade), members.shape[1]
     weight = images / (images + WORTH_OF_USUAL)
     return float(found**weight * usual ** (1 - weight))
 
 
-def _temperature_by_images(members: NDArray[np.float32], groups: Sequence[MemberGroup], temperature: float) -> float:
+def _temperature_by_images(
+    members: NDArray[np.float32], groups: Sequence[MemberGroup], temperature: float, cascade: Cascade | None
+) -> float:
     logarithms, expected = np.zeros(members.shape[1:]), 0.0
     for group in groups:
         raw = join_members(members[group.members], None)
         of_group = _logarithms(raw)
         logarithms += group.share * of_group
         expected += group.share * float((with_temperature(raw, temperature) * of_group).sum(axis=1).mean())
-    whole = join_members(members, None)
+    whole = join_members(members, None, cascade)
 
     def excess(log_temperature: float) -> float:
         found = with_temperature(whole, float(np.exp(log_temperature)))
@@ -128,14 +135,15 @@ def set_threshold(
     members: NDArray[np.float32] | None,
     groups: Sequence[MemberGroup],
     temperatures: Temperatures,
+    cascade: Cascade | None = None,
 ) -> float:
     """Return the least probability of a class in the set of an image, so that a share `level` of the sets is right.
 
     of_labels: (rows,) the calibrated out-of-fold probability of each row's label. Their quantile is split conformal
     prediction (A. Angelopoulos, S. Bates 2021, arXiv:2107.07511), whose sets of least mean size take each class by its
     own probability (M. Sadinle et al. 2019, doi:10.1080/01621459.2017.1395341). It is moved to the whole ensemble by
-    images without labels; members: (members, N, classes), raw, or None. Raises RecipeError for a level that is not
-    between 0 and 1.
+    images without labels; members: (members, N, classes), raw, or None; cascade: how they answer together. Raises
+    RecipeError for a level that is not between 0 and 1.
     """
     if not 0 < level < 1:
         raise RecipeError(f"--sets {level:g}: expected a share between 0 and 1, such as 0.95.")
@@ -144,7 +152,7 @@ def set_threshold(
     if members is None or not members.shape[1] or not allowed or all(group.is_whole for group in groups):
         return threshold
     some = _some(members)
-    whole = join_members(some, temperatures.ensemble).astype(np.float64)
+    whole = join_members(some, temperatures.ensemble, cascade).astype(np.float64)
     held = sum(
         group.share * float((whole * (join_members(some[group.members], temperatures.out_of_fold) >= threshold)).sum())
         for group in groups

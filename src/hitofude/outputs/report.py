@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hitofude.errors import RunFolderError
-from hitofude.metrics.calibration import Reliability
+from hitofude.metrics.calibration import Cascade, Reliability
 from hitofude.metrics.estimate import Estimate
 from hitofude.metrics.metrics import Accuracy, ClassScore
 from hitofude.metrics.scores import Score
@@ -122,6 +122,7 @@ class RunSummary:
     left_aside: tuple[str, ...] = ()  # the files, parts and columns that were not read
     pseudo_labelled: int = 0  # images to predict that members learned from, without their labels
     teacher: TeacherSummary | None = None  # if the run is distilled
+    cascade: Cascade | None = None  # the rule by which one member answers clear images; None if all are always asked
 
     @property
     def networks(self) -> tuple[str, ...]:

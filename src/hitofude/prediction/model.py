@@ -16,8 +16,8 @@ from hitofude.inputs.layout import ImageShape
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import Compute, choose_compute
 from hitofude.learning.ensemble import load_members
-from hitofude.learning.predicting import Predictor
-from hitofude.metrics.calibration import join_members
+from hitofude.learning.predicting import Predictor, predict_rows
+from hitofude.metrics.calibration import Cascade, join_members
 from hitofude.recipe import TtaRecipe
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.result import load_result
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class Model:
-    """The mean of all members, calibrated if a temperature is known."""
+    """All members together, calibrated if a temperature is known."""
 
     def __init__(
         self,
@@ -36,10 +36,12 @@ class Model:
         compute: Compute,
         tta: TtaRecipe,
         temperature: float | None,
+        cascade: Cascade | None = None,
     ) -> None:
-        """temperature: None leaves the probabilities uncalibrated."""
+        """temperature: None leaves the probabilities uncalibrated. cascade: None asks all members about every image."""
         self.networks, self.classes, self.image_shape = tuple(networks), tuple(classes), image_shape
         self.compute, self.tta, self.temperature = compute, tta, temperature
+        self.cascade = cascade
         self._predictors = [Predictor(network, compute, tta=tta) for network in networks]
 
     @classmethod
@@ -66,24 +68,39 @@ class Model:
         tta, data, names = folder.load_recipe().tta, folder.load_data(), folder.load_networks()
         folders = {number: folder.member(number) for number in names}
         networks = load_members(folders, names, data.image_shape, len(data.classes), compute)
-        return cls(networks, data.classes, data.image_shape, compute, tta, temperature)
+        return cls(networks, data.classes, data.image_shape, compute, tta, temperature, folder.load_cascade())
 
     def with_tta(self, tta: TtaRecipe) -> "Model":
         """Return a model of the same networks with other test-time augmentation."""
-        return Model(self.networks, self.classes, self.image_shape, self.compute, tta, self.temperature)
+        return Model(self.networks, self.classes, self.image_shape, self.compute, tta, self.temperature, self.cascade)
 
     def predict(self, images: torch.Tensor) -> NDArray[np.float32]:
         """(N, C, H, W) uint8 → (N, classes) probabilities. Raises OutOfResourcesError if memory runs out."""
-        return self.join(self.predict_members(images))
+        return self.join(self.ask_members(images))
 
     def predict_members(self, images: torch.Tensor) -> NDArray[np.float32]:
         """(N, C, H, W) uint8 → (members, N, classes) uncalibrated probabilities."""
         with self.compute.applied():
             return np.stack([predict(images) for predict in self._predictors])
 
+    def ask_members(self, images: torch.Tensor) -> NDArray[np.float32]:
+        """Return the same, but of clear images the first member's answer for all, without asking the others."""
+        if self.cascade is None:
+            return self.predict_members(images)
+        first, threads = self.cascade.first, self.compute.threads if self.compute.device.type == "cpu" else 1
+        others = [number for number in range(len(self.networks)) if number != first]
+        with self.compute.applied():
+            of_first = self._predictors[first](images)
+            members = np.repeat(of_first[None], len(self.networks), axis=0)
+            unclear = np.flatnonzero(~self.cascade.is_clear(of_first))
+            if len(unclear):
+                asked = [self._predictors[number] for number in others]
+                members[np.array(others)[:, None], unclear] = predict_rows(asked, images, unclear, threads)
+        return members
+
     def join(self, members: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(members, N, classes) → (N, classes): the mean, calibrated."""
-        return join_members(members, self.temperature)
+        """(members, N, classes), of all or of those asked → (N, classes), calibrated."""
+        return join_members(members, self.temperature, self.cascade)
 
 
 def set_threshold_of(run: Path, level: float | None) -> float | None:
@@ -102,6 +119,8 @@ def model_identity(folder: RunFolder, *, raw: bool = False) -> dict[str, Any]:
         weights = [hashlib.sha256(member.weights_path.read_bytes()).hexdigest() for member in members]
     except FileNotFoundError as error:
         raise RunFolderError(f"{error.filename} is missing. Restore it, or run again into a new folder.") from None
+    cascade = None if folder.is_imported else folder.load_cascade()
+    asked = {} if cascade is None else {"cascade": [cascade.first, cascade.threshold]}
     scale = {} if data.pixels.scale.is_bytes else {"scale": [data.pixels.scale.low, data.pixels.scale.high]}
     return {
         "classes": list(data.classes),
@@ -111,5 +130,6 @@ def model_identity(folder: RunFolder, *, raw: bool = False) -> dict[str, Any]:
         "tta": recipe.tta.model_dump(mode="json"),
         "precision": recipe.precision,
         "temperature": None if raw else folder.load_temperature(),
+        **asked,
         **scale,
     }

@@ -15,12 +15,13 @@ from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.speed import multiplications
 from hitofude.learning.training import MemberPlan
 from hitofude.metrics.baseline import no_better_than_commonest
-from hitofude.metrics.calibration import join_members, reliability, with_temperature
+from hitofude.metrics.calibration import Cascade, join_members, reliability, with_temperature
+from hitofude.metrics.cascade import choose_cascade
 from hitofude.metrics.estimate import estimate_alike, estimate_ensemble
 from hitofude.metrics.grouped import grouped_accuracy
 from hitofude.metrics.label_issues import LabelIssues
 from hitofude.metrics.metrics import Accuracy, agreement, answered, class_scores, confusion_matrix
-from hitofude.metrics.scores import Answers, Score, all_scores
+from hitofude.metrics.scores import NEED_PROBABILITIES, Answers, Score, all_scores
 from hitofude.metrics.whole_ensemble import LEVELS, fit_temperatures, member_groups, parts_of_whole, set_threshold
 from hitofude.outputs.audit import Hardness, LabelledRows, write_duplicates
 from hitofude.outputs.html_report.page import Page, render
@@ -39,7 +40,27 @@ HARDEST_DRAWN = 50
 ORIGINALS, VERSIONS = 6, 12
 
 
-def calibrate(plan: RunPlan, probabilities: EnsembleProbabilities) -> Calibration:
+def plan_cascade(plan: RunPlan, probabilities: EnsembleProbabilities) -> Cascade | None:
+    """Choose the member that answers clear images alone, by the rows that members held out.
+
+    Return None if all members that predict are to be asked about every image, as they are if the metric needs
+    probabilities, and if only members on all rows predict.
+    """
+    if plan.recipe.metric in NEED_PROBABILITIES or plan.recipe.ensemble.predict_by != "all":
+        return None
+    shape, classes = plan.train.image_shape, len(plan.train.classes)
+    costs = {name: multiplications(name, shape, classes) for name in plan.networks}
+    return choose_cascade(
+        plan.train.known_labels(),
+        [member.validation_rows for member in plan.members],
+        probabilities.held_out,
+        kinds=[(member.recipe.to_toml(), bool(member.teachers)) for member in plan.members],
+        costs=[costs[member.network] for member in plan.members],
+        most_changed=plan.recipe.ensemble.most_changed,
+    )
+
+
+def calibrate(plan: RunPlan, probabilities: EnsembleProbabilities, cascade: Cascade | None) -> Calibration:
     """Fit the temperatures by the rows that some member held out and, if there are any, the images to predict.
 
     If members learned from these images, they tell nothing about images that no member saw, and are not used.
@@ -48,7 +69,7 @@ def calibrate(plan: RunPlan, probabilities: EnsembleProbabilities) -> Calibratio
     of_test = probabilities.test if predict_by == "all" and not plan.pseudo_labelled() else None
     labels, out_of_fold = plan.train.known_labels()[known], probabilities.out_of_fold[known]
     held_out = parts_of_whole(plan.held_out(), predict_by)
-    temperatures = fit_temperatures(plan.train.known_labels(), probabilities.out_of_fold, held_out, of_test)
+    temperatures = fit_temperatures(plan.train.known_labels(), probabilities.out_of_fold, held_out, of_test, cascade)
     calibrated = with_temperature(out_of_fold, temperatures.out_of_fold)
     of_labels, groups = calibrated[np.arange(len(labels)), labels], member_groups(held_out)
     return Calibration(
@@ -57,7 +78,7 @@ def calibrate(plan: RunPlan, probabilities: EnsembleProbabilities) -> Calibratio
         as_predicted=reliability(labels, out_of_fold),
         at_temperature=reliability(labels, calibrated),
         set_thresholds={
-            f"{level:g}": set_threshold(level, of_labels, of_test, groups, temperatures) for level in LEVELS
+            f"{level:g}": set_threshold(level, of_labels, of_test, groups, temperatures, cascade) for level in LEVELS
         },
     )
 
@@ -67,6 +88,7 @@ def evaluate(
     folder: RunFolder,
     probabilities: EnsembleProbabilities,
     calibration: Calibration,
+    cascade: Cascade | None,
     logs: Sequence[EpochLog],
     test: Accuracy | None,
 ) -> RunSummary:
@@ -79,7 +101,7 @@ def evaluate(
     write_duplicates(folder.duplicates, rows, None if test_images is None else test_images.ids, duplicates)
     _draw_hardest(folder, train, rows, hardness)
     audit = _count_findings(issues, duplicates, labels)
-    summary = _summarise(plan, folder, probabilities, logs, test, calibration, audit)
+    summary = _summarise(plan, folder, probabilities, logs, test, calibration, cascade, audit)
     originals, augmented = transformed_versions(
         train, plan.members[0].recipe.augment, ORIGINALS, VERSIONS, plan.recipe.seed
     )
@@ -108,6 +130,7 @@ def _summarise(
     logs: Sequence[EpochLog],
     test: Accuracy | None,
     calibration: Calibration,
+    cascade: Cascade | None,
     audit: AuditSummary,
 ) -> RunSummary:
     train, out_of_fold, of_test = plan.train, probabilities.out_of_fold, probabilities.test
@@ -119,7 +142,7 @@ def _summarise(
     given = labels, out_of_fold, plan.held_out()
     estimate = None
     if of_test is not None and plan.recipe.ensemble.predict_by == "all":
-        estimate = estimate_ensemble(*given, of_test, calibration.temperatures, plan.groups)
+        estimate = estimate_ensemble(*given, of_test, calibration.temperatures, plan.groups, cascade)
     elif of_test is not None:
         estimate = estimate_alike(labels, out_of_fold, of_test.shape[1], plan.groups)
     doubt = None if estimate is None else estimate.doubt
@@ -138,7 +161,7 @@ def _summarise(
         agreement=None if of_test is None else tuple(map(tuple, agreement(of_test.argmax(axis=2)).tolist())),
         metric=plan.recipe.metric,
         scores=scores,
-        test_scores=_score_test_images(plan, of_test, calibration.temperature),
+        test_scores=_score_test_images(plan, of_test, calibration.temperature, cascade),
         single=_accuracy_by_network(plan, probabilities),
         out_of_fold=grouped_accuracy(labels[known], predicted, related),
         confusion=tuple(map(tuple, confusion.tolist())),
@@ -158,6 +181,7 @@ def _summarise(
         left_aside=plan.dataset.left_aside,
         pseudo_labelled=plan.pseudo_labelled(),
         teacher=_summarise_teacher(plan),
+        cascade=cascade,
     )
 
 
@@ -180,14 +204,14 @@ def _score_training_rows(plan: RunPlan, out_of_fold: NDArray[np.float32], temper
 
 
 def _score_test_images(
-    plan: RunPlan, members: NDArray[np.float32] | None, temperature: float
+    plan: RunPlan, members: NDArray[np.float32] | None, temperature: float, cascade: Cascade | None
 ) -> dict[Metric, Score] | None:
     """Return the scores on the images to predict if their labels are known. members: (M, images, classes)."""
     test, classes = plan.dataset.test, plan.train.classes
     if members is None or test is None or test.labels is None:
         return None
     trained_on = np.bincount(plan.train.known_labels(), minlength=len(classes)) / len(plan.train)
-    answers = Answers.of(test.labels, join_members(members[plan.predicting()], temperature), classes)
+    answers = Answers.of(test.labels, join_members(members[plan.predicting()], temperature, cascade), classes)
     return all_scores(answers, shares=trained_on)
 
 

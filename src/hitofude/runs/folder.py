@@ -37,6 +37,7 @@ from hitofude.inputs.look import LearnedLook, Look
 from hitofude.inputs.rescaling import UNKNOWN, TrainedScale
 from hitofude.inputs.sources import Reading
 from hitofude.learning.epoch_log import EpochLog, member_folder_name
+from hitofude.metrics.calibration import Cascade
 from hitofude.outputs.report import ImportSummary, RunSummary, read_summary
 from hitofude.recipe import Recipe
 from hitofude.storage import explaining_os_errors, read_json, validated, write_text
@@ -166,6 +167,13 @@ class RunFolder:
         Raises RunFolderError if the run is not finished.
         """
         return None if self.is_imported else self.load_summary().calibration.temperature
+
+    def load_cascade(self) -> Cascade | None:
+        """Return the rule by which the members answer together; None if all of them are asked about every image.
+
+        Raises RunFolderError if the run is not finished.
+        """
+        return None if self.is_imported else self.load_summary().cascade
 
     def load_import(self) -> ImportSummary:
         """Read where imported networks come from. Raises RunFolderError if that is missing or damaged."""

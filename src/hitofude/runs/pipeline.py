@@ -20,7 +20,7 @@ from hitofude.learning.ensemble import EnsembleProbabilities, train_ensemble
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleTask
 from hitofude.learning.training import Targets
-from hitofude.metrics.calibration import join_members, with_temperature
+from hitofude.metrics.calibration import Cascade, join_members, with_temperature
 from hitofude.metrics.metrics import Accuracy, accuracy
 from hitofude.outputs.display import Display, choose_display
 from hitofude.outputs.network_graph import network_graph
@@ -29,7 +29,7 @@ from hitofude.outputs.report import Calibration, write_summary
 from hitofude.outputs.submission import write_submission
 from hitofude.recipe import DEFAULT_PRESET, choose_recipe
 from hitofude.runs.claim import check_same_run, claim_run, saved_epochs
-from hitofude.runs.evaluation import calibrate, evaluate
+from hitofude.runs.evaluation import calibrate, evaluate, plan_cascade
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.frontier import check_choosable, choose_in_time
 from hitofude.runs.plan import RunPlan
@@ -172,10 +172,11 @@ def _train(plan: RunPlan, folder: RunFolder, backend: TrainingBackend, display: 
     with display.training(len(members), recorder.images_left()), _logging_seconds("training and predicting"):
         probabilities = train_ensemble(ensemble, backend.pool or backend.workers, recorder)
         recorder.draw_curves()
-    calibration = calibrate(plan, probabilities)
-    test_accuracy = _write_predictions(plan, folder, probabilities, calibration)
+    cascade = plan_cascade(plan, probabilities)
+    calibration = calibrate(plan, probabilities, cascade)
+    test_accuracy = _write_predictions(plan, folder, probabilities, calibration, cascade)
     with ONE_AT_A_TIME, _logging_seconds("audit and report"):
-        summary = evaluate(plan, folder, probabilities, calibration, recorder.logs, test_accuracy)
+        summary = evaluate(plan, folder, probabilities, calibration, cascade, recorder.logs, test_accuracy)
     folder.targets.unlink(missing_ok=True)
     write_summary(folder.report, summary)
 
@@ -243,7 +244,11 @@ class _Recorder:
 
 
 def _write_predictions(
-    plan: RunPlan, folder: RunFolder, probabilities: EnsembleProbabilities, calibration: Calibration
+    plan: RunPlan,
+    folder: RunFolder,
+    probabilities: EnsembleProbabilities,
+    calibration: Calibration,
+    cascade: Cascade | None,
 ) -> Accuracy | None:
     """Write oof.npz and, if there are test images, their probabilities and the submission.
 
@@ -264,7 +269,7 @@ def _write_predictions(
     )
     if test is None or probabilities.test is None:
         return None
-    joined = join_members(probabilities.test[plan.predicting()], calibration.temperature)
+    joined = join_members(probabilities.test[plan.predicting()], calibration.temperature, cascade)
     write_npz(
         folder.test_probabilities,
         ids=test.ids,

@@ -78,7 +78,7 @@ class RunResult:
         of_labels = self.out_of_fold_probabilities[known][np.arange(known.sum()), self.labels[known]]
         groups = member_groups(parts_of_whole(self.held_out, self.recipe.ensemble.predict_by))
         members = None if self.summary.pseudo_labelled else self.member_probabilities
-        return set_threshold(level, of_labels, members, groups, calibration.temperatures)
+        return set_threshold(level, of_labels, members, groups, calibration.temperatures, self.summary.cascade)
 
     def test_sets(self, level: float = 0.95) -> NDArray[np.bool_] | None:
         """Return (M, classes), the prediction sets of the images to predict: each holds its image's true label with

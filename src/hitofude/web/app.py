@@ -88,7 +88,7 @@ class Api:
             name=model.name, version=__version__, classes=list(model.classes),
             image_shape=list(model.image_shape), networks=list(model.networks), sure=SURE,
             set_threshold=self._set_threshold, reads_writing=model.description.reads_writing,
-            look=model.description.known_look,
+            look=model.description.known_look, cascade=model.description.cascade,
             scale=[model.description.pixels.scale.low, model.description.pixels.scale.high],
         )  # fmt: skip
 
@@ -153,6 +153,7 @@ class Api:
     def _predictions(self, answers: Answers, picture: PictureImages | None = None) -> openapi.Predictions:
         """Build the answer: a prediction for each image, with its box and pixels if it was found in a picture."""
         predictions = []
+        asked = self._model.count_asked(answers.members).tolist()
         for number, row in enumerate(answers.probabilities):
             best = int(row.argmax())
             probabilities = _rounded(row)
@@ -162,8 +163,8 @@ class Api:
             predictions.append(
                 openapi.Prediction(
                     label=self._model.classes[best], probability=probabilities[best], sure=probabilities[best] >= SURE,
-                    probabilities=probabilities, members=_rounded(answers.members[:, number]), set=self._set(row),
-                    **found,
+                    probabilities=probabilities, members=_rounded(answers.members[:, number]), asked=asked[number],
+                    set=self._set(row), **found,
                 )
             )  # fmt: skip
             self.metrics.predictions.labels(self._model.classes[best]).inc()

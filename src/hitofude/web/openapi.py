@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 from hitofude.inputs.layout import ImageShape
 from hitofude.inputs.look import Look
 from hitofude.inputs.scale import BYTES, PixelScale
+from hitofude.metrics.calibration import Cascade
 
 MOST_IMAGES = 64
 """In one request."""
@@ -48,6 +49,9 @@ class ModelDescription(BaseModel):
     reads_writing: bool = Field(description="Whether pictures are searched for writing; else they are resized.")
     scale: list[float] = Field(min_length=2, max_length=2, description="The numbers that are black and white.")
     look: Look = Field(description="The look of the training images, by which drawings and photos are made like them.")
+    cascade: Cascade | None = Field(
+        description="The member asked first, from 0, and the probability by it from which on the others are not asked."
+    )
 
 
 class Prediction(BaseModel):
@@ -56,8 +60,11 @@ class Prediction(BaseModel):
     label: str = Field(description="The likeliest class.")
     probability: float = Field(description="Of the label.")
     sure: bool
-    probabilities: list[float] = Field(description="Of each class, the calibrated mean of the members.")
-    members: list[list[float]] = Field(description="Each member's probabilities, of each class; not calibrated.")
+    probabilities: list[float] = Field(description="Of each class, calibrated.")
+    members: list[list[float]] = Field(
+        description="Each member's probabilities, of each class, not calibrated; the first's if it answered alone."
+    )
+    asked: int = Field(description="The number of members that were asked: 1 if the image was clear to the first.")
     set: list[str] | None = Field(
         default=None, description="The classes that hold the true one for 95 % of images, the likeliest first."
     )

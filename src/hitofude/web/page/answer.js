@@ -125,11 +125,13 @@ export class Answer {
     const { members, model } = this;
     members.hidden = !prediction || prediction.members.length < 2;
     if (members.hidden) return;
-    const answers = prediction.members.map((probabilities) => probabilities.indexOf(Math.max(...probabilities)));
-    const all = answers.length;
-    const count = answers.filter((answer) => model.classes[answer] === prediction.label).length;
-    members.firstElementChild.textContent = say("agree", { count, all });
-    const marks = answers.map((answer, member) => {
+    const all = prediction.members.length;
+    const isAlone = prediction.asked === 1;
+    const asked = isAlone ? [model.cascade.first] : prediction.members.keys();
+    const answers = [...asked].map((member) => [member, ranked(prediction.members[member])[0]]);
+    const count = answers.filter(([, answer]) => model.classes[answer] === prediction.label).length;
+    members.firstElementChild.textContent = isAlone ? say("alone", { all }) : say("agree", { count, all });
+    const marks = answers.map(([member, answer]) => {
       const label = model.classes[answer];
       const mark = element("li", label === prediction.label ? "" : "other", label);
       const percent = sayPercent(prediction.members[member][answer]);

@@ -51,11 +51,13 @@ export function openRuntime(onProgress) {
   return runtime;
 }
 
-function toPrediction({ classes, sure, set_threshold: threshold }, probabilities, members) {
+function toPrediction({ classes, sure, set_threshold: threshold, cascade }, probabilities, members) {
   const probability = Math.max(...probabilities);
   const label = classes[probabilities.indexOf(probability)];
   const order = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
   const held = order.filter((place, rank) => rank === 0 || probabilities[place] >= threshold);
   const set = threshold === null ? undefined : held.map((place) => classes[place]);
-  return { label, probability, sure: probability >= sure, probabilities, members, set };
+  const isAlone = cascade && Math.max(...members[cascade.first]) >= cascade.threshold;
+  const asked = isAlone ? 1 : members.length;
+  return { label, probability, sure: probability >= sure, probabilities, members, asked, set };
 }

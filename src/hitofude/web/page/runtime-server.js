@@ -22,7 +22,7 @@ export function openRuntime() {
   };
 }
 
-/** images: Uint8Arrays. Returns [{label, probability, sure, probabilities, members, set}], by one request or several. */
+/** images: Uint8Arrays. Returns [{label, probability, sure, probabilities, members, asked, set}], by one request or several. */
 async function predict(images) {
   const fitting = Math.floor(MOST_BYTES / (4 * images[0].length));
   const step = Math.min(Math.max(fitting, 1), MOST_IMAGES);
