@@ -67,9 +67,9 @@ def ensemble_model(
     asking = [_asking(part, name, tta) for part, name in zip(networks, (NETWORKS, OTHERS), strict=False)]
     operators = [operator for operator, _ in asking]
     if cascade is None:
-        whole = _ensemble_function(*operators, temperature)
+        whole = _ensemble_function(operators[0], temperature)
     else:
-        whole = _cascade_function(*operators, members, temperature, cascade)
+        whole = _cascade_function(operators[0], operators[1], members, temperature, cascade)
     model: onnx.ModelProto = whole.to_model_proto(
         input_types=[pixel_type["N", *image_shape]],
         output_types=[float32["N", classes], float32[members, "N", classes]],
