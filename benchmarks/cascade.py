@@ -3,9 +3,9 @@
 python -m benchmarks.cascade RUN SOURCE [--images 2000]
 
 RUN is a finished run of SOURCE in which one member is asked first. Prints the images/s with all members asked about
-every image, and with the first asked alone if an image is clear to it: in one process, in turn, the median of five, over
-the first of the images to predict. Then the shares of all images to predict that one member answers, and whose label
-is another one than that of all members, from the run's own probabilities. No label of these images selects anything.
+every image, and with the first asked alone if an image is clear to it: in one process, in turn, the median of five, of
+the first images to predict. Then, by the run's own probabilities of all of them, the share that one member answers, and
+how many labels are others than those of all members.
 """
 
 import argparse
