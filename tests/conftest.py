@@ -37,7 +37,7 @@ SMALL = {"network.name": "cnn-lean", "schedule.epoch_share": 1.0, "ensemble.fold
 SETTINGS = SMALL | {"schedule.epochs": 8, "schedule.min_steps": 0, "optimizer.batch_size": 32}
 STUDENT_SETTINGS = {
     "network.name": "cnn-lean",
-    "schedule.epochs": 6,
+    "schedule.epochs": 3,
     "schedule.epoch_share": 1.0,
     "schedule.min_steps": 0,
     "optimizer.batch_size": 32,
