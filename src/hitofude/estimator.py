@@ -99,7 +99,7 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     preset: the name of a preset, or a recipe file. settings: dotted names and values, such as {"schedule.epochs": 3}.
     time_limit: of a call of fit, "10m" or seconds, in place of another preset: this machine is measured, and the most
     accurate recipe that ends in time is trained. Another fit may choose another one; recipe_ keeps it.
-    seed: by default the recipe's, which is 0 for "fast" and "best"; the same seed gives the same probabilities,
+    seed: by default the recipe's, which is 0 for all presets; the same seed gives the same probabilities,
     whatever `workers` and `n_jobs` are. device: auto, cpu, cuda or mps. workers: the number of networks trained at
     once, each by one thread; by default the fastest number here. image_shape: (height, width) or (channels, height,
     width) of rows of pixels; by default the smallest square that holds them, black after the last pixel.
