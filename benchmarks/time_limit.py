@@ -12,6 +12,7 @@ bytes differ.
 import argparse
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -59,10 +60,12 @@ def command(source: str | None, folder: Path, *options: str) -> list[str]:
 
 
 def run(words: list[str]) -> Outcome:
-    """Run a command to its end. Raises CalledProcessError if it fails, after printing its errors."""
+    """Run a command to its end. Exits if it fails; it has told why."""
     started = time.monotonic()
-    output = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return Outcome(time.monotonic() - started, output)
+    done = subprocess.run(words, check=False, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(f"exit code {done.returncode}: {shlex.join(words)}")
+    return Outcome(time.monotonic() - started, done.stdout)
 
 
 @contextmanager
@@ -86,9 +89,10 @@ def measure(source: str | None, limit: str, runs: int, busy: int, out: Path) -> 
         seconds = TimeLimit.parse(limit).seconds
         verdicts.append(found.verdict(seconds))
         beside = "busy" if is_busy else ""
-        print(f"{limit:>6} {beside:<5} {found.seconds:>6.0f} s {found.seconds / seconds:>5.0%}  {found.line('choice')}")
+        ended = f"{found.seconds:>6.0f} s {found.seconds / seconds:>5.0%}"
+        print(f"{limit:>6} {beside:<5} {ended}  {found.line('choice')}", flush=True)
         if verdicts[-1]:
-            print(f"{'':>21}  {verdicts[-1]}")
+            print(f"{'':>27}{verdicts[-1]}", flush=True)
     return not {"late", "early"} & set(verdicts)
 
 
