@@ -35,7 +35,7 @@ def test_a_network_that_is_slightly_another_is_found_out(
     with torch.no_grad():
         last.bias[3] += 0.01
     parity = measure_parity(exported, ensemble.with_tta(ensemble.tta), dataset.train.images)
-    assert 1e-4 < parity.largest < 1e-2
+    assert 1e-4 < parity.largest < 5e-2
     with pytest.raises(WeightsError, match="No file was written"):
         parity.check()
 
