@@ -4,10 +4,10 @@ python -m benchmarks.race digit-recognizer.zip --out /tmp/race                 t
 python -m benchmarks.race digit-recognizer.zip --out /tmp/race --only speedrun
 
 Each seed holds out other 8,000 rows; with MNIST's own files (a folder of IDX), the public 10,000 are read instead.
-Each contestant trains for a length fixed beforehand, on other seeds, and reads the held-out rows once. Seconds are
+Each contestant trains for a length fixed beforehand and reads the held-out rows once: docs/race.md. Seconds are
 those of training and reading in one process, from images in memory; CPU s are those of all its threads, which other
 work on the machine changes less. Every result is a line of results.jsonl in --out; a second call makes only the
-missing ones. Contestants take turns within a seed, so that a machine that slows down slows all: docs/race.md.
+missing ones. Contestants take turns within a seed, so that a machine that slows down slows all.
 """
 
 import argparse
@@ -157,7 +157,7 @@ CONTESTANTS = [
     adams_way(99.6, 400_384, 3),
     tutorials_way(99.0, 272_000, 3),
 ]
-"""The lengths are the shortest found whose mean on other seeds reaches the target, or the longest tried."""
+"""The lengths were set beforehand, by trainings of other seeds as far as docs/race.md has them."""
 
 
 def batches(count: int, shown: int, size: int, generator: torch.Generator) -> Sequence[Tensor]:
