@@ -34,7 +34,8 @@ def main() -> None:
         parser.error("expected a run with images to predict in which one member is asked first, and its source")
     model, images = Model.load(arguments.run), torch.from_numpy(test.images[: arguments.images])
     networks = ", ".join(f"{count} {name}" for name, count in Counter(result.summary.networks).items())
-    print(f"{arguments.run.name}: {networks}; {describe_environment(model.compute)}", flush=True)
+    environment = describe_environment(model.compute)
+    print(f"{arguments.run.name}: {networks}; {environment['processor']}, {environment['precision']}", flush=True)
 
     ways = {"all": lambda: model.predict_members(images), "first": lambda: model.ask_members(images)}
     found = rates(ways, len(images))
