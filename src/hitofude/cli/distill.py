@@ -52,7 +52,7 @@ def distill(
         The folder of a finished run. Several members that hold out each image teach best:
         --set ensemble.repeats=3 --set ensemble.resplit=false.
     network
-        The small network, by default lean-32; hitofude networks lists all.
+        The small network, by default vgg-24; hitofude networks lists all.
     run
         The folder of the distilled run; by default TEACHER-distilled, beside the teacher's.
     device
