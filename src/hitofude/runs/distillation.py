@@ -26,8 +26,8 @@ STUDENT = {
     "augment.max_rotation": 10.0, "augment.max_shear": 5.0, "augment.max_translation": 2, "augment.no_aug_epochs": 1,
     "optimizer.name": "muon", "optimizer.learning_rate": 0.05, "optimizer.momentum": 0.6,
     "optimizer.weight_decay": 0.01, "optimizer.batch_size": 64,
-    "schedule.name": "one-cycle", "schedule.epochs": 15, "schedule.epoch_share": 0.4, "schedule.min_steps": 800, "schedule.warmup": 0.15,
-    "schedule.validation_rows": 2000,
+    "schedule.name": "one-cycle", "schedule.epochs": 15, "schedule.epoch_share": 0.4, "schedule.min_steps": 800,
+    "schedule.warmup": 0.15, "schedule.validation_rows": 2000,
     "tta.shift": 1, "tta.threshold": 0.85,
 }  # fmt: skip
 """The settings of a distilled run. There is no label smoothing: the teacher's answers are smooth."""
