@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 import hitofude
 from hitofude.inputs.dataset import Dataset
@@ -128,7 +129,10 @@ def draw(points: list[Point], path: Path) -> None:
         axes.scatter(one.tflop, one.wrong, color=ORANGE if one.is_preset else BLUE, zorder=2)
         axes.annotate(one.name, (one.tflop, one.wrong), xytext=(5, 5), textcoords="offset points", fontsize=8)
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:,g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.margins(x=0.1)
     axes.grid(color=LINE)
     axes.set_axisbelow(True)
     axes.set(
