@@ -13,9 +13,9 @@ import hitofude
 from hitofude.inputs.image_set import ImageSet, encode_labels, row_numbers
 from hitofude.inputs.sources import Dataset
 from hitofude.runs.result import RunResult
-from tests.conftest import Call, write_csv
+from tests.conftest import SMALL, Call, write_csv
 
-QUICK = {"schedule.min_steps": 0, "optimizer.batch_size": 32, "ensemble.folds": 2}
+QUICK = SMALL | {"schedule.min_steps": 0, "optimizer.batch_size": 32}
 LETTERS = "αβγδεζηθλξπσφψωбджзилцчщюя"
 FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSerif", "DejaVuSansMono")
 COLOURS = {"red": (220, 50, 40), "green": (40, 180, 60), "blue": (40, 70, 220)}

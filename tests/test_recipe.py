@@ -199,6 +199,7 @@ def test_a_whole_number_is_accepted_where_a_fraction_is_expected() -> None:
 def test_debugging_is_a_thousand_rows_five_epochs_two_folds() -> None:
     recipe = Recipe.preset("article").for_debugging()
     assert (recipe.rows, recipe.schedule.epochs, recipe.ensemble.folds) == (1000, 5, 2)
+    assert Recipe.preset("fast").for_debugging().schedule.epoch_share == 1, "five epochs are few"
 
 
 def test_the_difference_of_two_recipes_names_both_values() -> None:

@@ -305,7 +305,7 @@ class Recipe(TomlFile):
                 )
 
     def for_debugging(self) -> Self:
-        """Return the tutorial's debug variant: 1,000 rows, 5 epochs, 2 folds, and batches of at most 32.
+        """Return the tutorial's debug variant: 1,000 rows, 5 epochs of all of them, 2 folds, and batches of at most 32.
 
         Its members have the first variant's settings.
         """
@@ -315,6 +315,7 @@ class Recipe(TomlFile):
                 "rows": 1000,
                 "optimizer.batch_size": min(first.optimizer.batch_size, 32),
                 "schedule.epochs": epochs,
+                "schedule.epoch_share": 1.0,
                 "schedule.milestones": tuple(end for end in first.schedule.milestones if end < epochs),
                 "schedule.min_steps": 0,
                 "ensemble.folds": 2,
