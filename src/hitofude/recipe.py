@@ -45,7 +45,7 @@ class NetworkRecipe(Stage):
 
     @property
     def full_name(self) -> str:
-        """The name that hitofude.learning.networks builds it by: `lean-32`, or `lean-32-margin-2`."""
+        """The name that hitofude.learning.networks builds it by: `vgg-24`, or `vgg-24-margin-2`."""
         return f"{self.name}-margin-{self.margin}" if self.margin else self.name
 
 

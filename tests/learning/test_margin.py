@@ -6,7 +6,7 @@ from hitofude.learning.ensemble import plan_members
 from hitofude.learning.margin import blank_margin, settle_margin
 from hitofude.recipe import Recipe
 
-BLANK = {"network.name": "lean-32", "network.margin": "blank", "ensemble.folds": 2}
+BLANK = {"network.name": "vgg-24", "network.margin": "blank", "ensemble.folds": 2}
 
 
 def images(side: int, margin: int, *, stray: float = 0.0, channels: int = 1) -> ImageSet:
@@ -33,18 +33,18 @@ def test_a_little_brightness_in_the_margin_does_not_matter_and_more_does() -> No
 
 
 def test_a_recipe_gets_the_number_in_its_own_setting_and_in_those_of_its_variants() -> None:
-    variants = [{"network.margin": 0}, {"network.margin": "blank", "network.name": "vgg-24"}, {}]
+    variants = [{"network.margin": 0}, {"network.margin": "blank", "network.name": "vgg-32"}, {}]
     settled = settle_margin(Recipe().with_settings({**BLANK, "ensemble.variants": variants}), images(28, 2))
     assert settled.network.margin == 2
     assert [settled.variant(turn).network.full_name for turn in range(3)] == [
-        "lean-32",
+        "vgg-24",
+        "vgg-32-margin-2",
         "vgg-24-margin-2",
-        "lean-32-margin-2",
     ]
     assert settle_margin(settled, images(28, 0)) == settled, "a number stays"
 
 
 def test_members_are_planned_with_the_margin_of_the_training_images() -> None:
     recipe = Recipe().with_settings(BLANK)
-    assert {member.network for member in plan_members(recipe, images(28, 2))} == {"lean-32-margin-2"}
-    assert {member.network for member in plan_members(recipe, images(28, 0))} == {"lean-32"}
+    assert {member.network for member in plan_members(recipe, images(28, 2))} == {"vgg-24-margin-2"}
+    assert {member.network for member in plan_members(recipe, images(28, 0))} == {"vgg-24"}

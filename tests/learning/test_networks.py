@@ -63,8 +63,8 @@ def test_an_unknown_network_suggests_the_nearest() -> None:
 def test_a_margin_is_cut_off_by_the_first_layer() -> None:
     """A network of the inner pixels: the same weights, the same answers, whatever stands in the margin."""
     images = torch.rand(2, 1, 28, 26)
-    whole = build_network("lean-32-margin-2", (1, 28, 26), 10, seeded()).eval()
-    inner = build_network("lean-32", (1, 24, 22), 10, seeded()).eval()
+    whole = build_network("vgg-24-margin-2", (1, 28, 26), 10, seeded()).eval()
+    inner = build_network("vgg-24", (1, 24, 22), 10, seeded()).eval()
     torch.testing.assert_close(whole(images), inner(images[:, :, 2:-2, 2:-2]), rtol=0, atol=0)
     with pytest.raises(RecipeError, match="at least 8x8"):
-        build_network("lean-32-margin-2", (1, 7, 28), 10, seeded())
+        build_network("vgg-24-margin-2", (1, 7, 28), 10, seeded())

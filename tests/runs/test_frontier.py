@@ -175,10 +175,10 @@ def test_a_run_is_trained_with_the_chosen_recipe_and_its_command_measures_nothin
     monkeypatch.chdir(tmp_path)
     offer(QUICK_POINT, tmp_path, monkeypatch)
     monkeypatch.setattr("hitofude.runs.frontier.SpeedMeter", lambda images: GivenSpeeds(images, 1e11))
-    result = hitofude.run(dataset, time_limit="30s", device="cpu", workers=1)
-    assert result.folder.path.name == "digits-30s"
-    assert (result.recipe.chosen_for, result.recipe.schedule.epochs) == ("30s", 3)
-    assert re.search(r"limit    30s; .*\nchoice   .*\nbecause  .*(\n.*)*\ntime     \S+ of 30s", capsys.readouterr().out)
+    result = hitofude.run(dataset, time_limit="10m", device="cpu", workers=1)
+    assert result.folder.path.name == "digits-10m"
+    assert (result.recipe.chosen_for, result.recipe.schedule.epochs) == ("10m", 3)
+    assert re.search(r"limit    10m; .*\nchoice   .*\nbecause  .*(\n.*)*\ntime     \S+ of 10m", capsys.readouterr().out)
     monkeypatch.delattr("hitofude.runs.frontier.SpeedMeter")
     for workers in (1, 2, "dask"):
-        assert hitofude.run(dataset, time_limit="30s", device="cpu", workers=workers).summary == result.summary
+        assert hitofude.run(dataset, time_limit="10m", device="cpu", workers=workers).summary == result.summary

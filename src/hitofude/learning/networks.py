@@ -15,7 +15,7 @@ from hitofude.inputs.layout import ImageShape
 def build_network(name: str, image_shape: ImageShape, classes: int, generator: torch.Generator) -> nn.Module:
     """Build and initialise a network on the CPU, as a pure function of the arguments.
 
-    name: as in NETWORKS, or such as `lean-32-margin-2`, whose first layer cuts 2 pixels off on each side. image_shape:
+    name: as in NETWORKS, or such as `vgg-24-margin-2`, whose first layer cuts 2 pixels off on each side. image_shape:
     (C, H, W). Raises RecipeError if the name is unknown or the images are too small.
     """
     kind, margin = _split_name(name)
@@ -39,7 +39,7 @@ def build_network(name: str, image_shape: ImageShape, classes: int, generator: t
 
 
 def _split_name(name: str) -> tuple[str, int]:
-    """'lean-32-margin-2' → ('lean-32', 2)"""
+    """'vgg-24-margin-2' → ('vgg-24', 2)"""
     found = re.fullmatch(r"(.+)-margin-(\d{1,4})", name)
     return (found[1], int(found[2])) if found else (name, 0)
 
@@ -72,22 +72,6 @@ def _cnn_lean(image_shape: ImageShape, classes: int) -> nn.Module:
         layer4=_layer(96, 96),
         **_head(96, classes),
     )
-
-
-def _lean(stem: int, narrow: int, wide: int) -> Callable[[ImageShape, int], nn.Module]:
-    """Return the builder of a network like `cnn-lean`, one layer deeper and with mean pooling."""
-
-    def build(image_shape: ImageShape, classes: int) -> nn.Module:
-        return _sequential(
-            stem=_layer(image_shape[0], stem, kernel=5, stride=2),
-            layer2=_layer(stem, narrow, pool=nn.AvgPool2d(2)),
-            layer3=_layer(narrow, wide),
-            layer4=_layer(wide, wide),
-            layer5=_layer(wide, wide),
-            **_head(wide, classes),
-        )
-
-    return build
 
 
 def _vgg(width: int) -> Callable[[ImageShape, int], nn.Module]:
@@ -245,8 +229,6 @@ def _initialise(network: nn.Module, generator: torch.Generator) -> None:
 NETWORKS: dict[str, tuple[Callable[[ImageShape, int], nn.Module], int]] = {
     "cnn-medium": (_cnn_medium, 17),
     "cnn-lean": (_cnn_lean, 4),
-    "lean-32": (_lean(32, 48, 96), 4),
-    "lean-48": (_lean(32, 64, 128), 4),
     "vgg-24": (_vgg(24), 4),
     "vgg-32": (_vgg(32), 4),
     "vgg-48": (_vgg(48), 4),

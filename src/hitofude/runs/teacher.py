@@ -7,7 +7,7 @@ Vinyals, J. Dean 2015, arXiv:1503.02531.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,24 +66,23 @@ class Teacher:
         """Return the teacher's members that a member learns from: those that hold out all rows that it holds out."""
         return np.flatnonzero(self.result.held_out[member.validation_rows].all(axis=0))
 
-    def answers(self, members: Sequence[MemberPlan], images: torch.Tensor, compute: Compute) -> dict[int, Targets]:
+    def answers(self, members: Sequence[MemberPlan], images: torch.Tensor, compute: Compute) -> Mapping[int, Targets]:
         """Return for each member (N, classes), the mean raw probabilities by those that it learns from.
 
         images: (N, C, H, W) uint8, on any device. Raises RunFolderError if weights are missing or damaged.
         """
         teachers = {member.member: self.teachers_of(member) for member in members}
-        _, *size = images.shape
-        shape, classes = (size[0], size[1], size[2]), len(self.result.classes)
+        (_, channels, height, width), classes = images.shape, len(self.result.classes)
         answers = {member: np.zeros((len(images), classes), dtype=np.float32) for member in teachers}
         with compute.applied():
             for number, name in enumerate(self.result.summary.networks):
                 folder = MemberFolder(self.folder.member(number))
-                network = load_member(folder, name, shape, classes, compute, {"member": number})
+                network = load_member(folder, name, (channels, height, width), classes, compute, {"member": number})
                 found = Predictor(network, compute, tta=self.result.recipe.tta)(images)
                 for member, own in teachers.items():
                     if number in own:
                         answers[member] += found / np.float32(len(own))
-        return dict(answers)
+        return answers
 
     def operations(self) -> int:
         """Return the multiply-accumulate operations of the members that predict, for one image."""
