@@ -199,7 +199,7 @@ def _draw_cells(axes: Axes, cells: Sequence[_Cell], columns: int, top: float, st
 def _draw_curves(axes: Axes, logs: Sequence[EpochLog], quantity: Literal["loss", "accuracy"]) -> None:
     members = sorted({log.member for log in logs})
     curves = (
-        ("train", "--", ORANGE, "training (with augmentation and label smoothing)"),
+        ("train", "--", ORANGE, "training, on the images as each epoch showed them"),
         ("validation", "-", BLUE, "validation (rows never trained on)"),
     )
     for member in members:
