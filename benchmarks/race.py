@@ -154,7 +154,7 @@ CONTESTANTS = [
     our_way(99.6),
     adams_way(99.0, 76_800, 10),
     adams_way(99.4, 250_880, 3),
-    adams_way(99.6, 400_384, 3),
+    adams_way(99.6, 400_384, 1),
     tutorials_way(99.0, 272_000, 3),
 ]
 """The lengths were set beforehand, by trainings of other seeds as far as docs/race.md has them."""
@@ -245,7 +245,9 @@ def table(results: Iterable[Result]) -> str:
             lines.append(f"{head} {'s':>6} {'CPU s':>6} {'×':>5} {'TFLOP':>6} {'×':>5}")
         lines.append(f"{name:<18} {shown:>7,} " + _figures(list(found.values()), ours.get(target, {}), target))
         target_before = target
-    return "\n".join([*lines, "* The target is not reached."])
+    if any(line.endswith("*") for line in lines):
+        lines.append("* The target is not reached.")
+    return "\n".join(lines)
 
 
 def _figures(found: Sequence[Result], ours: Mapping[int, Result], target: float) -> str:

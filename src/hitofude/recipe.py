@@ -159,8 +159,9 @@ class EnsembleRecipe(Stage):
     repeats: Count = 1
     """The number of times that all folds are trained."""
     resplit: bool = True
-    """Whether each repeat has a split of its own. If not, as always with pseudo-labels, all have that of the first, and
-    as many members hold out each row as there are repeats, such as to teach another network (`hitofude distill`)."""
+    """Whether each repeat has a split of its own. If not, as always if members teach others, all have that of the
+    first, and as many members hold out each row as there are repeats, such as to teach another network (`hitofude
+    distill`)."""
     group_copies: bool = True
     """Hold copies of an image out together, identical or nearly so: no member trains on a copy of what it holds out."""
     full_data_members: CountOrZero = 0
@@ -172,10 +173,16 @@ class EnsembleRecipe(Stage):
     """The settings of the repeats and full-data members, in turn, in place of the recipe's: a list of tables such as
     `[{}, { "augment.elastic_std" = 0.8, "schedule.epochs" = 16 }]`, of the stages in VARIED_STAGES."""
     pseudo_labels: Literal["none", "hard", "soft"] = "none"
-    """Whether the members of all repeats but the first also learn from the images to predict, labelled by the members
-    of earlier repeats that hold out the same fold, and members on all rows by those of all repeats; so no held-out
-    label reaches a member. `hard`: by the most probable class (D.-H. Lee 2013, Pseudo-Label, ICML workshop); `soft`: by
-    the probabilities (Q. Xie et al. 2020, arXiv:1911.04252)."""
+    """Whether the members of later repeats also learn from the images to predict, labelled by the members of earlier
+    repeats that hold out the same fold, and members on all rows by those of all repeats; so no held-out label reaches a
+    member. `hard`: by the most probable class (D.-H. Lee 2013, Pseudo-Label, ICML workshop); `soft`: by the
+    probabilities (Q. Xie et al. 2020, arXiv:1911.04252)."""
+    soft_labels: bool = False
+    """Whether the members of later repeats, and those on all rows, learn the same members' probabilities of the
+    training images in place of the labels (T. Furlanello et al. 2018, arXiv:1805.04770)."""
+    teaching_repeats: Count = 1
+    """The number of repeats, from the first, whose members learn from labels alone; with pseudo_labels or soft_labels,
+    those of later repeats are taught."""
     most_changed: Share = 0.0001
     """One member answers clear images alone, from a confidence on that changes at most this share of all labels. 0 asks
     all members about every image, as do metrics of probabilities."""
@@ -323,6 +330,7 @@ class Recipe(TomlFile):
                 "ensemble.full_data_members": 0,
                 "ensemble.predict_by": "all",
                 "ensemble.pseudo_labels": "none",
+                "ensemble.soft_labels": False,
             }
         )
 

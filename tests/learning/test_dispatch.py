@@ -91,12 +91,13 @@ def test_two_processes_make_the_same_bytes_as_one(
     assert listener.images == 2 * 3 * 150
 
 
-def test_pseudo_labels_are_the_same_in_several_processes_and_after_an_interruption(
+def test_what_members_teach_is_the_same_in_several_processes_and_after_an_interruption(
     dataset: Dataset, quick: Recipe, tmp_path: Path
 ) -> None:
     assert dataset.test is not None
     settings = {
         "schedule.epochs": 1, "ensemble.folds": 2, "ensemble.repeats": 2, "ensemble.pseudo_labels": "soft",
+        "ensemble.soft_labels": True,
     }  # fmt: skip
     plans = tuple(plan_members(quick.with_settings(settings), dataset.train, unlabelled=len(dataset.test)))
     compute, listener = Compute(torch.device("cpu"), "float32", threads=1), Listener()

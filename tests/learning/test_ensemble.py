@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,8 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.compute import Compute
 from hitofude.learning.ensemble import join_out_of_fold, plan_members, train_ensemble
-from hitofude.learning.member import EnsembleTask
-from hitofude.learning.pseudo_labels import pseudo_labelled, stages
+from hitofude.learning.member import EnsembleTask, MemberProbabilities
+from hitofude.learning.teaching import stages, taught_targets
 from hitofude.learning.training import MemberPlan
 from hitofude.metrics.metrics import mean_of_members
 from hitofude.recipe import Recipe
@@ -98,15 +99,50 @@ def test_without_images_to_predict_or_with_one_repeat_pseudo_labels_change_nothi
         assert np.array_equal(ours.train_rows, theirs.train_rows)
 
 
-@pytest.mark.parametrize("kind", ["hard", "soft"])
-def test_pseudo_labels_are_the_mean_answer_of_the_teachers(kind: str, quick: Recipe) -> None:
-    rows, recipe = np.arange(4), quick.with_settings({"ensemble.pseudo_labels": kind})
+def test_only_members_behind_the_teaching_repeats_are_taught(digits: ImageSet, quick: Recipe) -> None:
+    settings = {"ensemble.soft_labels": True, "ensemble.repeats": 3, "ensemble.teaching_repeats": 2}
+    plans = plan_members(quick.with_settings(settings), digits, unlabelled=50)
+    assert [plan.teachers for plan in plans] == [()] * 6 + [(0, 3), (1, 4), (2, 5)]
+    assert [plan.teaches for plan in plans] == [True] * 6 + [False] * 3
+    for plan in plans[6:]:
+        assert np.array_equal(plan.train_rows, plans[plan.teachers[0]].train_rows)
+
+
+def test_a_teacher_of_images_to_predict_alone_is_not_asked_about_training_images(
+    digits: ImageSet, quick: Recipe
+) -> None:
+    plans = plan_members(quick.with_settings(PSEUDO), digits, unlabelled=50)
+    assert not any(plan.teaches for plan in plans)
+
+
+@pytest.mark.parametrize(
+    ("pseudo", "soft", "expected"),
+    [
+        ("hard", False, [1, 0, 0, 1]),
+        ("soft", False, [[0, 1], [1, 0], [0.7, 0.3], [0.3, 0.7]]),
+        ("none", True, [[0.2, 0.8], [0.9, 0.1]]),
+        ("soft", True, [[0.2, 0.8], [0.9, 0.1], [0.7, 0.3], [0.3, 0.7]]),
+        ("hard", True, [[0.2, 0.8], [0.9, 0.1], [1, 0], [0, 1]]),
+    ],
+)
+def test_a_taught_member_learns_the_mean_answer_of_its_teachers(
+    pseudo: str, soft: bool, expected: list[Any], quick: Recipe
+) -> None:
+    rows = np.arange(4)
+    recipe = quick.with_settings({"ensemble.pseudo_labels": pseudo, "ensemble.soft_labels": soft})
+    first = answers(test=[[0.8, 0.2], [0.4, 0.6]], train=[[0.1, 0.9], [1.0, 0.0]])
+    second = answers(test=[[0.6, 0.4], [0.2, 0.8]], train=[[0.3, 0.7], [0.8, 0.2]])
+    other = answers(test=[[0.0, 1.0], [0.0, 1.0]], train=[[1.0, 0.0], [0.0, 1.0]])
     plan = MemberPlan(5, recipe, rows, rows, teachers=(1, 3))
-    first, second = np.array([[[0.8, 0.2], [0.4, 0.6]], [[0.6, 0.4], [0.2, 0.8]]], dtype=np.float32)
-    targets = pseudo_labelled(plan, np.array([1, 0]), {1: first, 2: second, 3: second})
+    targets = taught_targets(plan, np.array([1, 0]), {1: first, 2: other, 3: second})
     assert targets is not None
-    expected = [1, 0, 0, 1] if kind == "hard" else [[0, 1], [1, 0], [0.7, 0.3], [0.3, 0.7]]
+    assert targets.dtype == (np.float32 if soft or pseudo == "soft" else np.int64)
     assert np.allclose(targets, expected)
+
+
+def answers(test: list[list[float]], train: list[list[float]]) -> MemberProbabilities:
+    none = np.empty((0, 2), dtype=np.float32)
+    return MemberProbabilities(none, np.array(test, dtype=np.float32), np.array(train, dtype=np.float32))
 
 
 def test_a_stage_begins_when_its_teachers_are_made(digits: ImageSet, quick: Recipe) -> None:
@@ -143,7 +179,7 @@ def test_the_mean_is_over_probabilities() -> None:
     assert mean_of_members(members) == pytest.approx(np.array([[0.55, 0.45]]))
 
 
-@pytest.mark.parametrize("settings", [{}, PSEUDO | {"schedule.epochs": 1}])
+@pytest.mark.parametrize("settings", [{}, PSEUDO | {"ensemble.soft_labels": True, "schedule.epochs": 1}])
 def test_the_labels_of_held_out_rows_do_not_leak(
     settings: dict[str, object], dataset: Dataset, quick: Recipe, compute: Compute, tmp_path: Path
 ) -> None:

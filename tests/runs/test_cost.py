@@ -78,6 +78,16 @@ def test_members_wait_for_their_teachers(quick: Recipe, dataset: Dataset) -> Non
     assert twice - once == pytest.approx(3 * rows / trained + 150 / trained / 3 + cost.SECONDS_A_MEMBER)
 
 
+def test_what_teachers_answer_is_counted(quick: Recipe, dataset: Dataset) -> None:
+    settings = {"ensemble.repeats": 2, "ensemble.resplit": False, "tta.shift": 0}
+    plain = quick.with_settings(settings)
+    taught = plain.with_settings({"ensemble.soft_labels": True})
+    costs = CostModel(GivenSpeeds(dataset.train, 1e9), device="cpu", workers=1, threads=1)
+    without, with_answers = (costs.seconds(plan_of(recipe, dataset)) for recipe in (plain, taught))
+    predicted = 3 * 1e9 / 6 / multiplications("cnn-lean", (1, 28, 28))
+    assert with_answers - without == pytest.approx(3 * 300 / predicted)
+
+
 def test_three_members_on_two_workers_take_two_rounds() -> None:
     assert makespan([5, 5, 5], workers=2) == 10
     assert makespan([5, 5, 5], workers=3) == 5

@@ -33,3 +33,20 @@ def test_scaled_epochs_replace_the_least_number_of_steps(quick: Recipe, dataset:
 def test_an_epoch_that_augments_is_left(quick: Recipe, dataset: Dataset) -> None:
     plan = RunPlan.of_checked(quick.with_settings({"augment.no_aug_epochs": 1}), dataset, "")
     assert plan.with_epochs(1).longest_training() == 2
+
+
+def test_the_plan_says_whose_answers_are_learned(quick: Recipe, dataset: Dataset) -> None:
+    def taught(**settings: object) -> list[str]:
+        recipe = quick.with_settings({f"ensemble.{name}": value for name, value in settings.items()})
+        lines = RunPlan.of_checked(recipe, dataset, "").describe().splitlines()
+        return [line.removeprefix("taught   ") for line in lines if line.startswith("taught")]
+
+    assert taught() == []
+    of_training, of_test = "the training images, in place of their labels", "the 50 images to predict"
+    learn = "3 members learn others' answers to"
+    assert taught(repeats=2, soft_labels=True) == [f"{learn} {of_training}"]
+    assert taught(repeats=2, pseudo_labels="soft") == [f"{learn} {of_test}"]
+    assert taught(repeats=2, pseudo_labels="hard", soft_labels=True) == [f"{learn} {of_training} and {of_test}"]
+    assert taught(repeats=2, teaching_repeats=2, soft_labels=True) == [
+        "ensemble.soft_labels changes nothing here: no repeat comes after those that teach"
+    ]

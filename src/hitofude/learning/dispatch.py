@@ -14,15 +14,12 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from hitofude.errors import RecipeError
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import Compute, choose_compute, processors
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleTask, MemberProbabilities, MemberRunner, owning_member_folder
-from hitofude.learning.pseudo_labels import pseudo_labelled, stages
+from hitofude.learning.teaching import stages, taught_targets
 from hitofude.learning.training import MemberPlan, Observer, Targets
 from hitofude.learning.worker import REMOTE, EnsembleMessage, unpack_compute, unpack_probabilities, unpack_state
 from hitofude.workers.clusters import open_cluster
@@ -215,20 +212,17 @@ def run_members(task: EnsembleTask, workers: int | WorkerPool, observer: Observe
     workers: the number of processes, of which 1 is this one; or a pool of a cluster. Raises the errors of a member's
     training; OutOfResourcesError if the system kills a process; ClusterError if the cluster is lost.
     """
-    done, predicted = dict[int, MemberProbabilities](), dict[int, NDArray[np.float32]]()
+    done = dict[int, MemberProbabilities]()
     with _open_maker(task, workers, observer) as make:
         for plans in stages(task.plans):
-            lessons = [(plan, _targets_of(task, plan, predicted)) for plan in plans]
-            for plan, probabilities in zip(plans, make(lessons), strict=True):
-                done[plan.member] = probabilities
-                if probabilities.test is not None:
-                    predicted[plan.member] = probabilities.test
+            lessons = [(plan, _targets_of(task, plan, done)) for plan in plans]
+            done |= zip((plan.member for plan in plans), make(lessons), strict=True)
     return [done[plan.member] for plan in task.plans]
 
 
-def _targets_of(task: EnsembleTask, plan: MemberPlan, predicted: Mapping[int, NDArray[np.float32]]) -> Targets | None:
+def _targets_of(task: EnsembleTask, plan: MemberPlan, made: Mapping[int, MemberProbabilities]) -> Targets | None:
     given = task.targets.get(plan.member)
-    return pseudo_labelled(plan, task.train.known_labels(), predicted) if given is None else given
+    return taught_targets(plan, task.train.known_labels(), made) if given is None else given
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """An ensemble: the rows that each member is trained on, and the predictions of all members together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +55,8 @@ def plan_members(
     """
     recipe = settle(recipe, image_set, groups)
     ensemble = recipe.ensemble
-    is_taught, repeats = learns_unlabelled(ensemble, unlabelled), ensemble.repeats
-    resplit = ensemble.resplit and not is_taught
+    has_teachers, repeats = has_taught_members(ensemble, unlabelled), ensemble.repeats
+    resplit = ensemble.resplit and not has_teachers
     seeds = [recipe.seed + (repeat if resplit else 0) for repeat in range(repeats)]
     turns = [split_rows(image_set, groups, ensemble, seed) for seed in seeds]
     if not any(len(held_out) for splits in turns for _, held_out in splits):
@@ -70,16 +70,19 @@ def plan_members(
         own = recipe.variant(turn)
         for fold, (train, validation) in enumerate(splits):
             earlier = range(fold, turn * folds, folds) if turn < repeats else range(repeats * folds)
-            teachers = tuple(earlier) if is_taught else ()
-            others = np.arange(len(image_set), len(image_set) + (unlabelled if teachers else 0))
+            teachers = tuple(earlier) if has_teachers and turn >= ensemble.teaching_repeats else ()
+            learned = unlabelled if teachers and ensemble.pseudo_labels != "none" else 0
+            others = np.arange(len(image_set), len(image_set) + learned)
             train_rows = np.concatenate([train, others]).astype(np.int64)
             plans.append(MemberPlan(len(plans), own, train_rows, np.asarray(validation, dtype=np.int64), teachers))
-    return plans
+    asked = {member for plan in plans for member in plan.teachers} if ensemble.soft_labels else set[int]()
+    return [replace(plan, teaches=plan.member in asked) for plan in plans]
 
 
-def learns_unlabelled(ensemble: EnsembleRecipe, unlabelled: int) -> bool:
-    """Whether members learn from the images to predict, of which there are `unlabelled`."""
-    return ensemble.pseudo_labels != "none" and ensemble.repeats > 1 and unlabelled > 0
+def has_taught_members(ensemble: EnsembleRecipe, unlabelled: int) -> bool:
+    """Whether members learn from others' answers. unlabelled: the number of images to predict."""
+    is_something_taught = ensemble.soft_labels or (ensemble.pseudo_labels != "none" and unlabelled > 0)
+    return is_something_taught and ensemble.repeats > ensemble.teaching_repeats
 
 
 def train_ensemble(task: EnsembleTask, workers: int | WorkerPool, observer: Observer) -> EnsembleProbabilities:

@@ -48,10 +48,11 @@ class EnsembleTask:
 
 @dataclass(frozen=True, eq=False)
 class MemberProbabilities:
-    """One member's predictions for images that it was not trained on."""
+    """One member's probabilities: of the rows that it held out, the images to predict, and those that it teaches."""
 
     held_out: NDArray[np.float32]  # (its validation rows, classes); no rows if it was trained on all
     test: NDArray[np.float32] | None  # (N of the test set, classes)
+    train: NDArray[np.float32] | None = None  # (N, classes) of all training images, if it teaches others
 
 
 @contextmanager
@@ -75,7 +76,8 @@ class MemberRunner:
     def run(self, plan: MemberPlan, targets: Targets | None = None) -> MemberProbabilities:
         """Train the member, continue it or load it, and predict its held-out rows and the test set.
 
-        targets: of the training images and, behind them, the images to predict; None for the labels.
+        targets: of the training images and, if they are learned too, the images to predict behind them; None for the
+        labels.
         Raises UserError of every kind, RunFolderError also if another worker uses the member's folder.
         """
         task, compute = self._task, self._task.compute
@@ -90,13 +92,15 @@ class MemberRunner:
             predictor = Predictor(network, compute, tta=plan.recipe.tta)
             held_out = predictor(self._data.images[rows])
             test = None if self._test is None else predictor(self._test)
+            train = predictor(self._data.images) if plan.teaches else None
         logger.info("member %d: predicting took %.2f s", plan.member + 1, time.monotonic() - started)
-        return MemberProbabilities(held_out, test)
+        return MemberProbabilities(held_out, test, train)
 
     def _with_targets(self, targets: Targets) -> TrainingData:
-        """Return the data with these targets, and with the images to predict behind the training images, if any."""
-        test = self._task.test
-        return self._data.with_targets(self._all_images, targets, "" if test is None else test.fingerprint)
+        """Return the data with these targets, and with the images to predict behind the others if they have some."""
+        images, test = self._all_images[: len(targets)], self._task.test
+        are_learned = test is not None and len(images) > len(self._data.images)
+        return self._data.with_targets(images, targets, test.fingerprint if test is not None and are_learned else "")
 
     @cached_property
     def _all_images(self) -> Tensor:

@@ -62,7 +62,9 @@ def kind_of(member: MemberPlan) -> MemberPlan:
         }
     )
     no_rows = np.arange(0)
-    return replace(member, member=0, recipe=kind, train_rows=no_rows, validation_rows=no_rows, teachers=())
+    return replace(
+        member, member=0, recipe=kind, train_rows=no_rows, validation_rows=no_rows, teachers=(), teaches=False
+    )
 
 
 def measure_member(member: MemberPlan, images: ImageSet, compute: Compute) -> MemberSpeed:

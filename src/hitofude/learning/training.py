@@ -60,7 +60,9 @@ class MemberPlan:
     train_rows: NDArray[np.int64]
     validation_rows: NDArray[np.int64]  # empty if it trains on all rows
     teachers: tuple[int, ...] = ()
-    """The members whose mean probabilities label the images to predict for it, if it learns from them."""
+    """The members whose mean probabilities it learns, of training images, images to predict, or both."""
+    teaches: bool = False
+    """Whether others learn its probabilities of the training images."""
 
     @property
     def network(self) -> str:

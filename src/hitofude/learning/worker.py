@@ -73,6 +73,7 @@ class EnsembleMessage:
         return message | {
             "ask": ask,
             "member": plan.member,
+            "teaches": plan.teaches,
             "recipe": plan.recipe.to_toml(),
             "rows": len(rows),
             "folder": str(task.folder.absolute()),
@@ -109,7 +110,8 @@ def unpack_task(message: Message, images: Images) -> EnsembleTask:
 def unpack_member(message: Message, content: bytes) -> tuple[MemberPlan, SavedState | None, Targets | None]:
     rows, recipe = message["rows"], Recipe.from_toml(message["recipe"], "of the member")
     arrays = unpack_arrays(content[:rows])
-    plan = MemberPlan(message["member"], recipe, arrays["train_rows"], arrays["validation_rows"])
+    rows_of = arrays["train_rows"], arrays["validation_rows"]
+    plan = MemberPlan(message["member"], recipe, *rows_of, teaches=message["teaches"])
     state = None if message["state"] is None else unpack_state(message, content[rows:])
     return plan, state, arrays.get("targets")
 
@@ -138,7 +140,7 @@ def pack_probabilities(probabilities: MemberProbabilities) -> bytes:
 
 def unpack_probabilities(content: bytes) -> MemberProbabilities:
     arrays = unpack_arrays(content)
-    return MemberProbabilities(arrays["held_out"], arrays.get("test"))
+    return MemberProbabilities(arrays["held_out"], arrays.get("test"), arrays.get("train"))
 
 
 def pack_arrays(arrays: Mapping[str, NDArray[Any] | None]) -> bytes:

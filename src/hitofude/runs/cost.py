@@ -13,9 +13,9 @@ import numpy as np
 
 from hitofude.learning.compute import Compute, choose_compute
 from hitofude.learning.dispatch import Parallelism
-from hitofude.learning.pseudo_labels import stages
 from hitofude.learning.speed import MemberSpeed
 from hitofude.learning.speed_meter import SpeedMeter
+from hitofude.learning.teaching import stages
 from hitofude.learning.training import MemberPlan
 from hitofude.runs.plan import RunPlan
 
@@ -74,7 +74,8 @@ class CostModel:
         an_epoch = watched / speed.predicted + (slowness() * SECONDS_AN_EPOCH if self.is_attended else 0.0)
         again = 1.0 if recipe.tta.threshold >= 1 else UNCLEAR
         views = 1 + VIEWS * again if recipe.tta.shift else 1
-        predicted = views * (held_out + _images_to_predict(plan)) / speed.predicted
+        taught = len(plan.train) if member.teaches else 0
+        predicted = views * (held_out + _images_to_predict(plan) + taught) / speed.predicted
         return member.images / speed.trained + member.epochs * an_epoch + predicted + slowness() * SECONDS_A_MEMBER
 
 

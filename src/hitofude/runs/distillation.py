@@ -34,10 +34,11 @@ STUDENT = {
 OF_TEACHER = ("seed", "rows", "ensemble.split", "ensemble.folds", "ensemble.holdout", "ensemble.group_copies")
 """The settings that decide which rows are used and held out."""
 OF_DISTILLATION = {
-    "ensemble.repeats": 1, "ensemble.resplit": False, "ensemble.pseudo_labels": "none", "ensemble.variants": (),
+    "ensemble.repeats": 1, "ensemble.resplit": False, "ensemble.variants": (),
+    "ensemble.pseudo_labels": "none", "ensemble.soft_labels": False, "ensemble.teaching_repeats": 1,
     "ensemble.full_data_members": 1, "ensemble.predict_by": "full-data",
 }  # fmt: skip
-FIXED = (*OF_TEACHER, "ensemble.resplit", "ensemble.pseudo_labels")
+FIXED = (*OF_TEACHER, "ensemble.resplit", "ensemble.pseudo_labels", "ensemble.soft_labels")
 
 
 def distill(

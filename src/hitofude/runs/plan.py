@@ -189,7 +189,7 @@ class RunPlan:
             f"network  {networks}",
             f"members  {self._describe_members()}",
             *self._describe_variants(),
-            *self._describe_pseudo_labels(),
+            *self._describe_taught(),
             *self._describe_teacher(),
         ]
         if self.submission_format.classes and self.recipe.metric not in NEED_PROBABILITIES:
@@ -251,16 +251,19 @@ class RunPlan:
         are_learned = any((member.train_rows >= rows).any() for member in self.members)
         return len(test) if test is not None and are_learned else 0
 
-    def _describe_pseudo_labels(self) -> list[str]:
-        """Describe whether the images to predict are learned from, if the recipe asks for it."""
-        kind, count = self.recipe.ensemble.pseudo_labels, self.pseudo_labelled()
-        if kind == "none":
+    def _describe_taught(self) -> list[str]:
+        """Describe the members that learn the answers of others, if the recipe asks for it."""
+        ensemble, count = self.recipe.ensemble, self.pseudo_labelled()
+        if not ensemble.soft_labels and ensemble.pseudo_labels == "none":
             return []
-        if count:
-            taught = sum(bool(member.teachers) for member in self.members)
-            return [f"pseudo   {taught} members also learn from the {count:,} images to predict, labelled by others"]
-        missing = "there are no images to predict" if self.dataset.test is None else "there is one repeat alone"
-        return [f"pseudo   ensemble.pseudo_labels={kind} changes nothing here: {missing}"]
+        if taught := sum(bool(member.teachers) for member in self.members):
+            of_training = ["the training images, in place of their labels"] if ensemble.soft_labels else []
+            of_test = [f"the {count:,} images to predict"] if count else []
+            return [f"taught   {taught} members learn others' answers to {' and '.join([*of_training, *of_test])}"]
+        name = "soft_labels" if ensemble.soft_labels else "pseudo_labels"
+        later = ensemble.repeats > ensemble.teaching_repeats
+        missing = "there are no images to predict" if later else "no repeat comes after those that teach"
+        return [f"taught   ensemble.{name} changes nothing here: {missing}"]
 
     def _describe_teacher(self) -> list[str]:
         """Describe the teacher of a distilled run."""
