@@ -1,17 +1,18 @@
-"""How much faster does a run predict if one member answers clear images alone, and how many labels change?
+"""How much faster does a run predict if members are asked one after another, and how many labels change?
 
 python -m benchmarks.cascade RUN SOURCE [--images 2000]
 
-RUN is a finished run of SOURCE in which one member is asked first. Prints the images/s with all members asked about
-every image, and with the first asked alone if an image is clear to it: in one process, in turn, the median of five, of
-the first images to predict. Then, by the run's own probabilities of all of them, the share that one member answers, and
-how many labels are others than those of all members.
+RUN is a finished run of SOURCE with a cascade. Prints the images/s with all members asked about every image, and with
+members asked only until an image is clear: in one process, in turn, the median of five, of the first images to predict.
+Then, by the run's own probabilities of all of them, the share that each number of members answers, the looks of a
+network at an image, of which an unclear one takes five, and how many labels are others than those of all members.
 """
 
 import argparse
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from benchmarks.timing import rates
@@ -31,20 +32,26 @@ def main() -> None:
     result, test = load_result(arguments.run), open_source(arguments.source).test
     cascade, members = result.summary.cascade, result.member_probabilities
     if cascade is None or members is None or test is None:
-        parser.error("expected a run with images to predict in which one member is asked first, and its source")
+        parser.error("expected a run with images to predict and a cascade, and its source")
     model, images = Model.load(arguments.run), torch.from_numpy(test.images[: arguments.images])
     networks = ", ".join(f"{count} {name}" for name, count in Counter(result.summary.networks).items())
     environment = describe_environment(model.compute)
     print(f"{arguments.run.name}: {networks}; {environment['processor']}, {environment['precision']}", flush=True)
 
-    ways = {"all": lambda: model.predict_members(images), "first": lambda: model.ask_members(images)}
+    ways = {"all": lambda: model.predict_members(images), "some": lambda: model.ask_members(images)}
     found = rates(ways, len(images))
     print(f"{found['all']:,.0f} images/s with all members asked about every image")
-    print(f"{found['first']:,.0f} images/s with one asked first, {found['first'] / found['all']:.2f} times as many")
+    print(f"{found['some']:,.0f} images/s with members asked in turn, {found['some'] / found['all']:.2f} times as many")
 
-    clear = cascade.is_clear(members[cascade.first])
+    looks = np.where(members.max(axis=2) < model.tta.threshold, 5, 1) if model.tta.shift else np.ones(members.shape[:2])
+    asked, order = cascade.count_asked(members), np.concatenate(cascade.groups(len(members)))
+    of_asked = sum(np.sum(looks[number][asked > place]) for place, number in enumerate(order))
     changed = join_members(members, None, cascade).argmax(axis=1) != join_members(members, None).argmax(axis=1)
-    print(f"{clear.mean():.2%} of {len(clear):,} images are answered by one member; {changed.sum()} labels differ")
+    shares = ", ".join(f"{count} answer {(asked == count).mean():.2%}" for count in np.unique(asked))
+    print(f"of {len(asked):,} images {shares}: {asked.mean():.2f} members an image; {changed.sum()} labels differ")
+    print(
+        f"{looks.sum() / len(asked):.2f} looks at an image by all members, {of_asked / len(asked):.2f} by those asked"
+    )
 
 
 if __name__ == "__main__":

@@ -110,8 +110,8 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     `settings` contains optimizer.batch_size. Sample weights are not supported.
 
     Attributes, after fit: classes_; oof_probabilities_, (n, classes) float32, each row by networks not trained on it,
-    NaN if all were; temperature_, which calibrates other images; cascade_, the rule by which one member answers clear
-    images alone, None if all members are always asked; members_, the trained networks as plain arrays (see
+    NaN if all were; temperature_, which calibrates other images; cascade_, the rule by which members are asked one
+    after another, None if all of them always are; members_, the trained networks as plain arrays (see
     TrainedMember); recipe_, all settings; image_shape_, (channels, height, width); pixel_scale_; n_features_in_,
     the pixels of an image; feature_names_in_, a DataFrame's columns.
     """

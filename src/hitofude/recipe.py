@@ -184,8 +184,9 @@ class EnsembleRecipe(Stage):
     """The number of repeats, from the first, whose members learn from labels alone; with pseudo_labels or soft_labels,
     those of later repeats are taught."""
     most_changed: Share = 0.0001
-    """One member answers clear images alone, from a confidence on that changes at most this share of all labels. 0 asks
-    all members about every image, as do metrics of probabilities."""
+    """Members are asked one after another, and an image that is clear to those asked so far is answered by their mean.
+    This changes at most this share of all labels, by the rows held out. 0 asks all members about every image, as do
+    metrics of probabilities."""
 
     @model_validator(mode="before")
     @classmethod

@@ -12,7 +12,7 @@ from hitofude.export.onnx_graph import Pixels, ensemble_model, networks_model
 from hitofude.learning.compute import Compute
 from hitofude.learning.networks import build_network
 from hitofude.learning.predicting import Predictor
-from hitofude.metrics.calibration import Cascade, join_members, with_temperature
+from hitofude.metrics.calibration import Cascade, Stage, join_members, with_temperature
 from hitofude.metrics.metrics import mean_of_members
 from hitofude.recipe import TtaRecipe
 
@@ -34,9 +34,15 @@ def three(networks: list[nn.Module]) -> list[nn.Module]:
 
 
 @pytest.fixture(scope="module")
-def first_and_others(three: list[nn.Module]) -> list[onnx.ModelProto]:
+def one_by_one(three: list[nn.Module]) -> list[onnx.ModelProto]:
+    """The second network, the third, the first."""
+    return [networks_model([three[number]], SHAPE, "uint8") for number in (1, 2, 0)]
+
+
+@pytest.fixture(scope="module")
+def first_and_others(three: list[nn.Module], one_by_one: list[onnx.ModelProto]) -> list[onnx.ModelProto]:
     """The second network alone, and the others."""
-    return [networks_model(some, SHAPE, "uint8") for some in (three[1:2], three[::2])]
+    return [one_by_one[0], networks_model(three[::2], SHAPE, "uint8")]
 
 
 @pytest.fixture(scope="module")
@@ -90,12 +96,36 @@ def test_the_others_are_asked_only_about_what_is_unclear_to_the_first(
     tta = TtaRecipe(shift=shift, threshold=median_of_the_likeliest(three, images, compute))
     expected = by_pytorch(three, images, tta, compute)
     likeliest = np.sort(expected[1].max(axis=1))
-    cascade = Cascade(1, {"none": 0.0, "half": float(likeliest[19:21].mean()), "all": 1.0}[unclear], 0.5, 0.0)
-    clear = cascade.is_clear(expected[1])
+    threshold = {"none": 0.0, "half": float(likeliest[19:21].mean()), "all": 1.0}[unclear]
+    clear = expected[1].max(axis=1) >= threshold
+    cascade = Cascade((Stage(1, threshold, 0.5),), 0.0)
     probabilities, members = run(ensemble_model(first_and_others, tta, 0.7, cascade), images)
     assert clear.sum() == {"none": 40, "half": 20, "all": 0}[unclear]
     assert np.abs(members - np.where(clear[:, None], expected[1], expected)).max() < 1e-6
     assert np.abs(probabilities - join_members(expected, 0.7, cascade)).max() < 1e-6
+
+
+@pytest.mark.parametrize("unclear", ["none", "half", "all"])
+def test_members_are_asked_one_after_another_until_an_image_is_clear(
+    three: list[nn.Module], one_by_one: list[onnx.ModelProto], images: NDArray[np.uint8], compute: Compute, unclear: str
+) -> None:
+    tta = TtaRecipe(shift=1, threshold=median_of_the_likeliest(three, images, compute))
+    expected = by_pytorch(three, images, tta, compute)
+    mean_of_two = expected[1:].mean(axis=0)
+    first, second = (np.sort(found.max(axis=1))[19:21].mean() for found in (expected[1], mean_of_two))
+    thresholds = {"none": (0.0, 0.0), "half": (float(first), float(second)), "all": (1.0, 1.0)}[unclear]
+    asked = np.full(len(images), 3)
+    asked[mean_of_two.max(axis=1) >= thresholds[1]] = 2
+    asked[expected[1].max(axis=1) >= thresholds[0]] = 1
+    filled = expected.copy()
+    filled[0, asked == 2] = mean_of_two[asked == 2]
+    filled[:, asked == 1] = expected[1, asked == 1]
+    cascade = Cascade((Stage(1, thresholds[0], 0.5), Stage(2, thresholds[1], 0.2)), 0.0)
+    probabilities, members = run(ensemble_model(one_by_one, tta, 0.7, cascade), images)
+    assert len(set(asked)) == (3 if unclear == "half" else 1)
+    assert np.abs(members - filled).max() < 1e-6
+    assert np.abs(probabilities - with_temperature(mean_of_members(filled), 0.7)).max() < 1e-6
+    assert cascade.count_asked(members).tolist() == asked.tolist()
 
 
 def test_an_image_is_answered_alike_alone_and_among_others(

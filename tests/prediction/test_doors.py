@@ -1,5 +1,6 @@
 """One image, one probability, through every door of one run."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,10 +17,14 @@ from hitofude.export.onnx_export import export_onnx
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.inputs.dataset import Dataset
 from hitofude.learning.compute import choose_compute
+from hitofude.learning.networks import build_network
+from hitofude.metrics.calibration import Cascade, Stage, join_members
 from hitofude.metrics.whole_ensemble import prediction_sets
+from hitofude.outputs.report import RunSummary, read_summary
 from hitofude.prediction.bulk.run import predict_in_bulk
 from hitofude.prediction.files import predict_files, predict_sets
 from hitofude.prediction.model import Model, model_identity
+from hitofude.recipe import TtaRecipe
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.result import RunResult, load_result
 from hitofude.storage import read_npz
@@ -203,9 +208,10 @@ def test_a_cascade_gives_the_first_members_answer_to_clear_images_alone(cascaded
     cascade, members = cascaded.summary.cascade, cascaded.member_probabilities
     assert cascade is not None
     assert members is not None
-    clear = members[cascade.first].max(axis=1) >= cascade.threshold
+    (stage,) = cascade.stages
+    clear = members[stage.member].max(axis=1) >= stage.threshold
     assert 0 < clear.sum() < len(clear)
-    raw = np.where(clear[:, None], members[cascade.first], members.mean(axis=0)).astype(np.float64)
+    raw = np.where(clear[:, None], members[stage.member], members.mean(axis=0)).astype(np.float64)
     powers = raw ** (1 / cascaded.summary.calibration.temperature)
     assert cascaded.test_probabilities == pytest.approx(powers / powers.sum(axis=1, keepdims=True), abs=SIX_DECIMALS)
 
@@ -234,8 +240,39 @@ def test_onnxruntime_and_the_server_agree_about_a_cascade(
         answers = server.post("/api/predict", {"images": images.reshape(len(images), -1).tolist()}).json["predictions"]
     assert np.array([answer["probabilities"] for answer in answers]) == pytest.approx(found[0], abs=OF_ONNX)
     assert model.cascade is not None
-    clear = model.cascade.is_clear(members[model.cascade.first])
-    assert [answer["asked"] for answer in answers] == np.where(clear, 1, 2).tolist()
+    (stage,) = model.cascade.stages
+    assert [answer["asked"] for answer in answers] == np.where(stage.is_clear(members[stage.member]), 1, 2).tolist()
+
+
+def test_a_report_of_an_earlier_version_gives_the_same_answers(cascaded: RunResult, tmp_path: Path) -> None:
+    report = json.loads(cascaded.folder.report.read_text())
+    (stage,) = report["cascade"]["stages"]
+    earlier = {"first": stage["member"], "threshold": stage["threshold"], "alone": stage["answered"]}
+    report["cascade"] = earlier | {"changed": report["cascade"]["changed"]}
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    assert read_summary(tmp_path / "report.json", RunSummary) == cascaded.summary
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_members_are_asked_one_after_another_in_python(
+    cascaded: RunResult, images: NDArray[np.uint8], threads: int
+) -> None:
+    """Of four members, some images are clear to one, some to two; those not asked have the mean of those asked."""
+    compute, tta = choose_compute("cpu", "float32", threads), TtaRecipe(shift=1, threshold=0.5)
+    networks = [build_network("cnn-lean", (1, 28, 28), 10, torch.Generator().manual_seed(seed)) for seed in range(4)]
+    every = Model(networks, cascaded.classes, (1, 28, 28), compute, tta, None).predict_members(torch.tensor(images))
+    first = np.quantile(every[2].max(axis=1), 2 / 3)
+    second = np.quantile(every[[2, 0]].mean(axis=0).max(axis=1), 1 / 3)
+    cascade = Cascade((Stage(2, float(first), 0.3), Stage(0, float(second), 0.3)), 0.0)
+    model = Model(networks, cascaded.classes, (1, 28, 28), compute, tta, 0.8, cascade)
+    found, asked = model.ask_members(torch.tensor(images)), cascade.count_asked(every)
+    assert set(asked) == {1, 2, 4}
+    for image, count in enumerate(asked):
+        numbers = [2, 0, 1, 3][:count]
+        expected = np.tile(every[numbers, image].mean(axis=0), (4, 1))
+        expected[numbers] = every[numbers, image]
+        assert found[:, image] == pytest.approx(expected, abs=1e-6)
+    assert model.predict(torch.tensor(images)) == pytest.approx(join_members(every, 0.8, cascade), abs=1e-6)
 
 
 def test_all_members_are_asked_by_a_run_of_few_rows_or_of_an_earlier_version(finished: RunResult) -> None:

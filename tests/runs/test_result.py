@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import pytest
 from sklearn.metrics import log_loss
 
+from hitofude.metrics.calibration import Cascade, Stage
 from hitofude.metrics.scores import NAMES
 from hitofude.recipe import Metric
 from hitofude.runs.result import RunResult
@@ -56,3 +57,11 @@ def test_its_links_lead_from_the_working_directory_to_the_files(
     links = [Path(unquote(link)) for link in re.findall(r'href="([^"]*)"', finished._repr_html_())]
     folder = Path(os.path.relpath(finished.folder.path))
     assert links == [folder / "submission.csv", folder / "report.html", folder]
+
+
+def test_a_cascade_is_told_in_a_line(finished: RunResult) -> None:
+    assert "networks asked" not in finished.describe()
+    cascade = Cascade((Stage(1, 0.7, 0.9896), Stage(0, 0.6, 0.0011)), 0.000094)
+    told = replace(finished, summary=replace(finished.summary, cascade=cascade)).describe()
+    expected = "1 for 98.96 % of images, 2 for 0.11 %, all 2 for the rest; at most 0.94 of 10,000 labels are expected"
+    assert re.search(rf"networks asked +{re.escape(expected)} to differ from those of all", told)

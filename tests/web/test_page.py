@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from hitofude.export.onnx_export import export_onnx
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import Dataset, open_source, sample
+from hitofude.metrics.calibration import Cascade, Stage
 from hitofude.runs.pipeline import run as run_pipeline
 from hitofude.web.settings import Settings
 from tests.web.browsing import answer, browsing, opened, watched
@@ -193,6 +195,49 @@ SHOW = """async (held) => {
   const prediction = { label: "4", probability: 0.5, sure: false, probabilities, members: [probabilities], set: held };
   new Answer(document.body, model).show(prediction);
 }"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "marks", "sentence"),
+    [
+        (1, ["9"], "clear to the first of 3 networks; the others were not asked"),
+        (2, ["9", "4"], "1 of the 2 networks asked agree; the others of 3 were not needed"),
+        (3, ["4", "7", "9"], "1 of 3 networks agree"),
+    ],
+)
+@pytest.mark.parametrize("site", ["served"], indirect=True)
+def test_the_answers_of_the_members_that_were_asked_are_shown(
+    page: Page, asked: int, marks: list[str], sentence: str
+) -> None:
+    page.evaluate(SHOW_MEMBERS, asked)
+    assert page.locator("#members li").all_inner_texts() == marks
+    assert page.locator("#members p").inner_text() == sentence
+
+
+SHOW_MEMBERS = """async (asked) => {
+  const { Answer } = await import("./answer.js");
+  const classes = [..."0123456789"];
+  const sure = (answer) => classes.map((label) => (label === answer ? 0.91 : 0.01));
+  const networks = ["one", "two", "three"];
+  const cascade = { stages: [{ member: 2, threshold: 0.9 }, { member: 0, threshold: 0.9 }] };
+  const members = ["4", "7", "9"].map(sure);
+  const model = { classes, image_shape: [1, 28, 28], networks, cascade };
+  const prediction = { label: "9", probability: 0.91, sure: true, probabilities: sure("9"), members, asked };
+  new Answer(document.body, model).show(prediction);
+}"""
+
+
+@pytest.mark.parametrize("site", ["served"], indirect=True)
+def test_the_browser_counts_the_members_asked_as_python_does(page: Page) -> None:
+    members = np.random.default_rng(0).dirichlet(np.ones(4), size=(5, 60)).astype(np.float32)
+    cascade = Cascade((Stage(3, 0.8, 0.2), Stage(0, 0.6, 0.2), Stage(4, 0.55, 0.2)), 0.0)
+    script = """async ([stages, images]) => {
+        const { countAsked } = await import("./runtime-browser.js");
+        return images.map((members) => countAsked(stages, members));
+    }"""
+    stages = [asdict(stage) for stage in cascade.stages]
+    found = page.evaluate(script, [stages, members.transpose(1, 0, 2).tolist()])
+    assert found == cascade.count_asked(members).tolist()
 
 
 @BOTH

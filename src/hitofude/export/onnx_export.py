@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch import nn
+import numpy as np
 
 from hitofude.errors import InputError, install_command
 from hitofude.export.onnx_graph import Pixels, ensemble_model, networks_model, quantise
@@ -30,7 +30,7 @@ IMAGES = 10_000
 CALIBRATION_IMAGES = 512
 """For the ranges of eight-bit activations."""
 NEVER_REACHED = 2.0
-"""As the threshold of a cascade: no probability is as high."""
+"""As the threshold of a stage: no probability is as high."""
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 
@@ -162,12 +162,10 @@ def _differ(count: int) -> str:
 
 
 def _export_networks(model: Model, pixels: Pixels) -> list["onnx.ModelProto"]:
-    """Return all networks as one model; with a cascade, the first and the others."""
-    networks, cascade = model.networks, model.cascade
-    parts: list[Sequence[nn.Module]] = [networks]
-    if cascade is not None:
-        parts = [[networks[cascade.first]], [*networks[: cascade.first], *networks[cascade.first + 1 :]]]
-    return [networks_model(part, model.image_shape, pixels) for part in parts]
+    """Return all networks as one model; with a cascade, a model for each group that is asked together."""
+    every = [np.arange(len(model.networks))]
+    groups = every if model.cascade is None else model.cascade.groups(len(model.networks))
+    return [networks_model([model.networks[number] for number in group], model.image_shape, pixels) for group in groups]
 
 
 def _serialised(networks: Sequence["onnx.ModelProto"], model: Model, description: OnnxDescription) -> bytes:
@@ -185,7 +183,9 @@ def _serialised(networks: Sequence["onnx.ModelProto"], model: Model, description
 def _asking_all(networks: Sequence["onnx.ModelProto"], model: Model, description: OnnxDescription) -> OnnxModel:
     """Return a model that asks all members about every image, to compare those that held a training row out."""
     cascade = description.cascade
-    every = None if cascade is None else replace(cascade, threshold=NEVER_REACHED)
+    every = None
+    if cascade is not None:
+        every = replace(cascade, stages=tuple(replace(one, threshold=NEVER_REACHED) for one in cascade.stages))
     content = _serialised(networks, model, replace(description, cascade=every))
     return OnnxModel.of_bytes(content, description.name, model.compute.threads)
 

@@ -2,8 +2,8 @@
 
 PyTorch's exporter writes the networks. onnxscript writes the test-time augmentation, the mean and the temperature
 around them, from the Python functions below; the networks are a function of the model, so their weights are in the file
-once however often they are called. With a cascade they are two: the member asked first, and the others, which compute
-only the images that are not clear to it.
+once however often they are called. With a cascade there is one for each group of members that is asked together, and
+each computes only the images that are not clear to those before it.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from torch import nn
 
 from hitofude.inputs.layout import ImageShape
 from hitofude.learning.networks import images_from_bytes
-from hitofude.metrics.calibration import Cascade
+from hitofude.metrics.calibration import Cascade, Stage
 from hitofude.recipe import TtaRecipe
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ Pixels = Literal["uint8", "float32"]
 TORCH_TYPES = {"uint8": torch.uint8, "float32": torch.float32}
 OPSET, IR_VERSION = 18, 8
 """The end of 2022; onnxruntime reads it from 1.14 on."""
-DOMAIN, NETWORKS, OTHERS = "hitofude", "networks", "others"
-"""The names of the functions of all networks, or of the first and the others."""
+DOMAIN = "hitofude"
+"""Of the model's own functions."""
 CALIBRATION_BATCH = 128
 
 
@@ -50,10 +50,10 @@ def ensemble_model(
 ) -> "onnx.ModelProto":
     """Build the model: `pixels` (N, C, H, W) 0..255 → `probabilities` (N, classes), `members` (members, N, classes).
 
-    networks: from networks_model, all members; with a cascade two models, the first member and the others in their
-    order. probabilities: the answer of the members, calibrated by the temperature; 1 leaves it uncalibrated. members:
-    each member's probabilities after test-time augmentation, as in hitofude.learning.predicting; of an image that the
-    first member answers alone, all are the first's.
+    networks: from networks_model, all members; with a cascade a model for each of its groups. probabilities: the answer
+    of the members, calibrated by the temperature; 1 leaves it uncalibrated. members: each member's probabilities after
+    test-time augmentation, as in hitofude.learning.predicting; members that are not asked about an image have the mean
+    of those that are.
     """
     import onnx
     import onnxscript
@@ -64,18 +64,16 @@ def ensemble_model(
     members, classes = sum(count for count, _ in sizes), sizes[0][1]
     uint8, float32 = cast(Any, onnxscript.UINT8), cast(Any, onnxscript.FLOAT)
     pixel_type = uint8 if pixels.elem_type == onnx.TensorProto.UINT8 else float32
-    asking = [_asking(part, name, tta) for part, name in zip(networks, (NETWORKS, OTHERS), strict=False)]
-    operators = [operator for operator, _ in asking]
-    if cascade is None:
-        whole = _ensemble_function(operators[0], temperature)
-    else:
-        whole = _cascade_function(operators[0], operators[1], members, temperature, cascade)
+    asking = [_asking(part, f"networks_{place}", tta) for place, part in enumerate(networks)]
+    answer, steps = _answering([operator for operator, _ in asking], members, () if cascade is None else cascade.stages)
+    order = [*range(members)] if cascade is None else np.concatenate(cascade.groups(members)).tolist()
+    whole = _ensemble_function(asking[0][0], answer, np.argsort(order).tolist(), temperature)
     model: onnx.ModelProto = whole.to_model_proto(
         input_types=[pixel_type["N", *image_shape]],
         output_types=[float32["N", classes], float32[members, "N", classes]],
         ir_version=IR_VERSION,
     )
-    for _, functions in asking:
+    for functions in (*(functions for _, functions in asking), steps):
         model.functions.extend(functions)
     onnx.checker.check_model(model, full_check=True)
     return model
@@ -169,55 +167,94 @@ def _asking(networks: "onnx.ModelProto", name: str, tta: TtaRecipe) -> tuple[Any
     return values.Op(of_domain, again.name), [function, again]
 
 
-def _ensemble_function(ask: Any, temperature: float) -> Any:
-    """Return the mean of all members as an onnxscript function."""
+def _ensemble_function(ask: Any, answer: Any, places: list[int], temperature: float) -> Any:
+    """Return the whole as an onnxscript function.
+
+    ask: the operator of the networks that are asked first. answer: see _answering. places: of each member in the order
+    in which they are asked.
+    """
     import onnxscript
     from onnxscript import script, values
 
     op: Any = getattr(onnxscript, f"opset{OPSET}")
-    tiny, axis_of_members = float(np.finfo(np.float32).tiny), [1]
+    tiny = float(np.finfo(np.float32).tiny)
 
     @script(values.Opset(DOMAIN, 1), default_opset=op)
     def ensemble(pixels):  # type: ignore[no-untyped-def] # pragma: no cover - onnxscript reads its text
-        each = ask(pixels)
-        mean = op.ReduceMean(each, axis_of_members, keepdims=0)
-        probabilities = op.Softmax(op.Log(op.Max(mean, tiny)) / temperature, axis=1)
-        members = op.Transpose(each, perm=[1, 0, 2])
+        joined, each = answer(pixels, ask(pixels))
+        probabilities = op.Softmax(op.Log(op.Max(joined, tiny)) / temperature, axis=1)
+        members = op.Transpose(op.Gather(each, places, axis=1), perm=[1, 0, 2])
         return probabilities, members
 
     return ensemble
 
 
-def _cascade_function(ask_first: Any, ask_others: Any, members: int, temperature: float, cascade: Cascade) -> Any:
-    """Return the first member's answer to clear images, and the mean of all to others, as an onnxscript function."""
+def _answering(asking: Sequence[Any], members: int, stages: Sequence[Stage]) -> tuple[Any, list["onnx.FunctionProto"]]:
+    """Return an operator that answers when the first members were asked, and its functions, one for each stage.
+
+    It takes pixels (N, C, H, W) and the probabilities of these members (N, asked, classes), and returns the mean of all
+    members that it asks about each image, (N, classes), and the probabilities of each member, (N, members, classes), in
+    the order in which they are asked. asking: the operators of the networks, group by group.
+    """
+    from onnx import helper
+    from onnxscript import values
+
+    of_domain = values.Opset(DOMAIN, 1)
+    function = _mean_function().to_function_proto()
+    function.domain, function.name = DOMAIN, "answer_by_all"
+    answer, functions = values.Op(of_domain, function.name), [function]
+    for count in range(len(stages), 0, -1):
+        step = _stage_function(asking[count], answer, members - count, stages[count - 1].threshold)
+        function = step.to_function_proto()
+        function.domain, function.name = DOMAIN, f"answer_by_{count}_or_more"
+        function.opset_import.append(helper.make_opsetid(DOMAIN, 1))  # onnxscript overlooks calls within a branch
+        answer = values.Op(of_domain, function.name)
+        functions.append(function)
+    return answer, functions
+
+
+def _mean_function() -> Any:
+    """Return the last step, when all members were asked."""
     import onnxscript
     from onnxscript import script, values
 
     op: Any = getattr(onnxscript, f"opset{OPSET}")
-    tiny, axis_of_members, all_but_images = float(np.finfo(np.float32).tiny), [1], [1, 2]
-    threshold, shape = cascade.threshold, [1, members, 1]
-    places = [place + (place < cascade.first) for place in range(members)]  # the first lies before the others
-    places[cascade.first] = 0
+    axis_of_members = [1]
 
     @script(values.Opset(DOMAIN, 1), default_opset=op)
-    def ensemble(pixels):  # type: ignore[no-untyped-def] # pragma: no cover - onnxscript reads its text
-        first = ask_first(pixels)
-        is_unclear = op.ReduceMax(first, all_but_images, keepdims=0) < threshold
-        rows = op.Transpose(op.NonZero(is_unclear))
-        alone = op.Expand(first, shape)
-        if op.Size(rows) > 0:
-            of_others = ask_others(op.GatherND(pixels, rows))
-            of_all = op.Concat(op.GatherND(first, rows), of_others, axis=1)
-            each = op.ScatterND(alone, rows, op.Gather(of_all, places, axis=1))
-        else:
-            each = op.Identity(alone)
-        mean = op.ReduceMean(each, axis_of_members, keepdims=0)
-        joined = op.Where(op.Unsqueeze(is_unclear, axis_of_members), mean, op.Squeeze(first, axis_of_members))
-        probabilities = op.Softmax(op.Log(op.Max(joined, tiny)) / temperature, axis=1)
-        members_output = op.Transpose(each, perm=[1, 0, 2])
-        return probabilities, members_output
+    def answer_by_all(pixels, each):  # type: ignore[no-untyped-def] # noqa: ARG001 # pragma: no cover - its text is read
+        return op.ReduceMean(each, axis_of_members, keepdims=0), op.Identity(each)
 
-    return ensemble
+    return answer_by_all
+
+
+def _stage_function(ask_next: Any, answer_then: Any, left: int, threshold: float) -> Any:
+    """Return a stage of a cascade: the mean answers clear images; of the others further members are asked.
+
+    ask_next: the operator of the next networks; answer_then: see _answering, when they were asked too. left: the number
+    of members that were not asked so far.
+    """
+    import onnxscript
+    from onnxscript import script, values
+
+    op: Any = getattr(onnxscript, f"opset{OPSET}")
+    axis_of_members, all_but_images, shape_of_left = [1], [1, 2], [1, left, 1]
+
+    @script(values.Opset(DOMAIN, 1), default_opset=op)
+    def answer_by_some(pixels, asked):  # type: ignore[no-untyped-def] # pragma: no cover - onnxscript reads its text
+        mean = op.ReduceMean(asked, axis_of_members)
+        alone, filled = op.Squeeze(mean, axis_of_members), op.Concat(asked, op.Expand(mean, shape_of_left), axis=1)
+        rows = op.Transpose(op.NonZero(op.ReduceMax(mean, all_but_images, keepdims=0) < threshold))
+        if op.Size(rows) > 0:
+            unclear = op.GatherND(pixels, rows)
+            both = op.Concat(op.GatherND(asked, rows), ask_next(unclear), axis=1)
+            joined_then, each_then = answer_then(unclear, both)
+            joined, each = op.ScatterND(alone, rows, joined_then), op.ScatterND(filled, rows, each_then)
+        else:
+            joined, each = op.Identity(alone), op.Identity(filled)
+        return joined, each
+
+    return answer_by_some
 
 
 def _tta_function(look: Any, networks: "onnx.ModelProto", tta: TtaRecipe) -> Any:

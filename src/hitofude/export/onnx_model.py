@@ -42,7 +42,7 @@ class OnnxDescription(LearnedLook):
     pixels: TrainedScale = UNKNOWN
     """The scale of the training images, on which pictures of their size are read."""
     cascade: Cascade | None = None
-    """The member that answers clear images alone, and its threshold; None if all are asked about every image."""
+    """The members asked one after another, and their thresholds; None if all are asked about every image."""
 
     def as_metadata(self) -> dict[str, str]:
         values = {name: json.dumps(value, ensure_ascii=False) for name, value in asdict(self).items()}
@@ -54,7 +54,8 @@ class OnnxDescription(LearnedLook):
         if metadata["hitofude_format"] != FORMAT_VERSION:
             raise ValueError("another format")
         names = [field.name for field in fields(cls) if field.name in metadata or field.default is MISSING]
-        return TypeAdapter(cls).validate_python({name: json.loads(metadata[name]) for name in names})
+        values = {name: json.loads(metadata[name]) for name in names}
+        return TypeAdapter(cls).validate_python(values | {"cascade": Cascade.upgraded(values.get("cascade"))})
 
 
 class OnnxModel:
@@ -92,7 +93,7 @@ class OnnxModel:
     def predict(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(N, C, H, W) 0..255 → probabilities (N, classes), and those of each member (members, N, classes).
 
-        Of an image that the first member answers alone, the probabilities of all members are the first's.
+        Members that are not asked about an image have the mean probabilities of those that are.
         """
         is_uint8 = self._session.get_inputs()[0].type == "tensor(uint8)"
         pixels = images if is_uint8 else images.astype(np.float32)
@@ -101,9 +102,9 @@ class OnnxModel:
         return np.concatenate([mean for mean, _ in found]), np.concatenate([each for _, each in found], axis=1)
 
     def count_asked(self, members: NDArray[np.float32]) -> NDArray[np.int64]:
-        """(N,) the number of members that were asked about each image: 1 or all. members: from `predict`."""
-        cascade, every = self.description.cascade, np.full(members.shape[1], len(members))
-        return every if cascade is None else np.where(cascade.is_clear(members[cascade.first]), 1, every)
+        """(N,) the number of members that were asked about each image. members: from `predict`."""
+        cascade = self.description.cascade
+        return np.full(members.shape[1], len(members)) if cascade is None else cascade.count_asked(members)
 
 
 def _session(content: bytes, name: str, threads: int) -> Any:

@@ -24,8 +24,8 @@ from hitofude.runs.plan import choose_rows
 TOLERANCE = 1e-4
 """The limit for the difference of a probability."""
 BORDER = 1e-5
-"""If a member's highest probability is this near a threshold of unclear images, one of the two computations may see the
-image again, or ask the other members, and the other not."""
+"""If a highest probability is this near a threshold of unclear images, one of the two computations may see the image
+again, or ask further members, and the other not."""
 
 Members = NDArray[np.float32]  # (members, N, classes)
 Predict = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], Members]]
@@ -93,13 +93,14 @@ def measure_parity(model: OnnxModel, run: Model, images: NDArray[np.uint8]) -> P
 
 
 def is_on_border(run: Model, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """(N,) whether a probability lies on the threshold of test-time augmentation or of the cascade."""
+    """(N,) whether a probability lies on the threshold of test-time augmentation or of a stage of the cascade."""
     pixels = torch.tensor(images)
     once = run.with_tta(TtaRecipe()).predict_members(pixels).max(axis=2)
     on_border = np.asarray((np.abs(once - run.tta.threshold) < BORDER).any(axis=0) & (run.tta.shift > 0))
     if run.cascade is not None:
-        first = run.predict_members(pixels)[run.cascade.first].max(axis=1)
-        on_border |= np.abs(first - run.cascade.threshold) < BORDER
+        means = run.cascade.means(run.predict_members(pixels))
+        for stage, mean in zip(run.cascade.stages, means, strict=True):
+            on_border |= np.abs(mean.max(axis=1) - stage.threshold) < BORDER
     return on_border
 
 

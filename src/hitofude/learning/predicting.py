@@ -104,13 +104,14 @@ def predict_rows(
     """Predict some of (N, C, H, W) uint8 images by several networks: (networks, rows, classes).
 
     rows: in rising order. Those of each block are predicted together, blocks as of images_at_once. threads: each takes
-    one network and one block at a time.
+    one network and one block at a time; if there are fewer of these, several share one.
     """
     starts = np.arange(0, len(images), images_at_once(images.shape[1:]))[1:]
     blocks = [block for block in np.split(rows, np.searchsorted(rows, starts)) if len(block)]
     parts = [images[torch.from_numpy(block).to(images.device)] for block in blocks]
+    for_each = max(1, threads // (len(predictors) * len(parts)))
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        found = [[pool.submit(predictor, part, 1) for part in parts] for predictor in predictors]
+        found = [[pool.submit(predictor, part, for_each) for part in parts] for predictor in predictors]
         return np.stack([np.concatenate([part.result() for part in parts]) for parts in found])
 
 

@@ -1,6 +1,7 @@
 """The calibration of probabilities: a temperature, and how well confidence and accuracy agree."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,22 +96,82 @@ def with_temperature(probabilities: NDArray[np.float32], temperature: float) -> 
 
 
 @dataclass(frozen=True)
-class Cascade:
-    """The rule by which one member answers clear images alone, and all members the others."""
+class Stage:
+    """A step of a cascade: one more member is asked about the images that were not clear before."""
 
-    first: int
-    """The number of the member that is asked first."""
+    member: int
+    """Its number."""
     threshold: float
-    """Its answer stands if its highest raw probability, after test-time augmentation, reaches this."""
-    alone: float
-    """The share of the out-of-fold rows that are clear."""
+    """The mean of all members asked so far is the answer if its highest raw probability, after test-time augmentation,
+    reaches this."""
+    answered: float
+    """The share of the out-of-fold rows that are answered here."""
+
+    def is_clear(self, mean: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """(N,) whether an image needs no further member. mean: (N, classes), of all members asked so far, raw."""
+        clear: NDArray[np.bool_] = mean.max(axis=1) >= np.float32(self.threshold)
+        return clear
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """The rule by which members are asked one after another until an image is clear; if it never is, all are asked."""
+
+    stages: tuple[Stage, ...]
+    """Without the last step, which asks all members that are left."""
     changed: float
     """The expected share of all images whose label would be another one if all members were asked."""
 
-    def is_clear(self, first: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """(N,) whether the first member answers alone. first: (N, classes), its raw probabilities."""
-        clear: NDArray[np.bool_] = first.max(axis=1) >= np.float32(self.threshold)
-        return clear
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickled cascade, also one of an earlier version, which had a single stage."""
+        if "first" in state:
+            state = {
+                "stages": (Stage(state["first"], state["threshold"], state["alone"]),),
+                "changed": state["changed"],
+            }
+        self.__dict__.update(state)
+
+    @staticmethod
+    def upgraded(content: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Return a cascade read from JSON, also one of an earlier version, as this version writes it."""
+        if content is None or "first" not in content:
+            return content
+        stage = {"member": content["first"], "threshold": content["threshold"], "answered": content["alone"]}
+        return {"stages": [stage], "changed": content["changed"]}
+
+    @property
+    def answered(self) -> float:
+        """The share of the out-of-fold rows that are answered without asking all members."""
+        return sum(stage.answered for stage in self.stages)
+
+    def groups(self, members: int) -> list[NDArray[np.int64]]:
+        """Return the members asked at each stage, and last all others. members: how many there are."""
+        asked = np.array([stage.member for stage in self.stages], dtype=np.int64)
+        return [*asked[:, None], np.setdiff1d(np.arange(members), asked)]
+
+    def means(self, members: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Return for each stage (N, classes), the mean of all members asked so far.
+
+        members: (members, N, classes), raw; those of members that were not asked about an image count for nothing if
+        the image is clear before.
+        """
+        asked = [stage.member for stage in self.stages]
+        return [mean_of_members(members[asked[: count + 1]]) for count in range(len(asked))]
+
+    def count_asked(self, members: NDArray[np.float32]) -> NDArray[np.int64]:
+        """(N,) the number of members that are asked about each image. members: as for `means`."""
+        asked = np.full(members.shape[1], len(members), dtype=np.int64)
+        steps = list(enumerate(zip(self.stages, self.means(members), strict=True), 1))
+        for count, (stage, mean) in reversed(steps):
+            asked[stage.is_clear(mean)] = count
+        return asked
+
+    def join(self, members: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(members, N, classes) → (N, classes): the mean of the members that are asked about each image, raw."""
+        joined = mean_of_members(members)
+        for stage, mean in reversed(list(zip(self.stages, self.means(members), strict=True))):
+            joined = np.where(stage.is_clear(mean)[:, None], mean, joined)
+        return joined
 
 
 def join_members(
@@ -118,11 +179,8 @@ def join_members(
 ) -> NDArray[np.float32]:
     """(members, N, classes) → (N, classes): the mean at a temperature, or as it is for None.
 
-    cascade: clear images have the first member's probabilities in place of the mean. Every output of a run passes
-    through here, so one image has one probability.
+    cascade: the mean is that of the members that are asked about an image. Every output of a run passes through here,
+    so one image has one probability.
     """
-    joined = mean_of_members(members)
-    if cascade is not None:
-        first = members[cascade.first]
-        joined = np.where(cascade.is_clear(first)[:, None], first, joined)
+    joined = mean_of_members(members) if cascade is None else cascade.join(members)
     return joined if temperature is None else with_temperature(joined, temperature)

@@ -122,7 +122,7 @@ class RunSummary:
     left_aside: tuple[str, ...] = ()  # the files, parts and columns that were not read
     pseudo_labelled: int = 0  # images to predict that members learned from, without their labels
     teacher: TeacherSummary | None = None  # if the run is distilled
-    cascade: Cascade | None = None  # the rule by which one member answers clear images; None if all are always asked
+    cascade: Cascade | None = None  # the rule by which members are asked one after another; None if all always are
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -216,6 +216,8 @@ def read_summary(path: Path, kind: type[Content]) -> Content:
     content = read_json(path)
     if not isinstance(content, dict) or content.pop("format_version", None) != FORMAT_VERSIONS[kind]:
         raise RunFolderError(f"{path} was written by another version of hitofude. Run again into a new folder.")
+    if "cascade" in content:
+        content["cascade"] = Cascade.upgraded(content["cascade"])
     return validated(kind, content, path)
 
 

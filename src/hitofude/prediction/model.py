@@ -18,6 +18,7 @@ from hitofude.learning.compute import Compute, choose_compute
 from hitofude.learning.ensemble import load_members
 from hitofude.learning.predicting import Predictor, predict_rows
 from hitofude.metrics.calibration import Cascade, join_members
+from hitofude.metrics.metrics import mean_of_members
 from hitofude.recipe import TtaRecipe
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.result import load_result
@@ -84,19 +85,29 @@ class Model:
             return np.stack([predict(images) for predict in self._predictors])
 
     def ask_members(self, images: torch.Tensor) -> NDArray[np.float32]:
-        """Return the same, but of clear images the first member's answer for all, without asking the others."""
+        """Return the same, but members are asked about an image only until it is clear; the others have their mean."""
         if self.cascade is None:
             return self.predict_members(images)
-        first, threads = self.cascade.first, self.compute.threads if self.compute.device.type == "cpu" else 1
-        others = [number for number in range(len(self.networks)) if number != first]
+        groups, threads = self.cascade.groups(len(self.networks)), self._threads
         with self.compute.applied():
-            of_first = self._predictors[first](images)
-            members = np.repeat(of_first[None], len(self.networks), axis=0)
-            unclear = np.flatnonzero(~self.cascade.is_clear(of_first))
-            if len(unclear):
-                asked = [self._predictors[number] for number in others]
-                members[np.array(others)[:, None], unclear] = predict_rows(asked, images, unclear, threads)
+            first = self._predictors[groups[0][0]](images)
+            members = np.repeat(first[None], len(self.networks), axis=0)
+            rows, asked = np.arange(len(images)), groups[0]
+            for stage, group in zip(self.cascade.stages, groups[1:], strict=True):
+                mean = mean_of_members(members[asked[:, None], rows])
+                others = np.setdiff1d(np.arange(len(members)), asked)
+                members[others[:, None], rows] = mean
+                rows, asked = rows[~stage.is_clear(mean)], np.concatenate([asked, group])
+                if not len(rows):
+                    break
+                predictors = [self._predictors[number] for number in group]
+                members[group[:, None], rows] = predict_rows(predictors, images, rows, threads)
         return members
+
+    @property
+    def _threads(self) -> int:
+        """The number of batches that are predicted at once."""
+        return self.compute.threads if self.compute.device.type == "cpu" else 1
 
     def join(self, members: NDArray[np.float32]) -> NDArray[np.float32]:
         """(members, N, classes), of all or of those asked → (N, classes), calibrated."""
@@ -120,7 +131,8 @@ def model_identity(folder: RunFolder, *, raw: bool = False) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise RunFolderError(f"{error.filename} is missing. Restore it, or run again into a new folder.") from None
     cascade = None if folder.is_imported else folder.load_cascade()
-    asked = {} if cascade is None else {"cascade": [cascade.first, cascade.threshold]}
+    stages = () if cascade is None else cascade.stages
+    asked = {"cascade": [[stage.member, stage.threshold] for stage in stages]} if stages else {}
     scale = {} if data.pixels.scale.is_bytes else {"scale": [data.pixels.scale.low, data.pixels.scale.high]}
     return {
         "classes": list(data.classes),

@@ -16,7 +16,7 @@ from hitofude.learning.speed import multiplications
 from hitofude.learning.training import MemberPlan
 from hitofude.metrics.baseline import no_better_than_commonest
 from hitofude.metrics.calibration import Cascade, join_members, reliability, with_temperature
-from hitofude.metrics.cascade import choose_cascade
+from hitofude.metrics.cascade import HeldOut, choose_cascade
 from hitofude.metrics.estimate import estimate_alike, estimate_ensemble
 from hitofude.metrics.grouped import grouped_accuracy
 from hitofude.metrics.label_issues import LabelIssues
@@ -41,7 +41,7 @@ ORIGINALS, VERSIONS = 6, 12
 
 
 def plan_cascade(plan: RunPlan, probabilities: EnsembleProbabilities) -> Cascade | None:
-    """Choose the member that answers clear images alone, by the rows that members held out.
+    """Choose the members that are asked one after another, by the rows that members held out.
 
     Return None if all members that predict are to be asked about every image, as they are if the metric needs
     probabilities, and if only members on all rows predict.
@@ -50,14 +50,15 @@ def plan_cascade(plan: RunPlan, probabilities: EnsembleProbabilities) -> Cascade
         return None
     shape, classes = plan.train.image_shape, len(plan.train.classes)
     costs = {name: multiplications(name, shape, classes) for name in plan.networks}
-    return choose_cascade(
-        plan.train.known_labels(),
-        [member.validation_rows for member in plan.members],
-        probabilities.held_out,
+    held_out = HeldOut(
+        labels=plan.train.known_labels(),
+        rows=[member.validation_rows for member in plan.members],
+        probabilities=probabilities.held_out,
         kinds=[(member.recipe.to_toml(), bool(member.teachers)) for member in plan.members],
         costs=[costs[member.network] for member in plan.members],
-        most_changed=plan.recipe.ensemble.most_changed,
+        seen_again_below=plan.recipe.tta.threshold if plan.recipe.tta.shift else 0.0,
     )
+    return choose_cascade(held_out, plan.recipe.ensemble.most_changed)
 
 
 def calibrate(plan: RunPlan, probabilities: EnsembleProbabilities, cascade: Cascade | None) -> Calibration:

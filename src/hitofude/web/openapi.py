@@ -50,7 +50,8 @@ class ModelDescription(BaseModel):
     scale: list[float] = Field(min_length=2, max_length=2, description="The numbers that are black and white.")
     look: Look = Field(description="The look of the training images, by which drawings and photos are made like them.")
     cascade: Cascade | None = Field(
-        description="The member asked first, from 0, and the probability by it from which on the others are not asked."
+        description="The members that are asked one after another, from 0, each with the probability, in the mean of "
+        "those asked so far, from which on no other is asked; below it in all stages, all are. Null: all always are."
     )
 
 
@@ -62,9 +63,10 @@ class Prediction(BaseModel):
     sure: bool
     probabilities: list[float] = Field(description="Of each class, calibrated.")
     members: list[list[float]] = Field(
-        description="Each member's probabilities, of each class, not calibrated; the first's if it answered alone."
+        description="Each member's probabilities, of each class, not calibrated; of members that were not asked, the "
+        "mean of those that were."
     )
-    asked: int = Field(description="The number of members that were asked: 1 if the image was clear to the first.")
+    asked: int = Field(description="The number of members that were asked.")
     set: list[str] | None = Field(
         default=None, description="The classes that hold the true one for 95 % of images, the likeliest first."
     )

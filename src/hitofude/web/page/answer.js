@@ -125,12 +125,13 @@ export class Answer {
     const { members, model } = this;
     members.hidden = !prediction || prediction.members.length < 2;
     if (members.hidden) return;
+    const { asked } = prediction;
     const all = prediction.members.length;
-    const isAlone = prediction.asked === 1;
-    const asked = isAlone ? [model.cascade.first] : prediction.members.keys();
-    const answers = [...asked].map((member) => [member, ranked(prediction.members[member])[0]]);
+    const numbers = asked < all ? model.cascade.stages.slice(0, asked).map(({ member }) => member) : prediction.members.keys();
+    const answers = [...numbers].map((member) => [member, ranked(prediction.members[member])[0]]);
     const count = answers.filter(([, answer]) => model.classes[answer] === prediction.label).length;
-    members.firstElementChild.textContent = isAlone ? say("alone", { all }) : say("agree", { count, all });
+    const sentence = asked === all ? "agree" : asked === 1 ? "alone" : "agreeOfSome";
+    members.firstElementChild.textContent = say(sentence, { count, asked, all });
     const marks = answers.map(([member, answer]) => {
       const label = model.classes[answer];
       const mark = element("li", label === prediction.label ? "" : "other", label);

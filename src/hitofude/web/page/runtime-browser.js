@@ -57,7 +57,16 @@ function toPrediction({ classes, sure, set_threshold: threshold, cascade }, prob
   const order = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
   const held = order.filter((place, rank) => rank === 0 || probabilities[place] >= threshold);
   const set = threshold === null ? undefined : held.map((place) => classes[place]);
-  const isAlone = cascade && Math.max(...members[cascade.first]) >= cascade.threshold;
-  const asked = isAlone ? 1 : members.length;
+  const asked = countAsked(cascade?.stages ?? [], members);
   return { label, probability, sure: probability >= sure, probabilities, members, asked, set };
+}
+
+/** The number of members that were asked: until their mean reaches the threshold of its stage. */
+export function countAsked(stages, members) {
+  const sums = members[0].map(() => 0);
+  for (const [place, { member, threshold }] of stages.entries()) {
+    members[member].forEach((probability, label) => (sums[label] += probability));
+    if (Math.fround(Math.max(...sums) / (place + 1)) >= Math.fround(threshold)) return place + 1;
+  }
+  return members.length;
 }
