@@ -39,6 +39,7 @@ class NetworkRecipe(Stage):
     """The network to train."""
 
     name: str = "cnn-medium"
+    """Its name; `hitofude networks` lists all."""
     margin: CountOrZero | Literal["blank"] = 0
     """The number of outer pixels that the network cuts off on each side; `blank`: as many as are nearly blank in the
     training images, but at most a fourteenth of the side."""
@@ -55,26 +56,28 @@ class AugmentRecipe(Stage):
     probability: Share = 1.0
     """The probability that an image is warped at all, by affine map, crop and elastic displacement."""
     min_scale: Positive = 0.90
+    """The smallest scale; those of x and y are drawn separately."""
     max_scale: Positive = 1.10
-    """The scales of x and y are drawn separately."""
+    """The largest scale; those of x and y are drawn separately."""
     max_rotation: Annotated[float, Field(ge=0, le=180)] = 4.0
-    """Degrees, in either direction."""
+    """The largest rotation, in degrees, in either direction."""
     max_shear: Annotated[float, Field(ge=0, lt=90)] = 2.0
-    """Degrees, in either direction."""
+    """The largest shear, in degrees, in either direction."""
     max_translation: CountOrZero = 3
-    """Whole pixels, in either direction, drawn separately for x and y."""
+    """The largest shift, in whole pixels, in either direction, drawn separately for x and y."""
     about: Literal["center", "origin"] = "center"
     """The fixed point of scale, rotation and shear: the centre of the image or, as in the tutorial, its corner."""
     min_crop: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Crop and resize: the smallest share of height and of width, drawn separately, enlarged to the whole image."""
     elastic_std: NotNegative = 0.0
-    """Elastic displacement: the standard deviation, in pixels, at the knots of a coarse grid over the image."""
+    """Elastic displacement: the standard deviation, in pixels, at the knots of a coarse grid over the image (after P.
+    Simard et al. 2003, ICDAR)."""
     elastic_grid: Annotated[int, Field(ge=2)] = 4
-    """The number of knots along each side of that grid."""
+    """The number of knots along each side of the grid of the elastic displacement."""
     erase_probability: Share = 0.0
-    """The probability that a random rectangle is blackened."""
+    """The probability that a random rectangle is blackened (Z. Zhong et al. 2017, arXiv:1708.04896)."""
     erase_max_area: Annotated[float, Field(gt=0, le=0.5)] = 0.15
-    """The largest share of the image that the rectangle covers."""
+    """The largest share of the image that an erased rectangle covers."""
     no_aug_epochs: CountOrZero = 0
     """The number of final epochs that train on the images as they are."""
 
@@ -89,21 +92,27 @@ class OptimizerRecipe(Stage):
     """The loss and its optimizer."""
 
     name: Literal["adam", "adamw", "sgd", "muon"] = "adam"
-    """`sgd` has Nesterov momentum; `muon` trains the convolution filters, and AdamW the other parameters."""
+    """The optimizer. `sgd` has Nesterov momentum; `muon` (K. Jordan 2024, kellerjordan.github.io/posts/muon) trains the
+    convolution filters, and AdamW the other parameters."""
     learning_rate: Positive = 0.001
-    """The peak of the schedule."""
+    """The learning rate, at the peak of the schedule."""
     adamw_learning_rate: Positive = 0.01
-    """`muon`: the peak for AdamW, which trains norms, biases and the last layer."""
+    """With `muon`, the peak of the learning rate of AdamW, which trains norms, biases and the last layer."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    """For `sgd` and `muon`."""
+    """The momentum of `sgd` and `muon`."""
     weight_decay: NotNegative = 0.0
+    """The decay of the weights at each step, decoupled from the gradient in `adamw` and `muon` (I. Loshchilov & F.
+    Hutter 2017, arXiv:1711.05101)."""
     batch_size: Count = 128
+    """The number of images in a step."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The share of each target that is spread over all classes (C. Szegedy et al. 2016, arXiv:1512.00567)."""
     class_weights: Literal["none", "balanced"] | ClassWeights = "none"
     """The weights of the classes in the loss: `balanced` as the inverse of their rows, or a table of class and weight,
     1 for the others. Only their ratios count."""
     sampling: Literal["natural", "balanced"] = "natural"
-    """`balanced`: an epoch draws equally many rows of each class, as many in all as there are rows."""
+    """The rows of an epoch: as they are, or `balanced`, which draws equally many of each class, as many in all as there
+    are rows."""
 
     @field_validator("class_weights", mode="before")
     @classmethod
@@ -122,8 +131,10 @@ class ScheduleRecipe(Stage):
     """The length of the training and its learning rate over time."""
 
     name: Literal["constant", "step", "one-cycle", "cosine"] = "constant"
-    """After a warm-up, `one-cycle` falls linearly and `cosine` along half a wave, both to zero."""
+    """The learning rate over time. After a warm-up, `one-cycle` falls linearly (L. Smith & N. Topin 2017,
+    arXiv:1708.07120) and `cosine` along half a wave, both to zero."""
     epochs: Count = 20
+    """The number of epochs, of which the first and those without augmentation show all images; see epoch_share."""
     min_steps: CountOrZero = 0
     """If there are few rows, epochs are added until the training has this many steps."""
     epoch_share: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -131,19 +142,22 @@ class ScheduleRecipe(Stage):
     it last saw them; see hitofude.learning.selection. The first epoch and those without augmentation show all. With
     balanced sampling, none is preferred."""
     milestones: tuple[Count, ...] = Field(default=(), strict=False)
-    """`step`: after each of these epochs the learning rate is multiplied by `gamma`."""
+    """With `step`, the epochs after which the learning rate is multiplied by gamma."""
     gamma: Positive = 0.1
+    """With `step`, the factor of the learning rate after each milestone."""
     warmup: Share = 0.2
-    """`one-cycle` and `cosine`: the share of the steps in which the learning rate rises."""
+    """With `one-cycle` and `cosine`, the share of the steps in which the learning rate rises."""
     validation_rows: Count | None = None
-    """Validate each epoch on a seeded sample of this many held-out rows; out-of-fold predictions still use all."""
+    """The number of held-out rows, a seeded sample, that each epoch is validated on; out-of-fold predictions are of
+    all."""
 
 
 class EmaRecipe(Stage):
     """An exponential moving average of the weights, which replaces them in validation and prediction."""
 
     decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """The share of the average kept at each step, less in the first steps; 0 turns averaging off."""
+    """The share of the average kept at each step, less in the first steps; 0 turns averaging off (B. Polyak & A.
+    Juditsky 1992)."""
     batch_norm: Literal["averaged", "recomputed"] = "averaged"
     """The batch-norm statistics: averaged like the weights, or recomputed at the end on training images."""
 
@@ -154,6 +168,7 @@ class EnsembleRecipe(Stage):
     split: Literal["folds", "holdout"] = "folds"
     """Stratified folds with one member each, or a single member with one plain random split."""
     folds: Annotated[int, Field(ge=2)] = 5
+    """The number of folds; each member learns from all but one."""
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """The share of the rows held out by `split = "holdout"`."""
     repeats: Count = 1
@@ -163,7 +178,8 @@ class EnsembleRecipe(Stage):
     first, and as many members hold out each row as there are repeats, such as to teach another network (`hitofude
     distill`)."""
     group_copies: bool = True
-    """Hold copies of an image out together, identical or nearly so: no member trains on a copy of what it holds out."""
+    """Whether copies of an image, identical or nearly so, are held out together, so that no member trains on a copy of
+    what it holds out."""
     full_data_members: CountOrZero = 0
     """The number of additional members that train on all rows; they predict, but have no out-of-fold rows."""
     predict_by: PredictBy = "all"
@@ -229,9 +245,9 @@ class TtaRecipe(Stage):
     """Test-time augmentation: the mean of the probabilities of an image and its shifted copies."""
 
     shift: CountOrZero = 0
-    """Pixels, in each of the four directions; 0 turns it off."""
+    """The shift, in pixels, of the copies in the four directions; 0 turns it off."""
     threshold: Share = 1.0
-    """Only images whose highest probability is below this are predicted again."""
+    """The highest probability below which an image is predicted again; 1 for all images."""
 
 
 ViewsRecipe, AveragingRecipe = TtaRecipe, EmaRecipe  # the names in pickled estimators of earlier versions
@@ -243,12 +259,13 @@ class Recipe(TomlFile):
     noun = "recipe"
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """The seed of every random draw: folds, weights, order and augmentation."""
     metric: Metric = "accuracy"
     """The metric that the run is judged by. It changes no network, only the headline and the kind of the submission."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """`auto`: bfloat16 if the device has native support for it, else float32."""
+    """The arithmetic. `auto`: bfloat16 if the device has native support for it, else float32."""
     rows: Annotated[int, Field(ge=2)] | None = None
-    """Train on a seeded sample of this many rows, as balanced over the classes as possible."""
+    """The number of rows to train on, a seeded sample as balanced over the classes as possible; by default all."""
     chosen_for: str | None = None
     """The time limit that hitofude chose these settings for, such as 10m; it changes nothing."""
     network: NetworkRecipe = NetworkRecipe()

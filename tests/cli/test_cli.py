@@ -20,6 +20,7 @@ from hitofude.inputs.dataset import Dataset
 from hitofude.learning.networks import NETWORKS
 from hitofude.learning.speed import multiplications
 from hitofude.recipe import preset_names
+from hitofude.runs.setting_texts import explain_settings
 from tests.conftest import SMALL, Call, chainer_arrays, measure_briefly, wait_for_line
 from tests.runs.test_cost import GivenSpeeds
 
@@ -28,7 +29,7 @@ QUICK = [word for name, value in (SETTINGS | {"rows": 60}).items() for word in (
 COMMANDS = [
     "run", "predict", "audit", "compare", "runs", "augment", "score", "networks", "bench", "data show", "data check",
     "data mnist", "data fashion-mnist", "data kmnist", "data kaggle", "submit", "import-chainer", "export", "serve",
-    "sweep", "presets",
+    "sweep", "presets", "settings",
 ]  # fmt: skip
 HEAVY = {"torch", "scipy", "sklearn", "matplotlib", "numpy"}
 
@@ -283,6 +284,20 @@ def test_presets_lists_each_with_its_cost_in_80_columns(
         assert max(map(len, out.splitlines())) <= 80
 
 
+def test_settings_lists_and_explains_all_in_80_columns(call: Call) -> None:
+    code, out, _ = call("settings")
+    assert code == 0
+    assert set(re.findall(r"^(\S*\.\S+) ", out, re.MULTILINE)) == {
+        setting.name for setting in explain_settings() if setting.stage
+    }
+    assert max(map(len, out.splitlines())) <= 80
+    code, out, _ = call("settings", "schedule.epoch_share")
+    assert code == 0
+    assert "the network was least sure" in out
+    assert "a number above 0, to 1" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
 def test_check_describes_a_source(files: Path, call: Call) -> None:
     code, out, _ = call("data", "check", files)
     assert code == 0
@@ -296,6 +311,8 @@ def test_check_describes_a_source(files: Path, call: Call) -> None:
         (["data", "check", "none.zip"], "no such file"),
         (["run", "none.zip"], "no such file"),
         (["run", "--preset", "fsat"], "Did you mean 'fast'"),
+        (["settings", "schedule.epoch_sahre"], "Did you mean 'schedule.epoch_share'"),
+        (["settings", "zzz"], "hitofude settings lists all"),
         (["run", "--set", "schedule.epoch=3"], "Did you mean 'schedule.epochs'"),
         (["run", "--set", "network.name=cnn-medum", "--run", "unused"], "Did you mean 'cnn-medium'"),
         (["run", "--device", "tpu"], "no device 'tpu'"),

@@ -1,9 +1,23 @@
 """The command line: parse, call, print errors. Each command imports what it needs when it runs."""
 
-from hitofude.cli import audit, bench, data, distill, export, fetch, import_chainer, predict, presets, run, serve, sweep
+from hitofude.cli import (
+    audit,
+    bench,
+    data,
+    distill,
+    export,
+    fetch,
+    import_chainer,
+    predict,
+    presets,
+    run,
+    serve,
+    settings,
+    sweep,
+)  # fmt: skip
 from hitofude.cli.entry import main
 
 __all__ = [
     "audit", "bench", "data", "distill", "export", "fetch", "import_chainer", "main", "predict", "presets", "run",
-    "serve", "sweep",
+    "serve", "settings", "sweep",
 ]  # fmt: skip
