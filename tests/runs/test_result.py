@@ -59,9 +59,10 @@ def test_its_links_lead_from_the_working_directory_to_the_files(
     assert links == [folder / "submission.csv", folder / "report.html", folder]
 
 
-def test_a_cascade_is_told_in_a_line(finished: RunResult) -> None:
+def test_a_cascade_is_told_in_a_line(finished: RunResult, cascaded: RunResult) -> None:
     assert "networks asked" not in finished.describe()
     cascade = Cascade((Stage(1, 0.7, 0.9896), Stage(0, 0.6, 0.0011)), 0.000094)
     told = replace(finished, summary=replace(finished.summary, cascade=cascade)).describe()
-    expected = "1 for 98.96 % of images, 2 for 0.11 %, all 2 for the rest; at most 0.94 of 10,000 labels are expected"
-    assert re.search(rf"networks asked +{re.escape(expected)} to differ from those of all", told)
+    expected = "1 for 98.96 % of images, 2 for 0.11 %, all 2 for the rest; this is expected to change at most 0.94 of"
+    assert re.search(rf"networks asked +{re.escape(expected)} 10,000 labels", told)
+    assert f"<dt>Networks asked</dt><dd>{cascaded.summary.networks_asked}</dd>" in cascaded.folder.page.read_text()

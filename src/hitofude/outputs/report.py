@@ -135,6 +135,16 @@ class RunSummary:
         return {number: member.network for number, member in enumerate(self.members) if member.predicts}
 
     @property
+    def networks_asked(self) -> str | None:
+        """How many networks answer an image; None if all always do: `1 for 98.96 % of images, all 8 for the rest; …`"""
+        if self.cascade is None:
+            return None
+        parts = [f"{count} for {100 * stage.answered:.2f} %" for count, stage in enumerate(self.cascade.stages, 1)]
+        parts[0] += " of images"
+        changed = f"this is expected to change at most {10_000 * self.cascade.changed:.2g} of 10,000 labels"
+        return f"{', '.join(parts)}, all {len(self.predicting)} for the rest; {changed}"
+
+    @property
     def score(self) -> Score | None:
         """The score by the run's metric; None if it is not defined for the out-of-fold rows."""
         return self.scores.get(self.metric)

@@ -130,7 +130,7 @@ class RunResult:
             *_compare_with_teacher(summary),
             ("related rows", None if summary.related is None else describe_related(summary.related)),
             ("training time", f"{minutes} min {seconds} s, all members together"),
-            ("networks asked", _describe_cascade(summary)),
+            ("networks asked", summary.networks_asked),
             ("submission", self.submission),
             ("audit", f"{labels}; {duplicates}; see the report"),
             ("report", self.folder.page),
@@ -187,17 +187,6 @@ def _name_classes(classes: tuple[str, ...]) -> str | None:
 
 def _describe_pseudo_labels(images: int) -> str | None:
     return f"the {images:,} images to predict were learned from, without their labels" if images else None
-
-
-def _describe_cascade(summary: RunSummary) -> str | None:
-    """Say how many networks answer an image: `1 for 98.96 % of images, 2 for 0.11 %, all 8 for the rest; …`."""
-    cascade, every = summary.cascade, len(summary.predicting)
-    if cascade is None:
-        return None
-    parts = [f"{count} for {100 * stage.answered:.2f} %" for count, stage in enumerate(cascade.stages, 1)]
-    parts[0] += " of images"
-    expected = f"at most {10_000 * cascade.changed:.2g} of 10,000 labels are expected to differ from those of all"
-    return f"{', '.join(parts)}, all {every} for the rest; {expected}"
 
 
 def _compare_with_teacher(summary: RunSummary) -> list[tuple[str, str]]:
