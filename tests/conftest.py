@@ -25,6 +25,7 @@ from hitofude.inputs.sources import Dataset, sample
 from hitofude.learning import speed
 from hitofude.learning.compute import Compute, choose_compute
 from hitofude.learning.networks import build_network
+from hitofude.learning.plugins import using
 from hitofude.recipe import Recipe
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.result import RunResult
@@ -241,3 +242,41 @@ def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
         if text in line:
             return
     raise AssertionError(f"the process ended without printing {text!r}")
+
+
+PLUGIN = '''"""A small network and noise."""
+
+import torch
+from torch import nn
+
+import hitofude
+
+
+@hitofude.register_network("tiny")
+class Tiny(nn.Module):
+    def __init__(self, image_shape, classes):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(image_shape[0], 4, 5, stride=4), nn.BatchNorm2d(4), nn.ReLU())
+        self.block = nn.Conv2d(4, 4, 3, padding=1)
+        self.classify = nn.LazyLinear(classes)
+
+    def forward(self, images):
+        found = self.stem(images)
+        found = found + torch.relu(self.block(found))
+        return self.classify(found.view(found.shape[0], -1))
+
+
+@hitofude.register_augmentation("noise")
+def noise(batch, generator):
+    return batch + 0.1 * torch.randn(batch.shape, generator=generator).to(batch.device)
+'''
+"""A file of a user's own network and augmentation."""
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Iterator[Path]:
+    """The file of a plugin, not loaded yet; what a test registers is forgotten after it."""
+    path = tmp_path / "my_network.py"
+    path.write_text(PLUGIN, encoding="utf-8")
+    with using([]):
+        yield path

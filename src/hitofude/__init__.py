@@ -8,6 +8,7 @@ from hitofude.version import __version__ as __version__
 if TYPE_CHECKING:
     from hitofude.estimator import HitofudeClassifier
     from hitofude.inputs.sources import open_source
+    from hitofude.learning.plugins import register_augmentation, register_network
     from hitofude.prediction.files import predict
     from hitofude.recipe import Recipe
     from hitofude.runs.distillation import distill
@@ -21,10 +22,22 @@ _HOMES = {
     "load_result": "hitofude.runs.result",
     "open_source": "hitofude.inputs.sources",
     "predict": "hitofude.prediction.files",
+    "register_augmentation": "hitofude.learning.plugins",
+    "register_network": "hitofude.learning.plugins",
     "run": "hitofude.runs.pipeline",
 }
 
-__all__ = ["HitofudeClassifier", "Recipe", "distill", "load_result", "open_source", "predict", "run"]
+__all__ = [
+    "HitofudeClassifier",
+    "Recipe",
+    "distill",
+    "load_result",
+    "open_source",
+    "predict",
+    "register_augmentation",
+    "register_network",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

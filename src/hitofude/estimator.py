@@ -3,7 +3,7 @@
 import math
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral
@@ -36,6 +36,8 @@ from hitofude.learning.ensemble import train_ensemble
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleTask
 from hitofude.learning.networks import build_network
+from hitofude.learning.plugins import load_plugins, using
+from hitofude.learning.recipe_plugins import sources_of
 from hitofude.learning.speed_meter import SpeedMeter
 from hitofude.learning.training import MemberPlan
 from hitofude.metrics.calibration import with_temperature
@@ -102,7 +104,9 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     seed: by default the recipe's, which is 0 for all presets; the same seed gives the same probabilities,
     whatever `workers` and `n_jobs` are. device: auto, cpu, cuda or mps. workers: the number of networks trained at
     once, each by one thread; by default the fastest number here. image_shape: (height, width) or (channels, height,
-    width) of rows of pixels; by default the smallest square that holds them, black after the last pixel.
+    width) of rows of pixels; by default the smallest square that holds them, black after the last pixel. plugins:
+    files of networks and augmentations of your own, for processes that have not imported them, such as joblib's. The
+    fitted estimator holds their sources, so a pickle of it runs that code, as any pickle may.
 
     The images of a class that has one alone are trained on and never held out; if no class has as many images as the
     recipe has folds, there are fewer folds. Copies of an image are held out together, and so are the rows of a group.
@@ -126,6 +130,7 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         device: str = "auto",
         workers: int | None = None,
         image_shape: tuple[int, ...] | None = None,
+        plugins: Sequence[str | Path] | None = None,
     ) -> None:
         self.preset = preset
         self.settings = settings
@@ -134,6 +139,7 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.device = device
         self.workers = workers
         self.image_shape = image_shape
+        self.plugins = plugins
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Train the ensemble. groups: (n,) integers or text; rows of a group are never on both sides of a fold.
@@ -141,6 +147,7 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises ValueError for invalid data or parameters, UserError for other failures.
         """
         with _raising_value_errors():
+            load_plugins(self.plugins)
             limit = None if self.time_limit is None else TimeLimit.parse(self.time_limit)
             recipe = choose_recipe(self.preset, self._settings())
             images = with_related(Dataset("X", self._learn_images(X, y)), "groups", groups).train
@@ -175,7 +182,8 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             with compute.applied():
                 are_alone = self.recipe_.ensemble.predict_by == "full-data"
                 members = [one for one in self.members_ if not (are_alone and len(one.held_out))]
-                networks = [member.rebuild(shape, len(self.classes_), compute) for member in members]
+                with using(getattr(self, "_plugin_sources", ())):  # of earlier versions: none
+                    networks = [member.rebuild(shape, len(self.classes_), compute) for member in members]
                 temperature = None if raw else getattr(self, "temperature_", None)  # of earlier versions: not known
                 cascade = getattr(self, "cascade_", None)  # of earlier versions: none
                 model = Model(networks, list(self.classes_), shape, compute, self.recipe_.tta, temperature, cascade)
@@ -266,6 +274,7 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 for member in plan.members
             ]
         self.recipe_ = recipe
+        self._plugin_sources = tuple(sources_of(recipe))
         self.oof_probabilities_ = np.full((count, classes), np.nan, dtype=np.float32)
         self.oof_probabilities_[rows] = with_temperature(out_of_fold, of_rows)
 

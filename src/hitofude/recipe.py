@@ -80,6 +80,13 @@ class AugmentRecipe(Stage):
     """The largest share of the image that an erased rectangle covers."""
     no_aug_epochs: CountOrZero = 0
     """The number of final epochs that train on the images as they are."""
+    own: Annotated[tuple[str, ...], Field(strict=False)] | None = None
+    """The augmentations of plugins, by the names that they registered, which follow in this order."""
+
+    @field_validator("own")
+    @classmethod
+    def _none_is_none(cls, own: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return own or None
 
     @model_validator(mode="after")
     def _scales_in_order(self) -> Self:

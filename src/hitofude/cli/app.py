@@ -103,6 +103,7 @@ class SourceOptions:
 Source = Annotated[str | None, Parameter(help="As for run.")]
 Preset = Annotated[str, Parameter(name="--preset")]
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", negative=(), consume_multiple=False)]
+Plugins = Annotated[tuple[Path, ...], Parameter(name="--plugin", negative=(), consume_multiple=False)]
 Seed = Annotated[int, Parameter(name="--seed")]
 DEFAULT_SOURCE_OPTIONS = SourceOptions()
 

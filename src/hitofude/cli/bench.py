@@ -1,10 +1,10 @@
 """The networks, and how fast this machine is."""
 
-from hitofude.cli.app import app
+from hitofude.cli.app import Plugins, app
 
 
 @app.command
-def networks(*, device: str = "auto") -> None:
+def networks(*, device: str = "auto", plugin: Plugins = ()) -> None:
     """List the networks, with their size and their speed on this machine.
 
     Parameters, multiplications (MACs) of one 28x28 image, images per second in
@@ -18,18 +18,22 @@ def networks(*, device: str = "auto") -> None:
     ----------
     device
         auto, cpu, cuda or mps.
+    plugin
+        A Python file with networks or augmentations of your own; may be repeated. See docs/extending.md.
     """
     from hitofude.inputs.sources import sample
     from hitofude.learning.compute import choose_compute
+    from hitofude.learning.plugins import load_plugins
     from hitofude.learning.speed import measure_networks
 
+    load_plugins(plugin)
     compute = choose_compute(device)
     print(compute)
     print(measure_networks(sample().train, compute))
 
 
 @app.command
-def bench(*, device: str = "auto") -> None:
+def bench(*, device: str = "auto", plugin: Plugins = ()) -> None:
     """Measure how fast this machine trains and predicts, beside its own matrix products.
 
     Takes about a minute. The last column is the share of the measured matmul rate
@@ -43,11 +47,15 @@ def bench(*, device: str = "auto") -> None:
     ----------
     device
         auto, cpu, cuda or mps.
+    plugin
+        A Python file with networks or augmentations of your own; may be repeated. See docs/extending.md.
     """
     from hitofude.inputs.sources import sample
     from hitofude.learning.compute import choose_compute
+    from hitofude.learning.plugins import load_plugins
     from hitofude.learning.speed import describe_machine, matmul_rate, measure_networks
 
+    load_plugins(plugin)
     compute = choose_compute(device)
     print(describe_machine(compute), flush=True)
     rate = matmul_rate(compute)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, Preset, Seed, Settings, Source, SourceOptions, app, data
+from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, Plugins, Preset, Seed, Settings, Source, SourceOptions, app, data
 
 
 @app.command
@@ -13,6 +13,7 @@ def augment(
     out: Path = Path("augment.png"),
     preset: Preset = "fast",
     settings: Settings = (),
+    plugin: Plugins = (),
     images: int = 8,
     versions: int = 9,
     seed: Seed = 0,
@@ -33,6 +34,8 @@ def augment(
         The recipe with the augmentation to draw.
     settings
         NAME=VALUE, such as augment.max_rotation=30; may be repeated.
+    plugin
+        A Python file with networks or augmentations of your own; may be repeated. See docs/extending.md.
     images
         The number of originals.
     versions
@@ -40,10 +43,12 @@ def augment(
     seed
         For the choice of originals and transformations.
     """
+    from hitofude.learning.plugins import load_plugins
     from hitofude.outputs.plots import plot_augmentation
     from hitofude.recipe import choose_recipe
     from hitofude.stage import parse_settings
 
+    load_plugins(plugin)
     recipe = choose_recipe(preset, parse_settings(settings))
     plot_augmentation(out, options.open(source).train, recipe.augment, images, versions, seed)
     print(f"{images} originals and {versions} versions of each drawn in {out}")

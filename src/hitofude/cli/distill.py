@@ -4,6 +4,7 @@ from pathlib import Path
 
 from hitofude.cli.app import (
     DEFAULT_SOURCE_OPTIONS,
+    Plugins,
     Settings,
     SourceOptions,
     app,
@@ -26,6 +27,7 @@ def distill(
     workers: str = "auto",
     threads: str = "auto",
     settings: Settings = (),
+    plugin: Plugins = (),
     options: SourceOptions = DEFAULT_SOURCE_OPTIONS,
 ) -> None:
     """Train one small network to answer as the whole ensemble of a finished run does.
@@ -63,6 +65,8 @@ def distill(
         The threads of each member: auto or a number. A run is continued with the threads that it was begun with.
     settings
         NAME=VALUE, such as schedule.epochs=20; may be repeated. The rows and folds are those of the teacher.
+    plugin
+        A Python file with networks or augmentations of your own; may be repeated. See docs/extending.md.
     """
     from hitofude.runs.distillation import distill as distill_run
     from hitofude.stage import parse_settings
@@ -73,6 +77,7 @@ def distill(
         network=network,
         run=run,
         settings=parse_settings(settings),
+        plugins=plugin,
         device=device,
         workers=parse_workers(workers),
         threads=parse_count(threads, "--threads"),

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, SourceOptions, app
+from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, Plugins, SourceOptions, app
 from hitofude.errors import RecipeError
 
 
@@ -21,6 +21,7 @@ def export(
     int8: Annotated[bool, Parameter(negative=())] = False,
     images: int = 10_000,
     onnxruntime_web: Path | None = None,
+    plugin: Plugins = (),
     options: SourceOptions = DEFAULT_SOURCE_OPTIONS,
 ) -> None:
     """Write a run's ensemble as one ONNX model, or as a page to draw on that computes in the browser.
@@ -56,14 +57,18 @@ def export(
         The number of images in the comparison with the run.
     onnxruntime_web
         onnxruntime-web's file as npm packs it, if npm or its registry cannot be reached from here.
+    plugin
+        As for predict.
     """
     from hitofude.export.onnx_export import describe_export, export_onnx
     from hitofude.export.web_bundle import describe_bundle, export_web
+    from hitofude.learning.plugins import load_plugins
 
     if onnx is None and web is None:
         raise RecipeError("Nothing to export. Name a file with --onnx, or a folder with --web.")
     if images < 1:
         raise RecipeError(f"--images {images}: expected a number from 1 up.")
+    load_plugins(plugin)
     has_source = source is not None or options.train is not None
     dataset = options.open(source) if has_source else None
     if onnx is not None:

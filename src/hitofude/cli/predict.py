@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from hitofude.cli.app import app, parse_count, parse_workers
+from hitofude.cli.app import Plugins, app, parse_count, parse_workers
 from hitofude.cli.logs import is_quiet
 from hitofude.errors import InputError, RecipeError
 
@@ -39,6 +39,7 @@ def predict(
     workers: str = "auto",
     threads: str = "auto",
     format: str | None = None,
+    plugin: Plugins = (),
 ) -> None:
     """Predict images with a finished run: of files, in bulk, or the digits in photos.
 
@@ -104,10 +105,15 @@ def predict(
         With a folder for --out: auto, or a number for each worker.
     format
         With a folder for --out: parquet or csv. By default Parquet for Parquet shards, CSV for others.
+    plugin
+        The Python file of the run's own network, if it has one, such as RUN/plugins/my_network.py. It is run, so look
+        at it first if the run is not yours.
     """
     from hitofude.inputs.layout import parse_shape
     from hitofude.inputs.scale import parse_scale
+    from hitofude.learning.plugins import load_plugins
 
+    load_plugins(plugin)
     _check_calibration(run, raw=raw, calibrated=calibrated, sets=sets)
     how: dict[str, Any] = {"label": label, "shape": parse_shape(shape), "scale": parse_scale(scale)}
     how |= {"device": device, "raw": raw, "level": sets, "transpose": transpose}

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from hitofude.cli.app import (
     DEFAULT_SOURCE_OPTIONS,
+    Plugins,
     Preset,
     Settings,
     SourceOptions,
@@ -35,6 +36,7 @@ def run(
     workers: str = "auto",
     threads: str = "auto",
     settings: Settings = (),
+    plugin: Plugins = (),
     drop_issues: Path | None = None,
     relabel_issues: Path | None = None,
     issues_from: float = 0.5,
@@ -59,6 +61,7 @@ def run(
       hitofude run my-folder --metric balanced-accuracy --class-weights balanced
       hitofude run digit-recognizer.zip --workers 2 --threads 1
       hitofude run digit-recognizer.zip --preset best --workers tcp://scheduler:8786
+      hitofude run my-folder --plugin my_network.py --set network.name=my-net
       hitofude run digit-recognizer.zip --drop-issues reviewed.csv --issues-from 0
 
     Parameters
@@ -92,6 +95,8 @@ def run(
         The threads of each member: auto or a number. A run is continued with the threads that it was begun with.
     settings
         NAME=VALUE, such as schedule.epochs=3; may be repeated.
+    plugin
+        A Python file with networks or augmentations of your own; may be repeated. See docs/extending.md.
     drop_issues
         A label_issues.csv of a run; the training images in it whose label is probably wrong are left out.
     relabel_issues
@@ -124,6 +129,7 @@ def run(
         class_weights=class_weights,
         run=run,
         settings=parse_settings(settings),
+        plugins=plugin,
         debug=debug,
         device=device,
         workers=parse_workers(workers),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from hitofude.cli.app import app
+from hitofude.cli.app import Plugins, app
 from hitofude.cli.logs import is_quiet
 
 
@@ -20,6 +20,7 @@ def serve(
     allow_host: Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=False)] = (),
     corrections: Path = Path("corrections"),
     open: Annotated[bool, Parameter(negative=())] = False,
+    plugin: Plugins = (),
 ) -> None:
     """Serve a finished run: a page to draw on, and an API.
 
@@ -50,6 +51,8 @@ def serve(
         The folder for corrected drawings, with a folder for each label.
     open
         Open the page in the browser.
+    plugin
+        As for predict, for a run that was not exported yet.
     """
     from hitofude.web.settings import Settings, choose_token
     from hitofude.web.starting import open_browser, serve_model
@@ -61,4 +64,4 @@ def serve(
         if open:
             open_browser(url)
 
-    serve_model(model, settings, opened)
+    serve_model(model, settings, opened, plugin)

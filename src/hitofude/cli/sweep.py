@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hitofude.cli.app import app, parse_count, parse_workers
+from hitofude.cli.app import Plugins, app, parse_count, parse_workers
 from hitofude.cli.logs import is_quiet
 
 
@@ -15,6 +15,7 @@ def sweep(
     device: str = "auto",
     workers: str = "auto",
     threads: str = "auto",
+    plugin: Plugins = (),
 ) -> None:
     """Train many recipes with the same seeds: which is best, and is that chance?
 
@@ -58,9 +59,13 @@ def sweep(
         As for run: auto, a number of processes, or a cluster. Members of several runs are trained side by side.
     threads
         The threads of each member: auto or a number. A sweep is continued with the threads that it was begun with.
+    plugin
+        A Python file with networks or augmentations of your own; may be repeated. See docs/extending.md.
     """
+    from hitofude.learning.plugins import load_plugins
     from hitofude.sweep.running import Resources
     from hitofude.sweep.running import sweep as run_sweep
 
+    load_plugins(plugin)
     resources = Resources(parse_workers(workers), parse_count(threads, "--threads"), device)
     print(run_sweep(spec, out=out, resources=resources, quiet=is_quiet()).describe())

@@ -22,8 +22,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from hitofude.errors import InputError
 from hitofude.inputs.layout import ImageShape
 from hitofude.learning.networks import images_from_bytes
+from hitofude.learning.own_networks import has_known_layers
 from hitofude.metrics.calibration import Cascade, Stage
 from hitofude.recipe import TtaRecipe
 
@@ -40,9 +42,21 @@ CALIBRATION_BATCH = 128
 
 
 def networks_model(networks: Sequence[nn.Module], image_shape: ImageShape, pixels: Pixels) -> "onnx.ModelProto":
-    """Export the members side by side: pixels (N, C, H, W) 0..255 → (N, members, classes) probabilities."""
+    """Export the members side by side: pixels (N, C, H, W) 0..255 → (N, members, classes) probabilities.
+
+    Raises InputError if PyTorch cannot export the network of a plugin.
+    """
     example = torch.zeros(2, *image_shape, dtype=TORCH_TYPES[pixels])
-    return torch_to_onnx(_SideBySide(networks).eval(), example)
+    try:
+        return torch_to_onnx(_SideBySide(networks).eval(), example)
+    except Exception as error:
+        if all(map(has_known_layers, networks)):
+            raise
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(
+            "PyTorch cannot export a plugin's network, whose forward() may depend on the values or the number of the "
+            f"images; see docs/extending.md. PyTorch says: {reason}"
+        ) from error
 
 
 def ensemble_model(

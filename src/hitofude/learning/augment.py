@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from hitofude.inputs.image_set import ImageSet, shuffled_evenly
+from hitofude.learning.own_augmentations import OwnAugmentations
 from hitofude.recipe import AugmentRecipe
 
 
@@ -152,10 +153,17 @@ def augment(images: Tensor, recipe: AugmentRecipe, generator: torch.Generator) -
 def transformed_versions(
     images: ImageSet, recipe: AugmentRecipe, count: int, versions: int, seed: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Return up to `count` originals (K, C, H, W), balanced over the classes, and (K, versions, C, H, W), 0..255."""
+    """Return up to `count` originals (K, C, H, W), balanced over the classes, and (K, versions, C, H, W), 0..255.
+
+    Values beyond that, of augmentations from plugins, are clipped.
+    """
     originals = images.images[shuffled_evenly(images.known_labels(), seed)[:count]]
     repeated = torch.from_numpy(originals).float().repeat_interleave(versions, dim=0)
-    transformed = augment(repeated, recipe, torch.Generator().manual_seed(seed))
+    generator, own = torch.Generator().manual_seed(seed), OwnAugmentations(recipe.own)
+    transformed = augment(repeated, recipe, generator)
+    if recipe.own:
+        own.begin(generator)
+        transformed = own(transformed / 255).clamp(0, 1) * 255
     return originals, transformed.numpy().reshape(len(originals), versions, *images.image_shape)
 
 

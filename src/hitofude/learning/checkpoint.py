@@ -251,7 +251,14 @@ class MemberFolder:
 
 
 def _tensors_of(network: nn.Module) -> Tensors:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    """Return the state's tensors; tied ones, which safetensors refuses, as copies."""
+    tensors, seen = Tensors(), set[int]()
+    for name, tensor in network.state_dict().items():
+        own = tensor.detach().cpu().contiguous()
+        place = own.untyped_storage().data_ptr()
+        tensors[name] = own.clone() if place in seen else own
+        seen.add(place)
+    return tensors
 
 
 def _state_of(optimizer: torch.optim.Optimizer) -> Tensors:

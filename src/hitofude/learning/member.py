@@ -18,6 +18,7 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import Compute
 from hitofude.learning.epoch_log import member_folder_name
+from hitofude.learning.plugins import explaining_plugin_errors
 from hitofude.learning.predicting import Predictor
 from hitofude.learning.training import MemberPlan, Observer, Targets, TrainingData, train_member
 from hitofude.storage import owning
@@ -82,7 +83,7 @@ class MemberRunner:
         """
         task, compute = self._task, self._task.compute
         path = task.member_folder(plan.member)
-        with owning_member_folder(path), compute.applied():
+        with owning_member_folder(path), compute.applied(), explaining_plugin_errors():
             data = self._data if targets is None else self._with_targets(targets)
             folder = MemberFolder(path, self._observer.warned, keeps_states=not task.unattended)
             watched = replace(plan, validation_rows=plan.validation_rows[:0]) if task.unattended else plan

@@ -8,20 +8,22 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from hitofude.errors import RecipeError, suggest
+from hitofude.errors import RecipeError
 from hitofude.inputs.layout import ImageShape
+from hitofude.learning.own_networks import build_own
+from hitofude.learning.plugins import registered_here
 
 
 def build_network(name: str, image_shape: ImageShape, classes: int, generator: torch.Generator) -> nn.Module:
     """Build and initialise a network on the CPU, as a pure function of the arguments.
 
-    name: as in NETWORKS, or such as `vgg-24-margin-2`, whose first layer cuts 2 pixels off on each side. image_shape:
-    (C, H, W). Raises RecipeError if the name is unknown or the images are too small.
+    name: as in NETWORKS or of a plugin, or such as `vgg-24-margin-2`, whose first layer cuts 2 pixels off on each side.
+    image_shape: (C, H, W). Raises RecipeError if the name is unknown or the images are too small.
     """
-    kind, margin = _split_name(name)
-    if kind not in NETWORKS:
-        raise RecipeError(f"network.name: there is no network '{kind}'.{suggest(kind, sorted(NETWORKS))}")
-    build, smallest = NETWORKS[kind]
+    kind, margin = split_name(name)
+    if kind in NETWORKS and (own := registered_here("network", kind)) is not None:
+        raise RecipeError(f"{own}: '{kind}' is hitofude's own network. Register yours by another name.")
+    build, smallest = NETWORKS.get(kind, (None, 1))
     smallest += 2 * margin
     channels, height, width = image_shape
     if min(height, width) < smallest:
@@ -29,8 +31,12 @@ def build_network(name: str, image_shape: ImageShape, classes: int, generator: t
             f"The network {name} needs images of at least {smallest}x{smallest} pixels; "
             f"these are {height}x{width}. Choose another with --set network.name=NAME."
         )
+    inner = channels, height - 2 * margin, width - 2 * margin
+    if build is None:
+        network = build_own(kind, inner, classes, generator, sorted(NETWORKS))
+        return _sequential(inner=_Inner(margin), network=network) if margin else network
     with torch.device("meta"):
-        network = build((channels, height - 2 * margin, width - 2 * margin), classes)
+        network = build(inner, classes)
         if margin > 0:
             network = _sequential(inner=_Inner(margin), **dict(network.named_children()))
     network.to_empty(device="cpu")
@@ -38,7 +44,7 @@ def build_network(name: str, image_shape: ImageShape, classes: int, generator: t
     return network
 
 
-def _split_name(name: str) -> tuple[str, int]:
+def split_name(name: str) -> tuple[str, int]:
     """'vgg-24-margin-2' → ('vgg-24', 2)"""
     found = re.fullmatch(r"(.+)-margin-(\d{1,4})", name)
     return (found[1], int(found[2])) if found else (name, 0)

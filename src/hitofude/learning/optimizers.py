@@ -13,6 +13,7 @@ from hitofude.recipe import OptimizerRecipe, ScheduleRecipe
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """The coefficients of K. Jordan 2024, which bring singular values within 0.7 to 1.2 in few iterations."""
 
+TINY = 1e-12
 WARM_UP_OF_AVERAGE = 9
 """After n updates an average keeps at most n / (n + 9) of itself, as TensorFlow's moving averages do."""
 
@@ -87,7 +88,7 @@ class Muon(torch.optim.Optimizer):
         velocity = state["momentum"].mul_(group["momentum"]).add_(gradient)
         direction = gradient.add(velocity, alpha=group["momentum"]).permute(0, 2, 3, 1)  # the order in memory
         step = orthogonalised(direction.flatten(1)).view(direction.shape).permute(0, 3, 1, 2)
-        norm = filters.permute(0, 2, 3, 1).flatten().norm()
+        norm = filters.permute(0, 2, 3, 1).flatten().norm().clamp(min=TINY)  # a plugin's may begin as zeros
         filters.mul_(len(filters) ** 0.5 / norm).sub_(step * group["lr"])
 
     def _step_others(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
@@ -168,11 +169,8 @@ class WeightAverage:
         self.network = deepcopy(network).requires_grad_(False)
         self.count = UpdateCount().to(next(network.parameters()).device)
         self._decay = decay
-        self._pairs = [
-            (ours, theirs)
-            for ours, theirs in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True)
-            if ours.is_floating_point()
-        ]
+        every = [[*one.parameters(), *one.buffers()] for one in (self.network, network)]  # tied ones once
+        self._pairs = [(ours, theirs.detach()) for ours, theirs in zip(*every, strict=True) if ours.is_floating_point()]
 
     @torch.no_grad()
     def update(self) -> None:

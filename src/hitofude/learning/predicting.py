@@ -16,6 +16,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from hitofude.learning.compute import Compute
 from hitofude.learning.networks import images_from_bytes
+from hitofude.learning.own_networks import has_known_layers, laid_out, memory_format_of
+from hitofude.learning.plugins import explaining_plugin_errors
 from hitofude.recipe import TtaRecipe
 
 BATCH_SIZES = {"cpu": 128}
@@ -39,7 +41,7 @@ def images_at_once(image_shape: Sequence[int]) -> int:
 class Predictor:
     """A network prepared for prediction, with test-time augmentation.
 
-    The network, which torch.fx must be able to trace, is left in evaluation mode and otherwise unchanged. On the CPU
+    The network is left in evaluation mode and otherwise unchanged. On the CPU
     each thread takes whole batches, so threads do not wait for each other, and their number does not change the bits.
     """
 
@@ -47,6 +49,7 @@ class Predictor:
         self, network: nn.Module, compute: Compute, batch_size: int | None = None, tta: TtaRecipe = NO_TTA
     ) -> None:
         self._folded = _fold(network.eval())
+        self._memory_format = memory_format_of(network)
         self._compute, self._tta = compute, tta
         self._batch_size = batch_size or BATCH_SIZES.get(compute.device.type, BATCH_SIZE_ELSEWHERE)
 
@@ -55,7 +58,10 @@ class Predictor:
 
         threads: by default those of `compute`.
         """
-        threads = threads or self._compute.threads
+        with explaining_plugin_errors():
+            return self._predict_all(images, threads or self._compute.threads)
+
+    def _predict_all(self, images: torch.Tensor, threads: int) -> NDArray[np.float32]:
         block = images_at_once(images.shape[1:])
         size = min(self._batch_size, block)
         probabilities = self._predict(images.split(size), threads)
@@ -93,7 +99,7 @@ class Predictor:
 
     def _predict_batch(self, batch: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode(), self._compute.autocast():
-            pixels = images_from_bytes(batch.to(self._compute.device)).contiguous(memory_format=torch.channels_last)
+            pixels = laid_out(images_from_bytes(batch.to(self._compute.device)), self._memory_format)
             logits: torch.Tensor = self._folded(pixels)
             return logits.float().softmax(dim=1)
 
@@ -123,9 +129,14 @@ def shifted(images: torch.Tensor, pixels: int) -> Iterator[torch.Tensor]:
         yield padded[:, :, top : top + height, left : left + width]
 
 
-def _fold(network: nn.Module) -> GraphModule:
-    """Return a faster copy for evaluation: batch norms folded into the convolutions, activations in place."""
-    folded = symbolic_trace(deepcopy(network))
+def _fold(network: nn.Module) -> nn.Module:
+    """Return a faster copy for evaluation: batch norms folded into the convolutions, activations in place.
+
+    A network with code of other packages is copied as it is, since torch.fx may misread that.
+    """
+    if not has_known_layers(network):
+        return deepcopy(network)
+    folded: GraphModule = symbolic_trace(deepcopy(network))
     uses = Counter(node.target for node in folded.graph.nodes if node.op == "call_module")
     for node in [node for node in folded.graph.nodes if node.op == "call_module"]:
         module, source = folded.get_submodule(node.target), node.all_input_nodes[0]

@@ -16,7 +16,10 @@ from hitofude.inputs.layout import ImageShape
 from hitofude.learning.compute import Compute, processor_name, processors
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.networks import NETWORKS, build_network, count_parameters
+from hitofude.learning.own_networks import memory_format_of
+from hitofude.learning.plugins import PluginSource, registered_names
 from hitofude.learning.predicting import Predictor
+from hitofude.learning.recipe_plugins import network_source
 from hitofude.learning.training import MemberPlan, Trainer, TrainingData
 from hitofude.recipe import DEFAULT_PRESET, EnsembleRecipe, Recipe, ScheduleRecipe
 
@@ -74,7 +77,7 @@ def measure_member(member: MemberPlan, images: ImageSet, compute: Compute) -> Me
     places = torch.arange(IMAGES_A_PREDICTION[device.type], device=device) % len(images)
     generator = torch.Generator().manual_seed(0)
     network = build_network(member.network, images.image_shape, len(images.classes), generator)
-    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.to(device, memory_format=memory_format_of(network))  # type: ignore[call-overload]
     with compute.applied():
         data = TrainingData.on_device(images, compute)
         trainer = Trainer(replace(member, train_rows=rows), data, compute, network)
@@ -104,7 +107,7 @@ def measure_networks(images: ImageSet, compute: Compute, matmul: float | None = 
     share = "" if matmul is None else f" {'of matmul':>10}"
     lines = [f"{'network':<12} {'parameters':>10} {'MACs an image':>14} {'trained/s':>10} {'predicted/s':>12}{share}"]
     shape, classes = images.image_shape, len(images.classes)
-    for name in NETWORKS:
+    for name in [*NETWORKS, *registered_names("network")]:
         network = build_network(name, shape, classes, torch.Generator().manual_seed(0))
         size = f"{name:<12} {count_parameters(network):>10,} {multiplications(name, shape):>14,}"
         recipe = Recipe.preset(DEFAULT_PRESET).with_settings({"network.name": name, "network.margin": 0})
@@ -129,23 +132,36 @@ def matmul_rate(compute: Compute) -> float:
 
 def training_flops(network_name: str, image_shape: ImageShape, classes: int = 10) -> int:
     """Return the FLOP of a training step for one image, forward and backward."""
+    network = build_network(network_name, image_shape, classes, torch.Generator())
+    targets = torch.zeros(2, dtype=torch.int64)  # batch norm refuses a batch of one image
+    images = torch.zeros(2, *image_shape)
+    return _count_flop(lambda: functional.cross_entropy(network(images), targets).backward()) // 2
+
+
+def _count_flop(compute: Callable[[], object]) -> int:
     from torch.utils.flop_counter import FlopCounterMode  # takes seconds to load
 
-    network = build_network(network_name, image_shape, classes, torch.Generator())
-    count = 2  # batch norm refuses a batch of one image
     with FlopCounterMode(display=False) as counter:
-        logits = network(torch.zeros(count, *image_shape))
-        functional.cross_entropy(logits, torch.zeros(count, dtype=torch.int64)).backward()
-    return int(counter.get_total_flops()) // count
+        compute()
+    return int(counter.get_total_flops())
 
 
-@cache
 def multiplications(network_name: str, image_shape: ImageShape, classes: int = 10) -> int:
     """Return the multiply-accumulate operations (MACs) of convolutions and linear layers to predict one image.
 
-    They are counted by hooks, because PyTorch's FlopCounterMode takes seconds to load.
+    They are counted by hooks, because PyTorch's FlopCounterMode takes seconds to load. That counts those of a plugin's
+    network, which may multiply in other places; they are 1 at least.
     """
-    network = build_network(network_name, image_shape, classes, torch.Generator()).eval()
+    return _multiplications(network_name, image_shape, classes, network_source(network_name))
+
+
+@cache
+def _multiplications(name: str, image_shape: ImageShape, classes: int, own: PluginSource | None) -> int:
+    """own: the source of a plugin's network."""
+    network = build_network(name, image_shape, classes, torch.Generator()).eval()
+    if own is not None:
+        with torch.no_grad():
+            return max(1, _count_flop(lambda: network(torch.zeros(1, *image_shape))) // 2)
     found: list[int] = []
 
     def count(module: nn.Module, _: object, output: torch.Tensor) -> None:

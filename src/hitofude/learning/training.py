@@ -29,7 +29,10 @@ from hitofude.learning.cuda_graph import GraphedStep, record
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.networks import build_network, images_from_bytes
 from hitofude.learning.optimizers import WeightAverage, learning_rate_at, make_optimizer
+from hitofude.learning.own_augmentations import OwnAugmentations
+from hitofude.learning.own_networks import laid_out, memory_format_of
 from hitofude.learning.predicting import Predictor
+from hitofude.learning.recipe_plugins import describe_sources, network_source
 from hitofude.learning.selection import Uncertainty, count_epochs, images_in_epoch
 from hitofude.metrics.metrics import accuracy, cross_entropy
 from hitofude.recipe import Recipe
@@ -40,7 +43,7 @@ Batch = tuple[Tensor, Transforms | None]
 Targets = NDArray[np.int64] | NDArray[np.float32]
 """A target for each row: its class (rows,), or the probabilities of the classes (rows, classes)."""
 
-Purpose = Literal["weights", "shuffle", "augment", "dropout", "watch"]
+Purpose = Literal["weights", "shuffle", "augment", "own", "dropout", "watch"]
 """The purpose of a random draw, which is a pure function of (seed, member, epoch, purpose). Draws are made on the CPU
 whatever the device, so they depend neither on earlier draws, nor on the number of members trained at once, nor on the
 machine; a repeated epoch draws the same.
@@ -185,7 +188,9 @@ class Trainer:
         self._class_weights = None if weights is None else torch.from_numpy(weights).to(compute.device)
         self._validation_rows = _choose_validation_rows(plan)
         self._graphs: dict[bool, GraphedStep] = {}  # key: whether the images are transformed
-        self._may_record = compute.device.type == "cuda"
+        self._own_augmentations = OwnAugmentations(recipe.augment.own)
+        self._memory_format = memory_format_of(network)
+        self._may_record = compute.device.type == "cuda" and not describe_sources(recipe)  # Python's part is not kept
 
     @property
     def result(self) -> nn.Module:
@@ -205,6 +210,9 @@ class Trainer:
         started = time.perf_counter()
         count = self.plan.images_in(epoch)
         batches = self.draw_batches(epoch)
+        is_augmented = epoch <= self.epochs - self.recipe.augment.no_aug_epochs
+        own = generator_for(self.recipe.seed, self.plan.member, epoch, "own") if is_augmented else None
+        self._own_augmentations.begin(own)
         self.network.train()
         self._record(*batches[0], observer)
         with seeding_dropout(seed_for(self.recipe.seed, self.plan.member, epoch, "dropout"), self.compute.device):
@@ -296,7 +304,7 @@ class Trainer:
         pixels = images_from_bytes(self.data.images[rows])
         if transforms is not None:
             pixels = transform(pixels, transforms, self.recipe.augment)
-        return pixels.contiguous(memory_format=torch.channels_last)
+        return laid_out(self._own_augmentations(pixels), self._memory_format)
 
     def _set_learning_rate(self, epochs_done: int, share_of_epoch: float) -> None:
         progress = (epochs_done + share_of_epoch) / self.epochs
@@ -363,7 +371,9 @@ def _choose_validation_rows(plan: MemberPlan) -> NDArray[np.int64]:
 
 def describe_task(network_name: str, image_shape: ImageShape, classes: int) -> dict[str, str | int]:
     """Return the part of a member's origin that is known in prediction."""
-    return {"network": network_name, "image_shape": "x".join(map(str, image_shape)), "classes": classes}
+    task: dict[str, str | int] = {"network": network_name, "image_shape": "x".join(map(str, image_shape))}
+    source = network_source(network_name)
+    return task | {"classes": classes} | ({} if source is None else {"network_sha256": source.sha256})
 
 
 def describe_origin(plan: MemberPlan, data: TrainingData, compute: Compute) -> dict[str, str | int]:
@@ -377,12 +387,13 @@ def describe_origin(plan: MemberPlan, data: TrainingData, compute: Compute) -> d
         "data_sha256": data.fingerprint,
         "recipe_sha256": hashlib.sha256(plan.recipe.to_toml().encode()).hexdigest(),
         **({} if data.fingerprint_of_targets is None else {"targets_sha256": data.fingerprint_of_targets}),
+        **describe_sources(plan.recipe),
         **describe_arithmetic(compute),
     }
 
 
 def _on_device(network: nn.Module, compute: Compute) -> nn.Module:
-    return network.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return network.to(compute.device, memory_format=memory_format_of(network))  # type: ignore[call-overload,no-any-return]
 
 
 def seed_for(seed: int, member: int, epoch: int, purpose: Purpose) -> int:

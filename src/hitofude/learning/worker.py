@@ -25,6 +25,7 @@ from hitofude.learning.checkpoint import FINISHED, MemberFolder, SavedState
 from hitofude.learning.compute import Compute, choose_compute, describe_environment
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleTask, MemberProbabilities, MemberRunner
+from hitofude.learning.recipe_plugins import load_packed, pack_sources, sources_of
 from hitofude.learning.speed import measure_member
 from hitofude.learning.training import MemberPlan, Targets
 from hitofude.recipe import Recipe
@@ -83,6 +84,7 @@ class EnsembleMessage:
             "unattended": task.unattended,
             "versions": versions(),
             "token": self.token,
+            "plugins": pack_sources(sources_of(plan.recipe)),
         }, rows + content
 
 
@@ -214,10 +216,12 @@ class MemberWorker:
 
     def _measure(self, message: Message, content: bytes) -> None:
         """Measure the speed of a member."""
+        load_packed(message["plugins"])
         (member, _, _), (images, _) = unpack_member(message, content), self._images[message["images"]]
         self._reporter.finished(**asdict(measure_member(member, images, unpack_compute(message["compute"]))))
 
     def _make(self, message: Message, content: bytes) -> None:
+        load_packed(message["plugins"])
         if message["folder"] != self._folder:
             self._begin(message)
         plan, state, targets = unpack_member(message, content)

@@ -1,6 +1,7 @@
 """The computation graph of a network: its operations, and a drawing in Graphviz's dot language."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,24 +44,35 @@ def network_graph(network: "nn.Module", image_shape: ImageShape, name: str) -> s
 
 
 def operations(network: "nn.Module", image_shape: ImageShape) -> list[Operation]:
-    """Return the operations in the order of computation.
+    """Return the operations in the order of computation. The network is left in evaluation mode.
 
-    The network must be traceable by torch.fx, and is left in evaluation mode.
+    One with code of other packages, which torch.fx may misread, is run once to see them.
     """
     import torch
     from torch import fx
     from torch.fx.passes.shape_prop import ShapeProp
 
-    device = next(network.parameters()).device
+    from hitofude.learning.operation_trace import trace_operations
+    from hitofude.learning.own_networks import has_known_layers
+
+    images = torch.zeros(2, *image_shape, device=next(network.parameters()).device)
+    if not has_known_layers(network):
+        steps = trace_operations(network.eval(), images)
+        return [Operation(one.name, one.label, _shape(one.shape), one.parameters, one.sources) for one in steps]
     with _TRACING:
         traced = fx.symbolic_trace(network.eval())
-        ShapeProp(traced).propagate(torch.zeros(2, *image_shape, device=device))
+        ShapeProp(traced).propagate(images)
     return [_operation(node, traced) for node in traced.graph.nodes]
+
+
+def _shape(sizes: Sequence[int]) -> str:
+    """(2, 1, 28, 28) → 'N×1×28×28'"""
+    return "×".join(["N", *map(str, sizes[1:])]) if len(sizes) else ""
 
 
 def _operation(node: "fx.Node", traced: "fx.GraphModule") -> Operation:
     metadata = node.meta.get("tensor_meta")
-    shape = "×".join(["N", *(str(size) for size in metadata.shape[1:])]) if metadata else ""
+    shape = _shape(metadata.shape) if metadata else ""
     label = {"placeholder": "images", "output": "logits"}.get(node.op, node.name)
     parameters = 0
     if node.op == "call_module":

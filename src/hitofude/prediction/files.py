@@ -17,6 +17,7 @@ from hitofude.inputs.photos.photo import Photo, read_photo
 from hitofude.inputs.photos.photo_file import is_picture
 from hitofude.inputs.rescaling import Rescaler
 from hitofude.inputs.sources import Images, Reading, read_images, read_options
+from hitofude.learning.plugins import load_plugins
 from hitofude.metrics.calibration import SURE
 from hitofude.metrics.whole_ensemble import prediction_sets
 from hitofude.outputs.plots import DrawnPhoto, plot_photos
@@ -49,6 +50,7 @@ def predict(
     raw: bool = False,
     scale: tuple[float, float] | None = None,
     transpose: bool | None = None,
+    plugins: Sequence[str | Path] | None = None,
 ) -> NDArray[np.float32]:
     """(N, classes) probabilities by a finished run, the mean of all members.
 
@@ -57,9 +59,11 @@ def predict(
     differ from those of the training images. transpose: whether rows and columns of the images are exchanged, by
     default as in the run's own files. The probabilities are calibrated by the run's temperature, so that nine in ten
     answers with a probability of 0.9 are right; raw: as predicted, as those of imported networks always are. The
-    answers are the same. Raises InputError for another size, type or scale, RunFolderError if the run is not finished,
+    answers are the same. plugins: the files of the run's own networks, such as those in its folder `plugins`, which are
+    run. Raises InputError for another size, type or scale, RunFolderError if the run is not finished,
     or a member is missing or damaged.
     """
+    load_plugins(plugins)
     model = Model.load(Path(run), device=device, raw=raw)
     data = RunFolder(Path(run)).load_data()
     how = _how_to_read(data, transpose, scale=scale)

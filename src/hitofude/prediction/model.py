@@ -21,6 +21,7 @@ from hitofude.metrics.calibration import Cascade, join_members
 from hitofude.metrics.metrics import mean_of_members
 from hitofude.recipe import TtaRecipe
 from hitofude.runs.folder import RunFolder
+from hitofude.runs.kept_plugins import check_plugins
 from hitofude.runs.result import load_result
 
 logger = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class Model:
         Raises RunFolderError if the run is not finished, or a member is not whole.
         """
         tta, data, names = folder.load_recipe().tta, folder.load_data(), folder.load_networks()
+        check_plugins(folder)
         folders = {number: folder.member(number) for number in names}
         networks = load_members(folders, names, data.image_shape, len(data.classes), compute)
         return cls(networks, data.classes, data.image_shape, compute, tta, temperature, folder.load_cascade())

@@ -20,6 +20,7 @@ from hitofude.learning.compute import Compute, describe_arithmetic, describe_env
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.recipe import Recipe
 from hitofude.runs.folder import FORMAT_VERSION, DataDescription, RunFolder
+from hitofude.runs.kept_plugins import keep_plugins, plugin_differences
 from hitofude.storage import owning, remove_partial_files, write_json
 
 SECONDS_FOR_A_DYING_OWNER = 2
@@ -117,6 +118,7 @@ def claim_run(
     def begin() -> None:
         write_json(folder.data, asdict(describe_data(dataset, teacher)))
         write_json(folder.environment, environment or describe_environment(compute))
+        keep_plugins(folder, recipe)
         recipe.save(folder.recipe)
 
     def compare() -> list[str]:
@@ -172,10 +174,12 @@ def _fingerprint(texts: NDArray[np.str_] | None) -> str | None:
 
 
 def _run_claim(folder: RunFolder) -> ClaimedFolder:
-    return ClaimedFolder(folder.path, "run", "--run", folder.recipe.name, (folder.data.name, folder.environment.name))
+    early = folder.data.name, folder.environment.name, folder.plugins.name, folder.plugin_list.name
+    return ClaimedFolder(folder.path, "run", "--run", folder.recipe.name, early)
 
 
 def _run_differences(folder: RunFolder, recipe: Recipe, dataset: Dataset, teacher: str | None) -> list[str]:
-    found = asdict(describe_data(dataset, teacher))
-    fingerprints = {name: value for name, value in found.items() if name.endswith("_fingerprint")}
-    return folder.load_recipe().difference(recipe) + differences(asdict(folder.load_data()), fingerprints)
+    described = asdict(describe_data(dataset, teacher))
+    fingerprints = {name: value for name, value in described.items() if name.endswith("_fingerprint")}
+    found = folder.load_recipe().difference(recipe) + differences(asdict(folder.load_data()), fingerprints)
+    return found + plugin_differences(folder, recipe)

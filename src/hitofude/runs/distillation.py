@@ -4,13 +4,14 @@ It is a run of its own. The members that hold out the teacher's folds give the o
 all rows is the network that predicts. See hitofude.runs.teacher.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
 from hitofude.errors import RecipeError
 from hitofude.inputs.sources import Reading, Source, open_source
 from hitofude.learning.compute import explaining_memory_errors
+from hitofude.learning.plugins import load_plugins
 from hitofude.outputs.display import choose_display
 from hitofude.recipe import Recipe
 from hitofude.runs.folder import RunFolder
@@ -53,6 +54,7 @@ def distill(
     threads: int | None = None,
     quiet: bool = False,
     command: str | None = None,
+    plugins: Sequence[str | Path] | None = None,
     **how: Unpack[Reading],
 ) -> RunResult:
     """Train a small network to answer as the whole ensemble of a finished run does.
@@ -60,11 +62,13 @@ def distill(
     source: that of the teacher, as for hitofude.run; its images to predict are learned from too, as the teacher labels
     them. teacher: the folder of the run. network: the small one, by default that of STUDENT. run: the folder, by
     default TEACHER-distilled beside the teacher's; an unfinished run there is continued, a finished one is only read.
-    settings: dotted names and values in place of those of STUDENT. device, workers, threads, how: as for hitofude.run.
+    settings: dotted names and values in place of those of STUDENT. device, workers, threads, plugins, how: as for
+    hitofude.run.
 
     Raises a subclass of hitofude.errors.UserError for everything a user can fix, such as a teacher of other images or
     folds.
     """
+    load_plugins(plugins)
     display, guide = choose_display(quiet=quiet), Teacher.load(teacher)
     recipe = student_recipe(guide.result.recipe, network, settings or {})
     folder = Path(run) if run else guide.folder.path.with_name(f"{guide.folder.path.resolve().name}-distilled")

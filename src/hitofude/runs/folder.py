@@ -6,6 +6,7 @@ environment.json         versions, device, threads, precision
 log.jsonl                a line for each epoch of each member
 loss.png accuracy.png    the learning curves
 network.dot              the computation graph
+plugins/ plugins.json    the sources of the networks and augmentations of plugins, only if the recipe uses some
 members/NN/              weights.safetensors and member.json; during training, state-*
 targets.npz              only during the training of a distilled run: the teacher's answers, by member that learns them
 oof.npz                  ids, labels, classes; of each row, by members that never saw it: probabilities (N, classes),
@@ -103,6 +104,8 @@ class RunFolder:
         self.loss = path / "loss.png"
         self.accuracy = path / "accuracy.png"
         self.network = path / "network.dot"
+        self.plugins = path / "plugins"
+        self.plugin_list = path / "plugins.json"
         self.members = path / "members"
         self.targets = path / "targets.npz"
         self.out_of_fold = path / "oof.npz"

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Unpack
@@ -19,6 +19,7 @@ from hitofude.learning.dispatch import TrainingBackend, open_backend
 from hitofude.learning.ensemble import EnsembleProbabilities, train_ensemble
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.member import EnsembleTask
+from hitofude.learning.plugins import load_plugins
 from hitofude.learning.training import Targets
 from hitofude.metrics.calibration import Cascade, join_members, with_temperature
 from hitofude.metrics.metrics import Accuracy, accuracy
@@ -64,6 +65,7 @@ def run(
     class_weights: str | Path | Mapping[str, float] | None = None,
     quiet: bool = False,
     command: str | None = None,
+    plugins: Sequence[str | Path] | None = None,
     **how: Unpack[Reading],
 ) -> RunResult:
     """Train an ensemble on a source, validate it honestly, predict the source's test images.
@@ -80,10 +82,12 @@ def run(
     begun with. how: the source is read, such as label="species"; see hitofude.inputs.sources.Reading.
     metric: by which the run is judged, such as "macro-f1", by default the preset's. class_weights: in the loss,
     "balanced", a table of class and weight, or a CSV file of them.
-    command: the command that makes this run again, for the report.
+    command: the command that makes this run again, for the report. plugins: files that register networks and
+    augmentations of your own; see hitofude.register_network.
 
     Raises a subclass of hitofude.errors.UserError for everything a user can fix.
     """
+    load_plugins(plugins)
     changes = dict(settings or {}) | ({} if metric is None else {"metric": metric})
     recipe = choose_recipe(preset or DEFAULT_PRESET, changes, debug=debug)
     limit = None if time_limit is None else TimeLimit.parse(time_limit)

@@ -19,6 +19,7 @@ from hitofude.learning.class_balance import check_class_names
 from hitofude.learning.ensemble import plan_members, settle
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.networks import build_network, count_parameters
+from hitofude.learning.recipe_plugins import check_sources
 from hitofude.learning.speed import multiplications
 from hitofude.learning.splits import can_hold_out
 from hitofude.learning.training import MemberPlan
@@ -60,6 +61,7 @@ class RunPlan:
     @classmethod
     def of_checked(cls, recipe: Recipe, dataset: Dataset, command: str) -> "RunPlan":
         """Plan a run of data that were checked for leaks before."""
+        check_sources(recipe)
         train = choose_rows(dataset.train, recipe)
         for turn in range(max(1, len(recipe.ensemble.variants))):
             check_class_names(recipe.variant(turn).optimizer.class_weights, train.classes)

@@ -23,6 +23,7 @@ from hitofude.learning.predicting import Predictor
 from hitofude.learning.speed import multiplications
 from hitofude.learning.training import MemberPlan, Targets, load_member
 from hitofude.runs.folder import RunFolder
+from hitofude.runs.kept_plugins import check_plugins
 from hitofude.runs.result import RunResult, load_result
 
 
@@ -38,6 +39,7 @@ class Teacher:
     def load(cls, run: str | Path) -> "Teacher":
         """Read a run. Raises RunFolderError if it is not finished, was imported, or weights are missing."""
         result = load_result(run)
+        check_plugins(result.folder)
         return cls(result, _fingerprint(result))
 
     @property

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,12 +24,14 @@ PACKAGES = ("fastapi", "uvicorn", "prometheus_client", "python_multipart", "onnx
 KINDS: dict[int, type[UserError]] = {kind.exit_code: kind for kind in (InputError, RunFolderError, OutOfResourcesError)}
 
 
-def serve_model(source: Path, settings: Settings, announce: Callable[[str], None]) -> None:
+def serve_model(
+    source: Path, settings: Settings, announce: Callable[[str], None], plugins: Sequence[Path] = ()
+) -> None:
     """Serve until SIGINT or SIGTERM, and then return.
 
     source: a run's folder, into which the model is exported if necessary, or an exported model. announce: called with
-    the address once it is answered. Raises InputError if a package is missing, UserError if there is no model to serve
-    or the server cannot listen at the address.
+    the address once it is answered. plugins: the files of the run's own networks. Raises InputError if a package is
+    missing, UserError if there is no model to serve or the server cannot listen at the address.
     """
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
@@ -37,7 +39,9 @@ def serve_model(source: Path, settings: Settings, announce: Callable[[str], None
     from hitofude.web.app import create_app
     from hitofude.web.server import Server, listening
 
-    model = OnnxModel.load(find_model_file(source), threads=max(1, cpu_count() - 1))  # one is for everything else
+    model = OnnxModel.load(
+        find_model_file(source, plugins), threads=max(1, cpu_count() - 1)
+    )  # one is for everything else
     app = create_app(model, settings)
     with listening(settings.host, settings.port) as listener:
         url = url_of(settings.host, listener.getsockname()[1], settings.token)
@@ -49,7 +53,7 @@ def open_browser(url: str) -> None:
     threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
 
-def find_model_file(source: Path) -> Path:
+def find_model_file(source: Path, plugins: Sequence[Path] = ()) -> Path:
     """Return the exported model; export that of a run's folder if it is missing or has other weights.
 
     Raises UserError if the run is not finished or damaged, or a package or disk space is missing.
@@ -57,7 +61,7 @@ def find_model_file(source: Path) -> Path:
     if not source.is_dir():
         return source
     ended = subprocess.run(
-        [sys.executable, "-P", "-m", "hitofude.web.starting", str(source)],
+        [sys.executable, "-P", "-m", "hitofude.web.starting", str(source), *map(str, plugins)],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8", env=package_environment(), check=False,
     )  # fmt: skip
     if ended.returncode in KINDS:
@@ -67,11 +71,13 @@ def find_model_file(source: Path) -> Path:
     return RunFolder(source).model
 
 
-def main(run: Path) -> int:
+def main(run: Path, plugins: Sequence[Path]) -> int:
     """Export; return the error's exit code after printing its message to standard error."""
     from hitofude.export.onnx_export import model_of_run
+    from hitofude.learning.plugins import load_plugins
 
     try:
+        load_plugins(plugins)
         model_of_run(run)
     except UserError as error:
         print(error, file=sys.stderr)
@@ -80,4 +86,4 @@ def main(run: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]]))

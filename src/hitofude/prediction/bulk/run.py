@@ -7,10 +7,12 @@ from pathlib import Path
 from hitofude.errors import first_line
 from hitofude.inputs.layout import Shape, check_shape
 from hitofude.learning.dispatch import open_worker_pool
+from hitofude.learning.recipe_plugins import pack_sources
 from hitofude.outputs.display.bulk import BulkDisplay, Pace, choose_bulk_display
 from hitofude.prediction.bulk.shards import BulkFolder, Shard, find_shards
 from hitofude.prediction.model import model_identity, set_threshold_of
 from hitofude.runs.folder import RunFolder
+from hitofude.runs.kept_plugins import sources_of_run
 from hitofude.workers.handshake import versions
 from hitofude.workers.messages import Event, Message
 from hitofude.workers.pool import WorkerPool
@@ -98,6 +100,7 @@ def predict_in_bulk(
         "device": device,
         "raw": raw,
         "versions": versions(),
+        "plugins": pack_sources(sources_of_run(run_folder)),
         **how_read,
     }
     model = request["model"] | how_read | {"set_threshold": request["set_threshold"], "format": format}

@@ -20,6 +20,7 @@ from hitofude.inputs.rescaling import UNKNOWN, TrainedScale
 from hitofude.inputs.sources import Reading, read_options
 from hitofude.learning.compute import explaining_memory_errors
 from hitofude.learning.predicting import images_at_once
+from hitofude.learning.recipe_plugins import load_packed
 from hitofude.metrics.whole_ensemble import prediction_sets
 from hitofude.outputs.predictions import writing_predictions
 from hitofude.prediction.bulk.shards import BulkFolder, Shard
@@ -62,6 +63,7 @@ class BulkModel:
             raise ClusterError(f"{node} does not see the run {run}. {SHARED}")
         if model_identity(RunFolder(run), raw=message["raw"]) != message["model"]:
             raise ClusterError(f"{node} has another run at {run}. {SHARED}")
+        load_packed(message["plugins"])
         model = Model.load(run, device=message["device"], threads=message["threads"], raw=message["raw"])
         shape = None if message["shape"] is None else tuple(message["shape"])
         data = RunFolder(run).load_data()
