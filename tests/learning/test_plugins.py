@@ -187,3 +187,13 @@ def test_an_augmentation_that_breaks_the_batch_is_refused(plugin: Path, result: 
         odd(torch.zeros(3, *SHAPE))
     assert message in str(error.value)
     assert str(plugin) in str(error.value)
+
+
+def test_the_example_of_the_document_is_a_plugin(plugin: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
+    plugin.write_text(text.partition("```python\n")[2].partition("```")[0], encoding="utf-8")
+    load_plugins([plugin])
+    assert network("my-net")(torch.zeros(2, *SHAPE)).shape == (2, 3)
+    noise = OwnAugmentations(["noise"])
+    noise.begin(torch.Generator())
+    assert noise(torch.zeros(2, *SHAPE)).std() > 0.01
