@@ -129,7 +129,9 @@ def test_the_token_can_come_by_the_environment(
 ) -> None:
     given: dict[str, Any] = {}
     monkeypatch.setenv("HITOFUDE_TOKEN", "of-the-environment-1")
-    monkeypatch.setattr(starting, "serve_model", lambda model, settings, announce: given.update(settings=settings))
+    monkeypatch.setattr(
+        starting, "serve_model", lambda model, settings, announce, plugins: given.update(settings=settings)
+    )
     assert call("serve", model_file)[0] == 0
     assert given["settings"] == Settings(token="of-the-environment-1")  # noqa: S106
     assert "of-the-environment" not in repr(given["settings"])

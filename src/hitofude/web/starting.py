@@ -71,7 +71,7 @@ def find_model_file(source: Path, plugins: Sequence[Path] = ()) -> Path:
     return RunFolder(source).model
 
 
-def main(run: Path, plugins: Sequence[Path]) -> int:
+def main(run: Path, plugins: Sequence[Path] = ()) -> int:
     """Export; return the error's exit code after printing its message to standard error."""
     from hitofude.export.onnx_export import model_of_run
     from hitofude.learning.plugins import load_plugins
