@@ -22,6 +22,8 @@ from hitofude.metrics.metrics import mean_of_members
 LEAST_ANSWERED = 0.5
 """If fewer of the rows are clear before the last stage, all members are asked about every image: there is little to
 gain."""
+MOST_STAGES = 4
+"""The ways to divide the changes grow threefold with each stage, and stages beyond the second save little."""
 LEAST_SAVED = 0.01
 """The share of the operations that a further stage must save."""
 SHARES = (0.0, 0.5, 1.0)
@@ -118,7 +120,7 @@ class _Order:
 
     @classmethod
     def beginning_with(cls, first: Hashable, held_out: HeldOut) -> "_Order":
-        """Return the longest order for which there are rows."""
+        """Return the longest order for which there are rows, up to MOST_STAGES."""
         answers = {kind: held_out.answers(kind) for kind in dict.fromkeys(held_out.kinds)}
         kinds = [kind for kind, found in answers.items() for _ in found]
         costs = {kind: held_out.costs[held_out.of_kind(kind)[0]] for kind in kinds}
@@ -126,8 +128,8 @@ class _Order:
         if first not in kinds:
             return cls(held_out, [], [])
         kinds.remove(first)
-        members, in_order = list[int](), list[NDArray[np.float32]]()
-        for kind in [first, *kinds][: len(held_out.kinds) - 1]:
+        members, in_order, most = list[int](), list[NDArray[np.float32]](), len(held_out.kinds) - 1
+        for kind in [first, *kinds][: min(MOST_STAGES, most)]:
             members.append(_next_member(kind, members, held_out))
             in_order.append(answers[kind].pop(0))
         return cls(held_out, members, in_order)
@@ -169,8 +171,8 @@ class _Order:
             if stage + 1 < depth:
                 later = self._plan(stage + 1, depth, left, allowed - used)
             else:
-                others = sum(costs) - sum(costs[member] for member in self.members[:depth])
-                later = _Plan(others * float(looks[left].sum()), Cascade((), 0.0))
+                rest = sum(costs) - sum(costs[member] for member in self.members[:depth])
+                later = _Plan(rest * float(looks[left].sum()), Cascade((), 0.0))
             if later is not None:
                 stages = (Stage(self.members[stage], threshold, float(clear.sum())), *later.cascade.stages)
                 found.append(_Plan(own + later.cost, Cascade(stages, used + later.cascade.changed)))
