@@ -92,8 +92,13 @@ def test_the_help_of_every_command_has_an_example_and_fits_80_columns(
 
 
 def test_run_prints_accuracy_interval_and_paths_in_plain_lines(files: Path, call: Call, tmp_path: Path) -> None:
-    code, out, err = call("run", files, "--run", tmp_path / "run", *QUICK)
+    named = ["--network", "cnn-lean", "--epochs", "1", "--folds", "2", "--seed", "3"]
+    settings = ["schedule.min_steps=0", "schedule.epoch_share=1.0", "rows=60"]
+    quick = [*named, *(word for setting in settings for word in ("--set", setting))]
+    code, out, err = call("run", files, "--run", tmp_path / "run", *quick)
     assert (code, err) == (0, "")
+    recipe = hitofude.load_result(tmp_path / "run").recipe
+    assert (recipe.network.name, recipe.schedule.epochs, recipe.ensemble.folds, recipe.seed) == ("cnn-lean", 1, 2, 3)
     assert "\x1b" not in out
     assert "cpu, " in out or "cuda" in out or "mps" in out
     assert "out-of-fold accuracy" in out
@@ -322,6 +327,12 @@ def test_check_describes_a_source(files: Path, call: Call) -> None:
         (["run", "--set", "schedule.epochs=three"], "schedule.epochs: Input should be a valid integer"),
         (["run", "--set", "ensemble.folds=1"], "greater than or equal to 2"),
         (["run", "--set", "seed=1", "--set", "seed=2"], "'seed' is set twice"),
+        (
+            ["run", "--network", "cnn-lean", "--set", "network.name=vgg-24"],
+            "--set network.name are the same setting",
+        ),
+        (["run", "none.zip", "--device", "tpu"], "no device 'tpu'"),
+        (["run", "--folds", "1"], "greater than or equal to 2"),
         (["run", "--preset", "best", "--set", "network.name=cnn-lean"], "contradicts ensemble.variants"),
         (["run", "sample", "--train", "a.csv"], "not both"),
         (["run", "--test", "a.csv"], "--train must name"),

@@ -1,7 +1,8 @@
 """hitofude run."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -35,6 +36,10 @@ def run(
     device: str = "auto",
     workers: str = "auto",
     threads: str = "auto",
+    seed: int | None = None,
+    network: str | None = None,
+    epochs: int | None = None,
+    folds: int | None = None,
     settings: Settings = (),
     plugin: Plugins = (),
     drop_issues: Path | None = None,
@@ -55,7 +60,8 @@ def run(
       hitofude run digit-recognizer.zip --time-limit 10m
       hitofude run --train mine.csv --test theirs.csv --label species --shape 24x32
       hitofude run pictures-by-class --shape 32x32
-      hitofude run my-folder --set schedule.epochs=20 --set ensemble.folds=5
+      hitofude run my-folder --network cnn-lean --epochs 20 --folds 5
+      hitofude run my-folder --set augment.max_rotation=0
       hitofude run my-folder --groups writer
       hitofude run my-folder --metric log-loss
       hitofude run my-folder --metric balanced-accuracy --class-weights balanced
@@ -93,8 +99,16 @@ def run(
         one on this machine, tcp://SCHEDULER:8786, ray://HOST:10001 or HOST:6379. See docs/scaling.md.
     threads
         The threads of each member: auto or a number. A run is continued with the threads that it was begun with.
+    seed
+        As --set seed=N.
+    network
+        As --set network.name=NAME; hitofude networks lists them.
+    epochs
+        As --set schedule.epochs=N.
+    folds
+        As --set ensemble.folds=N.
     settings
-        NAME=VALUE, such as schedule.epochs=3; may be repeated.
+        NAME=VALUE, such as augment.max_rotation=0; may be repeated. See hitofude settings.
     plugin
         A Python file with networks or augmentations of your own; may be repeated. See docs/extending.md.
     drop_issues
@@ -108,9 +122,14 @@ def run(
     """
     limit = None if time_limit is None else TimeLimit.parse(time_limit)  # it counts from now
     from hitofude.inputs.review import Remedy, review
+    from hitofude.learning.compute import choose_compute
     from hitofude.runs.pipeline import run as run_pipeline
     from hitofude.stage import parse_settings
 
+    named = {"seed": seed, "network.name": network, "schedule.epochs": epochs, "ensemble.folds": folds}
+    changes, workers_given = _with_named(parse_settings(settings), named), parse_workers(workers)
+    if not isinstance(workers_given, str):
+        choose_compute(device)  # before a large source is read; a cluster's machines may have other devices
     dataset = options.open(source)
     if not 0 <= issues_from <= 1:
         raise RecipeError(f"--issues-from {issues_from:g}: expected a probability, from 0 to 1.")
@@ -128,13 +147,22 @@ def run(
         metric=metric,
         class_weights=class_weights,
         run=run,
-        settings=parse_settings(settings),
+        settings=changes,
         plugins=plugin,
         debug=debug,
         device=device,
-        workers=parse_workers(workers),
+        workers=workers_given,
         threads=parse_count(threads, "--threads"),
         quiet=is_quiet(),
         command=this_command(),
     )
     print(result.describe())
+
+
+def _with_named(settings: dict[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the settings that options of their own give. Raises RecipeError if --set gives one of them too."""
+    given = {name: value for name, value in named.items() if value is not None}
+    if twice := sorted(settings.keys() & given.keys()):
+        option = f"--{twice[0].removesuffix('.name').rpartition('.')[2]}"
+        raise RecipeError(f"{option} and --set {twice[0]} are the same setting. Leave one out.")
+    return settings | given
