@@ -15,7 +15,7 @@ import torch
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -201,6 +201,27 @@ def test_a_grid_is_searched_in_a_pipeline(digits: ImageSet) -> None:
     assert search.best_params_["hitofudeclassifier__settings"] == settings[1]
 
 
+@pytest.mark.slow
+def test_single_settings_are_searched_and_rows_of_a_group_stay_together(digits: ImageSet) -> None:
+    rows, labels = digits.images[:150], digits.known_labels()[:150]
+    grid = {"schedule__epochs": [1, 8], "augment__probability": [0.0, 1.0]}
+    search = GridSearchCV(quick(), grid, cv=2, refit=False).fit(rows, labels)
+    assert search.best_params_["schedule__epochs"] == 8
+    groups = np.arange(150) // 3
+    found = cross_val_predict(
+        quick(schedule__epochs=1), rows, labels, groups=groups, cv=GroupKFold(2), params={"groups": groups}
+    )
+    assert found.shape == (150,)
+
+
+def test_single_settings_are_parameters_and_win(rows: np.ndarray, labels: np.ndarray) -> None:
+    estimator = quick(schedule__epochs=np.int64(1)).set_params(augment__probability=0.0, seed=3)
+    assert estimator.get_params()["schedule__epochs"] == 1
+    assert "schedule__epochs=" in repr(estimator)
+    found = pickle.loads(pickle.dumps(clone(estimator))).fit(rows[:40], labels[:40] % 2)  # noqa: S301
+    assert (found.recipe_.schedule.epochs, found.recipe_.augment.probability, found.recipe_.seed) == (1, 0.0, 3)
+
+
 def test_a_setting_that_cannot_work_is_a_warning(rows: np.ndarray, labels: np.ndarray) -> None:
     with pytest.warns(UserWarning, match=r"ema\.decay=0\.999 is never reached in \d+ steps"):
         quick().set_params(settings=QUICK | {"ema.decay": 0.999}).fit(rows, labels)
@@ -269,6 +290,8 @@ def test_a_sample_of_the_rows_leaves_the_others_without_out_of_fold_probabilitie
     [
         ({"preset": "fats"}, "Did you mean 'fast'"),
         ({"settings": {"schedule.epoch": 3}}, r"Did you mean 'schedule\.epochs'"),
+        ({"epochs": 3}, "There is no setting 'epochs'"),
+        ({"schedule__epoch": 3}, r"Did you mean 'schedule\.epochs'"),
         ({"settings": {"schedule.epochs": "three"}}, "valid integer"),
         ({"settings": ["schedule.epochs=3"]}, "expected names and values"),
         ({"settings": {3: 1}}, "expected names and values"),

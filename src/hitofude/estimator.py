@@ -99,6 +99,7 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     any type.
 
     preset: the name of a preset, or a recipe file. settings: dotted names and values, such as {"schedule.epochs": 3}.
+    single_settings: the same as parameters of their own, such as schedule__epochs=3 in a grid; they win over settings.
     time_limit: of a call of fit, "10m" or seconds, in place of another preset: this machine is measured, and the most
     accurate recipe that ends in time is trained. Another fit may choose another one; recipe_ keeps it.
     seed: by default the recipe's, which is 0 for all presets; the same seed gives the same probabilities,
@@ -131,6 +132,7 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         workers: int | None = None,
         image_shape: tuple[int, ...] | None = None,
         plugins: Sequence[str | Path] | None = None,
+        **single_settings: Any,
     ) -> None:
         self.preset = preset
         self.settings = settings
@@ -140,6 +142,31 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.workers = workers
         self.image_shape = image_shape
         self.plugins = plugins
+        for name, value in single_settings.items():  # checked in fit, as scikit-learn asks
+            setattr(self, name, value)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return all parameters by name, single settings among them."""
+        parameters: dict[str, Any] = super().get_params(deep)
+        return parameters | self._single_settings()
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Set parameters by name, also single settings: schedule__epochs=3."""
+        own = self._get_param_names()
+        single = {name for name in parameters if name.partition("__")[0] in Recipe.model_fields and name not in own}
+        for name in single:
+            setattr(self, name, parameters.pop(name))
+        super().set_params(**parameters)
+        return self
+
+    def _single_settings(self) -> dict[str, Any]:
+        """Return the settings that are parameters of their own: {"schedule__epochs": 3}."""
+        own = self._get_param_names()
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if name not in own and not (name.startswith("_") or name.endswith("_"))
+        }
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Train the ensemble. groups: (n,) integers or text; rows of a group are never on both sides of a fold.
@@ -202,11 +229,13 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
     def _settings(self) -> dict[str, Any]:
-        """Return the settings and the seed, checked and as Python's numbers."""
+        """Return the settings, the single ones and the seed, checked and as Python's numbers."""
         settings = {} if self.settings is None else self.settings
         if not isinstance(settings, Mapping) or not all(isinstance(name, str) for name in settings):
             raise RecipeError(f"settings={settings!r}: expected names and values, such as {{'schedule.epochs': 3}}.")
-        settings = dict(settings) | ({} if self.seed is None else {"seed": self.seed})
+        single = {name.replace("__", ".", 1): value for name, value in self._single_settings().items()}
+        settings = dict(settings) | single
+        settings |= {} if self.seed is None else {"seed": self.seed}
         for name, value in settings.items():
             if isinstance(value, np.generic):  # NumPy numbers are common in parameter grids
                 settings[name] = value.item()
@@ -215,7 +244,7 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _reduce_batches(self, recipe: Recipe, rows: int) -> Recipe:
         """Make batches smaller for few rows, unless the settings or a variant contain a size."""
         size = max(SMALLEST_BATCH, math.ceil(rows / BATCHES_OF_ALL_ROWS))
-        chosen = [self.settings or {}, *recipe.ensemble.variants]
+        chosen = [self._settings(), *recipe.ensemble.variants]
         if size >= recipe.optimizer.batch_size or any("optimizer.batch_size" in settings for settings in chosen):
             return recipe
         return recipe.with_settings({"optimizer.batch_size": size})
@@ -260,7 +289,7 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         rows, classes = train.ids.astype(np.int64) - 1, len(self.classes_)
         warner = _Warner()
         for warning in doubtful_settings(plan):
-            if warning.startswith(tuple(self.settings or ())):  # few rows and the preset's own settings are usual here
+            if warning.startswith(tuple(self._settings())):  # few rows and the preset's own settings are usual here
                 warner.warned(warning)
         with tempfile.TemporaryDirectory(prefix="hitofude-") as name:
             task = EnsembleTask(compute, tuple(plan.members), train, None, Path(name), unattended=True)
