@@ -26,6 +26,9 @@ MOST_STAGES = 4
 """The ways to divide the changes grow threefold with each stage, and stages beyond the second save little."""
 LEAST_SAVED = 0.01
 """The share of the operations that a further stage must save."""
+USED = 0.5
+"""The share of the allowed changes that is used up. They are counted on the rows, and chance makes them more among other
+images: with all used up, more labels than allowed would change in nearly every second run."""
 SHARES = (0.0, 0.5, 1.0)
 """The shares of the changes still allowed that a stage may use up; its successors have the rest."""
 LOOKS_AGAIN = 4
@@ -91,7 +94,7 @@ def choose_cascade(held_out: HeldOut, most_changed: float) -> Cascade | None:
 
     Each kind is tried as the first one, followed by the others, the cheapest first. most_changed: the greatest share of
     all images whose label may be another one than that of all members. One change is added to those that the rows show
-    (Laplace's rule of succession), so 1 in 10,000 takes 10,000 rows at least.
+    (Laplace's rule of succession), so 1 in 10,000 takes 10,000 rows at least. Half of the others are used up.
     """
     if len(held_out.kinds) < 2:
         return None
@@ -142,7 +145,7 @@ class _Order:
             allowed = most_changed * (len(rows) + 1) - 1
             if allowed < 0:
                 continue
-            found = self._plan(0, depth, rows, allowed)
+            found = self._plan(0, depth, rows, USED * allowed)
             if found is None:
                 continue
             shares = tuple(replace(stage, answered=stage.answered / len(rows)) for stage in found.cascade.stages)
