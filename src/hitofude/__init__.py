@@ -1,5 +1,6 @@
 """hitofude (一筆, "one stroke"): from a CSV of small images to an honest, resumable, inspectable classifier."""
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,13 @@ if TYPE_CHECKING:
     from hitofude.learning.plugins import register_augmentation, register_network
     from hitofude.prediction.files import predict
     from hitofude.recipe import Recipe
+    from hitofude.runs.callbacks import Callback
     from hitofude.runs.distillation import distill
     from hitofude.runs.pipeline import run
     from hitofude.runs.result import load_result
 
 _HOMES = {
+    "Callback": "hitofude.runs.callbacks",
     "HitofudeClassifier": "hitofude.estimator",
     "Recipe": "hitofude.recipe",
     "distill": "hitofude.runs.distillation",
@@ -28,6 +31,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Callback",
     "HitofudeClassifier",
     "Recipe",
     "distill",
@@ -38,6 +42,9 @@ __all__ = [
     "register_network",
     "run",
 ]
+
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # whoever wants the log sets handlers
 
 
 def __getattr__(name: str) -> Any:

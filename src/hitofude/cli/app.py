@@ -5,7 +5,7 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Group, Parameter
 
@@ -104,6 +104,10 @@ Source = Annotated[str | None, Parameter(help="As for run.")]
 Preset = Annotated[str, Parameter(name="--preset")]
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", negative=(), consume_multiple=False)]
 Plugins = Annotated[tuple[Path, ...], Parameter(name="--plugin", negative=(), consume_multiple=False)]
+Trackers = Annotated[
+    tuple[Literal["tensorboard", "mlflow", "wandb"], ...],
+    Parameter(name="--log", negative=(), consume_multiple=False),
+]
 Seed = Annotated[int, Parameter(name="--seed")]
 DEFAULT_SOURCE_OPTIONS = SourceOptions()
 

@@ -7,6 +7,7 @@ from hitofude.cli.app import (
     Plugins,
     Settings,
     SourceOptions,
+    Trackers,
     app,
     parse_count,
     parse_workers,
@@ -28,6 +29,7 @@ def distill(
     threads: str = "auto",
     settings: Settings = (),
     plugin: Plugins = (),
+    log: Trackers = (),
     options: SourceOptions = DEFAULT_SOURCE_OPTIONS,
 ) -> None:
     """Train one small network to answer as the whole ensemble of a finished run does.
@@ -67,6 +69,8 @@ def distill(
         NAME=VALUE, such as schedule.epochs=20; may be repeated. The rows and folds are those of the teacher.
     plugin
         A Python file with networks or augmentations of your own; may be repeated. See docs/extending.md.
+    log
+        tensorboard, mlflow or wandb: write the curves for it, too; may be repeated. See docs/tracking.md.
     """
     from hitofude.runs.distillation import distill as distill_run
     from hitofude.stage import parse_settings
@@ -78,6 +82,7 @@ def distill(
         run=run,
         settings=parse_settings(settings),
         plugins=plugin,
+        callbacks=log,
         device=device,
         workers=parse_workers(workers),
         threads=parse_count(threads, "--threads"),

@@ -12,6 +12,7 @@ from hitofude.cli.app import (
     Preset,
     Settings,
     SourceOptions,
+    Trackers,
     app,
     parse_count,
     parse_workers,
@@ -42,6 +43,7 @@ def run(
     folds: int | None = None,
     settings: Settings = (),
     plugin: Plugins = (),
+    log: Trackers = (),
     drop_issues: Path | None = None,
     relabel_issues: Path | None = None,
     issues_from: float = 0.5,
@@ -111,6 +113,8 @@ def run(
         NAME=VALUE, such as augment.max_rotation=0; may be repeated. See hitofude settings.
     plugin
         A Python file with networks or augmentations of your own; may be repeated. See docs/extending.md.
+    log
+        tensorboard, mlflow or wandb: write the curves for it, too; may be repeated. See docs/tracking.md.
     drop_issues
         A label_issues.csv of a run; the training images in it whose label is probably wrong are left out.
     relabel_issues
@@ -149,6 +153,7 @@ def run(
         run=run,
         settings=changes,
         plugins=plugin,
+        callbacks=log,
         debug=debug,
         device=device,
         workers=workers_given,

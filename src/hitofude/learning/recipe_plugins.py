@@ -31,6 +31,11 @@ def check_sources(recipe: Recipe) -> None:
         check_alone(source)
 
 
+def plugin_arguments(recipe: Recipe) -> list[str]:
+    """Return the arguments of a command that load the files that a recipe uses."""
+    return [word for source in sources_of(recipe) if not source.module for word in ("--plugin", source.path)]
+
+
 def describe_sources(recipe: Recipe) -> dict[str, str]:
     """Return the part of a member's origin that its plugins are: the SHA-256 of each source."""
     return {f"{source.name}_sha256": source.sha256 for source in sources_of(recipe)}

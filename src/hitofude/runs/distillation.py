@@ -14,6 +14,7 @@ from hitofude.learning.compute import explaining_memory_errors
 from hitofude.learning.plugins import load_plugins
 from hitofude.outputs.display import choose_display
 from hitofude.recipe import Recipe
+from hitofude.runs.callbacks import Callback
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.pipeline import finish_run
 from hitofude.runs.plan import RunPlan
@@ -55,6 +56,7 @@ def distill(
     quiet: bool = False,
     command: str | None = None,
     plugins: Sequence[str | Path] | None = None,
+    callbacks: Sequence[Callback | str] = (),
     **how: Unpack[Reading],
 ) -> RunResult:
     """Train a small network to answer as the whole ensemble of a finished run does.
@@ -62,8 +64,8 @@ def distill(
     source: that of the teacher, as for hitofude.run; its images to predict are learned from too, as the teacher labels
     them. teacher: the folder of the run. network: the small one, by default that of STUDENT. run: the folder, by
     default TEACHER-distilled beside the teacher's; an unfinished run there is continued, a finished one is only read.
-    settings: dotted names and values in place of those of STUDENT. device, workers, threads, plugins, how: as for
-    hitofude.run.
+    settings: dotted names and values in place of those of STUDENT. device, workers, threads, plugins, callbacks,
+    how: as for hitofude.run.
 
     Raises a subclass of hitofude.errors.UserError for everything a user can fix, such as a teacher of other images or
     folds.
@@ -76,7 +78,8 @@ def distill(
         dataset = open_source(source, **how)
         default = f"hitofude distill {dataset.name} --teacher {guide.folder.path}"
         plan = RunPlan.prepare(recipe, dataset, command or default).taught_by(guide)
-        return finish_run(plan, RunFolder(folder), display, workers=workers, device=device, threads=threads)
+        where: dict[str, Any] = {"workers": workers, "device": device, "threads": threads}
+        return finish_run(plan, RunFolder(folder), display, **where, callbacks=callbacks)
 
 
 def student_recipe(teacher: Recipe, network: str | None, settings: Mapping[str, Any]) -> Recipe:

@@ -18,6 +18,7 @@ submission.csv           only if there are images to predict
 hardest.csv hardest.png  training images by out-of-fold loss
 label_issues.csv         suspected labels, with the probability that each is wrong
 duplicates.csv           images that repeat an earlier one
+tensorboard/ wandb/      the curves for these programs, and mlflow.json MLflow's number of the run, only if asked for
 model.onnx               the ensemble to serve, once it was served
 report.html              all of it to look at, in one file
 report.json              the figures; written last: a run that has it is finished

@@ -29,6 +29,7 @@ from hitofude.outputs.plots import draw_accuracy, draw_loss, plot_curves
 from hitofude.outputs.report import Calibration, write_summary
 from hitofude.outputs.submission import write_submission
 from hitofude.recipe import DEFAULT_PRESET, choose_recipe
+from hitofude.runs.callbacks import Callback, Callbacks, RunStart
 from hitofude.runs.claim import check_same_run, claim_run, saved_epochs
 from hitofude.runs.evaluation import calibrate, evaluate, plan_cascade
 from hitofude.runs.folder import RunFolder
@@ -38,6 +39,7 @@ from hitofude.runs.result import RunResult, load_result
 from hitofude.runs.sanity import doubtful_settings
 from hitofude.runs.teacher import Teacher
 from hitofude.runs.time_limit import TimeLimit
+from hitofude.runs.trackers.tracker import CarefulTracker, choose_callbacks
 from hitofude.storage import check_disk, read_npz, write_npz, write_text
 from hitofude.workers.pool import WorkerPool
 
@@ -66,6 +68,7 @@ def run(
     quiet: bool = False,
     command: str | None = None,
     plugins: Sequence[str | Path] | None = None,
+    callbacks: Sequence[Callback | str] = (),
     **how: Unpack[Reading],
 ) -> RunResult:
     """Train an ensemble on a source, validate it honestly, predict the source's test images.
@@ -83,7 +86,8 @@ def run(
     metric: by which the run is judged, such as "macro-f1", by default the preset's. class_weights: in the loss,
     "balanced", a table of class and weight, or a CSV file of them.
     command: the command that makes this run again, for the report. plugins: files that register networks and
-    augmentations of your own; see hitofude.register_network.
+    augmentations of your own; see hitofude.register_network. callbacks: told of the progress, see hitofude.Callback, or
+    the names of trackers: "tensorboard", "mlflow", "wandb".
 
     Raises a subclass of hitofude.errors.UserError for everything a user can fix.
     """
@@ -109,7 +113,7 @@ def run(
             choice = choose_in_time(limit, changes, dataset, display, device=device, workers=workers, threads=threads)
             recipe = choice.plan.recipe
         plan = RunPlan.prepare(recipe, dataset, command or f"hitofude run {dataset.name} --preset recipe.toml")
-        result = finish_run(plan, folder, display, workers=workers, device=device, threads=threads)
+        result = finish_run(plan, folder, display, workers=workers, device=device, threads=threads, callbacks=callbacks)
         if choice is not None:
             display.message(choice.describe_end(choice.limit.spent()))
         return result
@@ -134,18 +138,22 @@ def finish_run(
     workers: int | str | WorkerPool | None,
     device: str,
     threads: int | None,
+    callbacks: Sequence[Callback | str] = (),
 ) -> RunResult:
     """Begin or continue the planned run in its folder, or read it if it is finished; see `run`.
 
     Several threads may call this at once, each for its own run: plotting and evaluation take turns, training does not.
     """
     folder.check_trained_here()
+    chosen = choose_callbacks(callbacks, display.warned)
     display.message(plan.describe())
     teacher = None if plan.teacher is None else plan.teacher.fingerprint
     if folder.is_finished:
         display.message(f"run      {folder.path}")
         check_same_run(folder, plan.recipe, plan.dataset, teacher)
-        return load_result(folder)
+        result = load_result(folder)
+        _tell(chosen, plan, folder, display, saved_epochs(folder, range(len(plan.members)))).finished(result)
+        return result
     for warning in doubtful_settings(plan):
         display.warned(warning)
     with open_backend(
@@ -161,15 +169,31 @@ def finish_run(
             display.warned(backend.compute.note)
         display.message(f"device   {backend}\nrun      {folder.path}")
         with claim_run(folder, plan.recipe, plan.dataset, backend.compute, backend.environment, teacher):
-            _train(plan, folder, backend, display)
-    return load_result(folder)
+            recorder = _Recorder(folder, plan, display, chosen)
+            with recorder.callbacks.watching():
+                _train(plan, folder, backend, display, recorder)
+            result = load_result(folder)
+            recorder.callbacks.finished(result)
+    return result
 
 
-def _train(plan: RunPlan, folder: RunFolder, backend: TrainingBackend, display: Display) -> None:
+def _tell(
+    callbacks: Sequence[Callback], plan: RunPlan, folder: RunFolder, display: Display, logs: Sequence[EpochLog]
+) -> Callbacks:
+    """Tell the callbacks that the run starts. logs: the epochs that are saved."""
+    epochs = {member.member: member.epochs for member in plan.members}
+    start = RunStart(folder.path, plan.dataset.name, plan.recipe, len(plan.members), epochs, tuple(logs))
+    told = Callbacks(callbacks, start)
+    for one in callbacks:
+        if isinstance(one, CarefulTracker) and one.tracker is not None:
+            display.message(f"log      {one.tracker.place(start)}")
+    return told
+
+
+def _train(plan: RunPlan, folder: RunFolder, backend: TrainingBackend, display: Display, recorder: "_Recorder") -> None:
     check_disk(folder.path, plan.bytes_needed(backend.workers) - folder.bytes_written(), "The run needs", "--run")
     name, network = next(iter(plan.networks.items()))
     write_text(folder.network, network_graph(network, plan.train.image_shape, name))
-    recorder = _Recorder(folder, plan, display)
     members, test = tuple(plan.members), plan.dataset.test
     targets = {} if plan.teacher is None else _learn_answers(plan, plan.teacher, folder, backend, display)
     ensemble = EnsembleTask(backend.compute, members, plan.train, test, folder.members, targets=targets)
@@ -212,9 +236,9 @@ def _logging_seconds(step: str) -> Iterator[None]:
 
 
 class _Recorder:
-    """An observer that writes log.jsonl and the learning curves, and passes everything on to the display."""
+    """An observer that writes log.jsonl and the learning curves, and passes everything on to display and callbacks."""
 
-    def __init__(self, folder: RunFolder, plan: RunPlan, display: Display) -> None:
+    def __init__(self, folder: RunFolder, plan: RunPlan, display: Display, callbacks: Sequence[Callback]) -> None:
         self._folder, self._plan = folder, plan
         self._epochs = {member.member: member.epochs for member in plan.members}
         self.logs = saved_epochs(folder, self._epochs)
@@ -223,6 +247,7 @@ class _Recorder:
         self.member_started, self.batch_finished = display.member_started, display.batch_finished
         self.warned = display.warned
         folder.restart_log(self.logs)
+        self.callbacks = _tell(callbacks, plan, folder, display, self.logs)
 
     def images_left(self) -> int:
         """Return the number of images still to be trained on, counted once an epoch."""
@@ -232,6 +257,7 @@ class _Recorder:
         self.logs.append(log)
         self._folder.append_log(log)
         self._display.epoch_finished(log)
+        self.callbacks.epoch_finished(log)
         is_due = time.monotonic() - self._drawn_at > SECONDS_BETWEEN_DRAWINGS
         if is_due and log.epoch == self._epochs[log.member]:
             self.draw_curves(wait=False)

@@ -12,6 +12,7 @@ from hitofude.errors import DivergedError, InputError, RecipeError, RunFolderErr
 from hitofude.inputs.duplicates import check_no_leak
 from hitofude.learning.compute import explaining_memory_errors
 from hitofude.learning.dispatch import open_worker_pool, share_of_gpu
+from hitofude.learning.recipe_plugins import plugin_arguments
 from hitofude.metrics.scores import LOWER_IS_BETTER
 from hitofude.outputs.display import Display, choose_display
 from hitofude.recipe import Recipe
@@ -154,6 +155,7 @@ class _Sweep(ExitStack):
 
     def _plan(self, run: Run) -> RunPlan:
         words = [*self._spec.source_arguments(), "--preset", str(self._folder_of(run).recipe)]
+        words += plugin_arguments(run.recipe)
         return RunPlan.of_checked(run.recipe, self.dataset, shlex.join(["hitofude", "run", *words]))
 
     def _finish(self, runs: Sequence[Run]) -> None:

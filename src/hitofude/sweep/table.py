@@ -8,6 +8,7 @@ from typing import Any
 
 from hitofude.errors import DivergedError
 from hitofude.inputs.dataset import Dataset
+from hitofude.learning.recipe_plugins import plugin_arguments
 from hitofude.metrics.scores import LOWER_IS_BETTER, NAMES
 from hitofude.storage import write_json, write_rows
 from hitofude.sweep.folder import SweepFolder
@@ -161,6 +162,7 @@ class SweepResult:
 
     def _files(self) -> str:
         words = ["hitofude", "run", *self.spec.source_arguments(), "--preset", str(self.folder.best)]
+        words += plugin_arguments(self.ranking.best.trials[0].run.recipe)
         command = shlex.join([*words, "--run", f"runs/{self.folder.path.name}-best"])
         return (
             f"best recipe  {self.folder.best}, to train by\n             {command}\n"

@@ -1,0 +1,1 @@
+"""Trackers of experiments, each from its own package: TensorBoard, MLflow, Weights & Biases."""
