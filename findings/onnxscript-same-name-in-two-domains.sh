@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # onnxscript 0.7.2: of two functions with one name in two domains, the model keeps the first alone.
 #
-# Source: onnxscript 0.7.2 from PyPI, onnxscript/irbuilder.py, which collects the called functions by their names.
+# Source: onnxscript 0.7.2 from PyPI, onnxscript/_internal/irbuilder.py, which collects the called functions by their names.
 # Expected: ONNX identifies a function by domain and name, so a model that calls first.twice and second.twice has both.
 # Found: to_model_proto() writes both calls and only one of the functions. onnx.checker accepts the model, because the
 # second call may be an operator of a domain that it does not know; ONNX Runtime cannot load it.
