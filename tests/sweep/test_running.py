@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import hitofude
-from hitofude.errors import ClusterError, DivergedError, OutOfResourcesError, RunFolderError
+from hitofude.errors import ClusterError, DivergedError, OutOfResourcesError, RecipeError, RunFolderError
 from hitofude.recipe import Recipe
 from hitofude.runs.comparison import compare_runs, list_runs
 from hitofude.storage import owning
@@ -81,6 +81,12 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("workers were opened")
 
     monkeypatch.setattr(running, "open_worker_pool", fail)
+
+
+def test_an_unknown_tracker_is_refused_before_anything_is_written(spec: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"no tracker 'tensorbord'"):
+        sweep(spec, out=tmp_path / "sweep", resources=Resources(trackers=("tensorbord",)), quiet=True)
+    assert not (tmp_path / "sweep").exists()
 
 
 def test_each_recipe_with_each_seed_is_the_run_of_its_own_command(

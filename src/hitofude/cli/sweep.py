@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hitofude.cli.app import Plugins, app, parse_count, parse_workers
+from hitofude.cli.app import Plugins, Trackers, app, parse_count, parse_workers
 from hitofude.cli.logs import is_quiet
 
 
@@ -16,6 +16,7 @@ def sweep(
     workers: str = "auto",
     threads: str = "auto",
     plugin: Plugins = (),
+    log: Trackers = (),
 ) -> None:
     """Train many recipes with the same seeds: which is best, and is that chance?
 
@@ -61,11 +62,13 @@ def sweep(
         The threads of each member: auto or a number. A sweep is continued with the threads that it was begun with.
     plugin
         A Python file with networks or augmentations of your own; may be repeated. See docs/extending.md.
+    log
+        As for run: each run has its curves.
     """
     from hitofude.learning.plugins import load_plugins
     from hitofude.sweep.running import Resources
     from hitofude.sweep.running import sweep as run_sweep
 
     load_plugins(plugin)
-    resources = Resources(parse_workers(workers), parse_count(threads, "--threads"), device)
+    resources = Resources(parse_workers(workers), parse_count(threads, "--threads"), device, log)
     print(run_sweep(spec, out=out, resources=resources, quiet=is_quiet()).describe())

@@ -275,7 +275,9 @@ def own_augmentations(names: Sequence[str] | None) -> list[Registered]:
 @contextmanager
 def using(sources: Iterable[PluginSource]) -> Iterator[None]:
     """Use these sources in the block, whatever versions of them are registered, and those again afterwards."""
-    _load_packages()
+    sources = tuple(sources)
+    if sources:
+        _load_packages()  # they stay
     with _LOCK:
         before = dict(_registered)
         try:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hitofude.errors import DivergedError, InputError, RecipeError, RunFolderError
 from hitofude.inputs.duplicates import check_no_leak
@@ -21,6 +22,7 @@ from hitofude.runs.folder import RunFolder
 from hitofude.runs.pipeline import finish_run
 from hitofude.runs.plan import RunPlan
 from hitofude.runs.result import load_result
+from hitofude.runs.trackers.tracker import choose_callbacks
 from hitofude.storage import check_disk
 from hitofude.sweep.folder import State, SweepFolder
 from hitofude.sweep.progress import Planned, Progress, RunProgress
@@ -39,11 +41,13 @@ REPEATABLE_ERRORS = (DivergedError, InputError, RecipeError)
 
 @dataclass(frozen=True)
 class Resources:
-    """The workers that members are trained on; see hitofude.runs.pipeline.run."""
+    """The workers that members are trained on, and the trackers of runs; see hitofude.runs.pipeline.run."""
 
     workers: int | str | None = None
     threads: int | None = None
     device: str = "auto"
+    trackers: tuple[str, ...] = ()
+    """The names of those that log each run, as it is trained."""
 
 
 def sweep(
@@ -70,6 +74,7 @@ class _Sweep(ExitStack):
         """Read the data. Raise RecipeError or InputError if a recipe is invalid or does not fit the data."""
         super().__init__()
         self._spec, self._folder, self._resources, self._display = spec, folder, resources, display
+        choose_callbacks(resources.trackers, display.warned)  # a missing package is told of at once
         self.base = spec.base()
         self.dataset = spec.open_source()
         check_no_leak(self.dataset.train, self.dataset.test)
@@ -224,7 +229,8 @@ class _Sweep(ExitStack):
         try:
             with explaining_memory_errors():
                 plan, folder = self._plan(run), self._folder_of(run)
-                result = finish_run(plan, folder, display, workers=pool, device=device, threads=pool.threads)
+                where: dict[str, Any] = {"workers": pool, "device": device, "threads": pool.threads}
+                result = finish_run(plan, folder, display, **where, callbacks=self._resources.trackers)
                 return Trial.of(run, result, ids), display
         except REPEATABLE_ERRORS as error:
             return Failure(run, str(error)), display
