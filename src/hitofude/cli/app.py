@@ -5,7 +5,7 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 from cyclopts import App, Group, Parameter
 
@@ -132,3 +132,10 @@ def parse_workers(text: str) -> int | str | None:
 def this_command() -> str:
     """Return the command line, ready to be pasted into a shell."""
     return shlex.join(["hitofude", *sys.argv[1:]])
+
+
+def tell(text: str, stream: TextIO | None = None) -> None:
+    """Print a text for people, folded at the terminal's width. stream: by default stdout."""
+    from hitofude.outputs.display.wrapping import tell as tell_folded
+
+    tell_folded(text, stream)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, SourceOptions, app
+from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, SourceOptions, app, tell
 from hitofude.errors import RecipeError
 
 
@@ -54,11 +54,11 @@ def audit(
         raise RecipeError("Nothing to audit. Name a run, --labels and --probabilities, or a --source.")
     folder = out or run or Path()
     if run is not None:
-        print(audit_labels(predictions_of_run(run), folder))
+        tell(audit_labels(predictions_of_run(run), folder))
     if labels is not None and probabilities is not None:
-        print(audit_labels(predictions_of_files(labels, probabilities), folder))
+        tell(audit_labels(predictions_of_files(labels, probabilities), folder))
     if has_images:
-        print(audit_images(options.open(source), folder))
+        tell(audit_images(options.open(source), folder))
 
 
 @app.command
@@ -95,9 +95,9 @@ def compare(
     from hitofude.runs.comparison import compare_runs, write_differences
 
     comparison = compare_runs(runs, None if metric is None else parse_metric(metric))
-    print(comparison.describe())
+    tell(comparison.describe())
     if out is not None:
-        print(f"\n{write_differences(out, comparison):,} images written to {out}")
+        tell(f"\n{write_differences(out, comparison):,} images written to {out}")
 
 
 @app.command
@@ -115,7 +115,7 @@ def runs(folder: Path = Path("runs"), /) -> None:
     """
     from hitofude.runs.comparison import list_runs
 
-    print(list_runs(folder))
+    tell(list_runs(folder))
 
 
 @app.command
@@ -150,6 +150,6 @@ def score(submission: Path, solution: Path, /, *, label: str | None = None, metr
 
     chosen = parse_metric(metric)
     if chosen in NEED_PROBABILITIES:
-        print(score_probabilities(submission, solution, chosen, label=label))
+        tell(score_probabilities(submission, solution, chosen, label=label))
     else:
-        print(score_submission(submission, solution, label=label).describe(chosen))
+        tell(score_submission(submission, solution, label=label).describe(chosen))

@@ -1,6 +1,6 @@
 """The networks, and how fast this machine is."""
 
-from hitofude.cli.app import Plugins, app
+from hitofude.cli.app import Plugins, app, tell
 
 
 @app.command
@@ -28,8 +28,8 @@ def networks(*, device: str = "auto", plugin: Plugins = ()) -> None:
 
     load_plugins(plugin)
     compute = choose_compute(device)
-    print(compute)
-    print(measure_networks(sample().train, compute))
+    tell(str(compute))
+    tell(measure_networks(sample().train, compute))
 
 
 @app.command
@@ -57,7 +57,7 @@ def bench(*, device: str = "auto", plugin: Plugins = ()) -> None:
 
     load_plugins(plugin)
     compute = choose_compute(device)
-    print(describe_machine(compute), flush=True)
+    tell(describe_machine(compute))
     rate = matmul_rate(compute)
-    print(f"matmul {rate / 1e9:,.0f} GFLOP/s in {compute.precision}", flush=True)
-    print(measure_networks(sample().train, compute, rate))
+    tell(f"matmul {rate / 1e9:,.0f} GFLOP/s in {compute.precision}")
+    tell(measure_networks(sample().train, compute, rate))

@@ -2,7 +2,18 @@
 
 from pathlib import Path
 
-from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, Plugins, Preset, Seed, Settings, Source, SourceOptions, app, data
+from hitofude.cli.app import (
+    DEFAULT_SOURCE_OPTIONS,
+    Plugins,
+    Preset,
+    Seed,
+    Settings,
+    Source,
+    SourceOptions,
+    app,
+    data,
+    tell,
+)
 
 
 @app.command
@@ -51,7 +62,7 @@ def augment(
     load_plugins(plugin)
     recipe = choose_recipe(preset, parse_settings(settings))
     plot_augmentation(out, options.open(source).train, recipe.augment, images, versions, seed)
-    print(f"{images} originals and {versions} versions of each drawn in {out}")
+    tell(f"{images} originals and {versions} versions of each drawn in {out}")
 
 
 @data.command
@@ -82,7 +93,7 @@ def show(
     from hitofude.outputs.plots import plot_sheet
 
     shown = plot_sheet(out, options.open(source).train, images, seed)
-    print(f"{shown} images drawn in {out}")
+    tell(f"{shown} images drawn in {out}")
 
 
 @data.command
@@ -96,5 +107,5 @@ def check(source: Source = None, /, *, options: SourceOptions = DEFAULT_SOURCE_O
     from hitofude.inputs.dataset import check_several_classes, describe_dataset
 
     dataset = options.open(source)
-    print(describe_dataset(dataset))
+    tell(describe_dataset(dataset))
     check_several_classes(dataset.train)

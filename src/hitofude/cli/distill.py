@@ -11,6 +11,7 @@ from hitofude.cli.app import (
     app,
     parse_count,
     parse_workers,
+    tell,
     this_command,
 )
 from hitofude.cli.logs import is_quiet
@@ -89,4 +90,4 @@ def distill(
         quiet=is_quiet(),
         command=this_command(),
     )
-    print(result.describe())
+    tell(result.describe())

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from cyclopts import CycloptsError
 
-from hitofude.cli.app import app, this_command
+from hitofude.cli.app import app, tell, this_command
 from hitofude.errors import ClusterError, OutOfResourcesError, UserError, describe_places
 
 EXIT_WRONG_CALL, EXIT_OUR_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 70, 130, 143
@@ -33,13 +33,13 @@ def main() -> NoReturn:
         sys.exit(EXIT_WRONG_CALL)
     except UserError as error:
         continued = f"\n{_how_to_continue()}" if isinstance(error, ClusterError) else ""
-        print(f"hitofude: {error}{continued}", file=sys.stderr)
+        tell(f"hitofude: {error}{continued}", sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print(f"\nhitofude: interrupted. {_how_to_continue()}", file=sys.stderr)
+        tell(f"\nhitofude: interrupted. {_how_to_continue()}", sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
     except _Terminated:
-        print(f"hitofude: terminated. {_how_to_continue()}", file=sys.stderr)
+        tell(f"hitofude: terminated. {_how_to_continue()}", sys.stderr)
         sys.exit(EXIT_TERMINATED)
     except BrokenPipeError:
         _discard_output()
@@ -71,10 +71,10 @@ def _explain_bug(error: Exception) -> int:
         place = f"was written to {_write_crash_report(error)}; please attach it to a report"
     except OSError as reason:
         place = f"could not be written to a file ({reason.strerror})"
-    print(
+    tell(
         f"hitofude: this is a bug of ours ({type(error).__name__}). A traceback without any of your data {place}. "
         "HITOFUDE_LOG=debug shows more.",
-        file=sys.stderr,
+        sys.stderr,
     )
     return EXIT_OUR_BUG
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, Plugins, SourceOptions, app
+from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, Plugins, SourceOptions, app, tell
 from hitofude.errors import RecipeError
 
 
@@ -72,6 +72,6 @@ def export(
     has_source = source is not None or options.train is not None
     dataset = options.open(source) if has_source else None
     if onnx is not None:
-        print(describe_export(export_onnx(run, onnx, source=dataset, pixels=pixels, int8=int8, images=images)))
+        tell(describe_export(export_onnx(run, onnx, source=dataset, pixels=pixels, int8=int8, images=images)))
     if web is not None:
-        print(describe_bundle(export_web(run, web, source=dataset, int8=int8, images=images, package=onnxruntime_web)))
+        tell(describe_bundle(export_web(run, web, source=dataset, int8=int8, images=images, package=onnxruntime_web)))

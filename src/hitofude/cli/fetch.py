@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hitofude.cli.app import app, data
+from hitofude.cli.app import app, data, tell
 
 KAGGLE_DEFAULT = "digit-recognizer"
 
@@ -18,7 +18,7 @@ def _add_public(name: str, contents: str) -> None:
         else:
             copy_public(name, out)
             folder, source = out, str(out)
-        print(f"{PUBLIC_DATA[name].about}\nfiles  {folder}\nTrain on it with: hitofude run {source}")
+        tell(f"{PUBLIC_DATA[name].about}\nfiles  {folder}\nTrain on it with: hitofude run {source}")
 
     fetch.__doc__ = f"""Fetch {contents} to train on, 10,000 to predict.
 
@@ -63,7 +63,7 @@ def kaggle(competition: str = KAGGLE_DEFAULT, /, *, out: Path = Path()) -> None:
     from hitofude.inputs.remote.kaggle_client import fetch_competition
 
     path = fetch_competition(competition, out)
-    print(f"{path}\nTrain on it with: hitofude run {path}")
+    tell(f"{path}\nTrain on it with: hitofude run {path}")
 
 
 @app.command
@@ -88,4 +88,4 @@ def submit(run: Path, /, *, message: str | None = None, competition: str | None 
     """
     from hitofude.runs.kaggle import submit_run
 
-    print(submit_run(run, message, competition))
+    tell(submit_run(run, message, competition))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from hitofude.cli.app import app, this_command
+from hitofude.cli.app import app, tell, this_command
 
 
 @app.command
@@ -42,4 +42,4 @@ def import_chainer(
     from hitofude.runs.chainer_import import import_chainer as import_files
 
     summary = import_files(models, run, shape=parse_shape(shape), command=this_command())
-    print(describe_import(summary, run))
+    tell(describe_import(summary, run))

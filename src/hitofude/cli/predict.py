@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from hitofude.cli.app import Plugins, app, parse_count, parse_workers
+from hitofude.cli.app import Plugins, app, parse_count, parse_workers, tell
 from hitofude.cli.logs import is_quiet
 from hitofude.errors import InputError, RecipeError
 
@@ -133,7 +133,7 @@ def _predict_in_bulk(run: Path, inputs: Sequence[Path], out: str, **how: Any) ->
     from hitofude.prediction.bulk.run import predict_in_bulk
 
     result = predict_in_bulk(run, inputs, out, **how, quiet=is_quiet())
-    print(result.describe(), flush=True)
+    tell(result.describe())
     if result.bad:
         raise InputError(result.describe_bad())
 
@@ -150,9 +150,9 @@ def _predict_at_once(run: Path, inputs: Sequence[Path], out: Path | None, show: 
         show_photos(show, found)
     if out is not None:
         write_predictions(out, *content)
-        print(f"{len(found.ids):,} predictions written to {out}")
+        tell(f"{len(found.ids):,} predictions written to {out}")
     elif len(found.photos) == len(inputs):
-        print(describe_answers(found))
+        tell(describe_answers(found))
     else:
         write_csv(sys.stdout, *content)
 
@@ -169,7 +169,7 @@ def _check_calibration(run: Path, *, raw: bool, calibrated: bool, sets: float | 
     if raw and sets is not None:
         raise RecipeError("--sets needs calibrated probabilities. Leave --raw out.")
     if not raw and not is_quiet() and RunFolder(run).is_imported:
-        print(IMPORTED, file=sys.stderr)
+        tell(IMPORTED, sys.stderr)
 
 
 def _tell_transposed(run: Path, inputs: Sequence[Path], transpose: bool | None) -> None:
@@ -183,7 +183,7 @@ def _tell_transposed(run: Path, inputs: Sequence[Path], transpose: bool | None) 
     by_run = RunFolder(run).load_data().transposed
     tables = [path for path in inputs if not is_picture(path)]
     if tables and (by_run or any(is_transposed(str(path), ReadOptions()) for path in tables)):
-        print(AS_THE_RUN if by_run else AS_NAMED, file=sys.stderr)
+        tell(AS_THE_RUN if by_run else AS_NAMED, sys.stderr)
 
 
 def _is_folder(out: str) -> bool:

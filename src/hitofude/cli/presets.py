@@ -2,7 +2,7 @@
 
 import time
 
-from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, SourceOptions, app, parse_count
+from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, SourceOptions, app, parse_count, tell
 
 
 @app.command
@@ -45,16 +45,16 @@ def presets(
 
     is_given = source is not None or options != DEFAULT_SOURCE_OPTIONS
     dataset = options.open(source) if is_given else as_the_competition()
-    print(describe_setting(dataset))
+    tell(describe_setting(dataset))
     if is_given:
         dataset.copies(dataset.train)  # as a run searches for them
         reading = time.monotonic() - started
     else:
-        print("         as many as Kaggle's Digit Recognizer has; name a SOURCE for yours")
+        tell("         as many as Kaggle's Digit Recognizer has; name a SOURCE for yours")
         reading = seconds_to_read(sum(COMPETITION_ROWS))
     with SpeedMeter(dataset.train) as meter:
         costs = CostModel(meter, device, parse_count(workers, "--workers"), parse_count(threads, "--threads"))
         for preset in cost_of_presets(dataset, costs, reading):
-            print(f"\n{preset.describe()}")
-    print("\nhitofude run SOURCE --preset NAME, or the most accurate recipe for a time:")
-    print("hitofude run SOURCE --time-limit 10m")
+            tell(f"\n{preset.describe()}")
+    tell("\nhitofude run SOURCE --preset NAME, or the most accurate recipe for a time:")
+    tell("hitofude run SOURCE --time-limit 10m")

@@ -16,6 +16,7 @@ from hitofude.cli.app import (
     app,
     parse_count,
     parse_workers,
+    tell,
     this_command,
 )
 from hitofude.cli.logs import is_quiet
@@ -143,7 +144,7 @@ def run(
             reviewed = review(dataset, path, remedy, issues_from)
             dataset = reviewed.dataset
             if not is_quiet():
-                print(reviewed.describe(path, remedy))
+                tell(reviewed.describe(path, remedy))
     result = run_pipeline(
         dataset,
         preset=preset,
@@ -161,7 +162,7 @@ def run(
         quiet=is_quiet(),
         command=this_command(),
     )
-    print(result.describe())
+    tell(result.describe())
 
 
 def _with_named(settings: dict[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:

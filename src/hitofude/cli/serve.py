@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from hitofude.cli.app import Plugins, app
+from hitofude.cli.app import Plugins, app, tell
 from hitofude.cli.logs import is_quiet
 
 
@@ -60,7 +60,7 @@ def serve(
     settings = Settings(host, port, choose_token(host, token), allow_host, corrections)
 
     def opened(url: str) -> None:
-        print(url if is_quiet() else f"Serving {model} at {url}", flush=True)
+        tell(url if is_quiet() else f"Serving {model} at {url}")
         if open:
             open_browser(url)
 

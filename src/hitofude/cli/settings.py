@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from hitofude.cli.app import app
+from hitofude.cli.app import app, tell
 
 if TYPE_CHECKING:
     from hitofude.runs.setting_texts import Setting
@@ -35,10 +35,10 @@ def settings(name: str | None = None, /) -> None:
     from hitofude.runs.setting_texts import explain_settings, find_settings
 
     if name is None:
-        print(_list(explain_settings()))
-        print("\nhitofude settings NAME explains one; hitofude run --set NAME=VALUE sets it.")
+        tell(_list(explain_settings()))
+        tell("\nhitofude settings NAME explains one; hitofude run --set NAME=VALUE sets it.")
     else:
-        print("\n\n".join(_explain(setting) for setting in find_settings(name)))
+        tell("\n\n".join(_explain(setting) for setting in find_settings(name)))
 
 
 def _list(settings: Iterable["Setting"]) -> str:

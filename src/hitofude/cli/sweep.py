@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hitofude.cli.app import Plugins, Trackers, app, parse_count, parse_workers
+from hitofude.cli.app import Plugins, Trackers, app, parse_count, parse_workers, tell
 from hitofude.cli.logs import is_quiet
 
 
@@ -71,4 +71,4 @@ def sweep(
 
     load_plugins(plugin)
     resources = Resources(parse_workers(workers), parse_count(threads, "--threads"), device, log)
-    print(run_sweep(spec, out=out, resources=resources, quiet=is_quiet()).describe())
+    tell(run_sweep(spec, out=out, resources=resources, quiet=is_quiet()).describe())

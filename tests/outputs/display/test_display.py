@@ -8,6 +8,7 @@ from rich.console import Console
 
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.outputs.display import Display, TerminalDisplay
+from hitofude.outputs.display.lines import COLUMNS, header, plain_row
 
 LOG = EpochLog(0, 2, 0.51234, 0.8123, 0.4123, 0.9012, 0.00123, 3.0, 12345.6)
 
@@ -26,7 +27,7 @@ def test_plain_lines_have_the_figures_and_no_control_codes(capsys: pytest.Captur
     assert "\r" not in text
     assert "continuing after epoch 1" in text
     assert text.splitlines()[-1].split() == [
-        "1/3", "2/5", "0.5123", "0.8123", "0.4123", "0.9012", "0.00123", "12,346", "0:00",
+        "1/3", "2/5", "0.5123", "0.8123", "0.4123", "0.9012", "0.0012", "12,346", "0:00",
     ]  # fmt: skip
 
 
@@ -34,6 +35,26 @@ def test_the_columns_are_aligned_and_fit_a_terminal_of_80_columns(capsys: pytest
     train(Display())
     header, *_, row = capsys.readouterr().out.splitlines()
     assert len(header) == len(row) <= 80
+
+
+def test_each_column_has_a_title_of_its_own() -> None:
+    assert "".join(f"{title:>{width + 1}}" for title, width in COLUMNS.items())[1:] == header()
+
+
+@pytest.mark.parametrize(
+    ("width", "missing"), [(79, set()), (70, {"images/s"}), (40, {"images/s", "lr", "train loss"})]
+)
+def test_a_narrow_terminal_does_without_some_columns(width: int, missing: set[str]) -> None:
+    row = plain_row(LOG, 3, 5, 10, width)
+    assert len(header(width)) == len(row) <= width
+    assert all(title not in header(width) for title in missing)
+    assert "0.9012" in row  # the accuracy on the rows held out
+
+
+def test_messages_are_folded_at_the_width_of_the_terminal() -> None:
+    screen = io.StringIO()
+    TerminalDisplay(Console(file=screen, force_terminal=True, width=40)).message(f"source   {'digits ' * 8}")
+    assert [len(line) <= 40 for line in screen.getvalue().splitlines()] == [True, True]
 
 
 def test_a_terminal_shows_the_same_rows_above_a_bar_with_speed_and_time_left() -> None:

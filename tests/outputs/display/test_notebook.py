@@ -9,7 +9,7 @@ import pytest
 
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.outputs.display import NotebookDisplay
-from hitofude.outputs.display.lines import HEADER
+from hitofude.outputs.display.lines import header as titles
 from hitofude.outputs.display.notebook import COLUMNS, Bundle, TrainingTable
 
 LOG = EpochLog(0, 2, 0.51234, 0.8123, 0.4123, 0.9012, 0.00123, 3.0, 12345.6)
@@ -54,7 +54,7 @@ def test_the_html_brings_no_colour_and_no_script() -> None:
 def test_the_text_has_the_newest_epoch_of_each_member_under_the_header() -> None:
     status, header, *rows = half_done().text().splitlines()
     assert status.startswith("50 %, ")
-    assert header == HEADER
+    assert header == titles()
     assert [row.split()[:3] for row in rows] == [["1/2", "2/5", "0.5123"]]
 
 

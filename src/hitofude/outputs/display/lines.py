@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -10,19 +10,27 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from hitofude.learning.epoch_log import EpochLog
+from hitofude.outputs.display.wrapping import tell, terminal_width, wrap
 
-HEADER = (
-    f"{'member':>6} {'epoch':>7} {'train loss':>10} {'accuracy':>8} {'val. loss':>9} {'accuracy':>8}"
-    f" {'lr':>8} {'images/s':>8} {'elapsed':>7}"
-)
-"""79 columns; see plain_row."""
+COLUMNS = {
+    "member": 6, "epoch": 7, "train loss": 10, "train acc": 9, "val. loss": 9, "val. acc": 8, "lr": 7, "images/s": 8,
+    "elapsed": 7,
+}  # fmt: skip
+"""The columns of the training, with their widths: 79 with the spaces between them."""
+DISPENSABLE = "images/s", "lr", "train loss", "train acc", "val. loss", "elapsed"
+"""The columns that a narrow terminal does without, the first first."""
 
 
 class Lines:
     """Messages as lines of stdout, without control codes."""
 
     def message(self, text: str) -> None:
-        print(text, flush=True)
+        tell(text)
+
+    @property
+    def width(self) -> int | None:
+        """The columns of the terminal; None for a file or a pipe."""
+        return terminal_width()
 
     def warned(self, message: str) -> None:
         self.message(f"warning: {message}")
@@ -48,7 +56,7 @@ class Display(Lines):
         """Show the training within the block. images: left to train on, summed over members and epochs."""
         self._members, self._started = members, time.monotonic()
         if images:
-            self.message(HEADER)
+            self.message(header(self.width))
         yield
 
     def member_started(self, member: int, epochs: int, epochs_done: int) -> None:
@@ -61,21 +69,41 @@ class Display(Lines):
 
     def epoch_finished(self, log: EpochLog) -> None:
         elapsed = time.monotonic() - self._started
-        self.message(plain_row(log, self._members, self._epochs[log.member], elapsed))
+        self.message(plain_row(log, self._members, self._epochs[log.member], elapsed, self.width))
 
 
 class SilentDisplay(NoLines, Display):
     """No output."""
 
 
-def plain_row(log: EpochLog, members: int, epochs: int, seconds: float) -> str:
-    """Return an epoch as a line below HEADER. seconds: since the start of the training."""
-    member, epoch = f"{log.member + 1}/{members}", f"{log.epoch}/{epochs}"
-    return (
-        f"{member:>6} {epoch:>7} {log.train_loss:>10.4f} {log.train_accuracy:>8.4f}"
-        f" {figure(log.validation_loss):>9} {figure(log.validation_accuracy):>8}"
-        f" {log.learning_rate:>8.3g} {log.images_per_second:>8,.0f} {clock(seconds):>7}"
+def header(width: int | None = None) -> str:
+    """Return the titles of the columns that fit the width; None for all."""
+    return _row({name: name for name in COLUMNS}, width)
+
+
+def plain_row(log: EpochLog, members: int, epochs: int, seconds: float, width: int | None = None) -> str:
+    """Return an epoch as a line below the header. seconds: since the start of the training."""
+    return _row(
+        {
+            "member": f"{log.member + 1}/{members}",
+            "epoch": f"{log.epoch}/{epochs}",
+            "train loss": f"{log.train_loss:.4f}",
+            "train acc": f"{log.train_accuracy:.4f}",
+            "val. loss": figure(log.validation_loss),
+            "val. acc": figure(log.validation_accuracy),
+            "lr": f"{log.learning_rate:.2g}",
+            "images/s": f"{log.images_per_second:,.0f}",
+            "elapsed": clock(seconds),
+        },
+        width,
     )
+
+
+def _row(cells: Mapping[str, str], width: int | None) -> str:
+    names, left_out = list(COLUMNS), list(DISPENSABLE)
+    while width is not None and left_out and sum(COLUMNS[name] + 1 for name in names) - 1 > width:
+        names.remove(left_out.pop(0))
+    return " ".join(f"{cells[name]:>{COLUMNS[name]}}" for name in names)
 
 
 def figure(value: float | None) -> str:
@@ -103,7 +131,11 @@ class LinesAboveBar(Lines):
         self._task = self._bar.add_task("", total=None)
 
     def message(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(wrap(text, self.width), markup=False, highlight=False, soft_wrap=True)
+
+    @property
+    def width(self) -> int:
+        return self._console.width
 
 
 class TerminalDisplay(LinesAboveBar, Display):

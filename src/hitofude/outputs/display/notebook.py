@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from hitofude.learning.epoch_log import EpochLog
-from hitofude.outputs.display.lines import HEADER, Display, clock, figure, plain_row
+from hitofude.outputs.display.lines import Display, clock, figure, header, plain_row
 
 COLUMNS = (
-    "member", "epoch", "progress", "train loss", "train accuracy", "valid. loss", "valid. accuracy", "learning rate",
+    "member", "epoch", "progress", "train loss", "train acc", "val. loss", "val. acc", "learning rate",
     "images/s",
 )  # fmt: skip
 
@@ -80,7 +80,7 @@ class TrainingTable:
         """Return the status and the newest epoch of each member as plain lines."""
         started = [(row, row.log) for row in self.rows.values() if row.log]
         lines = [plain_row(log, self.members, row.epochs, row.seconds) for row, log in started]
-        return "\n".join([self.status(), HEADER, *lines])
+        return "\n".join([self.status(), header(), *lines])
 
     def html(self) -> str:
         """Return the status and the rows, with a bar for each member and one for all."""

@@ -1,0 +1,82 @@
+"""Text for people, folded between words at the width of their terminal; into a file or a pipe, lines stay whole."""
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from rich.cells import cell_len
+
+LABEL = re.compile(r"\s*(?:(?:warning|note|hitofude): |\S+(?: \S+)*\s{2,}(?=\S))")
+"""The beginning of a line, up to the column of its value: `source   sample: 4,000 images`."""
+COMMAND_LINE = re.compile(r"\s*(?:hitofude|pip|python3?|docker|kubectl) ")
+PIECE = re.compile(
+    r"(?P<space> *)(?P<text>'[^']+'\S*|\S+ -m pip install .+|pip install (?:-\S+ )*\S+"
+    r"|hitofude [a-z-]+(?: (?:--?[a-z]\S*|[A-Z]{2,}\S*|\S*[./]\w\S*))*|\S+)"
+)
+"""A word or, since it must be pasted whole, a text in quotes or a command within a sentence."""
+MOST_SPACES = 8
+"""Of a path in a line; see _join_path."""
+
+
+def terminal_width(stream: TextIO | None = None) -> int | None:
+    """Return the columns of the stream's terminal, or the variable COLUMNS if it is set.
+
+    stream: by default stdout. Returns None for a file or a pipe.
+    """
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return int(columns)
+    try:
+        return os.get_terminal_size((stream or sys.stdout).fileno()).columns or None
+    except (OSError, ValueError, AttributeError):  # no terminal, or no file at all
+        return None
+
+
+def tell(text: str, stream: TextIO | None = None) -> None:
+    """Print a text for people, folded at the terminal's width. stream: by default stdout."""
+    print(wrap(text, terminal_width(stream)), file=stream, flush=True)
+
+
+def wrap(text: str, width: int | None) -> str:
+    """Fold lines that are longer than `width` columns between words, and indent what follows to the value's column.
+
+    Paths, commands and texts in quotes are not broken, however long they are. width: None leaves all lines whole.
+    """
+    return text if width is None else "\n".join(_fold(line, width) for line in text.split("\n"))
+
+
+def _fold(line: str, width: int) -> str:
+    if cell_len(line) <= width or COMMAND_LINE.match(line):
+        return line
+    label = LABEL.match(line)
+    begin = label[0] if label and cell_len(label[0]) <= width // 2 else ""
+    leading = len(line) - len(line.lstrip())
+    indent = " " * (cell_len(begin) or (leading if leading > 2 else leading + 2))
+    lines, current, is_empty = [], begin, True
+    for space, piece in _pieces(line[len(begin) :]):
+        if not is_empty and cell_len(current + space + piece) > width:
+            lines.append(current)
+            current, space = indent, ""
+        current, is_empty = current + space + piece, False
+    return "\n".join([*lines, current])
+
+
+def _pieces(text: str) -> Iterator[tuple[str, str]]:
+    """Yield what must not be broken, each with the spaces before it."""
+    found = [(piece["space"], piece["text"]) for piece in PIECE.finditer(text)]
+    while found:
+        count = _join_path([piece for _, piece in found[: MOST_SPACES + 1]])
+        space, first = found[0]
+        yield space, first + "".join(before + piece for before, piece in found[1:count])
+        del found[:count]
+
+
+def _join_path(words: list[str]) -> int:
+    """Return how many of the words, from the first on, are one path with spaces in it that exists; else 1."""
+    if os.sep not in words[0]:
+        return 1
+    counts = range(len(words), 1, -1)
+    return next((count for count in counts if Path(" ".join(words[:count]).rstrip(",;:.")).exists()), 1)

@@ -1,0 +1,99 @@
+"""Lines for people: folded between words below the value's column, and never within a path or a command."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from hitofude.outputs.display.tables import Column, draw_table
+from hitofude.outputs.display.wrapping import tell, terminal_width, wrap
+
+FACT = "source   sample: 4,000 images of 28x28 in 10 classes to learn from, and 1,000 to predict"
+
+
+def test_a_line_continues_below_the_column_of_its_value() -> None:
+    assert wrap(FACT, 50).splitlines() == [
+        "source   sample: 4,000 images of 28x28 in 10",
+        "         classes to learn from, and 1,000 to",
+        "         predict",
+    ]
+
+
+@pytest.mark.parametrize("width", [10, 24, 40, 80])
+def test_only_spaces_are_changed(width: int) -> None:
+    folded = wrap(FACT, width)
+    assert folded.split() == FACT.split()
+    assert all(cell_len(line) <= width or len(line.split()) == 1 for line in folded.splitlines())
+
+
+def test_a_line_that_fits_and_one_into_a_file_stay_whole() -> None:
+    assert wrap(FACT, len(FACT)) == wrap(FACT, None) == FACT
+
+
+def test_warnings_continue_below_their_text() -> None:
+    assert wrap("warning: this is slow because", 24).splitlines() == ["warning: this is slow", "         because"]
+
+
+def test_wide_characters_take_two_columns() -> None:
+    assert wrap("class    にほんご にほんご", 24).splitlines() == ["class    にほんご", "         にほんご"]
+
+
+def test_a_path_with_spaces_is_not_broken(tmp_path: Path) -> None:
+    path = tmp_path / "my own runs"
+    path.mkdir()
+    assert (
+        str(path)
+        in wrap(f"report   the one in {path}, which is finished", 30).replace("\n         ", "\n").split("\n")[1]
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "hitofude export RUN SOURCE --onnx model.onnx",
+        "/usr/bin/python -m pip install 'fastapi>=0.115' uvicorn",
+        "pip install -U hitofude",
+        "'runs/my first run'",
+    ],
+)
+def test_a_command_within_a_sentence_is_not_broken(command: str) -> None:
+    lines = wrap(f"hitofude: there is a package missing here: {command}", 50).splitlines()
+    assert lines[-1].strip() == command
+
+
+def test_a_line_that_is_a_command_stays_whole() -> None:
+    command = "  hitofude run digit-recognizer.zip --preset best"
+    assert wrap(command, 20) == command
+
+
+def test_without_a_terminal_there_is_no_width_unless_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert terminal_width(stream) is None
+    tell(FACT, stream)
+    monkeypatch.setenv("COLUMNS", "50")
+    assert terminal_width(stream) == 50
+    tell(FACT, stream)
+    assert stream.getvalue() == f"{FACT}\n{wrap(FACT, 50)}\n"
+
+
+TABLE = [
+    Column("run", ["a", "runs/b"]),
+    Column("finished", ["2026-01-02", "-"], dispensable=1),
+    Column("rows", ["42,000", "300"], right=True, dispensable=2),
+    Column("note", ["", ""]),
+]
+
+
+def test_a_table_is_aligned_without_its_empty_columns() -> None:
+    assert draw_table(TABLE).splitlines() == [
+        "run     finished      rows",
+        "a       2026-01-02  42,000",
+        "runs/b  -              300",
+    ]
+
+
+@pytest.mark.parametrize(("width", "titles"), [(26, 3), (25, 2), (18, 2), (17, 1), (3, 1)])
+def test_a_narrow_terminal_does_without_the_dispensable_columns(width: int, titles: int) -> None:
+    assert len(draw_table(TABLE, width).splitlines()[0].split()) == titles
