@@ -59,16 +59,16 @@ def tutorial(files: Path, folder: Path) -> NotebookNode:
 
 
 @runs_a_notebook
-def test_the_tutorial_trains_three_times_each_with_its_table(tutorial: NotebookNode) -> None:
+def test_the_tutorial_trains_four_times_each_with_its_table(tutorial: NotebookNode) -> None:
     tables = [html for html in outputs_of(tutorial.cells, "text/html") if "<progress" in html]
-    assert len(tables) == 3
+    assert len(tables) == 4
     assert all("trained in" in html and "5/5" in html for html in tables)
 
 
 @runs_a_notebook
 def test_a_table_is_saved_with_its_figures_as_text_too(tutorial: NotebookNode) -> None:
     texts = [text for text in outputs_of(tutorial.cells, "text/plain") if text.startswith("trained in")]
-    assert [len(text.splitlines()) for text in texts] == [3, 4, 4]
+    assert [len(text.splitlines()) for text in texts] == [3, 3, 4, 4]
 
 
 @runs_a_notebook
@@ -80,6 +80,7 @@ def test_the_tutorial_shows_digits_curves_augmentation_and_the_hardest(tutorial:
 def test_the_tutorial_says_how_good_it_is_and_where_the_files_are(tutorial: NotebookNode, folder: Path) -> None:
     printed = "".join(outputs_of(tutorial.cells, "stream"))
     assert "95,156 parameters" in printed
+    assert "pooled      71,636 parameters" in printed
     assert "expected score: 0." in printed
     assert (folder / "runs" / "tutorial-debug" / "folds" / "submission.csv").is_file()
     summaries = [html for html in outputs_of(tutorial.cells, "text/html") if "out-of-fold accuracy" in html]
