@@ -72,9 +72,13 @@ def test_known_test_labels_are_scored_at_the_end(finished: RunResult, dataset: D
     assert "test accuracy" in finished.describe()
 
 
-def test_the_same_command_leaves_a_finished_run_alone(finished: RunResult, dataset: Dataset) -> None:
+def test_the_same_command_leaves_a_finished_run_alone_and_says_so(
+    finished: RunResult, dataset: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = {path: path.stat().st_mtime_ns for path in finished.folder.path.rglob("*")}
-    again = hitofude.run(dataset, run=finished.folder.path, settings=SETTINGS, device="cpu", quiet=True)
+    again = hitofude.run(dataset, run=finished.folder.path, settings=SETTINGS, device="cpu")
+    ended = finished.summary.finished[:16]
+    assert capsys.readouterr().out.endswith(f"nothing to do: this run ended on {ended}. Its result:\n")
     assert {path: path.stat().st_mtime_ns for path in finished.folder.path.rglob("*")} == before
     assert again.summary == finished.summary
 

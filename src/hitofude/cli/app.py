@@ -129,6 +129,17 @@ def parse_workers(text: str) -> int | str | None:
     return text
 
 
+def check_device(device: str, workers: int | str | None = None) -> None:
+    """Raise RecipeError if this machine has no such device, before a large source is read.
+
+    workers: as parse_workers returns them; the machines of a cluster may have other devices.
+    """
+    from hitofude.learning.compute import choose_compute
+
+    if not isinstance(workers, str):
+        choose_compute(device)
+
+
 def this_command() -> str:
     """Return the command line, ready to be pasted into a shell."""
     return shlex.join(["hitofude", *sys.argv[1:]])

@@ -9,6 +9,7 @@ from hitofude.cli.app import (
     SourceOptions,
     Trackers,
     app,
+    check_device,
     parse_count,
     parse_workers,
     tell,
@@ -74,8 +75,12 @@ def distill(
         tensorboard, mlflow or wandb: write the curves for it, too; may be repeated. See docs/tracking.md.
     """
     from hitofude.runs.distillation import distill as distill_run
+    from hitofude.runs.folder import RunFolder
     from hitofude.stage import parse_settings
 
+    workers_given = parse_workers(workers)
+    RunFolder(teacher).load_summary()  # this and the device are checked before a large source is read
+    check_device(device, workers_given)
     result = distill_run(
         options.open(source),
         teacher=teacher,
@@ -85,7 +90,7 @@ def distill(
         plugins=plugin,
         callbacks=log,
         device=device,
-        workers=parse_workers(workers),
+        workers=workers_given,
         threads=parse_count(threads, "--threads"),
         quiet=is_quiet(),
         command=this_command(),

@@ -63,11 +63,13 @@ def export(
     from hitofude.export.onnx_export import describe_export, export_onnx
     from hitofude.export.web_bundle import describe_bundle, export_web
     from hitofude.learning.plugins import load_plugins
+    from hitofude.runs.folder import RunFolder
 
     if onnx is None and web is None:
         raise RecipeError("Nothing to export. Name a file with --onnx, or a folder with --web.")
     if images < 1:
         raise RecipeError(f"--images {images}: expected a number from 1 up.")
+    RunFolder(run).load_networks()  # before a large source is read
     load_plugins(plugin)
     has_source = source is not None or options.train is not None
     dataset = options.open(source) if has_source else None

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from hitofude.cli.app import Plugins, app, parse_count, parse_workers, tell
+from hitofude.cli.app import Plugins, app, check_device, parse_count, parse_workers, tell
 from hitofude.cli.logs import is_quiet
 from hitofude.errors import InputError, RecipeError
 
@@ -112,7 +112,11 @@ def predict(
     from hitofude.inputs.layout import parse_shape
     from hitofude.inputs.scale import parse_scale
     from hitofude.learning.plugins import load_plugins
+    from hitofude.runs.folder import RunFolder
 
+    RunFolder(run).check_is_run()
+    workers_given = parse_workers(workers)
+    check_device(device, workers_given)
     load_plugins(plugin)
     _check_calibration(run, raw=raw, calibrated=calibrated, sets=sets)
     how: dict[str, Any] = {"label": label, "shape": parse_shape(shape), "scale": parse_scale(scale)}
@@ -121,7 +125,7 @@ def predict(
     if out is not None and _is_folder(out):
         if show is not None or sure is not None:
             raise RecipeError(PICTURES_ONLY)
-        at_once = {"workers": parse_workers(workers), "threads": parse_count(threads, "--threads"), "format": format}
+        at_once = {"workers": workers_given, "threads": parse_count(threads, "--threads"), "format": format}
         _predict_in_bulk(run, inputs, out, **how, **at_once)
     elif (workers, threads, format) != ("auto", "auto", None):
         raise RecipeError(BULK_ONLY)

@@ -2,7 +2,7 @@
 
 import time
 
-from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, SourceOptions, app, parse_count, tell
+from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, SourceOptions, app, check_device, parse_count, tell
 
 
 @app.command
@@ -43,6 +43,7 @@ def presets(
     from hitofude.runs.cost import CostModel, seconds_to_read
     from hitofude.runs.preset_costs import COMPETITION_ROWS, as_the_competition, cost_of_presets, describe_setting
 
+    check_device(device)
     is_given = source is not None or options != DEFAULT_SOURCE_OPTIONS
     dataset = options.open(source) if is_given else as_the_competition()
     tell(describe_setting(dataset))

@@ -14,6 +14,7 @@ from hitofude.cli.app import (
     SourceOptions,
     Trackers,
     app,
+    check_device,
     parse_count,
     parse_workers,
     tell,
@@ -127,14 +128,12 @@ def run(
     """
     limit = None if time_limit is None else TimeLimit.parse(time_limit)  # it counts from now
     from hitofude.inputs.review import Remedy, review
-    from hitofude.learning.compute import choose_compute
     from hitofude.runs.pipeline import run as run_pipeline
     from hitofude.stage import parse_settings
 
     named = {"seed": seed, "network.name": network, "schedule.epochs": epochs, "ensemble.folds": folds}
     changes, workers_given = _with_named(parse_settings(settings), named), parse_workers(workers)
-    if not isinstance(workers_given, str):
-        choose_compute(device)  # before a large source is read; a cluster's machines may have other devices
+    check_device(device, workers_given)
     dataset = options.open(source)
     if not 0 <= issues_from <= 1:
         raise RecipeError(f"--issues-from {issues_from:g}: expected a probability, from 0 to 1.")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hitofude.cli.app import Plugins, Trackers, app, parse_count, parse_workers, tell
+from hitofude.cli.app import Plugins, Trackers, app, check_device, parse_count, parse_workers, tell
 from hitofude.cli.logs import is_quiet
 
 
@@ -70,5 +70,7 @@ def sweep(
     from hitofude.sweep.running import sweep as run_sweep
 
     load_plugins(plugin)
-    resources = Resources(parse_workers(workers), parse_count(threads, "--threads"), device, log)
+    workers_given = parse_workers(workers)
+    check_device(device, workers_given)
+    resources = Resources(workers_given, parse_count(threads, "--threads"), device, log)
     tell(run_sweep(spec, out=out, resources=resources, quiet=is_quiet()).describe())

@@ -30,6 +30,7 @@ imported.json            in place of report.json if the networks were trained el
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,18 @@ class RunFolder:
     def bytes_written(self) -> int:
         return sum(path.stat().st_size for path in self.path.rglob("*") if path.is_file())
 
+    def check_is_run(self) -> None:
+        """Raise RunFolderError if there is no run here, and suggest the nearest name."""
+        if self.recipe.exists():
+            return
+        if self.path.is_dir():
+            inside = min(self.path.glob(f"*/{self.recipe.name}"), default=None)
+            such_as = f" It holds runs: name one, such as {inside.parent}." if inside else ""
+            raise RunFolderError(f"{self.path} is not a run folder: there is no {self.recipe.name} in it.{such_as}")
+        if self.path.exists():
+            raise RunFolderError(f"{self.path} is a file, not the folder of a run. hitofude runs lists the runs.")
+        raise RunFolderError(f"{self.path}: there is no such folder.{_suggest_run(self.path)}")
+
     def check_trained_here(self) -> None:
         """Raise RunFolderError if the networks were imported, for only their weights are known."""
         if self.is_imported:
@@ -151,8 +164,7 @@ class RunFolder:
 
     def load_recipe(self) -> Recipe:
         """Read the recipe. Raises RunFolderError if this is not a run folder."""
-        if not self.recipe.exists():
-            raise RunFolderError(f"{self.path} is not a run folder: there is no {self.recipe.name} in it.")
+        self.check_is_run()
         try:
             return Recipe.load(self.recipe)
         except RecipeError as error:
@@ -160,6 +172,7 @@ class RunFolder:
 
     def load_summary(self) -> RunSummary:
         """Read the finished run's figures. Raises RunFolderError if the run is not finished, or was imported."""
+        self.check_is_run()
         self.check_trained_here()
         if not self.is_finished:
             raise RunFolderError(f"The run in {self.path} is not finished. Run its command again to continue it.")
@@ -192,6 +205,7 @@ class RunFolder:
 
     def load_data(self) -> DataDescription:
         """Read data.json. Raises RunFolderError if it is missing, damaged, or of a newer version."""
+        self.check_is_run()
         content = validated(DataDescription, read_json(self.data), self.data)
         if content.format_version > FORMAT_VERSION:
             raise RunFolderError(f"{self.data} was written by a newer hitofude. Upgrade with pip install -U hitofude.")
@@ -211,6 +225,16 @@ class RunFolder:
     def append_log(self, log: EpochLog) -> None:
         with explaining_os_errors(self.log), self.log.open("a", encoding="utf-8") as stream:
             stream.write(_log_line(log))
+
+
+def _suggest_run(path: Path) -> str:
+    """Return the run of the nearest name beside the path or in runs/, as a question; else how to find one."""
+    beside = [path.parent, Path("runs")]
+    runs = [found.parent for folder in beside for found in sorted(folder.glob("*/recipe.toml"))]
+    by_name = {run.name: run for run in reversed(runs)}
+    if nearest := get_close_matches(path.name, by_name, n=1, cutoff=0.5):
+        return f" Did you mean {by_name[nearest[0]]}?"
+    return " Name the folder of a run: hitofude runs lists those in runs/."
 
 
 def _log_line(log: EpochLog) -> str:

@@ -152,6 +152,7 @@ def finish_run(
         display.message(f"run      {folder.path}")
         check_same_run(folder, plan.recipe, plan.dataset, teacher)
         result = load_result(folder)
+        display.message(f"done     nothing to do: this run ended on {result.summary.finished[:16]}. Its result:")
         _tell(chosen, plan, folder, display, saved_epochs(folder, range(len(plan.members)))).finished(result)
         return result
     for warning in doubtful_settings(plan):

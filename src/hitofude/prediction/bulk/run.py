@@ -86,6 +86,7 @@ def predict_in_bulk(
     is lost. A bad shard is no error: it is listed in `bad`, and the others are predicted.
     """
     check_shape(shape)
+    RunFolder(Path(run)).check_is_run()  # by the name that the caller gave
     run_folder, folder = RunFolder(Path(run).absolute()), BulkFolder(Path(out).absolute())
     how_read: Message = {"label": label, "shape": None if shape is None else list(shape)}
     if scale is not None:
