@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from hitofude.errors import RecipeError
+from hitofude.errors import ClusterError, RecipeError
 from hitofude.learning import plugins
 from hitofude.learning.networks import build_network
 from hitofude.learning.own_augmentations import OwnAugmentations
 from hitofude.learning.plugins import PluginSource, check_alone, find_registered, load_plugins, load_sources, using
+from hitofude.learning.recipe_plugins import load_packed, pack_sources
+from hitofude.workers.pool import FAILS_EVERYWHERE
 
 SHAPE = 1, 12, 12
 HEAD = "import torch, numpy, hitofude\nfrom torch import nn\n"
@@ -142,6 +144,13 @@ def test_an_installed_package_registers_by_its_entry_point(
     elsewhere = PluginSource(source.name, source.text + "# newer", source.path, source.module, "1.6")
     with pytest.raises(RecipeError, match=r"some_nets.nets 1.5 here differs from 1.6 there. Install the same"):
         load_sources([elsewhere])
+
+
+def test_a_worker_that_lacks_a_package_says_so_and_another_is_tried(plugin: Path) -> None:
+    source = PluginSource(plugin.name, "import no_such_package", "/elsewhere/my_network.py")
+    with pytest.raises(ClusterError, match=r"/elsewhere/my_network.py, line 1: ModuleNotFoundError") as error:
+        load_packed(pack_sources([source]))
+    assert not isinstance(error.value, FAILS_EVERYWHERE)
 
 
 def test_errors_of_memory_and_of_other_code_pass(plugin: Path) -> None:

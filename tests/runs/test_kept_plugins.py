@@ -117,6 +117,13 @@ def test_an_unfinished_run_is_not_continued_with_a_changed_source(
         train(dataset, changed, folder.path)
 
 
+def test_a_plugin_that_fails_ends_the_command_with_2(plugin: Path, call: Call) -> None:
+    plugin.write_text("import hitofude\n\nhitofude.register_networks", encoding="utf-8")
+    code, _, error = call("networks", "--plugin", plugin)
+    assert code == 2
+    assert error.startswith(f"hitofude: {plugin}, line 3: AttributeError: module 'hitofude' has no attribute")
+
+
 def test_without_the_plugin_the_network_is_unknown(dataset: Dataset, plugin: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"no network 'tiny'.*loaded with --plugin FILE"):
         hitofude.run(dataset, run=tmp_path / "run", settings={**OWN, "augment.own": []}, quiet=True)

@@ -243,20 +243,23 @@ def _load_packages() -> None:
 
 def registered_here(kind: Kind, name: str) -> Registered | None:
     """Return the network or augmentation of a name, without a look at installed packages."""
-    return _registered.get((kind, name))
+    with _LOCK:  # another thread may use other versions at the moment
+        return _registered.get((kind, name))
 
 
 def find_registered(kind: Kind, name: str) -> Registered | None:
     """Return the network or augmentation of a name, from the plugins here and then from installed packages."""
-    if (kind, name) not in _registered:
+    found = registered_here(kind, name)
+    if found is None:
         _load_packages()
-    return registered_here(kind, name)
+    return found or registered_here(kind, name)
 
 
 def registered_names(kind: Kind) -> list[str]:
     """Return the names of all networks or augmentations from plugins."""
     _load_packages()
-    return sorted(name for of, name in _registered if of == kind)
+    with _LOCK:
+        return sorted(name for of, name in _registered if of == kind)
 
 
 def own_augmentations(names: Sequence[str] | None) -> list[Registered]:
@@ -313,7 +316,8 @@ def explaining_plugin_errors(*sources: PluginSource) -> Iterator[None]:
 
 def _place_of(error: BaseException, sources: Sequence[PluginSource]) -> str | None:
     """Return the last line of a plugin that an error passed through: `my_network.py, line 7, in forward`."""
-    paths = {source.path for source in sources} | {one.source.path for one in list(_registered.values())}
+    with _LOCK:
+        paths = {source.path for source in sources} | {one.source.path for one in _registered.values()}
     if isinstance(error, SyntaxError) and error.filename in paths:
         return f"{error.filename}, line {error.lineno}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in paths]

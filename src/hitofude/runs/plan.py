@@ -19,7 +19,7 @@ from hitofude.learning.class_balance import check_class_names
 from hitofude.learning.ensemble import plan_members, settle
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.networks import build_network, count_parameters
-from hitofude.learning.recipe_plugins import check_sources
+from hitofude.learning.recipe_plugins import check_sources, sources_of
 from hitofude.learning.speed import multiplications
 from hitofude.learning.splits import can_hold_out
 from hitofude.learning.training import MemberPlan
@@ -189,6 +189,7 @@ class RunPlan:
             look,
             *self._describe_scale(),
             f"network  {networks}",
+            *(f"plugin   {source.path}, {source.sha256[:12]}" for source in sources_of(self.recipe)),
             f"members  {self._describe_members()}",
             *self._describe_variants(),
             *self._describe_taught(),

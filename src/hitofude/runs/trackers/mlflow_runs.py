@@ -31,7 +31,7 @@ class MLflow(Tracker):
         self._id = found.get("run_id", "") if found.get("uri") == self._client.tracking_uri else ""
         self._seen: set[tuple[str, int]] = set()
         if self._id and self._is_there():
-            self._client.set_terminated(self._id, "RUNNING")
+            self._client.update_run(self._id, status="RUNNING")
             self._seen = self._logged()
         else:
             self._id = self._create(run)
