@@ -100,6 +100,7 @@ def test_it_predicts_as_it_was_trained(plugin: Path, digits: ImageSet, compute: 
     with torch.inference_mode():
         expected = own(images.float() / 255).softmax(dim=1).numpy()
     np.testing.assert_allclose(Predictor(own, compute)(images), expected, atol=1e-6)
+    assert Predictor(own, compute)(images[:0]).shape == (0, 10)
 
 
 class Tied(nn.Module):

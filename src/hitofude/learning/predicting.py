@@ -98,6 +98,8 @@ class Predictor:
             torch.set_num_threads(before)
 
     def _predict_batch(self, batch: torch.Tensor) -> torch.Tensor:
+        if not len(batch):  # which a plugin's network may refuse
+            return self._predict_batch(batch.new_zeros(1, *batch.shape[1:]))[:0]
         with torch.inference_mode(), self._compute.autocast():
             pixels = laid_out(images_from_bytes(batch.to(self._compute.device)), self._memory_format)
             logits: torch.Tensor = self._folded(pixels)
