@@ -26,7 +26,13 @@ MOST_MODULES, MOST_FOLDERS = 8, 12
 PLAIN_IN_ITS_ROOM = {"__init__", "app", "audit", "folder", "pictures", "run", "settings", "worker"}
 """File names that may occur in several rooms, because the room says whose they are."""
 
-READERS = ["hitofude.runs.result", "hitofude.runs.comparison", "hitofude.outputs.scoring", "hitofude.inputs.sources"]
+READERS = [
+    "hitofude.runs.result",
+    "hitofude.runs.comparison",
+    "hitofude.runs.listing",
+    "hitofude.outputs.scoring",
+    "hitofude.inputs.sources",
+]
 HEAVY = {"torch", "scipy", "sklearn", "matplotlib", "pandas", "pooch", "requests"}
 
 

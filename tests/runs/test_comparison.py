@@ -13,8 +13,7 @@ from hitofude.inputs.dataset import Dataset
 from hitofude.metrics.metrics import mcnemar
 from hitofude.metrics.scores import Answers, paired_difference, score
 from hitofude.recipe import Metric, Recipe
-from hitofude.runs.comparison import RunComparison, compare_runs, list_runs, write_differences
-from hitofude.runs.folder import RunFolder
+from hitofude.runs.comparison import RunComparison, compare_runs, write_differences
 from hitofude.runs.result import RunResult
 from hitofude.storage import read_npz, write_npz
 from tests.conftest import copy_of
@@ -113,18 +112,3 @@ def test_runs_on_other_data_are_not_compared(finished: RunResult, tmp_path: Path
 def test_one_run_is_not_a_comparison(runs: list[Path]) -> None:
     with pytest.raises(InputError, match="two runs or more: hitofude compare RUN RUN"):
         compare_runs(runs[:1])
-
-
-def test_runs_are_listed_finished_or_not(finished: RunResult, tmp_path: Path) -> None:
-    for name in ("a/whole", "b"):
-        shutil.copytree(finished.folder.path, tmp_path / name)
-    RunFolder(tmp_path / "b").report.unlink()
-    whole, cut = list_runs(tmp_path).splitlines()
-    assert "2 x cnn-lean" in whole
-    assert "out-of-fold accuracy 0." in whole
-    assert "not finished, 16 epochs done" in cut
-
-
-def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no run"):
-        list_runs(tmp_path)

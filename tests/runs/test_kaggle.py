@@ -64,7 +64,7 @@ def test_message_and_competition_can_be_named(run: Path, kaggle: Server) -> None
 def test_nothing_is_sent_of_a_run_that_is_not_finished_or_has_no_submission(
     run: Path, kaggle: Server, tmp_path: Path
 ) -> None:
-    with pytest.raises(RunFolderError, match="not a run folder"):
+    with pytest.raises(RunFolderError, match="no such folder"):
         submit_run(tmp_path / "none")
     hidden = run / "hidden"
     for name, message in (("report.json", "is not finished"), ("submission.csv", r"has no submission\.csv")):

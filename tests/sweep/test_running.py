@@ -15,7 +15,8 @@ import pytest
 import hitofude
 from hitofude.errors import ClusterError, DivergedError, OutOfResourcesError, RecipeError, RunFolderError
 from hitofude.recipe import Recipe
-from hitofude.runs.comparison import compare_runs, list_runs
+from hitofude.runs.comparison import compare_runs
+from hitofude.runs.listing import list_runs
 from hitofude.storage import owning
 from hitofude.sweep import running
 from hitofude.sweep.ranking import Ranking
@@ -93,7 +94,7 @@ def test_each_recipe_with_each_seed_is_the_run_of_its_own_command(
     finished: SweepResult, files: Path, tmp_path: Path
 ) -> None:
     runs = finished.folder.runs
-    assert len(list_runs(runs).splitlines()) == 4
+    assert len(list_runs(runs).splitlines()) == 5  # with the header
     ours, theirs = runs / "002-seed-1", tmp_path / "alone"
     report = json.loads((ours / "report.json").read_text(encoding="utf-8"))
     source, *_ = shlex.split(report["command"])[2:]

@@ -92,17 +92,22 @@ def compare(
         A CSV to write, of the images that some runs predict correctly and others do not.
     """
     from hitofude.metrics.scores import parse_metric
+    from hitofude.outputs.display.wrapping import terminal_width
     from hitofude.runs.comparison import compare_runs, write_differences
 
     comparison = compare_runs(runs, None if metric is None else parse_metric(metric))
-    tell(comparison.describe())
+    tell(comparison.describe(terminal_width()))
     if out is not None:
         tell(f"\n{write_differences(out, comparison):,} images written to {out}")
 
 
 @app.command
 def runs(folder: Path = Path("runs"), /) -> None:
-    """List the runs in a folder, with date, source and accuracy, or progress.
+    """List the runs in a folder, the newest first.
+
+    Each with its date, preset, source and score, or its progress. `fast +2` is
+    the preset fast with two other settings. A narrow terminal shows fewer columns;
+    a file or a pipe gets all.
 
     For example:
       hitofude runs
@@ -113,9 +118,10 @@ def runs(folder: Path = Path("runs"), /) -> None:
     folder
         The folder to search, with all folders below it.
     """
-    from hitofude.runs.comparison import list_runs
+    from hitofude.outputs.display.wrapping import terminal_width
+    from hitofude.runs.listing import list_runs
 
-    tell(list_runs(folder))
+    tell(list_runs(folder, terminal_width()))
 
 
 @app.command

@@ -66,6 +66,7 @@ def sweep(
         As for run: each run has its curves.
     """
     from hitofude.learning.plugins import load_plugins
+    from hitofude.outputs.display.wrapping import terminal_width
     from hitofude.sweep.running import Resources
     from hitofude.sweep.running import sweep as run_sweep
 
@@ -73,4 +74,4 @@ def sweep(
     workers_given = parse_workers(workers)
     check_device(device, workers_given)
     resources = Resources(workers_given, parse_count(threads, "--threads"), device, log)
-    tell(run_sweep(spec, out=out, resources=resources, quiet=is_quiet()).describe())
+    tell(run_sweep(spec, out=out, resources=resources, quiet=is_quiet()).describe(terminal_width()))

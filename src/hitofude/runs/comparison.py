@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.errors import InputError, UserError
+from hitofude.errors import InputError
 from hitofude.metrics.metrics import answered, mcnemar
 from hitofude.metrics.scores import (
     LOWER_IS_BETTER,
@@ -21,9 +21,9 @@ from hitofude.metrics.scores import (
     paired_difference,
     score,
 )
+from hitofude.outputs.display.tables import Column, draw_table
 from hitofude.recipe import Metric
-from hitofude.runs.folder import RunFolder
-from hitofude.runs.result import RunResult, describe_score, load_result
+from hitofude.runs.result import RunResult, load_result
 from hitofude.storage import write_rows
 
 SHOWN = 10
@@ -129,21 +129,23 @@ class RunComparison:
             self.groups is not None,
         )
 
-    def describe(self) -> str:
-        width = max(map(len, ["run", *self.names]))
+    def describe(self, width: int | None = None) -> str:
+        """Describe the runs in a table, and each pair. width: of the terminal, which leaves out what does not fit."""
+        found = [score(self.metric, answers, self.groups) for answers in self._scored]
+        estimates = [result.estimate for result in self.results]
         column = NAMES[self.metric]
-        table = [f"{'run':<{width}}  {column}  95 % interval     wrong  expected score  training"]
-        for name, result, answers in zip(self.names, self.results, self._scored, strict=True):
-            found = score(self.metric, answers, self.groups)
-            value, interval = ("-", "-") if found is None else (f"{found.value:.4f}", interval_text(found))
-            expected = "-" if result.estimate is None else f"{result.estimate.value:.4f}"
-            wrong, seconds = int((answers.answers != self.labels).sum()), f"{result.summary.training_seconds:,.0f} s"
-            row = f"{value:<{len(column)}}  {interval:<16}  {wrong:>5}  {expected:>14}  {seconds:>8}"
-            table.append(f"{name:<{width}}  {row}")
+        columns = [
+            Column("run", self.names),
+            Column(column, ["-" if one is None else f"{one.value:.4f}" for one in found]),
+            Column("95 % interval", ["-" if one is None else interval_text(one) for one in found], dispensable=2),
+            Column("wrong", [f"{(one.answers != self.labels).sum():,}" for one in self._scored], True, 1),
+            Column("expected score", ["-" if one is None else f"{one.value:.4f}" for one in estimates], True, 3),
+            Column("training", [f"{one.summary.training_seconds:,.0f} s" for one in self.results], True, 4),
+        ]
         rows = f"On the {len(self.ids):,} training images that all of them predicted out of fold:"
         if self.metric in LOWER_IS_BETTER:
             rows = f"{rows[:-1]}; a lower {column} is better:"
-        return "\n\n".join([f"{rows}\n" + "\n".join(table), *(pair.describe() for pair in self.pairs())])
+        return "\n\n".join([f"{rows}\n{draw_table(columns, width)}", *(pair.describe() for pair in self.pairs())])
 
 
 def interval_text(found: Score) -> str:
@@ -198,39 +200,6 @@ def write_differences(path: Path, comparison: RunComparison) -> int:
     ]
     write_rows(path, [["id", "label", *comparison.names], *rows])
     return len(differing)
-
-
-def list_runs(folder: Path) -> str:
-    """List the run folders in or below a folder, with state and accuracy. Raises InputError if there are none."""
-    found = sorted(path.parent for path in folder.rglob("recipe.toml") if RunFolder(path.parent).data.exists())
-    if not found:
-        raise InputError(f"{folder} holds no run. Start one with hitofude run, or name another folder.")
-    width = max(len(str(path)) for path in found)
-    return "\n".join(f"{path!s:<{width}}  {_state(RunFolder(path))}" for path in found)
-
-
-def _state(folder: RunFolder) -> str:
-    try:
-        if folder.is_imported:
-            imported = folder.load_import()
-            members = _describe_members(imported.networks)
-            return f"{imported.finished[:16]}  {imported.program}  {members}  imported, accuracy not known"
-        if not folder.is_finished:
-            epochs = len(folder.log.read_text(encoding="utf-8").splitlines()) if folder.log.exists() else 0
-            return f"not finished, {epochs} epochs done; run its command again to continue"
-        summary = folder.load_summary()
-    except UserError as error:
-        return str(error)
-    expected_name = "expected" if summary.metric == "accuracy" else "expected accuracy"
-    expected = "" if summary.estimate is None else f", {expected_name} {summary.estimate.value:.4f}"
-    members, worst = _describe_members([*summary.predicting.values()]), summary.worst_class
-    score = describe_score(summary) + expected + ("" if worst is None else f"; {worst}")
-    return f"{summary.finished[:16]}  {summary.source}  {members}  {score}"
-
-
-def _describe_members(networks: Sequence[str]) -> str:
-    """`5 x cnn-medium`"""
-    return f"{len(networks)} x {' '.join(dict.fromkeys(networks))}"
 
 
 def _groups(result: RunResult, rows: Sequence[int]) -> NDArray[np.int64] | None:

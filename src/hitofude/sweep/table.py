@@ -10,6 +10,7 @@ from hitofude.errors import DivergedError
 from hitofude.inputs.dataset import Dataset
 from hitofude.learning.recipe_plugins import plugin_arguments
 from hitofude.metrics.scores import LOWER_IS_BETTER, NAMES
+from hitofude.outputs.display.tables import Column, draw_table
 from hitofude.storage import write_json, write_rows
 from hitofude.sweep.folder import SweepFolder
 from hitofude.sweep.ranking import COMPARED, Candidate, Ranking
@@ -65,9 +66,12 @@ class SweepResult:
         write_json(folder.figures, result.to_json())
         return result
 
-    def describe(self) -> str:
-        """Return the table, the comparisons, and what can be done with them."""
-        parts = [self._table(), self._notes(), self._failed(), self._comparisons(), self._bias(), self._files()]
+    def describe(self, width: int | None = None) -> str:
+        """Return the table, the comparisons, and what can be done with them.
+
+        width: of the terminal, which leaves out what does not fit.
+        """
+        parts = [self._table(width), self._notes(), self._failed(), self._comparisons(), self._bias(), self._files()]
         return "\n\n".join(part for part in parts if part)
 
     def to_json(self) -> dict[str, Any]:
@@ -89,20 +93,29 @@ class SweepResult:
             "selection_bias": ranking.selection_bias,
         }
 
-    def _table(self) -> str:
+    def _table(self, width: int | None) -> str:
         names = [name.rpartition(".")[2] for name in self.spec.vary]
         names = names if len(set(names)) == len(names) else list(self.spec.vary)
-        by_seed = ["by seed"] if len(self.spec.seeds) > 1 else []
-        metric = self.ranking.best.metric
-        rows = [["recipe", *names, NAMES[metric], "95 % interval", *by_seed, "expected score", "training"]]
-        for one in self.ranking.candidates:
-            values = [trial.value for trial in one.trials]
-            settings = [as_text(one.settings[name]) for name in self.spec.vary]
-            score = "-" if one.expected_score is None else f"{one.expected_score:.4f}"
-            spread = [_interval(min(values), max(values)) for _ in by_seed]
-            value, seconds = f"{one.value:.4f}", f"{one.seconds:,.0f} s"
-            rows.append([str(one.number), *settings, value, _interval(*one.interval), *spread, score, seconds])
-        return _align(rows)
+        candidates = self.ranking.candidates
+        spreads = [[trial.value for trial in one.trials] for one in candidates if len(self.spec.seeds) > 1]
+
+        def column(title: str, cells: Iterable[str], dispensable: int = 0) -> Column:
+            return Column(title, [*cells], right=True, dispensable=dispensable)
+
+        scores = [one.expected_score for one in candidates]
+        columns = [
+            column("recipe", (str(one.number) for one in candidates)),
+            *(
+                column(name, (as_text(one.settings[setting]) for one in candidates))
+                for name, setting in zip(names, self.spec.vary, strict=True)
+            ),
+            column(NAMES[self.ranking.best.metric], (f"{one.value:.4f}" for one in candidates)),
+            column("95 % interval", (_interval(*one.interval) for one in candidates), 1),
+            *([column("by seed", (_interval(min(values), max(values)) for values in spreads), 4)] if spreads else []),
+            column("expected score", ("-" if score is None else f"{score:.4f}" for score in scores), 2),
+            column("training", (f"{one.seconds:,.0f} s" for one in candidates), 3),
+        ]
+        return draw_table(columns, width)
 
     def _notes(self) -> str:
         mean, seeds = "mean of seeds" if len(self.spec.seeds) > 1 else "seed", ", ".join(map(str, self.spec.seeds))
@@ -127,12 +140,15 @@ class SweepResult:
         if not ranking.comparisons:
             return ""
         is_accuracy = ranking.best.metric == "accuracy"
-        rows = [["recipe", f"difference{', points' if is_accuracy else ''}", "better", "worse", "p"]]
+        titles = ["recipe", f"difference{', points' if is_accuracy else ''}", "better", "worse", "p"]
+        rows = []
         for one in ranking.comparisons:
             difference = f"{one.difference:+.4f} ± {one.standard_error:.4f}"
             if is_accuracy:
                 difference = f"{100 * one.difference:+.3f} ± {100 * one.standard_error:.3f}"
             rows.append([str(one.second), difference, str(one.better), str(one.worse), f"{one.probability:.3g}"])
+        cells = zip(*rows, strict=True)
+        table = draw_table([Column(title, own, right=True) for title, own in zip(titles, cells, strict=True)])
         alike = [str(one.second) for one in ranking.comparisons if one.probability >= 0.05]
         verdict = "Each of them is worse by more than chance (p < 0.05)."
         if alike:
@@ -144,7 +160,7 @@ class SweepResult:
         left_out = len(ranking.candidates) - 1 - COMPARED
         more = f" The other {left_out} are in sweep.csv." if left_out > 0 else ""
         return (
-            f"Recipe {best} against the runners-up, image by image:{more}\n{_align(rows)}\n"
+            f"Recipe {best} against the runners-up, image by image:{more}\n{table}\n"
             "± is a standard error. Better, worse: images that it has right with more or with fewer seeds.\n"
             f"p: {test}.\n{verdict}"
         )
@@ -190,9 +206,3 @@ def _figures(candidate: Candidate) -> dict[str, Any]:
 
 def _interval(low: float, high: float) -> str:
     return f"{low:.4f} to {high:.4f}"
-
-
-def _align(rows: Sequence[Sequence[str]]) -> str:
-    """Align columns to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(f"{text:>{width}}" for text, width in zip(row, widths, strict=True)) for row in rows)

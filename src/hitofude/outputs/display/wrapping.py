@@ -54,7 +54,7 @@ def _fold(line: str, width: int) -> str:
     label = LABEL.match(line)
     begin = label[0] if label and cell_len(label[0]) <= width // 2 else ""
     leading = len(line) - len(line.lstrip())
-    indent = " " * (cell_len(begin) or (leading if leading > 2 else leading + 2))
+    indent = " " * (cell_len(begin) or (leading if leading > 8 else leading + 2))
     lines, current, is_empty = [], begin, True
     for space, piece in _pieces(line[len(begin) :]):
         if not is_empty and cell_len(current + space + piece) > width:
