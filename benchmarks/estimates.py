@@ -26,7 +26,7 @@ from hitofude.inputs.sources import open_source
 from hitofude.learning.compute import choose_compute
 from hitofude.learning.ensemble import plan_members, train_ensemble
 from hitofude.learning.member import EnsembleTask
-from hitofude.metrics.estimate import estimate_ensemble
+from hitofude.metrics.estimate import EnsembleAnswers, estimate_ensemble
 from hitofude.metrics.metrics import accuracy
 from hitofude.metrics.whole_ensemble import fit_temperatures
 from hitofude.outputs.display import SilentDisplay
@@ -187,7 +187,7 @@ def judge(path: Path) -> Outcome:
         held_out = arrays["held_out"].T
         training = Training(**json.loads(str(arrays["training"])))
     temperatures = fit_temperatures(labels, out_of_fold, held_out, members)
-    found = estimate_ensemble(labels, out_of_fold, held_out, members, temperatures)
+    found = estimate_ensemble(labels, EnsembleAnswers(out_of_fold, held_out, members), temperatures)
     low, high = found.interval
     return Outcome(
         training=training,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hitofude.metrics.estimate import Estimate, estimate_ensemble
+from hitofude.metrics.estimate import EnsembleAnswers, Estimate, estimate_ensemble
 from hitofude.metrics.metrics import Accuracy
 from hitofude.metrics.whole_ensemble import fit_temperatures
 
@@ -29,7 +29,7 @@ def estimated(
     members: NDArray[np.float32],
 ) -> Estimate:
     temperatures = fit_temperatures(labels, out_of_fold, held_out, members)
-    return estimate_ensemble(labels, out_of_fold, held_out, members, temperatures)
+    return estimate_ensemble(labels, EnsembleAnswers(out_of_fold, held_out, members), temperatures)
 
 
 def simulated(
@@ -74,6 +74,22 @@ def test_weak_networks_gain_much_and_the_estimate_knows() -> None:
     assert np.mean(gains) > 0.05
     assert abs(np.mean(errors)) < 0.25 * np.mean(gains)
     assert np.mean([estimate.interval[0] <= true <= estimate.interval[1] for estimate, true in found]) >= 0.9
+
+
+def test_members_that_learned_the_images_do_not_make_them_look_easier() -> None:
+    """Two members for each fold, of which the second learned from the images to predict, and is surer of them."""
+    labels, hidden = (np.random.default_rng(seed).integers(0, CLASSES, 4_000) for seed in (0, 1))
+    held_out = (np.arange(4_000) * MEMBERS // 4_000)[:, None] == np.arange(MEMBERS)
+    out_of_fold, of_test = answers(labels, 1, 2)[0], answers(hidden, MEMBERS, 3)
+    surer = of_test**2 / (of_test**2).sum(axis=2, keepdims=True)
+    unseen = EnsembleAnswers(out_of_fold, held_out, of_test)
+    both = EnsembleAnswers(out_of_fold, np.tile(held_out, 2), np.concatenate([of_test, surer]))
+    none = EnsembleAnswers(out_of_fold, held_out[:, :0], of_test[:0])
+    temperatures = fit_temperatures(labels, out_of_fold, both.held_out, None)
+    usual = estimate_ensemble(labels, unseen, temperatures)
+    assert estimate_ensemble(labels, both, temperatures).ease > usual.ease + usual.ease_by_chance
+    assert estimate_ensemble(labels, both, temperatures, unseen=unseen).ease == pytest.approx(usual.ease)
+    assert estimate_ensemble(labels, both, temperatures, unseen=none).ease == 0
 
 
 def test_one_member_gains_nothing() -> None:

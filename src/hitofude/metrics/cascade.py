@@ -27,8 +27,8 @@ MOST_STAGES = 4
 LEAST_SAVED = 0.01
 """The share of the operations that a further stage must save."""
 USED = 0.5
-"""The share of the allowed changes that is used up. They are counted on the rows, and chance makes them more among other
-images: with all used up, more labels than allowed would change in nearly every second run."""
+"""The share of the allowed changes that is used up. They are counted on the rows, and chance makes them more among
+other images: with all used up, more labels than allowed would change in nearly every second run."""
 SHARES = (0.0, 0.5, 1.0)
 """The shares of the changes still allowed that a stage may use up; its successors have the rest."""
 LOOKS_AGAIN = 4

@@ -13,16 +13,15 @@ of trainings, on which the constants below were chosen.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.metrics.calibration import Cascade, join_members, with_temperature
+from hitofude.metrics.calibration import Cascade, fit_temperature, join_members, with_temperature
 from hitofude.metrics.grouped import grouped_accuracy
 from hitofude.metrics.metrics import Z_95, Accuracy, answered, wilson_interval
-from hitofude.metrics.whole_ensemble import MemberGroup, Temperatures, member_groups
+from hitofude.metrics.whole_ensemble import Temperatures, member_groups
 
 FEWEST_ROWS = 100
 LEAST_ACCURACY = 0.3
@@ -76,28 +75,39 @@ class Estimate:
         return f"Estimate({self.value:.4f}, 95 % interval {low:.4f} to {high:.4f}, for {self.images:,} images)"
 
 
+@dataclass(frozen=True, eq=False)
+class EnsembleAnswers:
+    """The raw answers of members to rows that they held out, and to the test images."""
+
+    out_of_fold: NDArray[np.float32]
+    """(N, classes), the mean over the members that held a row out; NaN in rows that all of them trained on."""
+    held_out: NDArray[np.bool_]
+    """(N, M), which members held a row out."""
+    members: NDArray[np.float32]
+    """(M, test images, classes)"""
+
+
 def estimate_ensemble(
     labels: NDArray[np.int64],
-    out_of_fold: NDArray[np.float32],
-    held_out: NDArray[np.bool_],
-    members: NDArray[np.float32],
+    answers: EnsembleAnswers,
     temperatures: Temperatures,
     related: NDArray[np.int64] | None = None,
     cascade: Cascade | None = None,
+    unseen: EnsembleAnswers | None = None,
 ) -> Estimate:
     """Estimate the accuracy of all members together.
 
-    labels: (N,); out_of_fold: (N, classes), raw, NaN in rows that every member trained on; held_out: (N, members) which
-    members held a row out; members: (M, test images, classes), raw. temperatures: from fit_temperatures of the same.
-    related: (N,) the number of each row's group, if rows belong together; see hitofude.metrics.grouped.
-    cascade: the rule by which all members answer.
+    labels: (N,). answers: of all members. temperatures: from fit_temperatures of the same. related: (N,) the number of
+    each row's group, if rows belong together; see hitofude.metrics.grouped. cascade: the rule by which all members
+    answer. unseen: if members learned from the test images, the answers of those that did not. The ease is by these,
+    because the others are surer of images that they learned; it is 0 if there are none.
     """
-    known, images = answered(out_of_fold), members.shape[1]
-    labels, out_of_fold = labels[known], out_of_fold[known]
-    found = grouped_accuracy(labels, out_of_fold.argmax(axis=1), None if related is None else related[known])
-    gain, confidence = _gain_and_confidence(members, member_groups(held_out), temperatures, cascade)
-    confidences = with_temperature(out_of_fold, temperatures.out_of_fold).max(axis=1)
-    ease = confidence - float(confidences.mean(dtype=np.float64))
+    known, images = answered(answers.out_of_fold), answers.members.shape[1]
+    predicted = answers.out_of_fold[known].argmax(axis=1)
+    found = grouped_accuracy(labels[known], predicted, None if related is None else related[known])
+    gain = _gain(answers, temperatures, cascade)
+    ease = _ease(labels, answers if unseen is None else unseen)
+    confidences = with_temperature(answers.out_of_fold[known], temperatures.out_of_fold).max(axis=1)
     by_chance = 2 * float(confidences.std()) * math.sqrt(1 / found.independent_rows + 1 / images)
     value = min(1.0, max(0.0, found.value + ease + gain))
     of_gain, of_ease = Z_95 * GAIN_ERROR * gain, max(0.0, abs(ease) - by_chance)
@@ -122,17 +132,28 @@ def estimate_alike(
     return Estimate(found, 0.0, 0.0, 0.0, (max(0.0, found.value - below), min(1.0, found.value + above)), images)
 
 
-def _gain_and_confidence(
-    members: NDArray[np.float32], groups: Sequence[MemberGroup], temperatures: Temperatures, cascade: Cascade | None
-) -> tuple[float, float]:
-    """Return the gain of the calibrated ensemble over the groups, and the groups' own calibrated confidence."""
-    whole, gain, confidence = join_members(members, temperatures.ensemble, cascade), 0.0, 0.0
-    for group in groups:
-        of_group = join_members(members[group.members], temperatures.out_of_fold)
-        of_answers = np.take_along_axis(whole, of_group.argmax(axis=1)[:, None], axis=1)[:, 0]
+def _gain(answers: EnsembleAnswers, temperatures: Temperatures, cascade: Cascade | None) -> float:
+    """Return the gain of the calibrated ensemble over the groups, on the test images."""
+    whole, gain = join_members(answers.members, temperatures.ensemble, cascade), 0.0
+    for group in member_groups(answers.held_out):
+        of_group = join_members(answers.members[group.members], None).argmax(axis=1)
+        of_answers = np.take_along_axis(whole, of_group[:, None], axis=1)[:, 0]
         gain += group.share * float((whole.max(axis=1) - of_answers).mean(dtype=np.float64))
+    return gain
+
+
+def _ease(labels: NDArray[np.int64], answers: EnsembleAnswers) -> float:
+    """Return the groups' mean confidence on the test images less that on the rows that they held out."""
+    if not len(answers.members):
+        return 0.0
+    known = answered(answers.out_of_fold)
+    temperature = fit_temperature(labels[known], answers.out_of_fold[known])
+    confidence = 0.0
+    for group in member_groups(answers.held_out):
+        of_group = join_members(answers.members[group.members], temperature)
         confidence += group.share * float(of_group.max(axis=1).mean(dtype=np.float64))
-    return gain, confidence
+    own = with_temperature(answers.out_of_fold[known], temperature).max(axis=1)
+    return confidence - float(own.mean(dtype=np.float64))
 
 
 def _interval_of(value: float, images: int) -> tuple[float, float]:

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from hitofude.inputs.duplicates import Duplicate
 from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.augment import transformed_versions
-from hitofude.learning.ensemble import EnsembleProbabilities
+from hitofude.learning.ensemble import EnsembleProbabilities, join_out_of_fold
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.learning.speed import multiplications
 from hitofude.learning.training import MemberPlan
 from hitofude.metrics.baseline import no_better_than_commonest
 from hitofude.metrics.calibration import Cascade, join_members, reliability, with_temperature
 from hitofude.metrics.cascade import HeldOut, choose_cascade
-from hitofude.metrics.estimate import estimate_alike, estimate_ensemble
+from hitofude.metrics.estimate import EnsembleAnswers, Estimate, estimate_alike, estimate_ensemble
 from hitofude.metrics.grouped import grouped_accuracy
 from hitofude.metrics.label_issues import LabelIssues
 from hitofude.metrics.metrics import Accuracy, agreement, answered, class_scores, confusion_matrix
@@ -140,12 +140,7 @@ def _summarise(
     related = None if plan.groups is None else plan.groups[known]
     confusion = confusion_matrix(labels[known], predicted, len(train.classes))
     members = _summarise_members(plan, probabilities)
-    given = labels, out_of_fold, plan.held_out()
-    estimate = None
-    if of_test is not None and plan.recipe.ensemble.predict_by == "all":
-        estimate = estimate_ensemble(*given, of_test, calibration.temperatures, plan.groups, cascade)
-    elif of_test is not None:
-        estimate = estimate_alike(labels, out_of_fold, of_test.shape[1], plan.groups)
+    estimate = _estimate(plan, probabilities, calibration, cascade)
     doubt = None if estimate is None else estimate.doubt
     scores = _score_training_rows(plan, out_of_fold, calibration.out_of_fold_temperature)
     guess = no_better_than_commonest(plan.recipe.metric, scores, confusion.tolist(), train.classes)
@@ -184,6 +179,31 @@ def _summarise(
         teacher=_summarise_teacher(plan),
         cascade=cascade,
     )
+
+
+def _estimate(
+    plan: RunPlan, probabilities: EnsembleProbabilities, calibration: Calibration, cascade: Cascade | None
+) -> Estimate | None:
+    """Estimate the score of the submission; None without images to predict."""
+    labels, test, out_of_fold = plan.train.known_labels(), probabilities.test, probabilities.out_of_fold
+    if test is None:
+        return None
+    if plan.recipe.ensemble.predict_by != "all":
+        return estimate_alike(labels, out_of_fold, test.shape[1], plan.groups)
+    answers = EnsembleAnswers(out_of_fold, plan.held_out(), test)
+    unseen = _answers_of_unseen(plan, probabilities, answers) if plan.pseudo_labelled() else None
+    return estimate_ensemble(labels, answers, calibration.temperatures, plan.groups, cascade, unseen)
+
+
+def _answers_of_unseen(
+    plan: RunPlan, probabilities: EnsembleProbabilities, answers: EnsembleAnswers
+) -> EnsembleAnswers:
+    """Return the answers of the members that did not learn from the images to predict."""
+    rows, classes = len(plan.train), len(plan.train.classes)
+    places = [place for place, member in enumerate(plan.members) if (member.train_rows < rows).all()]
+    members, held_out = [plan.members[place] for place in places], [probabilities.held_out[place] for place in places]
+    out_of_fold, _ = join_out_of_fold(members, held_out, rows, classes)
+    return EnsembleAnswers(out_of_fold, answers.held_out[:, places], answers.members[places])
 
 
 def _summarise_teacher(plan: RunPlan) -> TeacherSummary | None:
