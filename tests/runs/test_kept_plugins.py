@@ -12,10 +12,13 @@ from hitofude.errors import RecipeError, RunFolderError
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import Dataset
-from hitofude.learning.plugins import load_plugins, using
+from hitofude.learning.plugins import PluginSource, load_plugins, load_sources, using
 from hitofude.learning.training import Trainer
 from hitofude.prediction.bulk.run import predict_in_bulk
 from hitofude.prediction.files import predict
+from hitofude.recipe import Recipe
+from hitofude.runs.folder import RunFolder
+from hitofude.runs.kept_plugins import keep_plugins, kept_plugins, plugin_differences
 from hitofude.runs.result import RunResult
 from hitofude.web.starting import find_model_file
 from tests.conftest import PLUGIN, Call, copy_of, write_csv
@@ -115,6 +118,23 @@ def test_an_unfinished_run_is_not_continued_with_a_changed_source(
     folder.report.unlink()
     with pytest.raises(RunFolderError, match=r"plugin my_network.py: its source has changed"):
         train(dataset, changed, folder.path)
+
+
+def test_two_cells_of_a_notebook_are_kept_apart_and_compared_each_with_its_own(plugin: Path, tmp_path: Path) -> None:
+    folder, recipe = RunFolder(tmp_path / "run"), Recipe().with_settings({"network.name": "a", "augment.own": ["b"]})
+    network = "import hitofude\nhitofude.register_network('a')(lambda shape, classes: None)\n"
+    noise = "import hitofude\nhitofude.register_augmentation('b')(lambda batch, generator: batch)\n"
+    load_sources([PluginSource("notebook_cell.py", text, f"<{place}>") for place, text in enumerate((network, noise))])
+    keep_plugins(folder, recipe)
+    assert len(list(folder.plugins.iterdir())) == 2
+    assert plugin_differences(folder, recipe) == []
+    with using([PluginSource("notebook_cell.py", noise + "# new\n", "<3>")]):
+        found = "\n".join(plugin_differences(folder, recipe))
+    assert found.splitlines()[-2:] == [
+        "+# new",
+        f"With the run's own: --plugin {folder.plugins / kept_plugins(folder)[1].file}",
+    ]
+    assert "lambda shape" not in found
 
 
 def test_a_plugin_that_fails_ends_the_command_with_2(plugin: Path, call: Call) -> None:

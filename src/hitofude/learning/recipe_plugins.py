@@ -1,5 +1,6 @@
 """The plugins that a recipe uses."""
 
+import hashlib
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -37,8 +38,9 @@ def plugin_arguments(recipe: Recipe) -> list[str]:
 
 
 def describe_sources(recipe: Recipe) -> dict[str, str]:
-    """Return the part of a member's origin that its plugins are: the SHA-256 of each source."""
-    return {f"{source.name}_sha256": source.sha256 for source in sources_of(recipe)}
+    """Return the part of a member's origin that its plugins are, whatever their files are called."""
+    sources = sorted(source.sha256 for source in sources_of(recipe))
+    return {"plugins_sha256": hashlib.sha256("".join(sources).encode()).hexdigest()} if sources else {}
 
 
 def pack_sources(sources: Iterable[PluginSource]) -> list[dict[str, str]]:

@@ -70,13 +70,18 @@ def kept_plugins(folder: RunFolder) -> tuple[KeptPlugin, ...]:
 
 def plugin_differences(folder: RunFolder, recipe: Recipe) -> list[str]:
     """Describe how the sources that a recipe uses differ from those that the folder's run was begun with."""
-    kept, here = {one.name: one for one in kept_plugins(folder)}, {one.name: one for one in sources_of(recipe)}
-    found = [f"plugin {name}: used → not used" for name in kept.keys() - here.keys()]
-    found += [f"plugin {name}: not used → {source.path}" for name, source in here.items() if name not in kept]
-    for name, source in here.items():
-        if name in kept and kept[name].sha256 != source.sha256:
-            found += _describe_change(folder, kept[name], source)
-    return found
+    kept, here = kept_plugins(folder), sources_of(recipe)
+    ours, theirs = {one.sha256 for one in here}, {one.sha256 for one in kept}
+    gone = [one for one in kept if one.sha256 not in ours]
+    found = list[str]()
+    for source in [one for one in here if one.sha256 not in theirs]:
+        before = next((one for one in gone if one.name == source.name), None)
+        if before is None:
+            found.append(f"plugin {source.name}: not used → {source.path}")
+        else:
+            gone.remove(before)
+            found += _describe_change(folder, before, source)
+    return found + [f"plugin {one.name}: {folder.plugins / one.file} → not used" for one in gone]
 
 
 def check_plugins(folder: RunFolder) -> None:
