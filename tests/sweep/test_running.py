@@ -263,6 +263,9 @@ def test_an_interrupted_tpe_search_proposes_the_same_recipes_again(files: Path, 
     assert "is above max_scale" in failure.reason
     change_state(out, recipes=[candidate.settings])
     assert sweep(path, out=out, quiet=True).to_json() == first.to_json()
+    change_state(out, optuna="4.0.0")
+    with pytest.raises(RunFolderError, match=r"begun with Optuna 4\.0\.0.*pip install optuna==4\.0\.0"):
+        sweep(path, out=out, quiet=True)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,8 @@ class State(BaseModel):
     """The reason of each run that failed and would fail again."""
     threads: int | None = None
     """The threads of each member, which change the results."""
+    optuna: str | None = None
+    """The version that proposes the recipes of a TPE search; others propose other ones."""
 
 
 class SweepFolder:

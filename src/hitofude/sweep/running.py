@@ -26,7 +26,7 @@ from hitofude.runs.trackers.tracker import choose_callbacks
 from hitofude.storage import check_disk
 from hitofude.sweep.folder import State, SweepFolder
 from hitofude.sweep.progress import Planned, Progress, RunProgress
-from hitofude.sweep.search import next_round, recipes_to_check
+from hitofude.sweep.search import next_round, recipes_to_check, version_of_optuna
 from hitofude.sweep.spec import Settings, SweepSpec
 from hitofude.sweep.table import SweepResult, write_table
 from hitofude.sweep.trial import Failure, Result, Run, Trial, count, describe_settings
@@ -105,6 +105,7 @@ class _Sweep(ExitStack):
                 "Leave --threads out, or name another folder with --out."
             )
         self._state = state
+        self._check_optuna(state)
         self._display.message(self._describe())
         tried: list[tuple[Settings, float]] = []
         while settings := self._next_round(tried):
@@ -112,6 +113,16 @@ class _Sweep(ExitStack):
             self._finish(list(dict.fromkeys(run for of_recipe in runs for run in of_recipe)))
             tried += zip(settings, map(self._objective, runs), strict=True)
         return self._in_order()
+
+    def _check_optuna(self, state: State) -> None:
+        """Note the version that proposes recipes. Raise RunFolderError if the sweep was begun with another one."""
+        version = version_of_optuna(self._spec)
+        if state.optuna not in (None, version):
+            raise RunFolderError(
+                f"The sweep in {self._folder.path} was begun with Optuna {state.optuna}. Here is {version}, which proposes "
+                f"other recipes. pip install optuna=={state.optuna}, or name another folder with --out."
+            )
+        state.optuna = version
 
     def _describe(self) -> str:
         spec, seeds = self._spec, len(self._spec.seeds)

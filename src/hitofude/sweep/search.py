@@ -51,6 +51,11 @@ def recipes_to_check(spec: SweepSpec) -> list[Settings]:
     return [{name: found[index % len(found)] for name, found in values.items()} for index in range(count)]
 
 
+def version_of_optuna(spec: SweepSpec) -> str | None:
+    """Return the version of the package that proposes recipes; None if the search needs none."""
+    return str(_import_optuna().__version__) if spec.search == "tpe" else None
+
+
 def _grid(spec: SweepSpec) -> list[Settings]:
     return [
         dict(zip(spec.vary, values, strict=True)) for values in itertools.product(*map(_values, spec.vary.values()))
