@@ -22,10 +22,9 @@ from hitofude.export.onnx_export import export_onnx
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import Dataset, sample
-from hitofude.learning import speed
+from hitofude.learning import plugins, speed
 from hitofude.learning.compute import Compute, choose_compute
 from hitofude.learning.networks import build_network
-from hitofude.learning.plugins import using
 from hitofude.recipe import Recipe
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.result import RunResult
@@ -278,5 +277,7 @@ def plugin(tmp_path: Path) -> Iterator[Path]:
     """The file of a plugin, not loaded yet; what a test registers is forgotten after it."""
     path = tmp_path / "my_network.py"
     path.write_text(PLUGIN, encoding="utf-8")
-    with using([]):
-        yield path
+    before = dict(plugins._registered)
+    yield path
+    plugins._registered.clear()
+    plugins._registered.update(before)

@@ -2,6 +2,7 @@
 
 import linecache
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -206,3 +207,12 @@ def test_the_example_of_the_document_is_a_plugin(plugin: Path) -> None:
     noise = OwnAugmentations(["noise"])
     noise.begin(torch.Generator())
     assert noise(torch.zeros(2, *SHAPE)).std() > 0.01
+
+
+def test_versions_that_a_thread_uses_do_not_change_or_stop_the_others(plugin: Path) -> None:
+    load(plugin, LINEAR)
+    other = PluginSource(plugin.name, HEAD + textwrap.dedent(LINEAR) + "# other\n", "kept")
+    with using([other]), ThreadPoolExecutor(1) as executor:
+        found = executor.submit(find_registered, "network", "mine").result(timeout=30)
+    assert found is not None
+    assert found.source.path == str(plugin)

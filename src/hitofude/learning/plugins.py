@@ -81,10 +81,29 @@ class Registered:
         return f"{self.source.path}, line {self.line}"
 
 
-_LOCK = threading.RLock()
-_registered: dict[tuple[Kind, str], Registered] = {}
-_loading: list[PluginSource] = []
-"""The source that is being run, innermost last."""
+Registry = dict[tuple[Kind, str], Registered]
+
+_LOCK = threading.Lock()
+"""Held while the registry is read or changed, and never while code of a plugin runs."""
+_registered: Registry = {}
+
+
+class _OfThread(threading.local):
+    """The state of this thread."""
+
+    own: Registry | None = None
+    """The registrations of a block of `using`, which go before the others."""
+    loading: PluginSource | None = None
+    """The source that is being run."""
+
+
+_here = _OfThread()
+
+
+def _visible() -> Registry:
+    """Return all that is registered for this thread."""
+    with _LOCK:
+        return _registered | (_here.own or {})
 
 
 def register_network(name: str) -> Callable[[Code], Code]:
@@ -114,26 +133,31 @@ def register_augmentation(name: str) -> Callable[[Code], Code]:
 def _registering(kind: Kind, name: str) -> Callable[[Code], Code]:
     def register(code: Code) -> Code:
         frame = sys._getframe(1)
+        is_main, is_alone = frame.f_globals.get("__name__") == "__main__", _here.loading is not None
+        new = Registered(code, _source_of(frame), frame.f_lineno, is_main, is_alone)
+        if not isinstance(name, str) or not re.fullmatch(NAMES, name) or re.search(r"-margin-\d+$", name):
+            raise RecipeError(f"{new}: '{name}' cannot name the {kind}. Use letters, digits and hyphens: my-{kind}")
         with _LOCK:
-            is_main, is_alone = frame.f_globals.get("__name__") == "__main__", bool(_loading)
-            new = Registered(code, _source_of(frame), frame.f_lineno, is_main, is_alone)
-            source = new.source
-            if not isinstance(name, str) or not re.fullmatch(NAMES, name) or re.search(r"-margin-\d+$", name):
-                raise RecipeError(f"{new}: '{name}' cannot name the {kind}. Use letters, digits and hyphens: my-{kind}")
-            old = _registered.get((kind, name))
-            is_again = old is None or old.source.name == source.name or old.source.text == source.text
-            if old is not None and not (is_again or (old.is_main and new.is_main)):
+            registry = _registered if _here.own is None else _here.own
+            old = registry.get((kind, name))
+            if old is not None and not _is_again(old, new):
                 raise RecipeError(f"{new}: the {kind} '{name}' is registered already, by {old}. Name one otherwise.")
-            _registered[kind, name] = new
+            registry[kind, name] = new
         return code
 
     return register
 
 
+def _is_again(old: Registered, new: Registered) -> bool:
+    """Whether it is a new version of the same plugin."""
+    is_same = old.source.name == new.source.name or old.source.text == new.source.text
+    return is_same or (old.is_main and new.is_main)
+
+
 def _source_of(frame: types.FrameType) -> PluginSource:
     """Return the source whose code runs in a frame: a file's text, a notebook's cell, or a package's module."""
-    if _loading:
-        return _loading[-1]
+    if _here.loading is not None:
+        return _here.loading
     path, names = frame.f_code.co_filename, frame.f_globals
     linecache.checkcache(path)
     text = "".join(linecache.getlines(path, names))
@@ -159,7 +183,7 @@ def load_plugins(paths: Iterable[str | Path] | None) -> None:
     Raises RecipeError, with file and line, if one cannot be read, fails, or registers nothing, and within a plugin,
     which must only register.
     """
-    if _loading:
+    if _here.loading is not None:
         raise RecipeError('a plugin cannot start a run. Put the call under `if __name__ == "__main__":`')
     for path in paths or ():
         try:
@@ -175,18 +199,17 @@ def load_sources(sources: Iterable[PluginSource]) -> None:
     Raises RecipeError if one fails, if it registers nothing, or if an installed package has another source.
     """
     for source in sources:
-        with _LOCK:
-            if any(one.source == source for one in _registered.values()):
-                continue
-            if source.module:
-                _import(source)
-            else:
-                _run(source)
-            if not any(one.source.sha256 == source.sha256 for one in _registered.values()):
-                raise RecipeError(
-                    f"{source.path} registers nothing. Put @hitofude.register_network('my-net') before a function "
-                    "(image_shape, classes) -> torch.nn.Module, or @hitofude.register_augmentation('my-augmentation')."
-                )
+        if any(one.source == source for one in _visible().values()):
+            continue
+        if source.module:
+            _import(source)
+        else:
+            _run(source)
+        if not any(one.source.sha256 == source.sha256 for one in _visible().values()):
+            raise RecipeError(
+                f"{source.path} registers nothing. Put @hitofude.register_network('my-net') before a function "
+                "(image_shape, classes) -> torch.nn.Module, or @hitofude.register_augmentation('my-augmentation')."
+            )
 
 
 def _run(source: PluginSource) -> None:
@@ -194,12 +217,12 @@ def _run(source: PluginSource) -> None:
     module.__file__ = source.path
     sys.modules[module.__name__] = module  # for dataclasses and the like, which look for their module
     linecache.cache[source.path] = len(source.text), None, source.text.splitlines(keepends=True), source.path
-    _loading.append(source)
+    before, _here.loading = _here.loading, source
     try:
         with explaining_plugin_errors(source):
             exec(compile(source.text, source.path, "exec"), module.__dict__)  # noqa: S102 - the user asked for it
     finally:
-        _loading.pop()
+        _here.loading = before
 
 
 def _import(source: PluginSource) -> None:
@@ -218,33 +241,37 @@ def check_alone(source: PluginSource) -> None:
 
     Raises RecipeError if it fails, or does not register the same then.
     """
+    here = {key for key, one in _visible().items() if one.source == source and not one.is_alone}
+    if not here or source.module:
+        return
+    with using([]):
+        try:
+            _run(source)
+        except RecipeError as error:
+            raise RecipeError(f"{error}\n{ALONE}") from None
+        there = {key: one for key, one in _visible().items() if one.source == source and one.is_alone}
+    if missing := sorted(here - there.keys()):
+        raise RecipeError(f"{source.path} does not register '{missing[0][1]}' if it is run on its own.\n{ALONE}")
     with _LOCK:
-        here = {key for key, one in _registered.items() if one.source == source and not one.is_alone}
-        if not here or source.module:
-            return
-        with using([]):
-            try:
-                _run(source)
-            except RecipeError as error:
-                raise RecipeError(f"{error}\n{ALONE}") from None
-            there = {key: one for key, one in _registered.items() if one.source.sha256 == source.sha256}
-        if missing := sorted(here - there.keys()):
-            raise RecipeError(f"{source.path} does not register '{missing[0][1]}' if it is run on its own.\n{ALONE}")
         _registered.update(there)
 
 
 @cache
 def _load_packages() -> None:
-    """Import the modules of installed packages that registered for it."""
-    for point in entry_points(group=GROUP):
-        with explaining_plugin_errors(PluginSource(point.value, "", f"the entry point '{point.name}' ({point.value})")):
-            point.load()
+    """Import the modules of installed packages that registered for it, for all threads."""
+    before, _here.own = _here.own, None
+    try:
+        for point in entry_points(group=GROUP):
+            place = f"the entry point '{point.name}' ({point.value})"
+            with explaining_plugin_errors(PluginSource(point.value, "", place)):
+                point.load()
+    finally:
+        _here.own = before
 
 
 def registered_here(kind: Kind, name: str) -> Registered | None:
     """Return the network or augmentation of a name, without a look at installed packages."""
-    with _LOCK:  # another thread may use other versions at the moment
-        return _registered.get((kind, name))
+    return _visible().get((kind, name))
 
 
 def find_registered(kind: Kind, name: str) -> Registered | None:
@@ -258,8 +285,7 @@ def find_registered(kind: Kind, name: str) -> Registered | None:
 def registered_names(kind: Kind) -> list[str]:
     """Return the names of all networks or augmentations from plugins."""
     _load_packages()
-    with _LOCK:
-        return sorted(name for of, name in _registered if of == kind)
+    return sorted(name for of, name in _visible() if of == kind)
 
 
 def own_augmentations(names: Sequence[str] | None) -> list[Registered]:
@@ -277,18 +303,14 @@ def own_augmentations(names: Sequence[str] | None) -> list[Registered]:
 
 @contextmanager
 def using(sources: Iterable[PluginSource]) -> Iterator[None]:
-    """Use these sources in the block, whatever versions of them are registered, and those again afterwards."""
-    sources = tuple(sources)
-    if sources:
-        _load_packages()  # they stay
-    with _LOCK:
-        before = dict(_registered)
-        try:
-            load_sources(sources)
-            yield
-        finally:
-            _registered.clear()
-            _registered.update(before)
+    """Use these sources in the block and this thread, whatever versions of them are registered."""
+    before = _here.own
+    _here.own = dict(before or {})
+    try:
+        load_sources(sources)
+        yield
+    finally:
+        _here.own = before
 
 
 @contextmanager
@@ -316,8 +338,7 @@ def explaining_plugin_errors(*sources: PluginSource) -> Iterator[None]:
 
 def _place_of(error: BaseException, sources: Sequence[PluginSource]) -> str | None:
     """Return the last line of a plugin that an error passed through: `my_network.py, line 7, in forward`."""
-    with _LOCK:
-        paths = {source.path for source in sources} | {one.source.path for one in _registered.values()}
+    paths = {source.path for source in sources} | {one.source.path for one in _visible().values()}
     if isinstance(error, SyntaxError) and error.filename in paths:
         return f"{error.filename}, line {error.lineno}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in paths]
