@@ -8,7 +8,7 @@ import pytest
 
 import hitofude
 from hitofude import errors
-from hitofude.errors import install_command
+from hitofude.errors import agree, counted, install_command
 
 CLONE = Path(hitofude.__file__).parents[2]
 
@@ -29,3 +29,15 @@ def test_elsewhere_the_packages_of_an_extra_are_named(monkeypatch: pytest.Monkey
     monkeypatch.setattr(errors, "__file__", "/site-packages/hitofude/errors.py")
     assert shlex.split(install_command("serve"))[4:] == ["fastapi>=0.115", "onnx>=1"]
     assert shlex.split(install_command("unknown"))[4:] == ["hitofude[unknown]"]
+
+
+@pytest.mark.parametrize(("count", "words"), [(0, "0 classes are"), (1, "1 class is"), (1200, "1,200 classes are")])
+def test_nouns_and_verbs_agree_with_their_number(count: int, words: str) -> None:
+    assert f"{counted(count, 'class')} {agree(count, 'are')}" == words
+
+
+@pytest.mark.parametrize(
+    ("verb", "singular"), [("have", "has"), ("do", "does"), ("were", "was"), ("differ", "differs")]
+)
+def test_verbs_have_their_singular(verb: str, singular: str) -> None:
+    assert (agree(1, verb), agree(2, verb)) == (singular, verb)

@@ -130,8 +130,14 @@ def _packages_of(extra: str) -> set[str]:
 
 
 def counted(count: int, noun: str) -> str:
-    """'1 picture', '1,200 pictures'"""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    """'1 picture', '1,200 pictures', '2 classes'"""
+    plural = "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun}{'' if count == 1 else plural}"
+
+
+def agree(count: int, verb: str) -> str:
+    """Return a verb, given as it follows several things, as it follows this many: 1, 'are' → 'is'."""
+    return {"are": "is", "were": "was", "have": "has", "do": "does"}.get(verb, f"{verb}s") if count == 1 else verb
 
 
 def suggest(wrong: str, known: list[str]) -> str:

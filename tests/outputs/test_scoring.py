@@ -94,7 +94,7 @@ def test_the_label_can_be_named(files: tuple[Path, Path]) -> None:
 @pytest.mark.parametrize(
     ("submission", "message"),
     [
-        ("ImageId,Label\n1,7\n2,8\n3,9\n", "1 ids are missing, such as '10'"),
+        ("ImageId,Label\n1,7\n2,8\n3,9\n", "1 id is missing, such as '10'"),
         ("ImageId,Label\n1,7\n2,8\n3,9\n10,0\n11,1\n", "the id '11' is not one of the solution's"),
         ("ImageId,Label\n1,7\n1,8\n", "line 3: duplicate id '1'"),
         ("ImageId,Label\n1,7\n1.0,8\n", "the id '1.0' occurs twice, spelled differently"),

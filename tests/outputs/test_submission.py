@@ -89,8 +89,8 @@ def test_a_kappa_of_classes_without_numbers_is_refused() -> None:
     ("found", "expected", "message"),
     [
         (("1", "1"), None, "Duplicate id '1'"),
-        (("1", "2"), ("1", "2", "3"), "1 ids are missing, such as '3'"),
-        (("1", "2"), ("1",), "1 ids are not expected, such as '2'"),
+        (("1", "2"), ("1", "2", "3"), "1 id is missing, such as '3'"),
+        (("1", "2"), ("1",), "1 id is not expected, such as '2'"),
     ],
 )
 def test_wrong_ids_are_refused_and_nothing_is_written(

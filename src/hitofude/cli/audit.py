@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, SourceOptions, app, tell
-from hitofude.errors import RecipeError
+from hitofude.errors import RecipeError, counted
 
 
 @app.command
@@ -98,7 +98,7 @@ def compare(
     comparison = compare_runs(runs, None if metric is None else parse_metric(metric))
     tell(comparison.describe(terminal_width()))
     if out is not None:
-        tell(f"\n{write_differences(out, comparison):,} images written to {out}")
+        tell(f"\n{counted(write_differences(out, comparison), 'image')} written to {out}")
 
 
 @app.command

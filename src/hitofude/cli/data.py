@@ -14,6 +14,7 @@ from hitofude.cli.app import (
     data,
     tell,
 )
+from hitofude.errors import counted
 
 
 @app.command
@@ -62,7 +63,7 @@ def augment(
     load_plugins(plugin)
     recipe = choose_recipe(preset, parse_settings(settings))
     plot_augmentation(out, options.open(source).train, recipe.augment, images, versions, seed)
-    tell(f"{images} originals and {versions} versions of each drawn in {out}")
+    tell(f"{counted(images, 'original')} and {counted(versions, 'version')} of each drawn in {out}")
 
 
 @data.command
@@ -93,7 +94,7 @@ def show(
     from hitofude.outputs.plots import plot_sheet
 
     shown = plot_sheet(out, options.open(source).train, images, seed)
-    tell(f"{shown} images drawn in {out}")
+    tell(f"{counted(shown, 'image')} drawn in {out}")
 
 
 @data.command

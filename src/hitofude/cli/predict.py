@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from hitofude.cli.app import Plugins, app, check_device, parse_count, parse_workers, tell
 from hitofude.cli.logs import is_quiet
-from hitofude.errors import InputError, RecipeError
+from hitofude.errors import InputError, RecipeError, counted
 
 PICTURES_ONLY = "--show and --sure are for pictures, which are not predicted in bulk. Name a file with --out."
 CALIBRATED = "--calibrated is the default now; leave it out. --raw gives the uncalibrated probabilities."
@@ -154,7 +154,7 @@ def _predict_at_once(run: Path, inputs: Sequence[Path], out: Path | None, show: 
         show_photos(show, found)
     if out is not None:
         write_predictions(out, *content)
-        tell(f"{len(found.ids):,} predictions written to {out}")
+        tell(f"{counted(len(found.ids), 'prediction')} written to {out}")
     elif len(found.photos) == len(inputs):
         tell(describe_answers(found))
     else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hitofude.errors import InputError, install_command
+from hitofude.errors import InputError, agree, counted, install_command
 from hitofude.export.onnx_graph import Pixels, ensemble_model, networks_model, quantise
 from hitofude.export.onnx_model import OnnxDescription, OnnxModel
 from hitofude.export.own_answers import OwnAnswers, compare_own_answers
@@ -133,7 +133,7 @@ def describe_export(export: OnnxExport) -> str:
     count, sizes = len(description.networks), ", ".join(map(str, description.image_shape))
     faster = parity.images_per_second / parity.images_per_second_of_pytorch
     lines = [
-        f"{export.path}: {export.bytes:,} bytes, {count} member{'' if count == 1 else 's'}, "
+        f"{export.path}: {export.bytes:,} bytes, {counted(count, 'member')}, "
         f"pixels (N, {sizes}) → probabilities (N, {len(description.classes)})",
         f"parity    {_differ(parity.changed)} of {parity.images:,}, no probability by more than {parity.largest:.1e}",
         f"speed     {parity.images_per_second:,.0f} images/s in onnxruntime, {faster:.2f} times PyTorch's",
@@ -143,7 +143,7 @@ def describe_export(export: OnnxExport) -> str:
     )
     lines.append(unknown if export.own is None else export.own.describe())
     if parity.border:
-        lines.append(f"          {parity.border} images left out, because they lie on the threshold of unclear images")
+        lines.append(f"          {counted(parity.border, 'image')} left out, on the threshold of unclear images")
     if cost is not None:
         faster = cost.images_per_second / cost.images_per_second_of_float32
         accuracy = ""
@@ -158,7 +158,7 @@ def describe_export(export: OnnxExport) -> str:
 
 
 def _differ(count: int) -> str:
-    return f"{count} label{' differs' if count == 1 else 's differ'}"
+    return f"{counted(count, 'label')} {agree(count, 'differ')}"
 
 
 def _export_networks(model: Model, pixels: Pixels) -> list["onnx.ModelProto"]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hitofude.errors import agree, counted
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.inputs.image_set import ImageSet, shuffled_evenly
 from hitofude.inputs.sources import Dataset, sample
@@ -36,7 +37,7 @@ class OwnAnswers:
         """Describe the difference in a line or two."""
         if not self.images:
             return "answers   not compared: the run has none by the members on all rows, as it had no images to predict"
-        labels = f"{self.changed} label{' differs' if self.changed == 1 else 's differ'}"
+        labels = f"{counted(self.changed, 'label')} {agree(self.changed, 'differ')}"
         close = "" if self.largest is None else f", no probability by more than {self.largest:.1e}"
         lines = [f"answers   {labels} of {self.images:,} from the run's {self.of}{close}"]
         if self.changed:

@@ -147,7 +147,9 @@ class RawImages:
         count = len(self.images)
         for word, texts in self._texts().items():
             if texts is not None and len(texts) != count:
-                raise InputError(f"{self.name}: {count} images, but {len(texts)} {word}. Each image needs one.")
+                raise InputError(
+                    f"{self.name}: {counted(count, 'image')}, but {len(texts)} {word}. Each image needs one."
+                )
 
     def location(self, row: int) -> str:
         """'train.csv, line 5'"""
@@ -344,11 +346,10 @@ def describe_dataset(dataset: Dataset) -> str:
     brightness = train.images.mean() / 255
     lines = [
         f"source      {dataset.name}",
-        f"images      {height}x{width}, {channels} channel{'s' if channels > 1 else ''}, "
-        f"mean brightness {brightness:.3f}",
+        f"images      {height}x{width}, {counted(channels, 'channel')}, mean brightness {brightness:.3f}",
         f"look        {dataset.look.describe()}",
         f"scale       {dataset.scale.describe()}",
-        f"training    {len(train):,} in {len(train.classes)} classes",
+        f"training    {len(train):,} in {counted(len(train.classes), 'class')}",
         *(f"  {name:<9} {count:,}" for name, count in zip(train.classes, counts, strict=True)),
         f"to predict  {'none' if test is None else f'{len(test):,}'}",
     ]
@@ -359,7 +360,7 @@ def describe_dataset(dataset: Dataset) -> str:
     if dataset.template is not None:
         header = dataset.template.header
         shown = ",".join(header[:5]) + (f",… ({len(header)} columns)" if len(header) > 5 else "")
-        lines.append(f"submission  {shown}, {len(dataset.template.ids):,} ids")
+        lines.append(f"submission  {shown}, {counted(len(dataset.template.ids), 'id')}")
     lines += [f"read        {line}" for line in dataset.reading]
     lines += [f"left aside  {line}" for line in dataset.left_aside]
     return "\n".join(lines)
@@ -377,7 +378,7 @@ def with_template(dataset: Dataset, template: SubmissionTemplate, name: str) -> 
         return dataset
     ids, remedy = test.ids, "Are these files of the same competition?"
     if len(ids) != len(template.ids):
-        raise InputError(f"{name}: {len(template.ids)} rows, but there are {len(ids)} test images. {remedy}")
+        raise InputError(f"{name}: {counted(len(template.ids), 'row')} for {counted(len(ids), 'test image')}. {remedy}")
     spellings = Spellings(template.ids)
     found = [spellings.find(id) for id in ids.tolist()]
     if None not in found and len(set(found)) == len(found):

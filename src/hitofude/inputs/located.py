@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hitofude.errors import InputError
+from hitofude.errors import InputError, counted
 from hitofude.inputs.dataset import RawImages, Split, options_like
 from hitofude.inputs.formats.archive import Member, Place, reading
 from hitofude.inputs.formats.csv_table import CsvFile, csv_file
@@ -89,7 +89,9 @@ def with_labels(raw: RawImages, place: Place, options: ReadOptions) -> RawImages
             raise InputError(f"{place}: there is no label for the image with the id '{missing}'.")
         labels = np.array([labels[row_of[name]] for name in found if name is not None])
     elif len(labels) != len(raw.images):
-        raise InputError(f"{place}: {len(labels):,} labels, but {raw.name} has {len(raw.images):,} images.")
+        raise InputError(
+            f"{place}: {counted(len(labels), 'label')}, but {raw.name} has {counted(len(raw.images), 'image')}."
+        )
     aside = () if raw.labels is None else (f"the labels in {raw.name} itself",)
     return replace(raw, labels=labels, reading=(*raw.reading, *how), left_aside=(*raw.left_aside, *aside))
 

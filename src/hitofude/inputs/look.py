@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.errors import InputError
+from hitofude.errors import InputError, agree
 
 WHITE, MIDDLE = 255, 127
 SOME, MIXED = 3, 0.1
@@ -166,7 +166,7 @@ def check_ground(images: NDArray[np.uint8], look: Look | None, name: str, remedy
         )
     if count >= SOME and count > MIXED * len(images):
         raise InputError(
-            f"{name}: {count:,} of {len(images):,} images are {found}, but the others and the "
+            f"{name}: {count:,} of {len(images):,} images {agree(count, 'are')} {found}, but the others and the "
             f"training images are {expected}. Invert these, or put them in a file of their own."
         )
 

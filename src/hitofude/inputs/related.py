@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hitofude.errors import InputError, suggest
+from hitofude.errors import InputError, counted, suggest
 from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.duplicates import Copies
 from hitofude.inputs.formats.columns import find_id
@@ -88,11 +88,11 @@ def describe_related(train: ImageSet, groups: NDArray[np.int64] | None) -> list[
     lines = []
     if groups is not None:
         sizes = np.unique(groups, return_counts=True)[1]
-        given = "" if train.groups is None else f"{len(np.unique(train.groups)):,} given groups; "
+        given = "" if train.groups is None else f"{counted(len(np.unique(train.groups)), 'given group')}; "
         related, largest = int(sizes[sizes > 1].sum()), int(sizes.max())
         lines.append(
-            f"related  {given}{related:,} rows in {int((sizes > 1).sum()):,} groups of up to {largest:,}, copies "
-            f"included{'; none on both sides of a split' if train.folds is None else ''}"
+            f"related  {given}{counted(related, 'row')} in {counted(int((sizes > 1).sum()), 'group')} of "
+            f"up to {largest:,}, copies included{'; none on both sides of a split' if train.folds is None else ''}"
         )
     if train.folds is not None:
         lines.append(f"folds    given: {', '.join(sorted(set(train.folds.tolist()), key=natural)[:10])}")
@@ -110,7 +110,9 @@ def _of_array(values: ArrayLike, relation: Relation, rows: int) -> NDArray[np.st
     array = np.asarray(values, dtype=None if hasattr(values, "dtype") else object)
     texts = label_texts(array, relation)
     if len(texts) != rows:
-        raise InputError(f"{relation}: found {len(texts):,} values for {rows:,} training rows. Each row needs one.")
+        raise InputError(
+            f"{relation}: found {counted(len(texts), 'value')} for {counted(rows, 'training row')}. Each row needs one."
+        )
     if (is_blank := texts == "").any():
         raise InputError(f"{relation}, row {int(is_blank.argmax()) + 1}: the {NOUNS[relation]} is blank. Fill it in.")
     return texts

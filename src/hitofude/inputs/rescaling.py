@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.errors import InputError
+from hitofude.errors import InputError, agree
 from hitofude.inputs.look import Look, check_ground, edge_pixels, inverting
 from hitofude.inputs.scale import BYTES, OUTLIERS, PixelScale, describe_range
 
@@ -221,8 +221,8 @@ class Rescaler:
     def _explain(self, raw: Numbers) -> str:
         if PixelScale.of(raw.images) == self._trained.scale:
             return (
-                f"{raw.name}: {self._unlike:,} of {self._images:,} images are much darker or much brighter than the "
-                f"training images. If they are right as they are: {_remedy(raw.images)}"
+                f"{raw.name}: {self._unlike:,} of {self._images:,} images {agree(self._unlike, 'are')} much darker or "
+                f"much brighter than the training images. If they are right as they are: {_remedy(raw.images)}"
             )
         return (
             f"{raw.name}: its numbers go {describe_range(raw.images)}, but those of the training images are on the "

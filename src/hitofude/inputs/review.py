@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.errors import InputError, suggest
+from hitofude.errors import InputError, counted, suggest
 from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.formats.text_table import TextTable, read_text_table
 from hitofude.inputs.spelling import Spellings, number_of
@@ -35,7 +35,7 @@ class Review:
         done = "left out" if remedy == "drop" else "relabelled"
         right = self.expected_right
         of_right = "" if right is None else f"; about {right:,.0f} of them had the right label"
-        lines = [f"issues   {self.applied:,} training images of {path} {done}{of_right}"]
+        lines = [f"issues   {counted(self.applied, 'training image')} of {path} {done}{of_right}"]
         if self.left:
             option = "--issues-from 0"
             lines.append(f"         {self.left:,} left as they are: their label is rather right. {option} acts on all")

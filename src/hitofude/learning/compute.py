@@ -13,7 +13,7 @@ from typing import Literal
 
 import torch
 
-from hitofude.errors import OutOfResourcesError, RecipeError
+from hitofude.errors import OutOfResourcesError, RecipeError, counted
 
 ACCELERATORS = ("cuda", "mps")
 DEVICES = ("auto", "cpu", *ACCELERATORS)
@@ -60,8 +60,7 @@ class Compute:
 
     def __str__(self) -> str:
         if self.device.type == "cpu":
-            plural = "" if self.threads == 1 else "s"
-            return f"cpu, {self.threads} thread{plural}, {self.precision}"
+            return f"cpu, {counted(self.threads, 'thread')}, {self.precision}"
         return f"{self.name or device_name(self.device)}, {self.precision}"
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hitofude.errors import counted
 from hitofude.metrics.calibration import Cascade, fit_temperature, join_members, with_temperature
 from hitofude.metrics.grouped import grouped_accuracy
 from hitofude.metrics.metrics import Z_95, Accuracy, answered, wilson_interval
@@ -72,7 +73,7 @@ class Estimate:
 
     def __repr__(self) -> str:
         low, high = self.interval
-        return f"Estimate({self.value:.4f}, 95 % interval {low:.4f} to {high:.4f}, for {self.images:,} images)"
+        return f"Estimate({self.value:.4f}, 95 % interval {low:.4f} to {high:.4f}, for {counted(self.images, 'image')})"
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hitofude.errors import agree, counted
 from hitofude.metrics.label_noise import probabilities_of_error
 from hitofude.metrics.metrics import answered
 
@@ -67,10 +68,8 @@ def describe_issues(suspected: int, probable: int, expected: float) -> str:
         return "no label suspected"
     if not probable:
         return f"no label probably wrong; {suspected:,} suspected, but there the models are more likely wrong"
-    plural = "" if probable == 1 else "s"
-    return (
-        f"{probable:,} label{plural} probably wrong; {suspected:,} suspected, of which about {expected:,.0f} are wrong"
-    )
+    about = f"of which about {expected:,.0f} {agree(round(expected), 'are')} wrong"
+    return f"{counted(probable, 'label')} probably wrong; {suspected:,} suspected, {about}"
 
 
 def confidence_thresholds(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
+from hitofude.errors import counted
 from hitofude.inputs.image_set import ImageSet, shuffled_evenly
 from hitofude.learning.augment import transformed_versions
 from hitofude.learning.epoch_log import EpochLog
@@ -212,7 +213,7 @@ def _draw_curves(axes: Axes, logs: Sequence[EpochLog], quantity: Literal["loss",
                 drawn.set_marker(".")  # a line needs two points
             if member == members[0]:
                 drawn.set_label(label)
-    axes.set_title(f"{quantity.capitalize()}, {len(members)} member{'s' if len(members) > 1 else ''}")
+    axes.set_title(f"{quantity.capitalize()}, {counted(len(members), 'member')}")
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(color=LINE)

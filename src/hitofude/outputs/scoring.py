@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hitofude.errors import InputError, counted
+from hitofude.errors import InputError, agree, counted
 from hitofude.inputs.formats.columns import find_id, find_label
 from hitofude.inputs.formats.text_table import TextTable, read_text_table
 from hitofude.inputs.image_set import classes_of
@@ -45,7 +45,9 @@ class Score:
         lines.append(f"{'accuracy':<{width}} {self.accuracy}")
         lines += [f"{usage:<{width}} {accuracy}" for usage, accuracy in self.by_usage.items()]
         if self.ignored:
-            lines.append(f"{self.ignored:,} rows are left out, because their Usage is Ignored")
+            lines.append(
+                f"{counted(self.ignored, 'row')} {agree(self.ignored, 'are')} left out, because the Usage is Ignored"
+            )
         if self.only_predicted:
             lines.append(f"predicted, but no label of the solution: {_listed(self.only_predicted)}")
         if self.never_predicted:
@@ -134,7 +136,8 @@ def score_probabilities(submission: Path, solution: Path, metric: Metric, *, lab
             raise InputError(f"{submission}, line {number}: the id '{fields[id_column]}' {problem}.")
         by_id[known] = [_read_probability(fields[i], f"{submission}, line {number}") for i in columns.values()]
     if missing := [id for id in rows if id not in by_id]:
-        raise InputError(f"{submission}: {len(missing):,} ids of {solution} are missing, such as '{missing[0]}'.")
+        ids = f"{counted(len(missing), 'id')} of {solution} {agree(len(missing), 'are')} missing"
+        raise InputError(f"{submission}: {ids}, such as '{missing[0]}'.")
     found = np.array([by_id[id] for id in rows])
     if len(columns) == 1:
         found = np.stack([1 - found[:, 0], found[:, 0]], axis=1)
@@ -235,7 +238,13 @@ def _by_id_of(true: _Labels, predicted: _Labels) -> dict[str, str]:
             raise InputError(f"{predicted.path}: the id '{id}' occurs twice, spelled differently. Remove one.")
         answers[known] = label
     if missing := [id for id in true.of if id not in answers and not true.is_ignored(id)]:
-        raise InputError(_misfit(predicted, true, f"{len(missing):,} ids are missing, such as '{missing[0]}'"))
+        raise InputError(
+            _misfit(
+                predicted,
+                true,
+                f"{counted(len(missing), 'id')} {agree(len(missing), 'are')} missing, such as '{missing[0]}'",
+            )
+        )
     return answers
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.errors import InputError
+from hitofude.errors import InputError, agree, counted
 from hitofude.inputs.dataset import SubmissionTemplate
 from hitofude.inputs.spelling import Spellings
 from hitofude.metrics.scores import NEED_PROBABILITIES, class_numbers
@@ -93,9 +93,9 @@ def _match(columns: Sequence[str], classes: Sequence[str]) -> tuple[int, ...]:
         if None not in found and len(set(found)) == len(columns) == len(classes):
             return tuple(index[name] for name in found if name is not None)
     raise InputError(
-        f"The sample submission has {len(columns)} columns beside the id ({_listed(columns)}), but there are "
-        f"{len(classes)} classes ({_listed(classes)}). Expected one column of labels, or a column for each class, "
-        "called like it."
+        f"The sample submission has {counted(len(columns), 'column')} beside the id ({_listed(columns)}), but the "
+        f"labels have {counted(len(classes), 'class')} ({_listed(classes)}). Expected one column of labels, or a "
+        "column for each class, called like it."
     )
 
 
@@ -127,9 +127,7 @@ def check_ids(ids: Sequence[str], expected: Sequence[str] | None) -> None:
     if expected is None:
         return
     missing, unexpected = sorted(set(expected) - set(ids)), sorted(set(ids) - set(expected))
-    if missing:
-        raise InputError(f"{len(missing)} ids are missing, such as '{missing[0]}'. Is it of the same competition?")
-    if unexpected:
-        raise InputError(
-            f"{len(unexpected)} ids are not expected, such as '{unexpected[0]}'. Is it of the same competition?"
-        )
+    for found, problem in ((missing, "missing"), (unexpected, "not expected")):
+        if found:
+            ids = f"{counted(len(found), 'id')} {agree(len(found), 'are')} {problem}"
+            raise InputError(f"{ids}, such as '{found[0]}'. Is it of the same competition?")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.errors import InputError, RunFolderError
+from hitofude.errors import InputError, RunFolderError, agree, counted
 from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.formats.text_table import read_text_table
 from hitofude.inputs.image_set import classes_of, encode_labels
@@ -108,9 +108,14 @@ def audit_images(dataset: Dataset, folder: Path) -> str:
     duplicates = dataset.copies(train).duplicates()
     write_duplicates(path, LabelledRows.of(train), None if test is None else test.ids, duplicates)
     same = sum(item.difference == 0 for item in duplicates)
-    leaks = sum(item.is_leak for item in duplicates)
-    leak = f"; {leaks} to predict resemble a training image: a score on them is too high" if leaks else ""
-    return f"{same} images repeat an earlier one, {len(duplicates) - same} nearly do{leak}\nwritten: {path}"
+    near, leaks = len(duplicates) - same, sum(item.is_leak for item in duplicates)
+    leak = (
+        f"; {leaks} to predict {agree(leaks, 'resemble')} a training image: a score on them is too high"
+        if leaks
+        else ""
+    )
+    found = f"{counted(same, 'image')} {agree(same, 'repeat')} an earlier one, {near} nearly {agree(near, 'do')}"
+    return f"{found}{leak}\nwritten: {path}"
 
 
 def _read_probabilities(path: Path) -> tuple[list[str], tuple[str, ...], NDArray[np.float32]]:

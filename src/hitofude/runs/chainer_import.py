@@ -28,7 +28,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from hitofude.errors import InputError, WeightsError
+from hitofude.errors import InputError, WeightsError, counted
 from hitofude.inputs.formats.archive import reading
 from hitofude.inputs.formats.npz import read_header
 from hitofude.inputs.layout import ImageShape
@@ -108,7 +108,7 @@ def import_chainer(
     for model in models:
         if model.classes != classes:
             raise WeightsError(
-                f"{model.path} has {model.classes} classes, {files[0]} has {classes}. "
+                f"{model.path} has {counted(model.classes, 'class')}, {files[0]} has {classes}. "
                 "Import networks for the same classes."
             )
     height, width = shape or SHAPE
@@ -127,9 +127,9 @@ def import_chainer(
 def describe_import(summary: ImportSummary, run: Path) -> str:
     """Describe the imported networks, and how to predict with them."""
     count = len(summary.members)
-    lines = [f"{count} {NETWORK} network{'' if count == 1 else 's'} from {summary.program}"]
+    lines = [f"{counted(count, f'{NETWORK} network')} from {summary.program}"]
     for member in summary.members:
-        kind = "model" if member.iterations is None else f"snapshot after {member.iterations:,} iterations"
+        kind = "model" if member.iterations is None else f"snapshot after {counted(member.iterations, 'iteration')}"
         lines.append(f"  {member.file}: {kind}")
     lines += [
         "Their accuracy is not known: the files do not say which images the networks were not trained on. So their "

@@ -11,6 +11,7 @@ from typing import Any, Unpack
 import numpy as np
 import torch
 
+from hitofude.errors import counted
 from hitofude.inputs.class_weights import read_class_weights
 from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.sources import Reading, Source, open_source
@@ -220,7 +221,7 @@ def _learn_answers(
     if not folder.targets.exists():
         test = plan.dataset.test
         images = np.concatenate([plan.train.images, *([] if test is None else [test.images])])
-        display.message(f"asking   {teacher.folder.path} about {len(images):,} images")
+        display.message(f"asking   {teacher.folder.path} about {counted(len(images), 'image')}")
         compute = choose_compute(usable_device(backend.compute.device.type), plan.recipe.precision, processors())
         with _logging_seconds("asking the teacher"):
             answers = teacher.answers(plan.members, torch.from_numpy(images), compute)

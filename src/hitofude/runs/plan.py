@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from hitofude.errors import agree, counted
 from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.duplicates import Duplicate, check_no_leak
 from hitofude.inputs.image_set import ImageSet, shuffled_evenly
@@ -235,8 +236,8 @@ class RunPlan:
         to_predict = "none" if test is None else f"{len(test):,}"
         rows = "" if self.train is train else f", {len(self.train):,} of them used"
         return (
-            f"source   {self.dataset.name}: {len(train):,} images of {size} in {len(train.classes)} classes "
-            f"to learn from{rows}, {to_predict} to predict"
+            f"source   {self.dataset.name}: {counted(len(train), 'image')} of {size} in "
+            f"{counted(len(train.classes), 'class')} to learn from{rows}, {to_predict} to predict"
         )
 
     def _describe_members(self) -> str:
@@ -261,8 +262,9 @@ class RunPlan:
             return []
         if taught := sum(bool(member.teachers) for member in self.members):
             of_training = ["the training images, in place of their labels"] if ensemble.soft_labels else []
-            of_test = [f"the {count:,} images to predict"] if count else []
-            return [f"taught   {taught} members learn others' answers to {' and '.join([*of_training, *of_test])}"]
+            of_test = [f"the {counted(count, 'image')} to predict"] if count else []
+            learners = f"{counted(taught, 'member')} {agree(taught, 'learn')}"
+            return [f"taught   {learners} others' answers to {' and '.join([*of_training, *of_test])}"]
         name = "soft_labels" if ensemble.soft_labels else "pseudo_labels"
         later = ensemble.repeats > ensemble.teaching_repeats
         missing = "there are no images to predict" if later else "no repeat comes after those that teach"

@@ -64,7 +64,7 @@ def describe_setting(dataset: Dataset) -> str:
     test = 0 if dataset.test is None else len(dataset.test)
     size = describe_size(dataset.train.image_shape)
     return (
-        f"source   {len(dataset.train):,} images of {size} to learn from, {test:,} to predict\n"
+        f"source   {counted(len(dataset.train), 'image')} of {size} to learn from, {test:,} to predict\n"
         f"machine  {processor_name()}, {counted(processors(), 'processor')}"
     )
 

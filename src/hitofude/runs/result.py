@@ -9,6 +9,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from hitofude.errors import agree, counted
 from hitofude.metrics.baseline import GUESS
 from hitofude.metrics.estimate import Estimate
 from hitofude.metrics.label_issues import describe_issues
@@ -115,7 +116,7 @@ class RunResult:
         summary, audit = self.summary, self.summary.audit
         minutes, seconds = divmod(round(summary.training_seconds), 60)
         leaks = f", {audit.leaks} of them across training and test images" if audit.leaks else ""
-        duplicates = f"{audit.same_images + audit.near_images} duplicate images{leaks}"
+        duplicates = f"{counted(audit.same_images + audit.near_images, 'duplicate image')}{leaks}"
         expected_name = "expected test score" if summary.metric == "accuracy" else "expected test accuracy"
         labels = describe_issues(audit.label_issues, audit.probably_wrong, audit.expected_wrong)
         facts: list[tuple[str, str | Path | None]] = [
@@ -186,7 +187,11 @@ def _name_classes(classes: tuple[str, ...]) -> str | None:
 
 
 def _describe_pseudo_labels(images: int) -> str | None:
-    return f"the {images:,} images to predict were learned from, without their labels" if images else None
+    return (
+        f"the {counted(images, 'image')} to predict {agree(images, 'were')} learned from, without labels"
+        if images
+        else None
+    )
 
 
 def _compare_with_teacher(summary: RunSummary) -> list[tuple[str, str]]:
@@ -195,7 +200,7 @@ def _compare_with_teacher(summary: RunSummary) -> list[tuple[str, str]]:
     if teacher is None:
         return []
     theirs, ours = (
-        f"{count} network{'' if count == 1 else 's'}, {operations / 1e6:.1f} million operations an image"
+        f"{counted(count, 'network')}, {operations / 1e6:.1f} million operations an image"
         for count, operations in (
             (teacher.networks, teacher.operations),
             (len(summary.predicting), teacher.own_operations),
@@ -215,9 +220,9 @@ def describe_related(related: RelatedSummary) -> str:
     """Describe related rows, and what a split regardless of them would have shown."""
     divided = related.divided_copies
     parts = [
-        f"{related.rows:,} in {related.groups:,} groups, "
+        f"{related.rows:,} in {counted(related.groups, 'group')}, "
         + (
-            f"but {divided:,} have a copy in another given fold: too high"
+            f"but {divided:,} {agree(divided, 'have')} a copy in another given fold: too high"
             if divided
             else "none on both sides of a split"
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from hitofude.errors import counted
 from hitofude.learning.optimizers import WARM_UP_OF_AVERAGE
 from hitofude.learning.training import MemberPlan, batch_sizes
 from hitofude.recipe import Recipe
@@ -62,8 +63,8 @@ def _steps(plan: RunPlan, recipe: Recipe, shortest: _Length) -> Iterator[str]:
     size = recipe.optimizer.batch_size
     if shortest.steps < FEWEST_STEPS:
         yield (
-            f"A member makes {shortest.steps} steps in all, too few to learn much. Use --set schedule.min_steps=500, "
-            "which adds epochs"
+            f"A member makes {counted(shortest.steps, 'step')} in all, too few to learn much. Use "
+            "--set schedule.min_steps=500, which adds epochs"
         )
     if size > shortest.rows:
         yield (
@@ -210,8 +211,8 @@ def _held_out(plan: RunPlan) -> Iterator[str]:
     held_out = sum(len(member.validation_rows) for member in plan.members)
     if held_out < min(FEWEST_VALIDATED, len(plan.train) // 5):
         yield (
-            f"ensemble.holdout={plan.recipe.ensemble.holdout:g} holds out {held_out} rows, so the accuracy is hardly "
-            "known. Use --set ensemble.split=folds"
+            f"ensemble.holdout={plan.recipe.ensemble.holdout:g} holds out {counted(held_out, 'row')}, so the accuracy "
+            "is hardly known. Use --set ensemble.split=folds"
         )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hitofude.errors import InputError, RunFolderError
+from hitofude.errors import InputError, RunFolderError, counted
 from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import Compute
@@ -59,9 +59,10 @@ class Teacher:
         for member in members:
             if not len(self.teachers_of(member)):
                 raise RunFolderError(
-                    f"No member of the teacher {self.folder.path} holds out the {len(member.validation_rows):,} rows "
-                    f"that member {member.member + 1} would hold out, so their labels would reach it. Give the groups "
-                    "and folds of the teacher; or train a new teacher with this version of hitofude."
+                    f"No member of the teacher {self.folder.path} holds out the "
+                    f"{counted(len(member.validation_rows), 'row')} that member {member.member + 1} would hold out, "
+                    "so their labels would reach it. Give the groups and folds of the teacher; or train a new teacher "
+                    "with this version of hitofude."
                 )
 
     def teachers_of(self, member: MemberPlan) -> NDArray[np.int64]:

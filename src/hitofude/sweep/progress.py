@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from hitofude.errors import counted
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.outputs.display import Display, SilentDisplay
 from hitofude.outputs.display.lines import clock
-from hitofude.sweep.trial import Result, Run, count, describe_settings
+from hitofude.sweep.trial import Result, Run, describe_settings
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,8 @@ class Progress:
         for one in planned:
             displays[one.run] = RunProgress(self, one, first)
             first += one.members
-        counts = (
-            f"{count(len(planned), 'run')}, {count(first, 'member')}, {self._images:,} images counted once an epoch"
-        )
-        self.display.message(f"training {counts}")
+        counts = f"{counted(len(planned), 'run')}, {counted(first, 'member')}, {counted(self._images, 'image')}"
+        self.display.message(f"training {counts} counted once an epoch")
         with self.display.training(first, self._images):
             yield displays
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hitofude.errors import DivergedError, InputError, RecipeError, RunFolderError
+from hitofude.errors import DivergedError, InputError, RecipeError, RunFolderError, agree, counted
 from hitofude.inputs.duplicates import check_no_leak
 from hitofude.learning.compute import explaining_memory_errors
 from hitofude.learning.dispatch import open_worker_pool, share_of_gpu
@@ -29,7 +29,7 @@ from hitofude.sweep.progress import Planned, Progress, RunProgress
 from hitofude.sweep.search import next_round, recipes_to_check, version_of_optuna
 from hitofude.sweep.spec import Settings, SweepSpec
 from hitofude.sweep.table import SweepResult, write_table
-from hitofude.sweep.trial import Failure, Result, Run, Trial, count, describe_settings
+from hitofude.sweep.trial import Failure, Result, Run, Trial, describe_settings
 from hitofude.workers.pool import WorkerPool
 
 WORST_LOG_LOSS = -36.0
@@ -126,7 +126,7 @@ class _Sweep(ExitStack):
 
     def _describe(self) -> str:
         spec, seeds = self._spec, len(self._spec.seeds)
-        counts = [count(self._recipes, "recipe"), count(seeds, "seed"), count(self._recipes * seeds, "run")]
+        counts = [counted(self._recipes, "recipe"), counted(seeds, "seed"), counted(self._recipes * seeds, "run")]
         counts += [f"{spec.batch} recipes at a time"] if spec.search == "tpe" else []
         return f"{self._sources[0]}\nsweep    {self._folder.path}: {spec.search}, {', '.join(counts)}"
 
@@ -188,10 +188,12 @@ class _Sweep(ExitStack):
             else:
                 left.append(self._what_is_left(run))
         if ended := len(new) - len(left):
-            self._progress.skip(ended, f"before   {count(ended, 'run')} finished or failed")
+            self._progress.skip(ended, f"before   {counted(ended, 'run')} finished or failed")
         if left:
             needed = sum(planned.bytes for planned in left)
-            check_disk(self._folder.path, needed, f"The {len(left)} runs need", "--out")
+            check_disk(
+                self._folder.path, needed, f"The {counted(len(left), 'run')} {agree(len(left), 'need')}", "--out"
+            )
             self._train(left)
 
     def _what_is_left(self, run: Run) -> Planned:
@@ -231,7 +233,7 @@ class _Sweep(ExitStack):
         pool = self.enter_context(open_worker_pool(workers, members, images, device, threads, gpus=gpus))
         self._state.threads = pool.threads
         self._folder.save(self._state)
-        counts = f"{count(pool.size(), 'member')} at a time, {count(pool.threads, 'thread')} each"
+        counts = f"{counted(pool.size(), 'member')} at a time, {counted(pool.threads, 'thread')} each"
         self._display.message(f"workers  {pool.cluster.name}: {counts}")
         return pool
 

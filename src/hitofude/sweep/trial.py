@@ -93,11 +93,6 @@ def describe_settings(settings: Settings) -> str:
     return ", ".join(f"{name} {as_text(value)}" for name, value in settings.items()) or "nothing changed"
 
 
-def count(number: int, noun: str) -> str:
-    """`1 run`, `1,200 runs`"""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def as_text(value: Any) -> str:
     """Return a setting's value as in TOML, but text without quotes."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, cast
 
-from hitofude.errors import ClusterError, DivergedError, InputError, RecipeError, UserError, WorkerError
+from hitofude.errors import ClusterError, DivergedError, InputError, RecipeError, UserError, WorkerError, counted
 from hitofude.workers.messages import Event, Message
 from hitofude.workers.worker import Cluster, Node, Worker, WorkerLostError
 
@@ -217,7 +217,7 @@ class WorkerPool:
     def _no_workers_error(self, nodes: Sequence[Node]) -> ClusterError:
         if not nodes:
             return no_workers_error(self.cluster, self._patience)
-        needs = f"{self.gpus:g} GPUs" if self.gpus else f"{self.threads} threads"
+        needs = f"{self.gpus:g} GPUs" if self.gpus else f"{counted(self.threads, 'thread')}"
         largest = max(node.gpus if self.gpus else node.threads for node in nodes)
         return ClusterError(
             f"{self.cluster.name} has no worker with the {needs} that are needed, for {self._patience:.0f} s now; the "

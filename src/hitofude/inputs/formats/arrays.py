@@ -8,7 +8,7 @@ from typing import Any, NoReturn, Protocol, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hitofude.errors import InputError, first_line
+from hitofude.errors import InputError, counted, first_line
 from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.formats.columns import find_columns, find_texts, is_number, numbers_in
 from hitofude.inputs.formats.label_column import choose_label
@@ -142,7 +142,7 @@ def _numbers_in_texts(texts: Any, name: str) -> NDArray[Any]:
     rows = [numbers_in(str(text)) for text in texts]
     for row, numbers in enumerate(rows, 1):
         if len(numbers) != len(rows[0]) or not all(map(is_number, numbers)):
-            raise InputError(f"{name}, row {row}: expected {len(rows[0])} numbers as in the first row.")
+            raise InputError(f"{name}, row {row}: expected {counted(len(rows[0]), 'number')} as in the first row.")
     return real_numbers(np.array(rows, dtype=np.float64), name)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.errors import InputError
+from hitofude.errors import InputError, agree, counted
 from hitofude.inputs.formats.columns import Columns, is_number, numbers_in, shortened
 from hitofude.inputs.formats.csv_lines import blank_line_error
 from hitofude.inputs.formats.csv_plain import CsvTable, smallest_type, texts_of
@@ -72,7 +72,9 @@ class Values:
             raise InputError(f"{error} Fix the value.")
         more = f"\n  … and {places.count - len(places.first):,} more" if places.count > len(places.first) else ""
         listed = "\n  ".join(places.first)
-        raise InputError(f"{error} {places.count:,} values are wrong; fix them:\n  {listed}{more}")
+        raise InputError(
+            f"{error} {counted(places.count, 'value')} {agree(places.count, 'are')} wrong; fix them:\n  {listed}{more}"
+        )
 
 
 @dataclass
@@ -107,8 +109,8 @@ def _rows(block: bytes, columns: Columns, name: str, first_line: int) -> Iterato
         if len(fields) != len(columns.names):
             expected = f"{len(columns.names)} as in the {'header' if columns.has_names else 'first line'}"
             raise InputError(
-                f"{name}, line {number}: {len(fields)} fields, expected {expected}. Is the line cut short, or a "
-                "separator missing?"
+                f"{name}, line {number}: {counted(len(fields), 'field')}, expected {expected}. Is the line cut short, "
+                "or a separator missing?"
             )
         yield number, fields
 
@@ -160,7 +162,7 @@ def parse_pixel_texts(
         count = len(numbers) if count is None else count
         if len(numbers) != count:
             column = shortened(columns.names[columns.pixels[0]])
-            found = f"{len(numbers)} numbers in the column '{column}', expected {count} as in the first row"
+            found = f"{counted(len(numbers), 'number')} in the column '{column}', expected {count} as in the first row"
             raise InputError(f"{values.name}, line {number}: {found}. Is the line cut short?")
         lines.append(",".join(numbers))
         rows.append(fields)

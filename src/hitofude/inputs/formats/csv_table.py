@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.errors import InputError
+from hitofude.errors import InputError, counted
 from hitofude.inputs.dataset import RawImages, SubmissionTemplate
 from hitofude.inputs.formats.archive import Place, open_file, reading
 from hitofude.inputs.formats.columns import Columns
@@ -96,7 +96,9 @@ class CsvFile:
         header = rows[0][1]
         for number, row in rows:
             if len(row) != len(header):
-                raise InputError(f"{self.name}, line {number}: expected {len(header)} fields, found {len(row)}.")
+                raise InputError(
+                    f"{self.name}, line {number}: expected {counted(len(header), 'field')}, found {len(row)}."
+                )
         return SubmissionTemplate(tuple(name.strip() for name in header), tuple(row[0] for _, row in rows[1:]))
 
 

@@ -8,7 +8,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.errors import InputError
+from hitofude.errors import InputError, counted
 from hitofude.inputs.formats.archive import Place, open_file, reading
 from hitofude.inputs.formats.columns import LABEL_NAMES, find_label, is_number
 from hitofude.inputs.formats.labels import labels_of_array
@@ -41,7 +41,9 @@ def read_rows(path: Place) -> list[list[str]]:
         raise InputError(f"{path}: expected labels, but the file is empty.")
     for number, row in enumerate(rows, 1):
         if len(row) != len(rows[0]):
-            raise InputError(f"{path}, line {number}: {len(row)} fields, expected {len(rows[0])} as in line 1.")
+            raise InputError(
+                f"{path}, line {number}: {counted(len(row), 'field')}, expected {len(rows[0])} as in line 1."
+            )
     return rows
 
 
@@ -61,7 +63,7 @@ def read_label_table(
             return labels, None, how
     if not header and len(rows[0]) > 1:
         raise InputError(
-            f"{path}: {len(rows[0])} columns without names. Expected one column, or a first line id,label."
+            f"{path}: {counted(len(rows[0]), 'column')} without names. Expected one column, or a first line id,label."
         )
     names, lines = rows[0] if header else ["1"], rows[header:]
     label, id = find_label_and_id(names, options, str(path))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hitofude.errors import InputError, suggest
+from hitofude.errors import InputError, counted, suggest
 
 DELIMITERS = ",;\t"
 
@@ -49,6 +49,7 @@ def read_text_table(path: Path, *, fewest: int = 1) -> TextTable:
     expected = max(len(lines[0][1]), fewest)
     for number, fields in lines:
         if len(fields) != expected:
-            plural = "" if len(fields) == 1 else "s"
-            raise InputError(f"{path}, line {number}: expected {expected} fields, found {len(fields)} field{plural}.")
+            raise InputError(
+                f"{path}, line {number}: expected {expected} fields, found {counted(len(fields), 'field')}."
+            )
     return TextTable(path, lines[0][1], tuple(lines[1:]))

@@ -9,7 +9,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 
-from hitofude.errors import first_line
+from hitofude.errors import counted, first_line
 from hitofude.outputs.display.lines import Lines, LinesAboveBar, NoLines, clock, live_console
 
 
@@ -52,7 +52,7 @@ class Pace:
         """`3 of 20 shards, 3,210 images/s, about 4:25 left`"""
         share, seconds = self.share(), self.seconds()
         speed = (self.images_finished + self._under_way.total()) / max(seconds, 1e-6)
-        text = f"{self.shards_done} of {self.shards} shards, {speed:,.0f} images/s"
+        text = f"{self.shards_done} of {counted(self.shards, 'shard')}, {speed:,.0f} images/s"
         return text if not share or share == 1 else f"{text}, about {clock(seconds / share - seconds)} left"
 
 
@@ -70,7 +70,7 @@ class BulkDisplay(Lines):
     def begin(self, shards: int, workers: str) -> None:
         """Announce the number of shards to predict and the workers."""
         before = f"; {self.pace.shards_done} more are finished" if self.pace.shards_done else ""
-        self.message(f"{shards} shard{'s' if shards > 1 else ''} to predict, by {workers}{before}")
+        self.message(f"{counted(shards, 'shard')} to predict, by {workers}{before}")
 
     def images_predicted(self, shard: str, images: int) -> None:
         self.pace.add_images(shard, images)
@@ -78,7 +78,7 @@ class BulkDisplay(Lines):
 
     def shard_finished(self, shard: str, bytes: int, images: int, seconds: float) -> None:
         self.pace.finish(shard, bytes, images)
-        self.message(f"{Path(shard).name}: {images:,} images in {seconds:,.1f} s; {self.pace}")
+        self.message(f"{Path(shard).name}: {counted(images, 'image')} in {seconds:,.1f} s; {self.pace}")
         self._update()
 
     def shard_refused(self, shard: str, bytes: int, error: str) -> None:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from hitofude.errors import counted
 from hitofude.outputs.network_graph import Operation
 from hitofude.outputs.plots import BLACK, BLUE, LINE, ORANGE
 
@@ -43,7 +44,7 @@ def network_chart(operations: Sequence[Operation], title: str) -> Markup:
     shapes = []
     for index, operation in enumerate(operations):
         top = index * OPERATION_HEIGHT
-        count = f", {operation.parameters:,} parameters" if operation.parameters else ""
+        count = f", {counted(operation.parameters, 'parameter')}" if operation.parameters else ""
         text = escape(f"{operation.label}  {operation.shape}{count}")
         shapes.append(f'<rect class="box" x="1" y="{top + 1}" width="470" height="24" rx="6"/>')
         shapes.append(f'<text x="12" y="{top + 17}">{text}</text>')

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from hitofude.errors import agree, counted
 from hitofude.inputs.duplicates import Duplicate
 from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.epoch_log import EpochLog
@@ -86,6 +87,8 @@ def render(page: Page) -> str:
         recipe=page.recipe,
         charts=_charts(page),
         names=NAMES,
+        counted=counted,
+        agree=agree,
         is_alike=not all(member.predicts for member in page.summary.members),
         describe_settings=describe_settings,
         has_variants=any(member.settings for member in page.summary.members),

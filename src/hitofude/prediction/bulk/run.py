@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from hitofude.errors import first_line
+from hitofude.errors import counted, first_line
 from hitofude.inputs.layout import Shape, check_shape
 from hitofude.learning.dispatch import open_worker_pool
 from hitofude.learning.recipe_plugins import pack_sources
@@ -42,7 +42,7 @@ class BulkResult:
         """Describe the outcome in a few lines."""
         done = self.shards - len(self.bad)
         before = f", {self.found_finished} of them finished before" if self.found_finished else ""
-        lines = [f"predicted {self.images:,} images in {done} of {self.shards} shards{before}"]
+        lines = [f"predicted {counted(self.images, 'image')} in {done} of {counted(self.shards, 'shard')}{before}"]
         if self.images_per_second:
             lines.append(f"speed     {self.images_per_second:,.0f} images/s, {self.seconds:,.1f} s")
         return "\n".join([*lines, f"answers   {self.folder}"])
@@ -51,8 +51,8 @@ class BulkResult:
         """List the shards that could not be predicted, a line each."""
         listed = "\n  ".join(map(first_line, self.bad.values()))
         return (
-            f"{len(self.bad)} of {self.shards} shards could not be predicted; the others are finished:\n  {listed}\n"
-            "Fix them, and run the same command again."
+            f"{len(self.bad)} of {counted(self.shards, 'shard')} could not be predicted; the others are finished:"
+            f"\n  {listed}\nFix them, and run the same command again."
         )
 
 
@@ -164,5 +164,5 @@ def _predict(request: Message, shards: Sequence[Shard], pool: WorkerPool, displa
 
 def _describe_workers(pool: WorkerPool, shards: int) -> str:
     counts = {"worker": max(1, min(pool.size(), shards)), "thread": pool.threads}
-    workers, threads = (f"{count} {name}{'s' if count > 1 else ''}" for name, count in counts.items())
+    workers, threads = (counted(count, name) for name, count in counts.items())
     return f"{workers} of {threads} on {pool.cluster.name}"
