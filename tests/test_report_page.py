@@ -109,6 +109,41 @@ def test_it_opens_without_error_request_or_horizontal_scrolling(
     assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 28)"}[scheme]
 
 
+def test_a_table_that_a_phone_cannot_show_as_a_whole_has_a_shadow_at_its_edge(
+    browser: Browser, result: RunResult
+) -> None:
+    """A shadow darkens even the lightest pixel of a column."""
+    page, _ = opened(browser, result, 375)
+    wide = page.locator(".wide").filter(has_text="The accuracy of each network")
+    assert wide.evaluate("one => one.scrollWidth > one.clientWidth")
+
+    def edges() -> list[float]:
+        shot = np.asarray(Image.open(io.BytesIO(wide.screenshot())).convert("L"), dtype=float)
+        return [shot[:40, column].max() for column in (2, -3)]
+
+    left, right = edges()
+    assert right < left - 20
+    wide.evaluate("one => one.scrollLeft = one.scrollWidth")
+    left, right = edges()
+    assert left < right - 20
+
+
+def test_a_link_leads_back_to_the_top(browser: Browser, result: RunResult) -> None:
+    page, _ = opened(browser, result, 375)
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    page.get_by_text("↑ Top").click()
+    page.wait_for_function("scrollY < 5")
+
+
+def test_bars_and_shades_are_printed_in_light_colours(browser: Browser, result: RunResult) -> None:
+    page, _ = opened(browser, result, scheme="dark")
+    page.emulate_media(media="print")
+    for part in (".bars i", ".matrix td.wrong"):
+        assert page.locator(part).first.evaluate("one => getComputedStyle(one).printColorAdjust") == "exact"
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert not page.get_by_text("↑ Top").is_visible()
+
+
 def test_it_is_small_enough_to_open_at_once(result: RunResult) -> None:
     assert result.folder.page.stat().st_size < 1_000_000, "bytes, everything included"
 

@@ -1,11 +1,13 @@
 """Charts and sheets of images as PNG; the report takes the same charts as SVG."""
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,15 +20,22 @@ from hitofude.inputs.image_set import ImageSet, shuffled_evenly
 from hitofude.learning.augment import transformed_versions
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.metrics.calibration import Reliability
+from hitofude.outputs.direction import without_isolates
+from hitofude.outputs.label_places import label_places
 from hitofude.recipe import AugmentRecipe
 from hitofude.storage import writing
 
 DOTS_PER_INCH = 120
 BLUE, ORANGE, BLACK, LINE = "#0b6e99", "#d9730d", "#000000", "#dddddd"
+MATPLOTLIB_TURNS = mpl.__version_info__[:2] >= (3, 11)
+"""Whether text is laid out from right to left where it is written so; before, letters stay in order, and the marks that
+isolate names would be drawn as boxes."""
 PHOTOS_DRAWN, DIGITS_DRAWN = 30, 60
 """At most this many photos, and this many digits of each."""
 _CELL_WIDTH, _CELL_HEIGHT, _IMAGE, _MARGIN, _TITLE = 0.9, 1.15, 0.82, 0.04, 0.4
 """Inches: a cell, the longer side of its image, the space above and below the image, the line of the title."""
+_LETTER = 0.065, 0.12
+"""Inches: the width of a digit of a label, and the label's height."""
 _PHOTO_WIDTH, _PHOTO_MAX_HEIGHT, _NAME_HEIGHT, _PHOTO_COLUMNS = 4.0, 2.4, 0.35, 6
 
 
@@ -146,12 +155,17 @@ def _draw_photo(axes: Axes, photo: DrawnPhoto, top: float) -> None:
     extent = (_MARGIN, _MARGIN + scale * width, top + scale * height, top)
     axes.imshow(photo.picture[::step, ::step], extent=extent)
     axes.text(_MARGIN, top, photo.name, fontsize=8, va="bottom", parse_math=False)
-    for number, (box, (_, is_sure)) in enumerate(zip(photo.boxes[:DIGITS_DRAWN], photo.answers, strict=False), start=1):
-        above, before, below, after = (scale * side for side in box)
-        corner, colour = (_MARGIN + before, top + above), BLUE if is_sure else ORANGE
-        axes.add_patch(Rectangle(corner, after - before, below - above, fill=False, color=colour, linewidth=1.2))
-        label = {"boxstyle": "square,pad=0.1", "facecolor": colour, "edgecolor": "none"}
-        axes.text(*corner, str(number), fontsize=7, color="white", va="bottom", bbox=label)
+    boxes, numbers = photo.boxes[:DIGITS_DRAWN], [str(number + 1) for number in range(len(photo.boxes[:DIGITS_DRAWN]))]
+    wide = [math.ceil((_LETTER[0] * len(number) + 0.03) / scale) for number in numbers]
+    places = label_places(photo.picture, boxes, math.ceil(_LETTER[1] / scale), wide)
+    for number, box, place, (_, is_sure) in zip(numbers, boxes, places, photo.answers, strict=False):
+        colour = BLUE if is_sure else ORANGE
+        for (above, before, below, after), is_label in ((box, False), (place, True)):
+            corner, sides = (_MARGIN + scale * before, top + scale * above), (after - before, below - above)
+            wide_high = (scale * sides[0], scale * sides[1])
+            axes.add_patch(Rectangle(corner, *wide_high, fill=is_label, color=colour, linewidth=0 if is_label else 1.2))
+        middle = (_MARGIN + scale * (place[1] + place[3]) / 2, top + scale * (place[0] + place[2]) / 2)
+        axes.text(*middle, number, fontsize=7, color="white", ha="center", va="center_baseline")
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +207,8 @@ def _draw_cells(axes: Axes, cells: Sequence[_Cell], columns: int, top: float, st
         if cell.frame:
             axes.add_patch(Rectangle((left, bottom), wide, -high, fill=False, edgecolor=cell.frame))
         above = bottom - _IMAGE - _MARGIN
-        text = axes.text(left + wide / 2, above, cell.caption, ha="center", va="bottom", parse_math=False)
+        caption = cell.caption if MATPLOTLIB_TURNS else without_isolates(cell.caption)
+        text = axes.text(left + wide / 2, above, caption, ha="center", va="bottom", parse_math=False)
         text.set(fontsize=8, color=cell.colour)
 
 

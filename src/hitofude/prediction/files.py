@@ -20,6 +20,7 @@ from hitofude.inputs.sources import Images, Reading, read_images, read_options
 from hitofude.learning.plugins import load_plugins
 from hitofude.metrics.calibration import SURE
 from hitofude.metrics.whole_ensemble import prediction_sets
+from hitofude.outputs.direction import isolate
 from hitofude.outputs.plots import DrawnPhoto, plot_photos
 from hitofude.outputs.predictions import set_texts
 from hitofude.prediction.model import Model, set_threshold_of
@@ -156,7 +157,7 @@ def show_photos(path: Path, prediction: FilePredictions) -> None:
         raise InputError("--show draws photos, but there is none among the inputs.")
     rows = zip(prediction.ids, prediction.probabilities, prediction.labels, strict=True)
     answers = {
-        str(id): (f"{prediction.classes[row.argmax()]}  {row.max():.2f}", bool(label != NOT_SURE))
+        str(id): (f"{isolate(prediction.classes[row.argmax()])}  {row.max():.2f}", bool(label != NOT_SURE))
         for id, row, label in rows
     }
     drawn = [

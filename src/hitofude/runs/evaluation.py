@@ -24,6 +24,7 @@ from hitofude.metrics.metrics import Accuracy, agreement, answered, class_scores
 from hitofude.metrics.scores import NEED_PROBABILITIES, Answers, Score, all_scores
 from hitofude.metrics.whole_ensemble import LEVELS, fit_temperatures, member_groups, parts_of_whole, set_threshold
 from hitofude.outputs.audit import Hardness, LabelledRows, write_duplicates
+from hitofude.outputs.direction import isolate
 from hitofude.outputs.html_report.page import Page, render
 from hitofude.outputs.network_graph import operations
 from hitofude.outputs.plots import plot_images
@@ -296,7 +297,7 @@ def _accuracy_of(plan: RunPlan, members: Sequence[tuple[MemberPlan, NDArray[np.f
 def _draw_hardest(folder: RunFolder, images: ImageSet, train: LabelledRows, hardness: Hardness) -> None:
     shown = hardness.rows[:HARDEST_DRAWN]
     captions = [
-        f"{train.label(row)} → {train.classes[predicted]}"
+        f"{isolate(train.label(row))} → {isolate(train.classes[predicted])}"
         for row, predicted in zip(shown, hardness.predicted, strict=False)
     ]
     title = "The hardest training images: label → prediction by members that never saw them"

@@ -17,6 +17,7 @@ from hitofude.learning.epoch_log import EpochLog
 from hitofude.metrics.label_issues import LabelIssues
 from hitofude.metrics.scores import NAMES
 from hitofude.outputs.audit import Hardness
+from hitofude.outputs.direction import isolate
 from hitofude.outputs.html_report.drawings import ImageSheet, chart, network_chart
 from hitofude.outputs.network_graph import Operation
 from hitofude.outputs.plots import draw_accuracy, draw_loss, draw_reliability
@@ -89,6 +90,7 @@ def render(page: Page) -> str:
         names=NAMES,
         counted=counted,
         agree=agree,
+        isolate=isolate,
         is_alike=not all(member.predicts for member in page.summary.members),
         describe_settings=describe_settings,
         has_variants=any(member.settings for member in page.summary.members),
@@ -204,10 +206,10 @@ class _Thumbnails:
         train, probabilities = self.page.train, self.page.out_of_fold[row]
         likeliest = np.argsort(-probabilities, kind="stable")[:BARS]
         bars = tuple((self.classes[index], float(probabilities[index])) for index in likeliest)
-        caption = f"{self.classes[self.labels[row]]} → {self.classes[answer]}"
-        return Thumbnail(self.sheet.place(train.images[row]), caption, f"{train.ids[row]} · {note}", bars)
+        caption = f"{isolate(self.classes[self.labels[row]])} → {isolate(self.classes[answer])}"
+        return Thumbnail(self.sheet.place(train.images[row]), caption, f"{isolate(str(train.ids[row]))} · {note}", bars)
 
     def _of_split(self, split: str, row: int, note: str) -> Thumbnail:
         images = self.page.train if split == "train" or self.page.test is None else self.page.test
         label = f"label {self.classes[self.labels[row]]}" if split == "train" else "to predict"
-        return Thumbnail(self.sheet.place(images.images[row]), label, f"{split} {images.ids[row]} {note}")
+        return Thumbnail(self.sheet.place(images.images[row]), label, f"{split} {isolate(str(images.ids[row]))} {note}")
