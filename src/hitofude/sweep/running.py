@@ -119,7 +119,7 @@ class _Sweep(ExitStack):
         version = version_of_optuna(self._spec)
         if state.optuna not in (None, version):
             raise RunFolderError(
-                f"The sweep in {self._folder.path} was begun with Optuna {state.optuna}. Here is {version}, which proposes "
+                f"The sweep in {self._folder.path} was begun with Optuna {state.optuna}; {version} is here, and proposes "
                 f"other recipes. pip install optuna=={state.optuna}, or name another folder with --out."
             )
         state.optuna = version
