@@ -30,7 +30,7 @@ from hitofude.inputs.related import with_related
 from hitofude.inputs.rescaling import Rescaler, TrainedScale, training_scale
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.checkpoint import MemberFolder
-from hitofude.learning.compute import Compute, choose_compute
+from hitofude.learning.compute import Compute, choose_compute, usual_threads
 from hitofude.learning.dispatch import Parallelism
 from hitofude.learning.ensemble import train_ensemble
 from hitofude.learning.epoch_log import EpochLog
@@ -193,7 +193,7 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.preset != DEFAULT_PRESET:
             raise RecipeError(f"time_limit chooses the recipe, and preset={self.preset!r} gives it. Leave one out.")
         with SpeedMeter(images) as meter:
-            threads = torch.get_num_threads()
+            threads = usual_threads()
             costs = CostModel(meter, self.device, self.workers, THREADS, threads, is_attended=False)
             return choose_plan(limit, self._settings(), lambda recipe: self._plan(recipe, images), costs).plan
 
@@ -349,5 +349,5 @@ def _choose_workers(plan: RunPlan, compute: Compute, workers: int | None) -> int
     """
     if workers is not None and not (isinstance(workers, Integral) and workers > 0):
         raise RecipeError(f"workers={workers!r}: expected a whole number from 1 up, or None.")
-    members, images, available = len(plan.members), plan.images_to_train(), torch.get_num_threads()
+    members, images, available = len(plan.members), plan.images_to_train(), usual_threads()
     return Parallelism.choose(members, images, compute, workers, THREADS, available).workers

@@ -1,3 +1,4 @@
+import threading
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -5,7 +6,14 @@ import pytest
 import torch
 
 from hitofude.errors import OutOfResourcesError, RecipeError
-from hitofude.learning.compute import _is_built_for, choose_compute, describe_environment, problem_of
+from hitofude.learning.compute import (
+    _is_built_for,
+    choose_compute,
+    describe_environment,
+    problem_of,
+    using_threads,
+    usual_threads,
+)
 
 
 def test_the_cpu_is_described_with_threads_and_precision() -> None:
@@ -96,6 +104,26 @@ def test_a_number_of_threads_applies_only_in_the_block() -> None:
     with choose_compute("cpu", "float32", threads=before + 1).applied():
         assert torch.get_num_threads() == before + 1
     assert torch.get_num_threads() == before
+
+
+def test_a_thread_that_begins_beside_a_block_has_the_number_from_outside() -> None:
+    before, found = torch.get_num_threads(), list[int]()
+
+    def look() -> None:
+        found.append(choose_compute("cpu").threads)
+        with using_threads(1):
+            found.append(choose_compute("cpu").threads)
+
+    with using_threads(before + 1):
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+        assert torch.get_num_threads() == before + 1
+        with using_threads(1):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == before + 1
+    assert found == [before, before]
+    assert torch.get_num_threads() == usual_threads() == before
 
 
 @pytest.mark.parametrize("allocate", [lambda: torch.empty(2**46), lambda: np.empty(2**50)])

@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from hitofude.borrowed import loggers_at
 from hitofude.errors import InputError
 from hitofude.inputs.layout import ImageShape
 from hitofude.learning.networks import images_from_bytes
@@ -98,8 +99,8 @@ def torch_to_onnx(network: nn.Module, example: torch.Tensor) -> "onnx.ModelProto
 
     example: an input of two or more rows.
     """
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    quiet = loggers_at(logging.ERROR, ["torch.onnx"])
+    with quiet, warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             network,

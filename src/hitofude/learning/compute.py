@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -28,13 +29,67 @@ def processors() -> int:
     return int(cpu_count())
 
 
+class _Threads:
+    """The blocks of using_threads that are open in this process, and the threads of PyTorch outside of them."""
+
+    lock = threading.Lock()
+    blocks = 0
+    usual = 1
+    own = threading.local()
+    """Of each thread of Python: `blocks`, those that it has open."""
+
+
+@contextmanager
+def using_threads(count: int) -> Iterator[None]:
+    """Let this thread of Python compute with so many threads of PyTorch in the block.
+
+    PyTorch gives a new thread the number that any thread has set last. So a thread that was started while a block is
+    open is taken to have the number from outside of it; see usual_threads.
+    """
+    own = _Threads.own
+    with _Threads.lock:
+        before = torch.get_num_threads()
+        if not _Threads.blocks:
+            _Threads.usual = before
+        elif not getattr(own, "blocks", 0):
+            before = _Threads.usual
+        _Threads.blocks += 1
+        own.blocks = getattr(own, "blocks", 0) + 1
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        with _Threads.lock:
+            _Threads.blocks -= 1
+            own.blocks -= 1
+        torch.set_num_threads(before)
+
+
+def usual_threads() -> int:
+    """Return PyTorch's number of threads outside of the blocks of using_threads that are open."""
+    with _Threads.lock:
+        return _Threads.usual if _Threads.blocks else torch.get_num_threads()
+
+
+@contextmanager
+def _deterministic_kernels() -> Iterator[None]:
+    """Let cuDNN take kernels that round alike in every call."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark, cudnn.deterministic
+    cudnn.benchmark, cudnn.deterministic = False, True
+    try:
+        yield
+    finally:
+        cudnn.benchmark, cudnn.deterministic = before
+
+
 @dataclass(frozen=True)
 class Compute:
     """A device and how to use it."""
 
     device: torch.device
     precision: Literal["float32", "bfloat16"]
-    threads: int = field(default_factory=torch.get_num_threads)
+    threads: int = field(default_factory=usual_threads)
     """The CPU's threads. The number is part of a result, since sums over threads round differently."""
     name: str | None = None
     """The name of a device of another machine."""
@@ -44,15 +99,8 @@ class Compute:
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Use these threads and deterministic kernels in the block. Raises OutOfResourcesError if memory is full."""
-        before = torch.get_num_threads()
-        torch.set_num_threads(self.threads)
-        torch.backends.cudnn.benchmark = False
-        torch.backends.cudnn.deterministic = True
-        try:
-            with explaining_memory_errors():
-                yield
-        finally:
-            torch.set_num_threads(before)
+        with using_threads(self.threads), _deterministic_kernels(), explaining_memory_errors():
+            yield
 
     def autocast(self) -> AbstractContextManager[object]:
         """Compute matrix products and convolutions in this precision within the block."""
@@ -87,7 +135,7 @@ def choose_compute(device: str = "auto", precision: str = "auto", threads: int |
     note = "".join(f"{problem}. So the {'processor' if device == 'cpu' else device} is used" for problem in notes[:1])
     is_bfloat16 = _has_bfloat16(device) if precision == "auto" else precision == "bfloat16"
     precision_name: Literal["float32", "bfloat16"] = "bfloat16" if is_bfloat16 else "float32"
-    return Compute(torch.device(device), precision_name, threads or torch.get_num_threads(), note=note)
+    return Compute(torch.device(device), precision_name, threads or usual_threads(), note=note)
 
 
 def usable_device(device: str) -> str:

@@ -14,7 +14,7 @@ from torch.fx import GraphModule, symbolic_trace
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from hitofude.learning.compute import Compute
+from hitofude.learning.compute import Compute, using_threads
 from hitofude.learning.networks import images_from_bytes
 from hitofude.learning.own_networks import has_known_layers, laid_out, memory_format_of
 from hitofude.learning.plugins import explaining_plugin_errors
@@ -90,12 +90,9 @@ class Predictor:
         """Return (N, classes) probabilities on the CPU."""
         if self._compute.device.type != "cpu":
             return torch.cat([self._predict_batch(batch) for batch in batches]).cpu()
-        before = torch.get_num_threads()
-        try:
-            with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-                return torch.cat(list(pool.map(self._predict_batch, batches)))
-        finally:
-            torch.set_num_threads(before)
+        own = using_threads(torch.get_num_threads())
+        with own, ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return torch.cat(list(pool.map(self._predict_batch, batches)))
 
     def _predict_batch(self, batch: torch.Tensor) -> torch.Tensor:
         if not len(batch):  # which a plugin's network may refuse

@@ -119,8 +119,8 @@ class _Sweep(ExitStack):
         version = version_of_optuna(self._spec)
         if state.optuna not in (None, version):
             raise RunFolderError(
-                f"The sweep in {self._folder.path} was begun with Optuna {state.optuna}; {version} is here, and proposes "
-                f"other recipes. pip install optuna=={state.optuna}, or name another folder with --out."
+                f"The sweep in {self._folder.path} was begun with Optuna {state.optuna}, and {version} proposes other "
+                f"recipes. pip install optuna=={state.optuna}, or name another folder with --out."
             )
         state.optuna = version
 

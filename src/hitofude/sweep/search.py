@@ -7,7 +7,8 @@ workers, on their number, or on which of them finished first.
 import itertools
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,12 @@ def _propose(spec: SweepSpec, tried: Sequence[tuple[Settings, float]]) -> list[S
     count = min(spec.batch, spec.trials - len(tried))
     if count <= 0:
         return []
-    optuna = _import_optuna()
+    with _quiet_optuna() as optuna:
+        return _ask(optuna, spec, tried, count)
+
+
+def _ask(optuna: Any, spec: SweepSpec, tried: Sequence[tuple[Settings, float]], count: int) -> list[Settings]:
+    """Tell a fresh study all accuracies so far, and return as many settings as `count`."""
     distributions = {name: _distribution(optuna, varied) for name, varied in spec.vary.items()}
     seed = int(np.random.SeedSequence([spec.search_seed, len(tried)]).generate_state(1)[0])
     startup = min(MOST_STARTUP_TRIALS, math.ceil(spec.trials / 3))
@@ -143,5 +149,16 @@ def _import_optuna() -> Any:
         raise RecipeError(
             f'search = "tpe" needs Optuna: {install_command("sweep")}. Or use search = "random".'
         ) from None
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
+
+
+@contextmanager
+def _quiet_optuna() -> Iterator[Any]:
+    """Yield the package; within the block it logs warnings alone."""
+    optuna = _import_optuna()
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield optuna
+    finally:
+        optuna.logging.set_verbosity(before)

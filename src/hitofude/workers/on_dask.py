@@ -10,11 +10,12 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import distributed
 
+from hitofude.borrowed import environment_put_back, loggers_at
 from hitofude.errors import ClusterError, first_line
 from hitofude.workers.remote_process import SECONDS_BETWEEN_READS, SECONDS_TO_READ, RemoteProcess, RemoteWorker, Result
 from hitofude.workers.worker import Node, Worker, WorkerLostError
@@ -44,28 +45,17 @@ class DaskCluster:
         Raises ClusterError if no scheduler answers.
         """
         self.name = f"the Dask cluster {address}" if address != LOCAL else "the Dask cluster of this machine"
-        for logger_name in list(logging.root.manager.loggerDict):  # Dask's own logs; lost workers are reported here
-            if logger_name.split(".")[0] == "distributed":
-                logging.getLogger(logger_name).setLevel(logging.CRITICAL)
-        self._cluster = None
-        if address == LOCAL:
-            self._cluster = distributed.LocalCluster(
-                n_workers=processors,
-                threads_per_worker=1,
-                dashboard_address="127.0.0.1:0",
-                silence_logs=logging.CRITICAL,
-                env=QUIET,
-            )
-        _check_tls(address)
-        try:
-            self._client = distributed.Client(
-                self._cluster or address, timeout=SECONDS_TO_CONNECT, set_as_default=False, name="hitofude"
-            )
-        except (OSError, ValueError) as error:
-            raise ClusterError(
-                f"No Dask scheduler answers at {address} ({first_line(error)}). Start one with "
-                "`dask scheduler` and workers with `dask worker`, or leave --workers out; see docs/scaling.md."
-            ) from error
+        names = [name for name in list(logging.root.manager.loggerDict) if name.split(".")[0] == "distributed"]
+        with ExitStack() as opened:
+            opened.enter_context(environment_put_back())  # Dask sets OMP_NUM_THREADS and more for its workers
+            opened.enter_context(loggers_at(logging.CRITICAL, names))  # lost workers are reported here
+            cluster = None
+            if address == LOCAL:
+                cluster = _start_cluster(processors)
+                opened.callback(cluster.close)
+            _check_tls(address)
+            self._client = _connect(address, cluster)
+            self._opened = opened.pop_all()
 
     def nodes(self) -> Sequence[Node]:
         if self._client.status != "running":
@@ -80,8 +70,7 @@ class DaskCluster:
 
     def close(self) -> None:
         self._client.close(timeout=SECONDS_TO_CONNECT)
-        if self._cluster is not None:
-            self._cluster.close()
+        self._opened.close()
 
 
 class DaskWorker(RemoteWorker):
@@ -155,6 +144,27 @@ async def call_process(name: str, method: str, *arguments: Any) -> Any:
     while not any(found := process.read()) and time.monotonic() < deadline:
         await asyncio.sleep(SECONDS_BETWEEN_READS)
     return found
+
+
+def _start_cluster(processors: int) -> Any:
+    return distributed.LocalCluster(
+        n_workers=processors,
+        threads_per_worker=1,
+        dashboard_address="127.0.0.1:0",
+        silence_logs=logging.CRITICAL,
+        env=QUIET,
+    )
+
+
+def _connect(address: str, cluster: Any) -> Any:
+    """Return a client of the cluster or, if it is None, of the address. Raises ClusterError if it does not answer."""
+    try:
+        return distributed.Client(cluster or address, timeout=SECONDS_TO_CONNECT, set_as_default=False, name="hitofude")
+    except (OSError, ValueError) as error:
+        raise ClusterError(
+            f"No Dask scheduler answers at {address} ({first_line(error)}). Start one with "
+            "`dask scheduler` and workers with `dask worker`, or leave --workers out; see docs/scaling.md."
+        ) from error
 
 
 def _check_tls(address: str) -> None:

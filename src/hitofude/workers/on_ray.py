@@ -8,12 +8,13 @@ import os
 import socket
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from hitofude.borrowed import environment_put_back
 from hitofude.errors import ClusterError, first_line
 from hitofude.workers.remote_process import (
     SECONDS_BETWEEN_READS,
@@ -45,19 +46,13 @@ class RayCluster:
         Raises ClusterError if no cluster answers.
         """
         self.name = f"the Ray cluster {address}" if address != LOCAL else "the Ray cluster of this machine"
-        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL", "configure_logging": True}
-        try:
-            if address == LOCAL and "RAY_ADDRESS" not in os.environ:
-                ray.init(address="local", num_cpus=processors, include_dashboard=False, **quiet)
-            else:
-                ray.init(address=None if address == LOCAL else address, **quiet)
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-            raise ClusterError(
-                f"No Ray cluster answers at {address} ({first_line(error)}). Start one with `ray start --head`, or "
-                "leave --workers out; see docs/scaling.md."
-            ) from error
-        is_client = address.startswith("ray://")
-        self._head: str | None = None if is_client else ray.get_runtime_context().gcs_address
+        with ExitStack() as opened:
+            opened.enter_context(environment_put_back())  # Ray sets some variables for its own processes
+            _initialise(address, processors)
+            opened.callback(ray.shutdown)
+            is_client = address.startswith("ray://")
+            self._head: str | None = None if is_client else ray.get_runtime_context().gcs_address
+            self._opened = opened.pop_all()
 
     def nodes(self) -> Sequence[Node]:
         self._check_head()
@@ -75,7 +70,7 @@ class RayCluster:
         return RayWorker(node, module, threads, gpus)
 
     def close(self) -> None:
-        ray.shutdown()
+        self._opened.close()
 
     def _check_head(self) -> None:
         """Raise ClusterError if the head is lost: Ray itself would end this process without a message."""
@@ -86,6 +81,21 @@ class RayCluster:
             if time.monotonic() > deadline:
                 raise ClusterError(f"The head of {self.name} is lost.")
             time.sleep(1)
+
+
+def _initialise(address: str, processors: int) -> None:
+    """Connect this process to a cluster, or start one. Raises ClusterError if no cluster answers."""
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL", "configure_logging": True}
+    try:
+        if address == LOCAL and "RAY_ADDRESS" not in os.environ:
+            ray.init(address="local", num_cpus=processors, include_dashboard=False, **quiet)
+        else:
+            ray.init(address=None if address == LOCAL else address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        raise ClusterError(
+            f"No Ray cluster answers at {address} ({first_line(error)}). Start one with `ray start --head`, or "
+            "leave --workers out; see docs/scaling.md."
+        ) from error
 
 
 class RayWorker(RemoteWorker):
