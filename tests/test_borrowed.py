@@ -61,7 +61,7 @@ def state_of_process() -> dict[str, Any]:
 
 def fit_and_predict(dataset: Dataset, folder: Path) -> None:
     del folder
-    images, labels = dataset.train.images[:60], dataset.train.known_labels()[:60]
+    images, labels = dataset.train.images[:80], dataset.train.known_labels()[:80]
     settings = {name: value for name, value in QUICK.items() if name != "rows"}
     hitofude.HitofudeClassifier(settings=settings, workers=1).fit(images, labels % 2).predict_proba(images)
 

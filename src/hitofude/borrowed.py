@@ -2,6 +2,8 @@
 
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -32,3 +34,18 @@ def loggers_at(level: int, names: Iterable[str]) -> Iterator[None]:
     finally:
         for logger, own in zip(loggers, before, strict=True):
             logger.setLevel(own)
+
+
+@contextmanager
+def signals_put_back() -> Iterator[None]:
+    """Give SIGINT and SIGTERM back the handlers from before the block; outside the main thread Python allows none."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None and signal.getsignal(number) is not handler:
+                signal.signal(number, handler)

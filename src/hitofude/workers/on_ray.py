@@ -14,7 +14,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from hitofude.borrowed import environment_put_back
+from hitofude.borrowed import environment_put_back, loggers_at, signals_put_back
 from hitofude.errors import ClusterError, first_line
 from hitofude.workers.remote_process import (
     SECONDS_BETWEEN_READS,
@@ -48,6 +48,8 @@ class RayCluster:
         self.name = f"the Ray cluster {address}" if address != LOCAL else "the Ray cluster of this machine"
         with ExitStack() as opened:
             opened.enter_context(environment_put_back())  # Ray sets some variables for its own processes
+            opened.enter_context(signals_put_back())
+            opened.enter_context(loggers_at(logging.CRITICAL, ["ray"]))
             _initialise(address, processors)
             opened.callback(ray.shutdown)
             is_client = address.startswith("ray://")
