@@ -51,7 +51,7 @@ def test_it_says_where_it_is_and_ends_well_when_it_is_asked_to(number: signal.Si
         assert asked(line).get("/api/model").json["name"] == "tiny"
         process.send_signal(number)
         out, err = process.communicate(timeout=PATIENCE)
-        assert (process.returncode, out, err) == (0, "", "")
+        assert (process.returncode, out, err) == (0, "", f"Loading {model_file} ...\n")
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 from cyclopts import App, Group, Parameter
 
+from hitofude.cli.help_text import HelpFormatter, shown_default
 from hitofude.cli.logs import start_logging
 from hitofude.errors import RecipeError
 from hitofude.version import __version__
@@ -23,6 +24,8 @@ app = App(
     "Start with `hitofude run`: it trains on the embedded sample of 5,000 digits.",
     version=__version__,
     help_format="plaintext",
+    help_formatter=HelpFormatter(),
+    default_parameter=Parameter(show_default=shown_default),
     suppress_keyboard_interrupt=False,
 )
 app.meta.suppress_keyboard_interrupt = False

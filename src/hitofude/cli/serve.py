@@ -1,5 +1,6 @@
 """`hitofude serve`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -64,4 +65,6 @@ def serve(
         if open:
             open_browser(url)
 
+    if not is_quiet():
+        tell(f"Loading {model} ...", sys.stderr)  # the first line of stdout is the address
     serve_model(model, settings, opened, plugin)

@@ -16,12 +16,12 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from hitofude.errors import counted
+from hitofude.inputs.direction import without_isolates
 from hitofude.inputs.image_set import ImageSet, shuffled_evenly
+from hitofude.inputs.photos.label_places import label_places
 from hitofude.learning.augment import transformed_versions
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.metrics.calibration import Reliability
-from hitofude.outputs.direction import without_isolates
-from hitofude.outputs.label_places import label_places
 from hitofude.recipe import AugmentRecipe
 from hitofude.storage import writing
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError, RecipeError
+from hitofude.inputs.direction import isolate
 from hitofude.inputs.formats.arrays import raw_from_arrays
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import Shape
@@ -20,7 +21,6 @@ from hitofude.inputs.sources import Images, Reading, read_images, read_options
 from hitofude.learning.plugins import load_plugins
 from hitofude.metrics.calibration import SURE
 from hitofude.metrics.whole_ensemble import prediction_sets
-from hitofude.outputs.direction import isolate
 from hitofude.outputs.plots import DrawnPhoto, plot_photos
 from hitofude.outputs.predictions import set_texts
 from hitofude.prediction.model import Model, set_threshold_of

@@ -7,6 +7,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from hitofude.inputs.direction import isolate
 from hitofude.inputs.duplicates import Duplicate
 from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.augment import transformed_versions
@@ -24,7 +25,6 @@ from hitofude.metrics.metrics import Accuracy, agreement, answered, class_scores
 from hitofude.metrics.scores import NEED_PROBABILITIES, Answers, Score, all_scores
 from hitofude.metrics.whole_ensemble import LEVELS, fit_temperatures, member_groups, parts_of_whole, set_threshold
 from hitofude.outputs.audit import Hardness, LabelledRows, write_duplicates
-from hitofude.outputs.direction import isolate
 from hitofude.outputs.html_report.page import Page, render
 from hitofude.outputs.network_graph import operations
 from hitofude.outputs.plots import plot_images

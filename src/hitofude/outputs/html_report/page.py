@@ -11,13 +11,13 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from hitofude.errors import agree, counted
+from hitofude.inputs.direction import isolate
 from hitofude.inputs.duplicates import Duplicate
 from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.metrics.label_issues import LabelIssues
 from hitofude.metrics.scores import NAMES
 from hitofude.outputs.audit import Hardness
-from hitofude.outputs.direction import isolate
 from hitofude.outputs.html_report.drawings import ImageSheet, chart, network_chart
 from hitofude.outputs.network_graph import Operation
 from hitofude.outputs.plots import draw_accuracy, draw_loss, draw_reliability

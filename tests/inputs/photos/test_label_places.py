@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.outputs.label_places import Box, label_places
+from hitofude.inputs.photos.label_places import Box, label_places
 
 HEIGHT, WIDTH = 6, 8
 

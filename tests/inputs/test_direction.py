@@ -8,8 +8,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from hitofude.inputs.direction import isolate, without_isolates
 from hitofude.inputs.image_set import ImageSet
-from hitofude.outputs.direction import isolate, without_isolates
 from tests.outputs.test_html_report import page_of
 
 SHORT, LONG = "א", "ממממממממ"
