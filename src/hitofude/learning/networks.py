@@ -237,7 +237,6 @@ NETWORKS: dict[str, tuple[Callable[[ImageShape, int], nn.Module], int]] = {
     "cnn-lean": (_cnn_lean, 4),
     "vgg-24": (_vgg(24), 4),
     "vgg-32": (_vgg(32), 4),
-    "vgg-48": (_vgg(48), 4),
     "cnn-deep": (_cnn_deep, 25),
     "resnet": (_resnet, 4),
     "senet": (_senet, 4),
