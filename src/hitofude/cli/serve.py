@@ -55,16 +55,19 @@ def serve(
     plugin
         As for predict, for a run that was not exported yet.
     """
+    from hitofude.runs.folder import RunFolder
     from hitofude.web.settings import Settings, choose_token
     from hitofude.web.starting import open_browser, serve_model
 
     settings = Settings(host, port, choose_token(host, token), allow_host, corrections)
 
     def opened(url: str) -> None:
-        tell(url if is_quiet() else f"Serving {model} at {url}")
+        print(url if is_quiet() else f"Serving {model} at {url}", flush=True)  # in one line, for programs
         if open:
             open_browser(url)
 
+    if not model.suffix:
+        RunFolder(model).check_is_run()
     if not is_quiet():
         tell(f"Loading {model} ...", sys.stderr)  # the first line of stdout is the address
     serve_model(model, settings, opened, plugin)

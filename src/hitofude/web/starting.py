@@ -58,8 +58,6 @@ def find_model_file(source: Path, plugins: Sequence[Path] = ()) -> Path:
 
     Raises UserError if the run is not finished or damaged, or a package or disk space is missing.
     """
-    if not source.suffix:
-        RunFolder(source).check_is_run()
     if not source.is_dir():
         return source
     ended = subprocess.run(
