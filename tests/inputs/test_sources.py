@@ -145,7 +145,7 @@ def test_ids_of_the_sample_submission_name_rows_that_have_none(folder: Path) -> 
 
 def test_a_sample_submission_of_another_length_is_refused_before_training(folder: Path) -> None:
     (folder / "sample_submission.csv").write_text("ImageId,Label\n1,0\n")
-    with pytest.raises(InputError, match="1 rows, but there are 50 test images"):
+    with pytest.raises(InputError, match="1 row for 50 test images"):
         open_source(folder)
 
 
