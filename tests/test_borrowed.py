@@ -1,5 +1,6 @@
 """A good guest: whatever a public call changes in the caller's process is put back."""
 
+import io
 import logging
 import os
 import signal
@@ -17,7 +18,7 @@ import pytest
 import torch
 
 import hitofude
-from hitofude.borrowed import environment_put_back, loggers_at
+from hitofude.borrowed import environment_put_back, loggers_at, only_from
 from hitofude.export.onnx_export import export_onnx
 from hitofude.inputs.dataset import Dataset
 from hitofude.runs.result import RunResult
@@ -126,3 +127,15 @@ def test_the_environment_and_levels_are_put_back_after_an_error(monkeypatch: pyt
         fail()
     assert dict(os.environ) == before
     assert logger.level == logging.INFO
+
+
+def test_a_logger_that_was_used_before_is_quiet_in_the_block_alone() -> None:
+    """Even one that logging does not know, whose level would have no effect any more."""
+    written, logger = io.StringIO(), logging.Logger("a package's own")
+    logger.addHandler(logging.StreamHandler(written))
+    logger.info("before")
+    with only_from(logging.WARNING, logger):
+        logger.info("within")
+        logger.warning("a warning")
+    logger.info("after")
+    assert written.getvalue().split("\n") == ["before", "a warning", "after", ""]

@@ -24,7 +24,7 @@ def environment_put_back() -> Iterator[None]:
 
 @contextmanager
 def loggers_at(level: int, names: Iterable[str]) -> Iterator[None]:
-    """Set the level of these loggers in the block."""
+    """Set the level of the loggers of these names in the block."""
     loggers = [logging.getLogger(name) for name in names]
     before = [logger.level for logger in loggers]
     for logger in loggers:
@@ -34,6 +34,20 @@ def loggers_at(level: int, names: Iterable[str]) -> Iterator[None]:
     finally:
         for logger, own in zip(loggers, before, strict=True):
             logger.setLevel(own)
+
+
+@contextmanager
+def only_from(level: int, logger: logging.Logger) -> Iterator[None]:
+    """Drop the records of a logger below a level in the block; also of one that logging does not know by its name."""
+
+    def is_kept(record: logging.LogRecord) -> bool:
+        return record.levelno >= level
+
+    logger.addFilter(is_kept)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_kept)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from hitofude.borrowed import loggers_at
+from hitofude.borrowed import only_from
 from hitofude.errors import InputError, RunFolderError
 from hitofude.storage import explaining_os_errors, owning
 from hitofude.version import __version__
@@ -147,7 +147,7 @@ def _fetch_from(url: str, file: RemoteFile, folder: Path, transfer: "_Transfer")
         hooks={"response": transfer.check},
         proxies={"http": ""},  # http goes to the loopback address only, so through no proxy
     )
-    quiet = loggers_at(logging.WARNING, [pooch.get_logger().name])  # it would print to the standard error
+    quiet = only_from(logging.WARNING, pooch.get_logger())  # it would print to the standard error
     with quiet, explaining_os_errors(folder / file.name, file.size):
         try:
             pooch.retrieve(url, f"sha256:{file.sha256}", file.name, folder, downloader=downloader)
