@@ -1,6 +1,7 @@
 # make run: the main job on the embedded sample.  make test: the tests.  Both set everything up first.
 # make demo: a page to draw on, with the sample's model behind it.
 # make test ALL=1: the slow tests too; SLOW=1: those alone; OPTIONS=--cov: with coverage; PROCESSES=1: in one process.
+# make docs: this documentation as a site in site/; open site/index.html.
 # make check AUDIT=1: known vulnerabilities of the tested versions, too (needs PyPI).
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 PROCESSES ?= 4
 RUN := runs/sample-fast
 
-.PHONY: run demo test check format bench clean
+.PHONY: run demo test check format docs bench clean
 
 run: $(VENV)/.core
 	$(BIN)/hitofude run
@@ -35,6 +36,9 @@ endif
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.dev
 	$(BIN)/hitofude bench
@@ -60,7 +64,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.cluster
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -78,4 +82,8 @@ $(VENV)/.serve: $(VENV)/.core
 
 $(VENV)/.dev: $(VENV)/.core
 	$(PIP) -e '.[dev]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.core
+	$(PIP) -e '.[docs]'
 	@touch $@

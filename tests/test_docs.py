@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,20 @@ def test_both_readmes_have_the_same_headings_and_links() -> None:
 
 def test_both_readmes_give_the_same_figures() -> None:
     assert figures(README_JA) == figures(README)
+
+
+def test_both_quick_starts_show_the_same_commands_and_figures() -> None:
+    english, japanese = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("index.md", "ja/index.md"))
+    assert commands(japanese) == commands(english)
+    outcome = re.findall(r"```\n(out-of-fold.*?)```", README, re.DOTALL)
+    assert all(re.findall(r"```\n(out-of-fold.*?)```", text, re.DOTALL) == outcome for text in (english, japanese))
+
+
+def test_the_drawing_of_the_architecture_is_of_its_text() -> None:
+    (diagram,) = re.findall(
+        r"^```mermaid\n(.*?)^```$",
+        (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+    drawing = (ROOT / "website" / "architecture.svg").read_text(encoding="utf-8")
+    assert sha256(diagram.encode()).hexdigest() in drawing, "see website/draw_diagram.py"

@@ -62,13 +62,18 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     return "".join(part if part.startswith("`") else LINK.sub(turn, part) for part in parts)
 
 
+def on_post_template(output: str, template_name: str, **_: Any) -> str:
+    """Load the worker of the search from the site, in the page that says that there is no such page."""
+    return output.replace(WORKER, "/assets/iframe-worker.js") if template_name == "404.html" else output
+
+
 def on_post_page(output: str, page: Page, **_: Any) -> str:
     """Load the worker of the search from the site, and state the language of Japanese pages."""
     output = output.replace(WORKER, get_relative_url("assets/iframe-worker.js", page.url))
     return output.replace('<html lang="en"', '<html lang="ja"', 1) if page.file.src_uri.startswith("ja/") else output
 
 
-def _read(file: str) -> str:
+def _read(file: str | Path) -> str:
     return (ROOT / file).read_text(encoding="utf-8")
 
 
@@ -99,8 +104,8 @@ def _sources_linked(file: str, text: str) -> set[str]:
 def _source_page(target: str) -> str:
     path = ROOT / target
     files = sorted(path.iterdir()) if path.is_dir() else [path]
-    shown = (f"## {one.name}\n\n````{LANGUAGES.get(one.suffix, '')}\n{one.read_text(encoding='utf-8')}````" for one in files)
-    return f"# {target}\n\n" + "\n\n".join(shown) + "\n"
+    shown = [f"## {one.name}\n\n````{LANGUAGES.get(one.suffix, '')}\n{_read(one)}````" for one in files]
+    return "\n\n".join([f"# {target}", *shown]) + "\n"
 
 
 def _diagram() -> str:

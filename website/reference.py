@@ -7,6 +7,7 @@ from itertools import groupby
 import hitofude
 import hitofude.cli  # registers the commands
 from hitofude.cli.app import app
+from hitofude.errors import UserError
 from hitofude.runs.setting_texts import Setting, explain_settings, stage_texts
 
 DETAILS = {
@@ -29,13 +30,13 @@ DETAILS = {
     ),
 }
 """Headings of the page about Python, and the classes and functions below each, beside the public names."""
-ERRORS = ("InputError", "RecipeError", "RunFolderError", "WeightsError", "OutOfResourcesError", "DivergedError", "ClusterError")  # fmt: skip
 
 
 def commands_page() -> str:
     """Return the page of all commands, from their help texts."""
-    text: str = app.generate_docs(output_format="markdown")
-    _, listed, rest = text.partition("**Commands**:\n\n")
+    text: str = app.generate_docs(output_format="markdown", usage_name="hitofude")
+    text = text.replace(" -m mkdocs", "")  # cyclopts adds how Python was started
+    _, _, rest = text.partition("**Commands**:\n\n")
     own, of_data, others = rest.partition("## hitofude data\n")
     described = re.sub(r"\*\*Options of every command\*\*:\n\n(\* .*\n)+\n", "", of_data + others)
     described = re.sub(r"For example:\n((?:  .*\n)+)", _as_code, described)
@@ -53,10 +54,10 @@ def _as_code(found: re.Match[str]) -> str:
 
 def _escaped(line: str) -> str:
     """Escape the signs of Markdown in the text of an option; its names, and what is marked at its end, stay."""
-    names, text = re.fullmatch(r"(\* `[^`]+`:?)(.*)", line).groups()  # type: ignore[union-attr]
-    text, mark = re.fullmatch(r"(.*?)((?: \*+\[.*?\]\*+)*)", text).groups()  # type: ignore[union-attr]
+    text, mark = re.fullmatch(r"(.*?)((?: \*+\[.*?\]\*+)*)", line.removeprefix("* ")).groups()  # type: ignore[union-attr]
     parts = re.split(r"(`[^`]*`)", text)
-    return names + "".join(part if part.startswith("`") else re.sub(r"([*_<\[])", r"\\\1", part) for part in parts) + mark
+    parts[::2] = (re.sub(r"([*_<\[])", r"\\\1", part) for part in parts[::2])
+    return f"* {''.join(parts)}{mark}"
 
 
 def settings_page() -> str:
@@ -64,8 +65,8 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "`hitofude run --set NAME=VALUE` sets one, `--preset recipe.toml` takes all from a file; `hitofude settings NAME` "
-        "explains one in the terminal. A run's own are in its folder, in `recipe.toml`.",
+        "`hitofude run --set NAME=VALUE` sets one, `--preset recipe.toml` takes all from a file; "
+        "`hitofude settings NAME` explains one in the terminal. A run's own are in its folder, in `recipe.toml`.",
     ]
     texts = stage_texts()
     for stage, own in groupby(explain_settings(), key=lambda setting: setting.stage):
@@ -99,6 +100,7 @@ def python_page() -> str:
     lines += [f"\n::: hitofude.{name}" for name in sorted(hitofude.__all__, key=str.lower)]
     for heading, names in DETAILS.items():
         lines += ["", f"## {heading}", *(f"\n::: {name}" for name in names)]
-    lines += ["", "## Errors", "\nEach has an `exit_code`, with which the command ends.", "\n::: hitofude.errors.UserError"]
-    lines += [f"\n::: hitofude.errors.{name}" for name in ERRORS]
+    lines += ["", "## Errors", "\nEach has an `exit_code`, with which the command ends."]
+    errors: list[type[UserError]] = [UserError, *UserError.__subclasses__()]
+    lines += [f"\n::: hitofude.errors.{error.__name__}" for error in errors]
     return "\n".join(lines) + "\n"
