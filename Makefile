@@ -1,7 +1,7 @@
 # make run: the main job on the embedded sample.  make test: the tests.  Both set everything up first.
 # make demo: a page to draw on, with the sample's model behind it.
 # make test ALL=1: the slow tests too; SLOW=1: those alone; OPTIONS=--cov: with coverage; PROCESSES=1: in one process.
-# make docs: this documentation as a site in site/; open site/index.html.
+# make docs: the documentation as a site; open site/index.html. NOTEBOOKS=1: the tutorial is run, for its outputs.
 # make check AUDIT=1: known vulnerabilities of the tested versions, too (needs PyPI).
 
 PYTHON ?= python3
@@ -38,6 +38,10 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 docs: $(VENV)/.docs
+ifdef NOTEBOOKS
+	$(PIP) -e '.[notebook]'
+	$(BIN)/python website/notebooks.py
+endif
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.dev

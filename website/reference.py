@@ -57,6 +57,7 @@ def _escaped(line: str) -> str:
     text, mark = re.fullmatch(r"(.*?)((?: \*+\[.*?\]\*+)*)", line.removeprefix("* ")).groups()  # type: ignore[union-attr]
     parts = re.split(r"(`[^`]*`)", text)
     parts[::2] = (re.sub(r"([*_<\[])", r"\\\1", part) for part in parts[::2])
+    parts[::2] = (re.sub(r"docs/([\w-]+\.md)", r"[docs/\1](\1)", part) for part in parts[::2])
     return f"* {''.join(parts)}{mark}"
 
 
