@@ -96,3 +96,13 @@ def test_the_drawing_of_the_architecture_is_of_its_text() -> None:
     )
     drawing = (ROOT / "website" / "architecture.svg").read_text(encoding="utf-8")
     assert sha256(diagram.encode()).hexdigest() in drawing, "see website/draw_diagram.py"
+
+
+@pytest.mark.parametrize("folder", [".", "docs", "docs/ja"])
+def test_links_between_documents_lead_to_files_of_the_repository(folder: str) -> None:
+    for document in (ROOT / folder).glob("*.md"):
+        text = re.sub(
+            r"^```.*?^```|`[^`\n]+`", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+        )
+        links = re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", text)
+        assert not [link for link in links if not (document.parent / link).exists()], document

@@ -11,8 +11,10 @@ from inspect import getdoc
 from pathlib import Path
 from shutil import which
 
+import nbformat
 import pytest
 from cyclopts import App
+from website import notebooks
 
 import hitofude
 import hitofude.cli
@@ -63,6 +65,7 @@ def test_every_public_name_is_documented(site: Path) -> None:
     for name in hitofude.__all__:
         first = (getdoc(getattr(hitofude, name)) or "").splitlines()[0]
         assert words(first) in documented[f"hitofude.{name}"]
+    assert "<li><code>raw</code>: as predicted" in (site / "api.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -127,3 +130,19 @@ def test_pages_in_japanese_say_so_and_both_languages_lead_to_each_other(site: Pa
     assert '<html lang="ja"' in (site / "ja" / "index.html").read_text(encoding="utf-8")
     assert 'href="../index.html" hreflang="en"' in (site / "ja" / "index.html").read_text(encoding="utf-8")
     assert 'href="ja/index.html" hreflang="ja"' in (site / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_outputs_of_a_notebook_are_shown_if_they_are_of_its_cells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = [nbformat.v4.new_markdown_cell("# Title"), nbformat.v4.new_code_cell("print(6 * 7)")]
+    notebook, executed = tmp_path / "some.ipynb", tmp_path / "executed" / "some.ipynb"
+    executed.parent.mkdir()
+    monkeypatch.setattr(notebooks, "EXECUTED", executed.parent)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
+    cells[1].outputs = [nbformat.v4.new_output("stream", text="42\n")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), executed)
+    assert notebooks.notebook_page(notebook) == "# Title\n\n```python\nprint(6 * 7)\n```\n\n```\n42\n```\n"
+    nbformat.write(nbformat.v4.new_notebook(cells=[cells[0], nbformat.v4.new_code_cell("print(6 * 8)")]), notebook)
+    assert "cells alone" in notebooks.notebook_page(notebook)
+    assert "42" not in notebooks.notebook_page(notebook)
