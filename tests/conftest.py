@@ -237,10 +237,12 @@ def chainer_arrays(
 def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
     """Read what a process prints until a line holds the text; fails when it ends before."""
     assert process.stdout is not None
+    printed = ""
     for line in process.stdout:
         if text in line:
             return
-    raise AssertionError(f"the process ended without printing {text!r}")
+        printed += line
+    raise AssertionError(f"the process ended without printing {text!r}, but\n{printed}")
 
 
 PLUGIN = '''"""A small network and noise."""

@@ -50,7 +50,7 @@ def too_long(text: str, width: int) -> list[str]:
 
 def test_run_runs_and_compare_fit_80_columns(folder: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("HITOFUDE_COLUMNS", "80")
     run = ["run", "data", "--run", "runs/one", "--workers", "1", *QUICK]
     shown = [call(*run), call(*run), call("runs"), call("compare", "runs/one", "runs/one"), call("audit", "runs/one")]
     assert [code for code, _, _ in shown] == [0] * 5
@@ -65,7 +65,7 @@ def test_run_runs_and_compare_fit_80_columns(folder: Path, call: Call, monkeypat
 @pytest.mark.slow
 def test_sweep_fits_80_columns(folder: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("HITOFUDE_COLUMNS", "80")
     code, out, err = call("sweep", "rates.toml", "--workers", "1")
     assert code == 0
     assert too_long(out + err, 80) == []

@@ -69,10 +69,10 @@ def test_a_line_that_is_a_command_stays_whole() -> None:
 
 def test_without_a_terminal_there_is_no_width_unless_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
-    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setenv("COLUMNS", "40")  # of a terminal, which this is not
     assert terminal_width(stream) is None
     tell(FACT, stream)
-    monkeypatch.setenv("COLUMNS", "50")
+    monkeypatch.setenv("HITOFUDE_COLUMNS", "50")
     assert terminal_width(stream) == 50
     tell(FACT, stream)
     assert stream.getvalue() == f"{FACT}\n{wrap(FACT, 50)}\n"

@@ -22,17 +22,24 @@ MOST_SPACES = 8
 
 
 def terminal_width(stream: TextIO | None = None) -> int | None:
-    """Return the columns of the stream's terminal, or the variable COLUMNS if it is set.
+    """Return the columns of the stream's terminal: the variable COLUMNS if it is set, else those that the system knows.
 
-    stream: by default stdout. Returns None for a file or a pipe.
+    stream: by default stdout. Returns None for a file or a pipe, unless HITOFUDE_COLUMNS is set. COLUMNS does not count
+    for these: GNU readline sets it in Python's terminal for all programs that are started from there.
     """
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isdecimal() and int(columns) > 0:
-        return int(columns)
+    if (columns := _number_in("HITOFUDE_COLUMNS")) is not None:
+        return columns
     try:
-        return os.get_terminal_size((stream or sys.stdout).fileno()).columns or None
+        known = os.get_terminal_size((stream or sys.stdout).fileno()).columns
     except (OSError, ValueError, AttributeError):  # no terminal, or no file at all
         return None
+    return _number_in("COLUMNS") or known or None
+
+
+def _number_in(variable: str) -> int | None:
+    """Return the number above 0 in a variable of the environment, if it is one."""
+    text = os.environ.get(variable, "")
+    return int(text) if text.isdecimal() and int(text) > 0 else None
 
 
 def tell(text: str, stream: TextIO | None = None) -> None:
