@@ -6,6 +6,7 @@ finds it; HITOFUDE_DEBUG=1 trains less.
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,7 +56,8 @@ def _shown(output: dict[str, Any]) -> Iterator[str]:
         image = "".join("".join(data["image/png"]).split())
         yield f'<div class="output"><img alt="The output of the cell above" src="data:image/png;base64,{image}"></div>'
     elif "text/html" in data:
-        lines = "".join(data["text/html"]).splitlines()
+        without_links = re.sub(r"</?a\b[^>]*>", "", "".join(data["text/html"]))  # to files of the run, not of the site
+        lines = without_links.splitlines()
         yield f'<div class="output">{" ".join(line.strip() for line in lines)}</div>'
     else:
         text = "".join(output.get("text", data.get("text/plain", "")))
