@@ -106,3 +106,8 @@ def test_links_between_documents_lead_to_files_of_the_repository(folder: str) ->
         )
         links = re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", text)
         assert not [link for link in links if not (document.parent / link).exists()], document
+
+
+def test_the_index_lists_every_finding() -> None:
+    listed = re.findall(r"\((\S+\.sh)\)", (ROOT / "findings" / "README.md").read_text(encoding="utf-8"))
+    assert listed == sorted(path.name for path in (ROOT / "findings").glob("*.sh"))
