@@ -227,7 +227,9 @@ def test_issues_that_were_found_can_be_dropped_or_relabelled(
     assert [labels[id] for id in issues["id"][3:5]] == issues["suggested"][3:5].tolist()
 
 
-def test_an_audit_is_of_a_run_of_files_or_of_images(finished: Path, files: Path, call: Call, tmp_path: Path) -> None:
+def test_an_audit_is_of_a_run_of_files_or_of_images(
+    finished: Path, files: Path, dataset: Dataset, call: Call, tmp_path: Path
+) -> None:
     code, out, _ = call("audit", finished, "--source", files, "--out", tmp_path)
     assert code == 0
     assert "of 300 labels: " in out
@@ -235,6 +237,12 @@ def test_an_audit_is_of_a_run_of_files_or_of_images(finished: Path, files: Path,
     for name in ("label_issues.csv", "hardest.csv"):
         assert (tmp_path / name).read_bytes() == (finished / name).read_bytes()
     (tmp_path / "labels.csv").write_text("id,label\n1,0\n")
+    apart = tmp_path / "images.npy", tmp_path / "apart.npy"
+    np.save(apart[0], dataset.train.images[:, 0])
+    np.save(apart[1], dataset.train.known_labels())
+    code, out, _ = call("audit", "--source", apart[0], "--labels", apart[1], "--out", tmp_path)
+    assert code == 0
+    assert "0 images repeat an earlier one" in out
     code, _, err = call("audit", "--labels", tmp_path / "labels.csv")
     assert code == 2
     assert "belong together" in err

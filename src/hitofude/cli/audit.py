@@ -1,5 +1,6 @@
 """hitofude audit, compare, runs and score."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -36,7 +37,8 @@ def audit(
     run
         The folder of a finished run.
     labels
-        A CSV with columns id and label; needs --probabilities.
+        A CSV with columns id and label, for --probabilities. With --source, the file of its labels, if they are apart
+        from its images.
     probabilities
         A CSV with columns id and probability_CLASS for each class, or an .npz with ids, probabilities and classes; by
         models that never saw the row.
@@ -47,9 +49,11 @@ def audit(
     """
     from hitofude.runs.audit import audit_images, audit_labels, predictions_of_files, predictions_of_run
 
+    has_images = source is not None or options.train is not None
+    if has_images and probabilities is None:
+        options, labels = replace(options, labels=labels), None
     if (labels is None) != (probabilities is None):
         raise RecipeError("--labels and --probabilities belong together; name both.")
-    has_images = source is not None or options.train is not None
     if run is None and labels is None and not has_images:
         raise RecipeError("Nothing to audit. Name a run, --labels and --probabilities, or a --source.")
     folder = out or run or Path()
