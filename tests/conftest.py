@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 import hitofude
 from hitofude.cli import main
+from hitofude.cli.app import app, data
 from hitofude.export.onnx_export import export_onnx
 from hitofude.export.onnx_model import OnnxModel
 from hitofude.inputs.image_set import ImageSet
@@ -212,6 +213,8 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
     def run(*arguments: str | Path) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["hitofude", *map(str, arguments)])
+        for one in (app, app.meta, data):  # they keep the width of the first call
+            monkeypatch.setattr(one, "_fallback_console", None)
         capsys.readouterr()
         with pytest.raises(SystemExit) as ending:
             main()

@@ -100,7 +100,7 @@ def test_colour_goes_all_the_way(call: Call, tmp_path: Path) -> None:
     found = pd.read_parquet(tmp_path / "found.parquet")
     assert (found["label"] == found["id"].str.split("/").str[0]).mean() > 0.9, "the colour is all that differs"
     assert call("audit", run, "--source", tmp_path / "discs", "--out", tmp_path)[0] == 0
-    assert '<body class="colour"' in (run / "report.html").read_text(encoding="utf-8")
+    assert '<body id="top" class="colour"' in (run / "report.html").read_text(encoding="utf-8")
     with Image.open(run / "hardest.png") as drawn:
         values = np.asarray(drawn.convert("RGB")).astype(int)
     assert (np.ptp(values, axis=2) > 100).any(), "the pictures are drawn in colour"
