@@ -140,12 +140,12 @@ def agree(count: int, verb: str) -> str:
     return {"are": "is", "were": "was", "have": "has", "do": "does"}.get(verb, f"{verb}s") if count == 1 else verb
 
 
-def suggest(wrong: str, known: list[str]) -> str:
-    """Return ' Did you mean …?' with the nearest known name, else the list of all names."""
+def suggest(wrong: str, known: list[str], *, otherwise: str | None = None) -> str:
+    """Return ' Did you mean …?' with the nearest known name, else another text, by default the list of all names."""
     nearest = get_close_matches(wrong, known, n=1, cutoff=0.5)
     if nearest:
         return f" Did you mean '{nearest[0]}'?"
-    return f" Known: {', '.join(known)}."
+    return f" {otherwise}" if otherwise else f" Known: {', '.join(known)}."
 
 
 def differences(begun: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:

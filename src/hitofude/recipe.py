@@ -316,6 +316,10 @@ class Recipe(TomlFile):
         variants = self.ensemble.variants
         return self if not variants else self.with_settings({"ensemble.variants": (), **variants[turn % len(variants)]})
 
+    def in_turn(self) -> list[Self]:
+        """Return the recipes that the members take in turn: its variants, or the recipe itself if it has none."""
+        return [self.variant(turn) for turn in range(len(self.ensemble.variants))] or [self]
+
     @model_validator(mode="after")
     def _check_each_variant(self) -> Self:
         for turn in range(len(self.ensemble.variants)):

@@ -297,7 +297,8 @@ def test_presets_lists_each_with_its_cost_in_80_columns(
         assert max(map(len, out.splitlines())) <= 80
 
 
-def test_settings_lists_and_explains_all_in_80_columns(call: Call) -> None:
+def test_settings_lists_and_explains_all_in_80_columns(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HITOFUDE_COLUMNS", "80")
     code, out, _ = call("settings")
     assert code == 0
     assert set(re.findall(r"^(\S*\.\S+) ", out, re.MULTILINE)) == {

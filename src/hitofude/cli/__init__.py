@@ -14,7 +14,7 @@ from hitofude.cli import (
     serve,
     settings,
     sweep,
-)  # fmt: skip
+)
 from hitofude.cli.entry import main
 
 __all__ = [

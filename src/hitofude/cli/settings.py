@@ -1,6 +1,5 @@
 """hitofude settings."""
 
-import textwrap
 from collections.abc import Iterable
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -9,8 +8,6 @@ from hitofude.cli.app import app, tell
 
 if TYPE_CHECKING:
     from hitofude.runs.setting_texts import Setting
-
-WIDTH = 79
 
 
 @app.command
@@ -38,29 +35,21 @@ def settings(name: str | None = None, /) -> None:
         tell(_list(explain_settings()))
         tell("\nhitofude settings NAME explains one; hitofude run --set NAME=VALUE sets it.")
     else:
-        tell("\n\n".join(_explain(setting) for setting in find_settings(name)))
+        tell("\n\n".join(map(_explain, find_settings(name))))
 
 
 def _list(settings: Iterable["Setting"]) -> str:
-    """Return a line for each setting, and more if its range is long."""
+    """Return a line for each setting, below a line for its stage."""
     from hitofude.runs.setting_texts import stage_texts
 
-    lines = ["setting" + " " * 24 + "in fast       values"]
+    lines = [f"{'setting':<31}{'in fast':<14}values"]
     for stage, own in groupby(settings, key=lambda setting: setting.stage):
-        lines += ["", *textwrap.wrap(stage_texts()[stage], WIDTH)]
-        for setting in own:
-            begin = f"{setting.name:<31}{', '.join(setting.presets['fast']):<14}"
-            lines += textwrap.wrap(setting.values, WIDTH, initial_indent=begin, subsequent_indent=" " * 45)
+        lines += ["", stage_texts()[stage]]
+        lines += [f"{one.name:<31}{', '.join(one.presets['fast']):<14}{one.values}" for one in own]
     return "\n".join(lines)
 
 
 def _explain(setting: "Setting") -> str:
     presets = "; ".join(f"{preset} {', '.join(values)}" for preset, values in setting.presets.items())
-    rows = {"values": setting.values, "default": setting.default, "presets": presets}
-    lines = [setting.name, *textwrap.wrap(setting.text, WIDTH, initial_indent="  ", subsequent_indent="  ")]
-    for title, text in rows.items():
-        begin = f"  {title:<9} "
-        lines += textwrap.wrap(
-            text, WIDTH, initial_indent=begin, subsequent_indent=" " * len(begin), break_on_hyphens=False
-        )
-    return "\n".join(lines)
+    rows = {"purpose": setting.text, "values": setting.values, "default": setting.default, "presets": presets}
+    return "\n".join([setting.name, *(f"  {title:<8}  {text}" for title, text in rows.items())])

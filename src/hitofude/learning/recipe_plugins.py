@@ -20,7 +20,7 @@ def network_source(name: str) -> PluginSource | None:
 
 def sources_of(recipe: Recipe) -> list[PluginSource]:
     """Return the sources that a recipe uses, in all its variants. Raises RecipeError for unknown augmentations."""
-    turns = [recipe.variant(turn) for turn in range(max(1, len(recipe.ensemble.variants)))]
+    turns = recipe.in_turn()
     found = [network_source(one.network.name) for one in turns]
     found += [own.source for one in turns for own in own_augmentations(one.augment.own)]
     return list(dict.fromkeys(source for source in found if source is not None))

@@ -47,7 +47,7 @@ def keep_plugins(folder: RunFolder, recipe: Recipe) -> None:
     sources = sources_of(recipe)
     if not sources:
         return
-    names = sorted({recipe.variant(turn).network.name for turn in range(max(1, len(recipe.ensemble.variants)))})
+    names = sorted({one.network.name for one in recipe.in_turn()})
     kept = list[KeptPlugin]()
     for source in sources:
         stem = source.name.removesuffix(".py")

@@ -85,7 +85,8 @@ def _describe(folder: RunFolder) -> _Row:
 
 
 def _finished(folder: RunFolder) -> _Row:
-    summary, score = folder.load_summary(), folder.load_summary().score
+    summary = folder.load_summary()
+    score = summary.score
     return _Row(
         run=str(folder.path),
         ended=datetime.fromisoformat(summary.finished).timestamp(),

@@ -64,8 +64,8 @@ class RunPlan:
         """Plan a run of data that were checked for leaks before."""
         check_sources(recipe)
         train = choose_rows(dataset.train, recipe)
-        for turn in range(max(1, len(recipe.ensemble.variants))):
-            check_class_names(recipe.variant(turn).optimizer.class_weights, train.classes)
+        for variant in recipe.in_turn():
+            check_class_names(variant.optimizer.class_weights, train.classes)
         SubmissionFormat.choose(recipe.metric, train.classes, dataset.template, dataset.column_names)
         copies = dataset.copies(train) if recipe.ensemble.group_copies else None
         groups = None
@@ -105,7 +105,7 @@ class RunPlan:
 
     @cached_property
     def _variants(self) -> list[Recipe]:
-        return [self.recipe.variant(turn) for turn in range(len(self.recipe.ensemble.variants))]
+        return self.recipe.in_turn() if self.recipe.ensemble.variants else []
 
     def parameters(self) -> dict[str, int]:
         """Return the number of parameters of each network."""
@@ -131,7 +131,7 @@ class RunPlan:
 
         They replace the least number of steps. Each member keeps an epoch that augments, if it has one.
         """
-        share, before = epochs / self.longest_training(), self._variants or [self.recipe]
+        share, before = epochs / self.longest_training(), self.recipe.in_turn()
 
         def scaled(recipe: Recipe) -> dict[str, int]:
             own = max((member.epochs for member in self.members if member.recipe == recipe), default=1)
@@ -140,7 +140,7 @@ class RunPlan:
 
         variants = [settings | scaled(before[turn]) for turn, settings in enumerate(self.recipe.ensemble.variants)]
         recipe = self.recipe.with_settings({"ensemble.variants": variants} if variants else scaled(self.recipe))
-        after = [recipe.variant(turn) for turn in range(len(before))]
+        after = recipe.in_turn()
         members = [replace(member, recipe=after[before.index(member.recipe)]) for member in self.members]
         return replace(self, recipe=recipe, members=members)
 

@@ -4,13 +4,12 @@ import ast
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from itertools import pairwise
 from typing import Any
 
 from hitofude import recipe
-from hitofude.errors import RecipeError
+from hitofude.errors import RecipeError, suggest
 from hitofude.recipe import Recipe, preset_names
 from hitofude.stage import Stage
 
@@ -71,9 +70,8 @@ def find_settings(name: str) -> list[Setting]:
     exact = [one for one in settings if one.name == name] or [one for one in settings if one.stage == name]
     found = exact or [one for one in settings if name.lower() in one.name]
     if not found:
-        nearest = get_close_matches(name, [one.name for one in settings], n=1, cutoff=0.5)
-        remedy = f"Did you mean '{nearest[0]}'?" if nearest else "hitofude settings lists all."
-        raise RecipeError(f"There is no setting '{name}'. {remedy}")
+        remedy = suggest(name, [one.name for one in settings], otherwise="hitofude settings lists all.")
+        raise RecipeError(f"There is no setting '{name}'.{remedy}")
     return found
 
 
@@ -155,8 +153,7 @@ def _values_in(given: Recipe, name: str) -> tuple[str, ...]:
     """Return the value of a preset, or those of its variants in turn if they differ."""
     if name == "ensemble.variants":
         return (f"{len(given.ensemble.variants)} tables",) if given.ensemble.variants else ("none",)
-    turns = range(max(1, len(given.ensemble.variants)))
-    values = [_as_text(_value(given.variant(turn), name)) for turn in turns]
+    values = [_as_text(_value(one, name)) for one in given.in_turn()]
     return (values[0],) if len(set(values)) == 1 else tuple(values)
 
 

@@ -5,14 +5,15 @@ workers, on their number, or on which of them finished first.
 """
 
 import itertools
+import logging
 import math
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from hitofude.borrowed import loggers_at
 from hitofude.errors import RecipeError, install_command
 from hitofude.sweep.spec import Choices, Range, Settings, SweepSpec
 
@@ -106,7 +107,8 @@ def _propose(spec: SweepSpec, tried: Sequence[tuple[Settings, float]]) -> list[S
     count = min(spec.batch, spec.trials - len(tried))
     if count <= 0:
         return []
-    with _quiet_optuna() as optuna:
+    optuna = _import_optuna()
+    with loggers_at(logging.WARNING, [optuna.__name__]):
         return _ask(optuna, spec, tried, count)
 
 
@@ -150,15 +152,3 @@ def _import_optuna() -> Any:
             f'search = "tpe" needs Optuna: {install_command("sweep")}. Or use search = "random".'
         ) from None
     return optuna
-
-
-@contextmanager
-def _quiet_optuna() -> Iterator[Any]:
-    """Yield the package; within the block it logs warnings alone."""
-    optuna = _import_optuna()
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        yield optuna
-    finally:
-        optuna.logging.set_verbosity(before)
