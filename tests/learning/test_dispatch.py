@@ -208,6 +208,21 @@ def test_a_member_made_without_a_shared_disk_is_kept_from_messages(
     assert sorted(path.name for path in (tmp_path / "00").iterdir()) == [".lock", "member.json", "weights.safetensors"]
 
 
+def test_an_epoch_is_told_when_a_state_that_contains_it_is_kept(
+    job: EnsembleTask, tmp_path: Path, make_here: Make
+) -> None:
+    """A worker on the same disk is so far ahead that its states are gone when they are announced here."""
+    remote, listener = replace(job, folder=tmp_path), Listener()
+    with disk_token(tmp_path) as token:
+        events = make_here(EnsembleMessage(remote, token), None)
+        collector, told = _Collector(remote, listener), list[tuple[bool, int]]()
+        for message, content in events:
+            collector.handle(0, message, content)
+            told.append((MemberFolder(tmp_path / "00").is_finished, len(listener.logs)))
+    assert set(told) == {(False, 0), (True, 3)}
+    assert [log.epoch for log in listener.logs] == [1, 2, 3]
+
+
 def test_a_replaced_worker_does_not_change_the_files_of_its_successor(
     job: EnsembleTask, tmp_path: Path, make_here: Make
 ) -> None:

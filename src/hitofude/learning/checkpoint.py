@@ -191,16 +191,17 @@ class MemberFolder:
             raise RunFolderError(f"{self.path}: the {saved.name} that was sent here is damaged.")
         self._keep(saved)
 
-    def adopt_from(self, folder: Path, name: str) -> None:
+    def adopt_from(self, folder: Path, name: str) -> bool:
         """Do the same with a folder on this disk, by links instead of copies.
 
-        A state that no longer exists is ignored, since a newer one will be announced.
+        Return whether it is kept; a state that no longer exists is not, since a newer one will be announced.
         """
         other = MemberFolder(folder)
         exists = all(link(*paths) for paths in zip(other._paths(name), self._paths(name), strict=True))
         if name == FINISHED and not exists:
             raise RunFolderError(f"{folder}: the finished member is gone. Is that folder on this disk?")
         self._remove_old_states()
+        return exists
 
     def _paths(self, name: str) -> tuple[Path, Path]:
         """Return the paths of the tensors and of the description."""

@@ -296,6 +296,8 @@ class _Collector:
         self._task, self._observer = task, observer
         self._images: Counter[int] = Counter()
         """The images that each member was trained on since its last state."""
+        self._unsaved: dict[int, list[EpochLog]] = {}
+        """The epochs of each member whose state was gone before it could be kept; told with the next one."""
         self.done: dict[int, MemberProbabilities] = {}
 
     def handle(self, member: int, message: Message, content: bytes) -> None:
@@ -312,6 +314,7 @@ class _Collector:
                 self._observer.batch_finished(message["images"])
             case Event.MEMBER_STARTED:
                 self._observer.batch_finished(-self._images.pop(member, 0))  # by a worker that was lost
+                self._unsaved.pop(member, None)
                 self._observer.member_started(**message)
             case Event.WARNED:
                 self._observer.warned(message["message"])
@@ -319,12 +322,16 @@ class _Collector:
                 raise ValueError(f"unexpected event {event!r} of member {member + 1}")
 
     def _keep(self, member: int, message: Message, content: bytes) -> None:
-        path = self._task.member_folder(member)
+        """Keep a state, and tell of the epochs that are safe by it."""
+        path, is_kept = self._task.member_folder(member), True
         with owning_member_folder(path):
             if "folder" in message:
-                MemberFolder(path).adopt_from(Path(message["folder"]), message["state"])
+                is_kept = MemberFolder(path).adopt_from(Path(message["folder"]), message["state"])
             else:
                 MemberFolder(path).adopt(unpack_state(message, content))
-        self._images.pop(member, None)
         if message["log"] is not None:
-            self._observer.epoch_finished(EpochLog.from_json(message["log"]))
+            self._unsaved.setdefault(member, []).append(EpochLog.from_json(message["log"]))
+        if is_kept:
+            self._images.pop(member, None)
+            for log in self._unsaved.pop(member, []):
+                self._observer.epoch_finished(log)
