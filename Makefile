@@ -2,6 +2,7 @@
 # make demo: a page to draw on, with the sample's model behind it.
 # make test ALL=1: the slow tests too; SLOW=1: those alone; OPTIONS=--cov: with coverage; PROCESSES=1: in one process.
 # make docs: the documentation as a site; open site/index.html. NOTEBOOKS=1: the tutorial is run, for its outputs.
+# make release-check: what a release would hold, installed with the least and the newest versions on three Pythons.
 # make check AUDIT=1: known vulnerabilities of the tested versions, too (needs PyPI).
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 PROCESSES ?= 4
 RUN := runs/sample-fast
 
-.PHONY: run demo test check format docs bench clean
+.PHONY: run demo test check format docs bench release-check clean
 
 run: $(VENV)/.core
 	$(BIN)/hitofude run
@@ -66,6 +67,10 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.bulk --run $(RUN)
 	$(BIN)/python -m benchmarks.costs $(RUN)
 	$(BIN)/python -m benchmarks.cluster
+
+release-check: $(VENV)/bin/python
+	$(PIP) -e '.[release]'
+	$(BIN)/python -m release.check $(OPTIONS)
 
 clean:
 	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis

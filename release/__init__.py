@@ -1,0 +1,1 @@
+"""The checks before a release; they are no part of the package."""
