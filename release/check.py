@@ -156,7 +156,7 @@ def try_release(built: Built, python: str, versions: str, folder: Path) -> str:
     least = floors(tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"])
     constraints.write_text("".join(f"{name}=={least[name]}\n" for name in least) if versions == "least" else "")
     with environment_of(python, folder) as interpreter:
-        options = ["--quiet", "--constraint", str(constraints), *index_options()]
+        options = ["--progress-bar", "off", "--constraint", str(constraints), *index_options()]
         call(interpreter, "-m", "pip", "install", *options, f"{built.wheel}[{EXTRA}]", folder=folder)
         call(interpreter, "-c", IMPORT_ALL, folder=folder)
         hitofude = interpreter.with_name("hitofude")
