@@ -41,10 +41,19 @@ def test_an_unavailable_device_is_refused() -> None:
         choose_compute("cuda")
 
 
+@pytest.mark.parametrize("device", ["tpu", "cuda:", "cuda:x", "cpu:1"])
+def test_a_device_that_does_not_exist_is_refused_with_those_that_do(device: str) -> None:
+    with pytest.raises(
+        RecipeError, match=f"no device '{device}'. Known: auto, cpu, cuda, mps; cuda:1 is the second GPU"
+    ):
+        choose_compute(device)
+
+
 @pytest.fixture
 def p100(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A GPU that is there, for which PyTorch has no code."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "Tesla P100-PCIE-16GB")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: (6, 0))
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_70", "sm_75", "compute_90"])
@@ -60,6 +69,21 @@ def test_a_gpu_that_pytorch_has_no_code_for_is_left_aside_and_named() -> None:
     assert "has no code for the Tesla P100-PCIE-16GB (sm_60); it was built for sm_70, sm_75, compute_90" in compute.note
     with pytest.raises(RecipeError, match=r"Tesla P100.*Use --device cpu, choose another GPU \(on Kaggle T4 x2"):
         choose_compute("cuda")
+
+
+@pytest.mark.usefixtures("p100")
+def test_a_gpu_beyond_those_that_there_are_is_refused_with_their_number() -> None:
+    with pytest.raises(RecipeError, match=r"--device cuda:1: PyTorch sees 1 GPU here, cuda:0\."):
+        choose_compute("cuda:1")
+
+
+@pytest.mark.usefixtures("p100")
+def test_the_second_gpu_is_used_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: [(6, 0), (7, 5)][index])
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
+    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, _: tensor)
+    assert choose_compute("cuda:1").device == torch.device("cuda", 1)
 
 
 @pytest.mark.usefixtures("p100")

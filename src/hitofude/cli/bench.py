@@ -17,7 +17,7 @@ def networks(*, device: str = "auto", plugin: Plugins = ()) -> None:
     Parameters
     ----------
     device
-        auto, cpu, cuda or mps.
+        auto, cpu, cuda, cuda:1 for the second GPU, or mps.
     plugin
         A Python file with networks or augmentations of your own; may be repeated. See docs/extending.md.
     """
@@ -46,7 +46,7 @@ def bench(*, device: str = "auto", plugin: Plugins = ()) -> None:
     Parameters
     ----------
     device
-        auto, cpu, cuda or mps.
+        auto, cpu, cuda, cuda:1 for the second GPU, or mps.
     plugin
         A Python file with networks or augmentations of your own; may be repeated. See docs/extending.md.
     """

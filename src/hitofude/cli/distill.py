@@ -62,7 +62,7 @@ def distill(
     run
         The folder of the distilled run; by default TEACHER-distilled, beside the teacher's.
     device
-        auto, cpu, cuda or mps.
+        auto, cpu, cuda, cuda:1 for the second GPU, or mps.
     workers
         As for run: auto, a number of processes, or a cluster.
     threads

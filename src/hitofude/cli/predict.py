@@ -85,7 +85,7 @@ def predict(
         Whether rows and columns of the images are exchanged in the files, as in EMNIST; by default as in the run's own
         files, and in files named emnist. Pictures are never transposed.
     device
-        auto, cpu, cuda or mps.
+        auto, cpu, cuda, cuda:1 for the second GPU, or mps.
     raw
         Leave the probabilities as the networks predict them. By default they are calibrated by the run's temperature,
         so that nine in ten answers with a probability of 0.9 are right; the answers are the same. Networks of

@@ -97,7 +97,7 @@ def run(
         In the loss: balanced, so that each class counts alike, or a CSV file with the columns class and weight. See
         "Uneven classes" in docs/accuracy.md.
     device
-        auto, cpu, cuda or mps.
+        auto, cpu, cuda, cuda:1 for the second GPU, or mps.
     workers
         auto; the number of members trained side by side, each in its own process; or a cluster: dask or ray for a new
         one on this machine, tcp://SCHEDULER:8786, ray://HOST:10001 or HOST:6379. See docs/scaling.md.

@@ -55,7 +55,7 @@ def sweep(
     out
         The sweep's folder, by default sweeps/SPEC-NAME; the run of each recipe with each seed is in its runs/.
     device
-        auto, cpu, cuda or mps.
+        auto, cpu, cuda, cuda:1 for the second GPU, or mps.
     workers
         As for run: auto, a number of processes, or a cluster. Members of several runs are trained side by side.
     threads

@@ -5,7 +5,7 @@ import platform
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -98,8 +98,12 @@ class Compute:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Use these threads and deterministic kernels in the block. Raises OutOfResourcesError if memory is full."""
-        with using_threads(self.threads), _deterministic_kernels(), explaining_memory_errors():
+        """Use these threads, this GPU and deterministic kernels in the block.
+
+        Raises OutOfResourcesError if memory is full.
+        """
+        gpu = torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext()
+        with using_threads(self.threads), gpu, _deterministic_kernels(), explaining_memory_errors():
             yield
 
     def autocast(self) -> AbstractContextManager[object]:
@@ -115,10 +119,10 @@ class Compute:
 def choose_compute(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Compute:
     """Choose device, precision and threads; `auto` is CUDA, else Apple's MPS, else the CPU with all its processors.
 
-    Raises RecipeError if the device is unknown or not available.
+    device: one of DEVICES, or `cuda:1` for the second GPU. Raises RecipeError if it is unknown or not available.
     """
-    if device not in DEVICES:
-        raise RecipeError(f"There is no device '{device}'. Known: {', '.join(DEVICES)}.")
+    if device not in DEVICES and not re.fullmatch(r"cuda:\d+", device):
+        raise RecipeError(f"There is no device '{device}'. Known: {', '.join(DEVICES)}; cuda:1 is the second GPU.")
     notes = []
     if device == "auto":
         device = "cpu"
@@ -145,19 +149,16 @@ def usable_device(device: str) -> str:
 
 @cache
 def problem_of(device: str) -> str | None:
-    """Return the reason that PyTorch cannot compute on `cuda` or `mps`; None if it can.
+    """Return the reason that PyTorch cannot compute on `cuda`, `cuda:1` or `mps`; None if it can.
 
     A device may be there without code for it: PyTorch is built for some compute capabilities of NVIDIA's GPUs, and
     torch.cuda.is_available() is true for others, too. So the capability is compared, and a small kernel run.
     """
-    if not (torch.cuda.is_available() if device == "cuda" else torch.backends.mps.is_available()):
+    of_cuda = device != "mps"
+    if not (torch.cuda.is_available() if of_cuda else torch.backends.mps.is_available()):
         return ABSENT
-    if device == "cuda" and not _is_built_for(torch.cuda.get_device_capability(), torch.cuda.get_arch_list()):
-        major, minor = torch.cuda.get_device_capability()
-        gpu, built_for = torch.cuda.get_device_name(), ", ".join(torch.cuda.get_arch_list())
-        return (
-            f"PyTorch {torch.__version__} has no code for the {gpu} (sm_{major}{minor}); it was built for {built_for}"
-        )
+    if of_cuda and (problem := _problem_of_gpu(torch.device(device).index or 0)):
+        return problem
     try:
         computed = float((torch.ones(2, 2).to(device) @ torch.ones(2, 2).to(device)).sum())
     except RuntimeError as error:
@@ -165,6 +166,17 @@ def problem_of(device: str) -> str | None:
             f"{device_name(torch.device(device))} does not compute with PyTorch {torch.__version__} ({_first(error)})"
         )
     return None if computed == 8 else f"{device_name(torch.device(device))} computes 8 as {computed:g}"
+
+
+def _problem_of_gpu(index: int) -> str | None:
+    """Return the reason that PyTorch has no code for the GPU of that index, or that there is none; else None."""
+    if index >= (count := torch.cuda.device_count()):
+        return f"PyTorch sees {counted(count, 'GPU')} here, cuda:0" + (f" to cuda:{count - 1}" if count > 1 else "")
+    major, minor = torch.cuda.get_device_capability(index)
+    if _is_built_for((major, minor), torch.cuda.get_arch_list()):
+        return None
+    gpu, built_for = torch.cuda.get_device_name(index), ", ".join(torch.cuda.get_arch_list())
+    return f"PyTorch {torch.__version__} has no code for the {gpu} (sm_{major}{minor}); it was built for {built_for}"
 
 
 def _first(error: Exception) -> str:
@@ -243,7 +255,7 @@ def describe_arithmetic(compute: Compute) -> dict[str, str | int]:
 
 def _has_bfloat16(device: str) -> bool:
     """Whether the device has bfloat16 instructions (a CPU: AVX-512 BF16 or AMX); without them it is far slower."""
-    if device == "cuda":
+    if device.startswith("cuda"):
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported") if device == "cpu" else ()
     return any(getattr(torch.cpu, check)() for check in checks if hasattr(torch.cpu, check))

@@ -88,7 +88,7 @@ class SpeedMeter:
         if (compute, workers) not in self._processes:
             started = time.monotonic()
             processes = [LocalWorker("this machine", MODULE, compute.threads) for _ in range(workers)]
-            question = ComputeQuestion(compute.device.type, compute.precision, compute.threads)
+            question = ComputeQuestion(str(compute.device), compute.precision, compute.threads)
             for process in processes:
                 question.send(process)
                 process.send(*self._message(compute).images)

@@ -222,7 +222,7 @@ def _learn_answers(
         test = plan.dataset.test
         images = np.concatenate([plan.train.images, *([] if test is None else [test.images])])
         display.message(f"asking   {teacher.folder.path} about {counted(len(images), 'image')}")
-        compute = choose_compute(usable_device(backend.compute.device.type), plan.recipe.precision, processors())
+        compute = choose_compute(usable_device(str(backend.compute.device)), plan.recipe.precision, processors())
         with _logging_seconds("asking the teacher"):
             answers = teacher.answers(plan.members, torch.from_numpy(images), compute)
         write_npz(folder.targets, **{str(member): found for member, found in answers.items()})
