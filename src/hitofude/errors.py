@@ -102,10 +102,18 @@ def first_line(error: BaseException | str) -> str:
     return re.sub("; [^;]*:$", "", str(error).partition("\n")[0])
 
 
-def install_command(extra: str) -> str:
-    """Return the command that installs the packages of one of hitofude's extras here, ready to be typed.
+def pip_install(*wanted: str) -> str:
+    """Return the command that installs packages here, ready to be typed.
 
-    It names this Python, because another one's pip may be the first on the path. A clone is installed from its folder;
+    It names this Python, because another one's pip may be the first on the path.
+    """
+    return shlex.join([sys.executable or "python", "-m", "pip", "install", *wanted])
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs the packages of one of hitofude's extras here, as pip_install does.
+
+    A clone is installed from its folder;
     elsewhere the packages themselves are named, because no index need have hitofude.
     """
     clone = Path(__file__).resolve().parents[2]
@@ -113,7 +121,7 @@ def install_command(extra: str) -> str:
         wanted = ["-e", f"{clone}[{extra}]"]
     else:
         wanted = sorted(_packages_of(extra)) or [f"hitofude[{extra}]"]
-    return shlex.join([sys.executable or "python", "-m", "pip", "install", *wanted])
+    return pip_install(*wanted)
 
 
 def _packages_of(extra: str) -> set[str]:

@@ -112,7 +112,8 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     The images of a class that has one alone are trained on and never held out; if no class has as many images as the
     recipe has folds, there are fewer folds. Copies of an image are held out together, and so are the rows of a group.
     If the rows are fewer than thirty batches, batches are smaller, a thirtieth of the rows but at least 16, unless
-    `settings` contains optimizer.batch_size. Sample weights are not supported.
+    `settings` contains optimizer.batch_size. Sample weights weigh the loss alone: oof_probabilities_, calibration and
+    cascade count every row once, and a row of weight 2 is not the same as two rows, which would be held out in turn.
 
     Attributes, after fit: classes_; oof_probabilities_, (n, classes) float32, each row by networks not trained on it,
     NaN if all were; temperature_, which calibrates other images; cascade_, the rule by which members are asked one
@@ -168,16 +169,19 @@ class HitofudeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if name not in own and not (name.startswith("_") or name.endswith("_"))
         }
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, groups: Any = None, sample_weight: Any = None) -> Self:
         """Train the ensemble. groups: (n,) integers or text; rows of a group are never on both sides of a fold.
 
+        sample_weight: (n,) numbers from 0 up, how much each row counts in the loss; only their ratios count. A row of
+        weight 0 is not learned from, but held out and predicted like the others.
         Raises ValueError for invalid data or parameters, UserError for other failures.
         """
         with _raising_value_errors():
             load_plugins(self.plugins)
             limit = None if self.time_limit is None else TimeLimit.parse(self.time_limit)
             recipe = choose_recipe(self.preset, self._settings())
-            images = with_related(Dataset("X", self._learn_images(X, y)), "groups", groups).train
+            dataset = with_related(Dataset("X", self._learn_images(X, y)), "groups", groups)
+            images = with_related(dataset, "weights", _array_of(sample_weight)).train
             plan = self._plan(recipe, images) if limit is None else self._plan_in_time(limit, images)
             for message in plan.describe_few_images():
                 warnings.warn(message, stacklevel=2)
@@ -330,6 +334,11 @@ def _plain(X: Any) -> Any:
         return X.toarray()
     found = image_column(X, "X") if is_frame(X) and len(X.columns) == 1 else None
     return X if found is None else found[1]
+
+
+def _array_of(sample_weight: Any) -> Any:
+    """Return sample weights as an array, since text would name a column; None, and one number for all rows, as None."""
+    return None if sample_weight is None or np.ndim(sample_weight) == 0 else np.asarray(sample_weight)
 
 
 def _as_rows(X: Any) -> Any:

@@ -29,7 +29,7 @@ QUICK = [word for name, value in (SETTINGS | {"rows": 60}).items() for word in (
 COMMANDS = [
     "run", "predict", "audit", "compare", "runs", "augment", "score", "networks", "bench", "data show", "data check",
     "data mnist", "data fashion-mnist", "data kmnist", "data kaggle", "submit", "import-chainer", "export", "serve",
-    "sweep", "presets", "settings",
+    "sweep", "presets", "settings", "completion",
 ]  # fmt: skip
 HEAVY = {"torch", "scipy", "sklearn", "matplotlib", "numpy"}
 
@@ -295,6 +295,26 @@ def test_presets_lists_each_with_its_cost_in_80_columns(
         assert images in out.splitlines()[0]
         assert set(re.findall(r"^(\S+) +\S+ TFLOP", out, re.MULTILINE)) == set(preset_names())
         assert max(map(len, out.splitlines())) <= 80
+
+
+def test_presets_tells_how_long_a_recipe_with_an_own_network_takes(
+    call: Call, files: Path, plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hitofude.learning.speed_meter.SpeedMeter", lambda images: GivenSpeeds(images, 1e11))
+    arguments = ["presets", files, "--device", "cpu", "--plugin", plugin]
+    code, out, _ = call(*arguments, "--set", "network.name=tiny")
+    assert code == 0
+    assert re.findall(r"^(\S+) +\S+ TFLOP .*  tiny, ", out, re.MULTILINE)
+    assert not re.findall(r"^good ", out, re.MULTILINE), "its variants name other networks"
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text('# The network of the house.\n[network]\nname = "tiny"\n')
+    code, out, _ = call(*arguments, "--preset", recipe)
+    assert code == 0
+    assert re.findall(r"^(\S+) +\S+ TFLOP .*  tiny, ", out, re.MULTILINE) == ["mine.toml"]
+    assert "                The network of the house.\n" in out
+    code, _, err = call("presets", files, "--device", "cpu", "--set", "netwrok.name=tiny")
+    assert code == 2
+    assert "Did you mean 'network.name'" in err
 
 
 def test_settings_lists_and_explains_all_in_80_columns(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,17 @@
-"""Weights of classes in the loss, and balanced epochs."""
+"""Weights of classes and rows in the loss, and balanced epochs."""
+
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_sample_weight
 
 from hitofude.errors import InputError
 from hitofude.inputs.image_set import ImageSet
-from hitofude.learning.class_balance import check_class_names, draw_balanced, weigh_classes
+from hitofude.learning.class_balance import check_class_names, draw_balanced, weigh_classes, weigh_rows
 from hitofude.learning.compute import Compute
 from hitofude.learning.networks import build_network
 from hitofude.learning.training import MemberPlan, Trainer, TrainingData
@@ -60,21 +64,50 @@ def test_an_epochs_rows_are_a_function_of_seed_member_and_epoch() -> None:
     assert not torch.equal(first, other)
 
 
-def trainer(digits: ImageSet, compute: Compute, **settings: object) -> Trainer:
-    rows = np.concatenate([np.flatnonzero(digits.known_labels() == 3), np.flatnonzero(digits.known_labels() == 8)[:3]])
+def test_weights_of_rows_multiply_those_of_classes_with_the_mean_1_over_the_rows_learned() -> None:
+    weights, rows = np.array([1.0, 2.0, 3.0, 0.0]), np.array([0, 1, 2])
+    of_rows = weigh_rows(weights, None, np.array([0, 0, 1, 1]), rows)
+    assert of_rows == pytest.approx(np.array([0.5, 1.0, 1.5, 0.0]))
+    of_both = weigh_rows(weights, np.array([0.5, 2.0], dtype=np.float32), np.array([0, 0, 1, 1]), rows)
+    assert of_both == pytest.approx(np.array([0.5, 1.0, 6.0, 0.0]) * 3 / 7.5)
+
+
+def test_images_to_predict_weigh_as_much_as_training_images_on_average() -> None:
+    found = weigh_rows(np.array([10.0, 30.0]), None, np.zeros(4, dtype=np.int64), np.arange(4))
+    assert found == pytest.approx(np.array([0.5, 1.5, 1.0, 1.0]))
+
+
+def test_only_the_ratios_of_weights_count() -> None:
+    weights, labels, rows = np.array([1.0, 2.0, 3.0]), np.zeros(3, dtype=np.int64), np.arange(3)
+    found = weigh_rows(weights, None, labels, rows)
+    assert found is not None
+    assert found == pytest.approx(weigh_rows(1000 * weights, None, labels, rows))
+
+
+def trainer(digits: ImageSet, compute: Compute, targets: NDArray[np.float32] | None = None, **settings: Any) -> Trainer:
+    """A trainer of 30 images of 3 and then 3 of 8."""
     recipe = Recipe().with_settings({f"optimizer.{name}": value for name, value in settings.items()})
     network = build_network("cnn-lean", digits.image_shape, 10, torch.Generator().manual_seed(0))
-    plan = MemberPlan(0, recipe, rows, np.arange(0))
-    return Trainer(plan, TrainingData.on_device(digits, compute), compute, network)
+    data = TrainingData.on_device(digits, compute)
+    data = data if targets is None else data.with_targets(data.images, targets, "")
+    return Trainer(MemberPlan(0, recipe, rows_of(digits), np.arange(0)), data, compute, network)
+
+
+def rows_of(digits: ImageSet) -> NDArray[np.int64]:
+    labels = digits.known_labels()
+    return np.concatenate([np.flatnonzero(labels == 3), np.flatnonzero(labels == 8)[:3]])
 
 
 def test_probabilities_as_targets_are_smoothed_and_weighed_by_their_likeliest_class(
     digits: ImageSet, compute: Compute
 ) -> None:
     logits = torch.randn(2, 10, generator=torch.Generator().manual_seed(0))
-    targets = torch.zeros(2, 10)
-    targets[0, [3, 8]], targets[1, [3, 8]] = torch.tensor([0.9, 0.1]), torch.tensor([0.4, 0.6])
-    found = trainer(digits, compute, class_weights="balanced", label_smoothing=0.2)._loss(logits, targets)
+    answers, rows = np.zeros((300, 10), dtype=np.float32), torch.from_numpy(rows_of(digits)[[0, -1]])
+    answers[digits.known_labels() == 3, 3], answers[digits.known_labels() == 3, 8] = 0.9, 0.1
+    answers[digits.known_labels() == 8, 3], answers[digits.known_labels() == 8, 8] = 0.4, 0.6
+    made = trainer(digits, compute, answers, class_weights="balanced", label_smoothing=0.2)
+    targets = torch.from_numpy(answers)[rows]
+    found = made._loss(logits, targets, rows)
     losses = -((0.8 * targets + 0.02) * logits.log_softmax(dim=1)).sum(dim=1)
     assert found.item() == pytest.approx((losses * torch.tensor([33 / 60, 33 / 6])).mean().item(), rel=1e-6)
 
@@ -91,8 +124,12 @@ def test_balanced_sampling_draws_the_rows_of_the_batches(digits: ImageSet, compu
 
 def test_the_loss_of_a_batch_weighs_its_rows(digits: ImageSet, compute: Compute) -> None:
     logits, labels = torch.randn(6, 10, generator=torch.Generator().manual_seed(0)), torch.tensor([3, 3, 3, 3, 8, 8])
+    rows = torch.from_numpy(rows_of(digits)[[0, 1, 2, 3, -2, -1]])
     losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
-    weighted = trainer(digits, compute, class_weights="balanced")._loss(logits, labels)
+    weighted = trainer(digits, compute, class_weights="balanced")._loss(logits, labels, rows)
     expected = (losses * torch.tensor([33 / 60] * 4 + [33 / 6] * 2)).mean()
     assert weighted.item() == pytest.approx(expected.item(), rel=1e-5)
-    assert trainer(digits, compute)._loss(logits, labels).item() == pytest.approx(losses.mean().item())
+    assert trainer(digits, compute)._loss(logits, labels, rows).item() == pytest.approx(losses.mean().item())
+    heavy = replace(digits, weights=np.where(digits.known_labels() == 8, 10.0, 1.0))
+    by_class = trainer(digits, compute, class_weights={"8": 10.0})._loss(logits, labels, rows)
+    assert trainer(heavy, compute)._loss(logits, labels, rows).item() == pytest.approx(by_class.item(), rel=1e-6)

@@ -91,7 +91,7 @@ def test_two_processes_make_the_same_bytes_as_one(
     assert listener.images == 2 * 3 * 150
 
 
-def test_what_members_teach_is_the_same_in_several_processes_and_after_an_interruption(
+def test_what_members_teach_and_weights_are_the_same_in_several_processes_and_after_an_interruption(
     dataset: Dataset, quick: Recipe, tmp_path: Path
 ) -> None:
     assert dataset.test is not None
@@ -99,9 +99,10 @@ def test_what_members_teach_is_the_same_in_several_processes_and_after_an_interr
         "schedule.epochs": 1, "ensemble.folds": 2, "ensemble.repeats": 2, "ensemble.pseudo_labels": "soft",
         "ensemble.soft_labels": True,
     }  # fmt: skip
-    plans = tuple(plan_members(quick.with_settings(settings), dataset.train, unlabelled=len(dataset.test)))
+    train = replace(dataset.train, weights=np.linspace(1, 3, 300))
+    plans = tuple(plan_members(quick.with_settings(settings), train, unlabelled=len(dataset.test)))
     compute, listener = Compute(torch.device("cpu"), "float32", threads=1), Listener()
-    whole = EnsembleTask(compute, plans, dataset.train, dataset.test, tmp_path / "whole")
+    whole = EnsembleTask(compute, plans, train, dataset.test, tmp_path / "whole")
     run_members(whole, 1, listener)
     assert listener.images == 2 * 150 + 2 * (150 + 50)
     interrupted = replace(whole, folder=tmp_path / "interrupted")
@@ -110,6 +111,7 @@ def test_what_members_teach_is_the_same_in_several_processes_and_after_an_interr
     run_members(interrupted, 2, Listener())
     origins = [(whole.member_folder(plan.member) / "member.json").read_text() for plan in plans]
     assert ["targets_sha256" in origin for origin in origins] == [False, False, True, True]
+    assert all("weights_sha256" in origin for origin in origins)
     assert weights(whole) == weights(interrupted)
 
 

@@ -155,3 +155,30 @@ def test_one_class_alone_is_refused(digits: ImageSet, quick: Recipe) -> None:
 def test_single_images_of_each_class_are_refused(digits: ImageSet, quick: Recipe) -> None:
     with pytest.raises(InputError, match="Each class has a single image"):
         plan_members(quick, digits.take(np.unique(digits.known_labels(), return_index=True)[1]))
+
+
+def test_a_row_of_weight_0_is_held_out_like_any_other_but_never_learned_from(digits: ImageSet, quick: Recipe) -> None:
+    recipe = quick.with_settings({"ensemble.full_data_members": 1})
+    weights = np.where(np.arange(300) % 4 == 0, 0.0, 1.0)
+    for plain, plan in zip(
+        plan_members(recipe, digits), plan_members(recipe, replace(digits, weights=weights)), strict=True
+    ):
+        assert np.array_equal(plan.validation_rows, plain.validation_rows)
+        assert np.array_equal(plan.train_rows, plain.train_rows[weights[plain.train_rows] > 0])
+
+
+def test_a_class_of_which_one_row_alone_has_a_weight_is_learned_by_every_member(
+    digits: ImageSet, quick: Recipe
+) -> None:
+    sevens = np.flatnonzero(digits.known_labels() == 7)
+    weights = np.where(digits.known_labels() == 7, 0.0, 1.0)
+    weights[sevens[0]] = 2.0
+    plans = plan_members(quick, replace(digits, weights=weights))
+    assert all(sevens[0] in plan.train_rows for plan in plans)
+    assert not any(set(sevens[1:]) & set(plan.train_rows) for plan in plans)
+
+
+def test_a_class_without_any_weight_is_refused(digits: ImageSet, quick: Recipe) -> None:
+    weights = np.where(digits.known_labels() == 7, 0.0, 1.0)
+    with pytest.raises(InputError, match="All rows of the class '7' have the weight 0"):
+        plan_members(quick, replace(digits, weights=weights))

@@ -186,18 +186,18 @@ def test_a_run_that_was_moved_predicts_the_same(finished: RunResult, dataset: Da
     assert np.array_equal(hitofude.predict(moved, dataset.test.images, device="cpu"), finished.test_probabilities)
 
 
-def test_columns_of_groups_and_folds_are_known_when_images_are_predicted(
+def test_columns_of_groups_folds_and_weights_are_known_when_images_are_predicted(
     run: RunFolder, dataset: Dataset, tmp_path: Path
 ) -> None:
-    """As if the run had been given --groups writer --folds part."""
+    """As if the run had been given --groups writer --folds part --weights worth."""
     assert dataset.test is not None
-    run.data.write_text(
-        json.dumps(json.loads(run.data.read_text()) | {"group_column": "writer", "fold_column": "part"})
-    )
+    columns = {"group_column": "writer", "fold_column": "part", "weight_column": "worth"}
+    run.data.write_text(json.dumps(json.loads(run.data.read_text()) | columns))
     frame = pd.DataFrame(dataset.test.images.reshape(50, -1), columns=[f"pixel{i}" for i in range(784)])
     expected = hitofude.predict(run.path, frame)
     frame.insert(0, "writer", "somebody")
     frame.insert(1, "part", 2)
+    frame.insert(2, "worth", "?")
     frame.to_csv(tmp_path / "test.csv", index=False)
     assert np.array_equal(hitofude.predict(run.path, frame), expected)
     assert np.array_equal(predict_files(run.path, [tmp_path / "test.csv"]).probabilities, expected)

@@ -123,6 +123,22 @@ def test_another_pytorch_or_number_of_threads_does_not_continue_a_run(
         pass
 
 
+def test_a_run_is_not_continued_with_other_weights(
+    run: RunFolder, quick: Recipe, dataset: Dataset, compute: Compute
+) -> None:
+    weighted, other = (replace(dataset, train=replace(dataset.train, weights=np.arange(300.0) + add)) for add in (1, 2))
+    with claim_run(run, quick, weighted, compute):
+        pass
+    with claim_run(run, quick, weighted, compute):
+        pass
+    for data, found in ((dataset, "None"), (other, "[0-9a-f]{64}")):
+        with (
+            pytest.raises(RunFolderError, match=rf"weights_fingerprint: [0-9a-f]{{64}} → {found}\n"),
+            claim_run(run, quick, data, compute),
+        ):
+            pass
+
+
 def test_a_run_is_not_continued_with_other_groups_or_folds(
     run: RunFolder, quick: Recipe, dataset: Dataset, compute: Compute
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hitofude.errors import InputError
+from hitofude.errors import InputError, RunFolderError
 from hitofude.recipe import Recipe
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.listing import list_runs
@@ -71,6 +71,23 @@ def test_an_unfinished_run_has_its_progress_and_a_damaged_one_its_error(add: Any
     assert "damaged" in table[1]
     assert f"{cut.path} is not finished; run its command again to continue it." in table
     assert any(line.startswith(f"{damaged.report} ") for line in table)
+
+
+def test_an_unfinished_run_shows_the_command_that_continues_it(
+    add: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = add("cut")
+    cut.report.unlink()
+    monkeypatch.chdir(tmp_path)
+    cut.keep_command("hitofude run 'my data'")
+    assert list_runs(tmp_path).endswith(f"{cut.path} is not finished; this continues it:\n  hitofude run 'my data'")
+    (tmp_path / "a b").mkdir()
+    monkeypatch.chdir(tmp_path / "a b")
+    assert list_runs(tmp_path).endswith(f"\n  cd {tmp_path}\n  hitofude run 'my data'")
+    with pytest.raises(RunFolderError, match=r"again to continue it:\n  cd .*\n  hitofude run 'my data'$"):
+        cut.load_summary()
+    cut.command.write_text("{")
+    assert "run its command again" in list_runs(tmp_path)
 
 
 def test_the_metric_has_a_column_only_if_the_runs_differ(add: Any, tmp_path: Path, finished: RunResult) -> None:

@@ -18,6 +18,7 @@ from hitofude.errors import InputError, RunFolderError
 from hitofude.inputs.dataset import Dataset
 from hitofude.outputs.report import RunSummary, read_summary
 from hitofude.recipe import Recipe, choose_recipe
+from hitofude.runs.callbacks import RunStart
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.pipeline import default_folder
 from hitofude.runs.plan import choose_rows
@@ -100,8 +101,19 @@ def assert_ended_the_same(run: RunFolder, expected: RunResult) -> None:
 
 def test_a_run_that_was_cut_off_ends_with_the_same_bytes(finished: RunResult, dataset: Dataset, tmp_path: Path) -> None:
     run = cut_off(finished, tmp_path)
-    hitofude.run(dataset, run=run.path, settings=SETTINGS, device="cpu", quiet=True)
+    seen, command = CommandToContinue(), "hitofude run digits --workers 3"
+    hitofude.run(dataset, run=run.path, settings=SETTINGS, device="cpu", quiet=True, callbacks=[seen], command=command)
     assert_ended_the_same(run, finished)
+    assert seen.found == f"  {command}"
+    names, expected = ({path.name for path in folder.rglob("*")} for folder in (run.path, finished.folder.path))
+    assert names == expected, "nothing is left of the command"
+
+
+class CommandToContinue(hitofude.Callback):
+    """Reads the command that continues a run while it is trained."""
+
+    def started(self, run: RunStart) -> None:
+        self.found = RunFolder(run.folder).how_to_continue()
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from hitofude.cli import (
     audit,
     bench,
+    completion,
     data,
     distill,
     export,
@@ -18,6 +19,6 @@ from hitofude.cli import (
 from hitofude.cli.entry import main
 
 __all__ = [
-    "audit", "bench", "data", "distill", "export", "fetch", "import_chainer", "main", "predict", "presets", "run",
-    "serve", "settings", "sweep",
+    "audit", "bench", "completion", "data", "distill", "export", "fetch", "import_chainer", "main", "predict",
+    "presets", "run", "serve", "settings", "sweep",
 ]  # fmt: skip

@@ -53,6 +53,10 @@ def launch(
     app(tokens, print_error=True, exit_on_error=False, result_action="return_value")
 
 
+SourceName = str | Path
+"""Always a str; a shell completes the names of files."""
+
+
 @Parameter(name="*")
 @dataclass(frozen=True)
 class SourceOptions:
@@ -71,6 +75,8 @@ class SourceOptions:
     "Rows that belong together, such as a writer's, are never on both sides of a fold: a column, or a CSV of id,group."
     folds: str | None = None
     "Folds of your own, such as a competition's: a column, or a CSV of id,fold. Their number replaces ensemble.folds."
+    weights: str | None = None
+    "How much each training row counts in the loss, from 0 up: a column, or a CSV of id,weight. Scores count all alike."
     labels: Path | None = None
     "The file of the labels, if they are apart from the images; without it, such pairs are found by their names."
     header: Annotated[bool | None, Parameter(negative="--no-header")] = None
@@ -82,7 +88,7 @@ class SourceOptions:
     scale: str | None = None
     "BLACK..WHITE in numbers, such as 0..1 or 0..16; 255..0 inverts. By default found from all training images."
 
-    def open(self, source: str | None) -> "Dataset":
+    def open(self, source: SourceName | None) -> "Dataset":
         from hitofude.inputs.layout import parse_shape
         from hitofude.inputs.scale import parse_scale
         from hitofude.inputs.sources import open_source
@@ -95,6 +101,7 @@ class SourceOptions:
             shape=parse_shape(self.shape),
             groups=self.groups,
             folds=self.folds,
+            sample_weight=self.weights,
             labels=self.labels,
             header=self.header,
             ignore=self.ignore,
@@ -103,8 +110,19 @@ class SourceOptions:
         )
 
 
-Source = Annotated[str | None, Parameter(help="As for run.")]
-Preset = Annotated[str, Parameter(name="--preset")]
+Source = Annotated[SourceName | None, Parameter(help="As for run.")]
+NO_CHOICES = Parameter(show_choices=False)
+"""For choices that a shell completes: the help texts explain them, and other texts may be given, too."""
+Preset = Annotated[
+    Literal["fast", "good", "best", "article", "article-simple"] | str, Parameter(name="--preset", show_choices=False)
+]
+Network = Annotated[
+    Literal["cnn-lean", "cnn-medium", "cnn-deep", "vgg-24", "vgg-32", "resnet", "senet"] | str, NO_CHOICES
+]
+MetricName = Annotated[
+    Literal["accuracy", "balanced-accuracy", "macro-f1", "log-loss", "auc", "quadratic-kappa"] | str, NO_CHOICES
+]
+Device = Annotated[Literal["auto", "cpu", "cuda", "mps"] | str, NO_CHOICES]
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", negative=(), consume_multiple=False)]
 Plugins = Annotated[tuple[Path, ...], Parameter(name="--plugin", negative=(), consume_multiple=False)]
 Trackers = Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, SourceOptions, app, tell
+from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, MetricName, SourceName, SourceOptions, app, tell
 from hitofude.errors import RecipeError, counted
 
 
@@ -17,7 +17,7 @@ def audit(
     *,
     labels: Path | None = None,
     probabilities: Path | None = None,
-    source: str | None = None,
+    source: SourceName | None = None,
     out: Path | None = None,
     options: SourceOptions = DEFAULT_SOURCE_OPTIONS,
 ) -> None:
@@ -70,7 +70,7 @@ def compare(
     runs: Annotated[tuple[Path, ...], Parameter(negative=())],
     /,
     *,
-    metric: str | None = None,
+    metric: MetricName | None = None,
     out: Path | None = None,
 ) -> None:
     """Compare runs: which is better, and is that more than chance?
@@ -129,7 +129,7 @@ def runs(folder: Path = Path("runs"), /) -> None:
 
 
 @app.command
-def score(submission: Path, solution: Path, /, *, label: str | None = None, metric: str = "accuracy") -> None:
+def score(submission: Path, solution: Path, /, *, label: str | None = None, metric: MetricName = "accuracy") -> None:
     """Compare a submission with the true labels: a metric and its 95 % interval.
 
     Both are CSV files with a header. Ids and labels that are numbers are compared

@@ -1,10 +1,10 @@
 """The networks, and how fast this machine is."""
 
-from hitofude.cli.app import Plugins, app, tell
+from hitofude.cli.app import Device, Plugins, app, tell
 
 
 @app.command
-def networks(*, device: str = "auto", plugin: Plugins = ()) -> None:
+def networks(*, device: Device = "auto", plugin: Plugins = ()) -> None:
     """List the networks, with their size and their speed on this machine.
 
     Parameters, multiplications (MACs) of one 28x28 image, images per second in

@@ -4,8 +4,11 @@ from pathlib import Path
 
 from hitofude.cli.app import (
     DEFAULT_SOURCE_OPTIONS,
+    Device,
+    Network,
     Plugins,
     Settings,
+    SourceName,
     SourceOptions,
     Trackers,
     app,
@@ -20,13 +23,13 @@ from hitofude.cli.logs import is_quiet
 
 @app.command
 def distill(
-    source: str | None = None,
+    source: SourceName | None = None,
     /,
     *,
     teacher: Path,
-    network: str | None = None,
+    network: Network | None = None,
     run: Path | None = None,
-    device: str = "auto",
+    device: Device = "auto",
     workers: str = "auto",
     threads: str = "auto",
     settings: Settings = (),

@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, Plugins, SourceOptions, app, tell
+from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, Plugins, SourceName, SourceOptions, app, tell
 from hitofude.errors import RecipeError
 
 
 @app.command
 def export(
     run: Path,
-    source: str | None = None,
+    source: SourceName | None = None,
     /,
     *,
     onnx: Path | None = None,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from hitofude.cli.app import Plugins, app, check_device, parse_count, parse_workers, tell
+from hitofude.cli.app import Device, Plugins, app, check_device, parse_count, parse_workers, tell
 from hitofude.cli.logs import is_quiet
 from hitofude.errors import InputError, RecipeError, counted
 
@@ -30,7 +30,7 @@ def predict(
     shape: str | None = None,
     scale: str | None = None,
     transpose: Annotated[bool | None, Parameter(negative="--no-transpose")] = None,
-    device: str = "auto",
+    device: Device = "auto",
     raw: Annotated[bool, Parameter(negative=())] = False,
     calibrated: Annotated[bool, Parameter(negative=(), show=False)] = False,
     sets: float | None = None,

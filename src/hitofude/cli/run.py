@@ -8,9 +8,13 @@ from cyclopts import Parameter
 
 from hitofude.cli.app import (
     DEFAULT_SOURCE_OPTIONS,
+    Device,
+    MetricName,
+    Network,
     Plugins,
     Preset,
     Settings,
+    SourceName,
     SourceOptions,
     Trackers,
     app,
@@ -27,20 +31,20 @@ from hitofude.runs.time_limit import TimeLimit
 
 @app.command
 def run(
-    source: str | None = None,
+    source: SourceName | None = None,
     /,
     *,
     preset: Preset | None = None,
     time_limit: str | None = None,
     run: Path | None = None,
     debug: Annotated[bool, Parameter(negative=())] = False,
-    metric: str | None = None,
+    metric: MetricName | None = None,
     class_weights: str | None = None,
-    device: str = "auto",
+    device: Device = "auto",
     workers: str = "auto",
     threads: str = "auto",
     seed: int | None = None,
-    network: str | None = None,
+    network: Network | None = None,
     epochs: int | None = None,
     folds: int | None = None,
     settings: Settings = (),

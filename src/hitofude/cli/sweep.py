@@ -2,7 +2,17 @@
 
 from pathlib import Path
 
-from hitofude.cli.app import Plugins, Trackers, app, check_device, parse_count, parse_workers, tell
+from hitofude.cli.app import (
+    Device,
+    Plugins,
+    Trackers,
+    app,
+    check_device,
+    parse_count,
+    parse_workers,
+    tell,
+    this_command,
+)
 from hitofude.cli.logs import is_quiet
 
 
@@ -12,7 +22,7 @@ def sweep(
     /,
     *,
     out: Path | None = None,
-    device: str = "auto",
+    device: Device = "auto",
     workers: str = "auto",
     threads: str = "auto",
     plugin: Plugins = (),
@@ -73,5 +83,5 @@ def sweep(
     load_plugins(plugin)
     workers_given = parse_workers(workers)
     check_device(device, workers_given)
-    resources = Resources(workers_given, parse_count(threads, "--threads"), device, log)
+    resources = Resources(workers_given, parse_count(threads, "--threads"), device, log, this_command())
     tell(run_sweep(spec, out=out, resources=resources, quiet=is_quiet()).describe(terminal_width()))

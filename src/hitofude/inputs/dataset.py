@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError, counted
-from hitofude.inputs.image_set import ImageSet, classes_of, encode_labels, row_numbers
+from hitofude.inputs.image_set import (
+    ImageSet,
+    classes_of,
+    describe_weights,
+    encode_labels,
+    row_numbers,
+    weights_of_texts,
+)
 from hitofude.inputs.layout import ReadOptions, is_transposed, join_images
 from hitofude.inputs.look import WHITE, Look, check_ground, check_not_all_alike, look_of
 from hitofude.inputs.rescaling import Rescaler, TrainedScale, training_scale
@@ -47,6 +54,8 @@ class Dataset:
     group_column: str | None = None
     """The name of the column of groups, and that of folds, in the files; None if they come from elsewhere."""
     fold_column: str | None = None
+    weight_column: str | None = None
+    """The name of the column of weights in the files."""
     scale: PixelScale = BYTES
     """The numbers that became 0 and 255."""
     reading: tuple[str, ...] = ()
@@ -139,11 +148,12 @@ class RawImages:
     """Whether rows and columns were exchanged in the file; here they are as people see them."""
     planes: bool | None = None
     """Whether rows of pixels in colour were red, then green, then blue; None if they were not rows in colour."""
+    weights: NDArray[np.str_] | None = None  # (N,)
     nominal: PixelScale | None = None
     """The scale of a picture's format, such as 0..65535 for 16 bits."""
 
     def __post_init__(self) -> None:
-        """Raise InputError if there are more or fewer labels, ids, groups or folds than images."""
+        """Raise InputError if there are more or fewer labels, ids, groups, folds or weights than images."""
         count = len(self.images)
         for word, texts in self._texts().items():
             if texts is not None and len(texts) != count:
@@ -184,7 +194,7 @@ class RawImages:
         return replace(self, images=self.images[is_taken], reading=(*self.reading, note), **taken)
 
     def _texts(self) -> dict[str, Any]:
-        names = ("labels", "ids", "groups", "folds", "usage")
+        names = ("labels", "ids", "groups", "folds", "usage", "weights")
         return {name: getattr(self, name) for name in names}
 
     def ids_or_numbers(self, first: int = 1) -> NDArray[np.str_]:
@@ -213,13 +223,15 @@ class RawImages:
         return ImageSet(self.images, None, ids, ())
 
     def labelled(self, classes: tuple[str, ...] | None = None) -> ImageSet:
-        """Encode the labels, by `classes` if given, else by the distinct labels.
+        """Encode the labels, by `classes` if given, else by the distinct labels, as of training images with weights.
 
         Raise InputError if the labels are missing, blank or not among `classes`, or for unusable ids.
         """
         if self.labels is None:
             raise InputError(f"{self.name}: {self.missing_labels}")
+        weights = None
         if classes is None:
+            weights = None if self.weights is None else weights_of_texts(self.weights, self.location)
             is_blank = self.labels == ""
             if is_blank.any():
                 location = self.location(int(is_blank.argmax()))
@@ -235,7 +247,8 @@ class RawImages:
         for word, texts in (("group", self.groups), ("fold", self.folds)):
             if texts is not None and (is_blank := texts == "").any():
                 raise InputError(f"{self.location(int(is_blank.argmax()))}: the {word} is blank. Fill it in.")
-        return replace(self.unlabelled(), labels=labels, classes=classes, groups=self.groups, folds=self.folds)
+        related: dict[str, Any] = {"groups": self.groups, "folds": self.folds, "weights": weights}
+        return replace(self.unlabelled(), labels=labels, classes=classes, **related)
 
 
 def join(pieces: Sequence[RawImages]) -> RawImages:
@@ -357,6 +370,8 @@ def describe_dataset(dataset: Dataset) -> str:
         if texts is not None:
             sizes = np.unique(texts, return_counts=True)[1]
             lines.append(f"{word:<11} {len(sizes):,}, of {sizes.min():,} to {sizes.max():,} training images")
+    if train.weights is not None:
+        lines.append(f"weights     {describe_weights(train.weights)}")
     if dataset.template is not None:
         header = dataset.template.header
         shown = ",".join(header[:5]) + (f",… ({len(header)} columns)" if len(header) > 5 else "")

@@ -1,14 +1,15 @@
 """Images with their labels and ids, the form that every source is brought into."""
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.errors import InputError
+from hitofude.errors import InputError, agree, counted
 from hitofude.inputs.spelling import Spellings, number_of, without_zero_decimals
 
 
@@ -22,6 +23,7 @@ class ImageSet:
     classes: tuple[str, ...]  # the distinct labels as the files spell them, in order
     groups: NDArray[np.str_] | None = None  # (N,) rows of the same group belong together, such as those of a writer
     folds: NDArray[np.str_] | None = None  # (N,) the fold that holds a row out, if the user gives the folds
+    weights: NDArray[np.float64] | None = None  # (N,) the weight of each row in the loss, from 0 up; None if all alike
 
     def __len__(self) -> int:
         return len(self.images)
@@ -41,11 +43,17 @@ class ImageSet:
             digest.update(np.ascontiguousarray(self.labels).data)
         return digest.hexdigest()
 
+    @cached_property
+    def weights_fingerprint(self) -> str | None:
+        """SHA-256 of the weights; None if there are none."""
+        return None if self.weights is None else hashlib.sha256(self.weights.tobytes()).hexdigest()
+
     def take(self, rows: NDArray[np.int64]) -> "ImageSet":
         """Select rows, in the order given; the classes stay."""
         labels = None if self.labels is None else self.labels[rows]
         groups, folds = (None if texts is None else texts[rows] for texts in (self.groups, self.folds))
-        return ImageSet(self.images[rows], labels, self.ids[rows], self.classes, groups, folds)
+        weights = None if self.weights is None else self.weights[rows]
+        return ImageSet(self.images[rows], labels, self.ids[rows], self.classes, groups, folds, weights)
 
     def known_labels(self) -> NDArray[np.int64]:
         """(N,) the labels. Raise InputError if there are none."""
@@ -74,6 +82,36 @@ def encode_labels(labels: NDArray[np.str_], classes: Sequence[str]) -> NDArray[n
     found = [spellings.find(text) for text in distinct.tolist()]
     numbers = np.array([-1 if name is None else number[name] for name in found], dtype=np.int64)
     return numbers[inverse]
+
+
+def weights_of_texts(texts: NDArray[np.str_], location: Callable[[int], str]) -> NDArray[np.float64]:
+    """(N,) text → (N,) weights. Raise InputError for anything but a number from 0 up.
+
+    location: of a row, for messages.
+    """
+    try:
+        weights = texts.astype(np.float64)
+    except ValueError:
+        weights = np.array([_number_or_nan(text) for text in texts.tolist()])
+    is_wrong = ~((weights >= 0) & np.isfinite(weights))
+    if is_wrong.any():
+        row = int(is_wrong.argmax())
+        raise InputError(f"{location(row)}: the weight '{texts[row]}' is not a number from 0 up.")
+    return weights
+
+
+def describe_weights(weights: NDArray[np.float64]) -> str:
+    """Describe the weights of training rows, (N,): `from 0.5 to 3`."""
+    unused = int((weights == 0).sum())
+    more = f"; {counted(unused, 'row')} of weight 0 {agree(unused, 'are')} not learned from" if unused else ""
+    return f"from {weights.min():g} to {weights.max():g}{more}"
+
+
+def _number_or_nan(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def shuffled_evenly(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

@@ -45,6 +45,8 @@ class ReadOptions:
     """The column that names each row's group."""
     folds: str | None = None
     """The column that names each row's fold."""
+    weights: str | None = None
+    """The column that holds each row's weight in the loss."""
     header: bool | None = None
     """Whether a table's first line names its columns; None to look."""
     ignore: tuple[str, ...] = ()

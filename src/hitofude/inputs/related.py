@@ -1,6 +1,7 @@
-"""Rows that belong together, such as the images of a writer, and folds that the user gives.
+"""What the user says of each training row: its group, such as its writer; its fold; its weight in the loss.
 
-Both are texts, one for each training row: a column of the file, an array, or a CSV of ids and groups (or folds).
+Groups and folds are texts, weights are numbers, one for each training row: a column of the file, an array, or a CSV of
+ids and groups (or folds, or weights).
 """
 
 from dataclasses import replace
@@ -10,22 +11,22 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hitofude.errors import InputError, counted, suggest
+from hitofude.errors import InputError, counted, first_line, suggest
 from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.duplicates import Copies
 from hitofude.inputs.formats.columns import find_id
 from hitofude.inputs.formats.labels import label_texts
 from hitofude.inputs.formats.naming import natural
 from hitofude.inputs.formats.text_table import read_text_table
-from hitofude.inputs.image_set import ImageSet
+from hitofude.inputs.image_set import ImageSet, describe_weights, weights_of_texts
 from hitofude.inputs.spelling import Spellings
 
-Relation = Literal["groups", "folds"]
+Relation = Literal["groups", "folds", "weights"]
 Related = str | Path | ArrayLike
-"""The name of a column, a CSV file, or an array of a group (or fold) for each training row."""
+"""The name of a column, a CSV file, or an array of a group (or fold, or weight) for each training row."""
 MOST_COPIES = 20
 """A group of near copies may be as large, however few rows there are."""
-NOUNS: dict[Relation, str] = {"groups": "group", "folds": "fold"}
+NOUNS: dict[Relation, str] = {"groups": "group", "folds": "fold", "weights": "weight"}
 
 
 def column_of(related: Related | None) -> str | None:
@@ -35,10 +36,10 @@ def column_of(related: Related | None) -> str | None:
 
 
 def with_related(dataset: Dataset, relation: Relation, related: Related | None) -> Dataset:
-    """Return the dataset with groups or folds from a file or an array; those of a column were read with the images.
+    """Return the dataset with groups, folds or weights of a file or an array; a column was read with the images.
 
-    Raise InputError, with the line, for a row without group, an unknown or duplicate id, a blank value; and for a
-    column that does not exist.
+    Weights that are all alike are none. Raise InputError, with the line, for a row without group, an unknown or
+    duplicate id, a blank value; for a column that does not exist; for weights below zero, or all zero.
     """
     if related is None:
         return dataset
@@ -46,13 +47,44 @@ def with_related(dataset: Dataset, relation: Relation, related: Related | None) 
     if name is not None:
         if getattr(train, relation) is None:
             raise InputError(_explain_missing_column(dataset.name, relation, name))
-        return dataset
-    if isinstance(related, str | Path):
-        texts = _read(Path(related), relation, dataset)
+        found = getattr(train, relation)
+    elif relation == "weights":
+        found = _weights(related, dataset)
+    elif isinstance(related, str | Path):
+        found = _read(Path(related), relation, dataset)
     else:
-        texts = _of_array(related, relation, len(train))
-    values: dict[str, Any] = {relation: texts}
+        found = _of_array(related, relation, len(train))
+    values: dict[str, Any] = {relation: _usable_weights(found) if relation == "weights" else found}
     return replace(dataset, train=replace(train, **values))
+
+
+def _weights(given: Related, dataset: Dataset) -> NDArray[np.float64]:
+    """Read (N,) weights of a CSV file or an array."""
+    train = dataset.train
+    if isinstance(given, str | Path):
+        texts = _read(Path(given), "weights", dataset)
+        return weights_of_texts(texts, lambda row: f"{given}, the image with the id '{train.ids[row]}'")
+    try:
+        weights = np.array(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"sample_weight: expected numbers ({first_line(error)}).") from None
+    if weights.shape != (len(train),):
+        raise InputError(
+            f"sample_weight: found the shape {weights.shape} for {counted(len(train), 'training row')}; expected "
+            f"({len(train)},), a weight for each row."
+        )
+    is_wrong = ~((weights >= 0) & np.isfinite(weights))
+    if is_wrong.any():
+        row = int(is_wrong.argmax())
+        raise InputError(f"sample_weight, row {row + 1}: found {weights[row]}, expected a number from 0 up.")
+    return weights
+
+
+def _usable_weights(weights: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Return None if all rows weigh alike. Raise InputError if all weights are zero."""
+    if (weights == 0).all():
+        raise InputError("All weights are zero, so there is nothing to learn from. Give some rows a weight above 0.")
+    return None if (weights == weights[0]).all() else weights
 
 
 def related_rows(groups: NDArray[np.str_] | None, copies: Copies | None, count: int) -> NDArray[np.int64] | None:
@@ -84,7 +116,10 @@ def _connected(links: NDArray[np.int64], count: int) -> NDArray[np.int64]:
 
 
 def describe_related(train: ImageSet, groups: NDArray[np.int64] | None) -> list[str]:
-    """Describe related rows in a line or two. groups: (N,) the number of each row's group, None if all are alone."""
+    """Describe related rows, folds and weights, a line each.
+
+    groups: (N,) the number of each row's group, None if all are alone.
+    """
     lines = []
     if groups is not None:
         sizes = np.unique(groups, return_counts=True)[1]
@@ -96,6 +131,8 @@ def describe_related(train: ImageSet, groups: NDArray[np.int64] | None) -> list[
         )
     if train.folds is not None:
         lines.append(f"folds    given: {', '.join(sorted(set(train.folds.tolist()), key=natural)[:10])}")
+    if train.weights is not None:
+        lines.append(f"weights  {describe_weights(train.weights)}; scores count every row once")
     return lines
 
 
@@ -119,7 +156,7 @@ def _of_array(values: ArrayLike, relation: Relation, rows: int) -> NDArray[np.st
 
 
 def _read(path: Path, relation: Relation, dataset: Dataset) -> NDArray[np.str_]:
-    """Read a CSV of ids and groups, or folds, in any order; lines of images to predict are ignored."""
+    """Read a CSV of ids and groups, folds or weights, in any order; lines of images to predict are ignored."""
     noun, ids = NOUNS[relation], dataset.train.ids
     table = read_text_table(path, fewest=2)
     id, value = _columns(table.header, noun, path)

@@ -67,6 +67,8 @@ class Reading(TypedDict, total=False):
     """The groups of the training rows: a column's name, a CSV file of ids and groups, or an array; see `related`."""
     folds: Related | None
     """The folds, given as the groups are; their number replaces ensemble.folds."""
+    sample_weight: Related | None
+    """The weights of the training rows in the loss, from 0 up, given as the groups are; only their ratios count."""
     labels: str | Path | None
     """The file of the labels, if they are apart from the images."""
     header: bool | None
@@ -96,6 +98,7 @@ def read_options(**how: Unpack[Reading]) -> ReadOptions:
         how.get("shape"),
         groups=column_of(how.get("groups")),
         folds=column_of(how.get("folds")),
+        weights=column_of(how.get("sample_weight")),
         header=how.get("header"),
         ignore=tuple(how.get("ignore") or ()),
         usual_label=how.get("usual_label"),
@@ -121,7 +124,7 @@ def open_source(
 
     Raise InputError with file, line and a remedy.
     """
-    dataset, groups, folds = source, how.get("groups"), how.get("folds")
+    dataset = source
     if not isinstance(dataset, Dataset) or train is not None:
         options = read_options(**how)
         started = time.monotonic()
@@ -132,11 +135,14 @@ def open_source(
                 dataset,
                 group_column=options.groups,
                 fold_column=options.folds,
+                weight_column=options.weights,
                 ignored_columns=options.ignore,
                 header=options.header,
             )
         logger.info("reading the source took %.2f s", time.monotonic() - started)
-    return with_related(with_related(dataset, "groups", groups), "folds", folds)
+    dataset = with_related(dataset, "groups", how.get("groups"))
+    dataset = with_related(dataset, "folds", how.get("folds"))
+    return with_related(dataset, "weights", how.get("sample_weight"))
 
 
 def _open(
@@ -191,8 +197,8 @@ def read_images(
     """Read images to predict: those of a file or of a folder of pictures, or the test images of any other source.
 
     image_shape: (C, H, W) that they must have. trained, look: the scale and the look of the training images. how: see
-    Reading; the columns of labels, groups and folds are read and ignored. Raise InputError for images on another scale
-    or ground.
+    Reading; the columns of labels, groups, folds and weights are read and ignored. Raise InputError for images on
+    another scale or ground.
     """
     options = replace(read_options(**how), like=image_shape)
     rescaler = Rescaler(trained, options.scale, look=look)

@@ -1,4 +1,4 @@
-"""Uneven classes: weights of the classes in the loss, and epochs that draw each class alike."""
+"""Uneven classes and uneven rows: their weights in the loss, and epochs that draw each class alike."""
 
 from collections.abc import Mapping, Sequence
 
@@ -27,6 +27,28 @@ def weigh_classes(
         check_class_names(weights, classes)
         found = np.array([weights.get(name, 1.0) for name in classes])
     normalised: NDArray[np.float32] = (found * len(labels) / (found @ rows)).astype(np.float32)
+    return normalised
+
+
+def weigh_rows(
+    weights: NDArray[np.float64] | None,
+    of_classes: NDArray[np.float32] | None,
+    labels: NDArray[np.int64],
+    rows: NDArray[np.int64],
+) -> NDArray[np.float32] | None:
+    """Return (images,) the weight of each image in the loss: that of its row times that of its class.
+
+    weights: (N,) of the training images, None if they are all alike; images to predict behind them weigh as much as
+    training images on average. of_classes: (classes,) as of weigh_classes. labels: (images,), of the targets. rows:
+    those trained on, whose weights have the mean 1. None if all weigh alike.
+    """
+    if weights is None:
+        return None if of_classes is None else of_classes[labels]
+    found = np.ones(len(labels))
+    found[: len(weights)] = weights / weights[rows[rows < len(weights)]].mean()
+    if of_classes is not None:
+        found *= of_classes[labels]
+    normalised: NDArray[np.float32] = (found / found[rows].mean()).astype(np.float32)
     return normalised
 
 

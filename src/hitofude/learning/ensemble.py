@@ -16,7 +16,7 @@ from hitofude.learning.compute import Compute
 from hitofude.learning.dispatch import run_members
 from hitofude.learning.margin import settle_margin
 from hitofude.learning.member import EnsembleTask
-from hitofude.learning.splits import settle_folds, split_rows
+from hitofude.learning.splits import learned_rows, settle_folds, split_rows
 from hitofude.learning.training import MemberPlan, Observer, load_member
 from hitofude.recipe import EnsembleRecipe, Recipe
 from hitofude.workers.pool import WorkerPool
@@ -63,7 +63,7 @@ def plan_members(
         raise InputError(
             "No row can be held out: without its group, no image of its class is left to train on. Give fewer groups."
         )
-    folds, all_rows = len(turns[0]), (np.arange(len(image_set)), np.arange(0))
+    folds, all_rows = len(turns[0]), (learned_rows(image_set, np.arange(len(image_set))), np.arange(0))
     turns += [[all_rows] for _ in range(ensemble.full_data_members)]
     plans = list[MemberPlan]()
     for turn, splits in enumerate(turns):

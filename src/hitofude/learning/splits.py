@@ -23,6 +23,7 @@ def settle_folds(recipe: Recipe, train: ImageSet, groups: NDArray[np.int64] | No
     groups: (N,) the number of each row's group, None if all are alone. Raise InputError if nothing can be held out.
     """
     check_several_classes(train)
+    _check_weights(train)
     if train.folds is not None:
         _check_given_folds(train, train.folds, recipe.ensemble)
         return recipe.with_settings({"ensemble.folds": len(np.unique(train.folds))})
@@ -46,7 +47,8 @@ def split_rows(train: ImageSet, groups: NDArray[np.int64] | None, ensemble: Ense
     """Return the rows of each fold, or of the one split; all are honest.
 
     A row is not held out if no other row of its class is trained on: it would be held against a member that never saw
-    the class. Such a row is trained on, unless others of its group are held out.
+    the class. Such a row is trained on, unless others of its group are held out. A row of weight 0 is held out like any
+    other, but never trained on.
     """
     labels = train.known_labels()
     if train.folds is not None:
@@ -54,7 +56,13 @@ def split_rows(train: ImageSet, groups: NDArray[np.int64] | None, ensemble: Ense
         splits = [(np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)) for is_held_out in own]
     else:
         splits = _drawn_splits(labels, groups, ensemble, seed)
-    return [_hold_out_known_classes(labels, groups, *split) for split in splits]
+    splits = [_hold_out_known_classes(labels, groups, learned_rows(train, rows), held_out) for rows, held_out in splits]
+    return [(learned_rows(train, rows), held_out) for rows, held_out in splits]
+
+
+def learned_rows(train: ImageSet, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the rows without those of weight 0."""
+    return rows if train.weights is None else rows[train.weights[rows] > 0]
 
 
 def _fold_names(folds: NDArray[np.str_]) -> list[str]:
@@ -104,6 +112,20 @@ def _units_of_classes(train: ImageSet, groups: NDArray[np.int64] | None) -> NDAr
     labels = train.known_labels()
     units = np.stack([labels, np.arange(len(labels)) if groups is None else groups])
     return np.bincount(np.unique(units, axis=1)[0], minlength=len(train.classes))
+
+
+def _check_weights(train: ImageSet) -> None:
+    """Raise InputError if all rows of a class have the weight 0."""
+    if train.weights is None:
+        return
+    labels = train.known_labels()
+    learned = np.bincount(labels[train.weights > 0], minlength=len(train.classes))
+    unknown = np.flatnonzero((learned == 0) & (np.bincount(labels, minlength=len(train.classes)) > 0))
+    if len(unknown):
+        raise InputError(
+            f"All rows of the class '{train.classes[unknown[0]]}' have the weight 0, so it would not be learned. Give "
+            "one of them a weight above 0, or leave out the rows of the class."
+        )
 
 
 def _check_groups(train: ImageSet, groups: NDArray[np.int64] | None, ensemble: EnsembleRecipe) -> None:

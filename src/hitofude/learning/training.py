@@ -23,7 +23,7 @@ from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import ImageShape
 from hitofude.learning.augment import Transforms, draw_transforms, transform
 from hitofude.learning.checkpoint import MemberFolder, Origin
-from hitofude.learning.class_balance import draw_balanced, weigh_classes
+from hitofude.learning.class_balance import draw_balanced, weigh_classes, weigh_rows
 from hitofude.learning.compute import Compute, describe_arithmetic
 from hitofude.learning.cuda_graph import GraphedStep, record
 from hitofude.learning.epoch_log import EpochLog
@@ -108,13 +108,16 @@ class TrainingData:
     class_names: tuple[str, ...]
     fingerprint: str  # of the training set
     fingerprint_of_targets: str | None = None  # None if they are the labels
+    weights: NDArray[np.float64] | None = None  # (N,) of the training images, None if all weigh alike
+    fingerprint_of_weights: str | None = None
 
     @classmethod
     def on_device(cls, image_set: ImageSet, compute: Compute) -> "TrainingData":
         """Move the images to the device; on the CPU they share the image set's memory."""
         images = torch.from_numpy(image_set.images).to(compute.device)
         labels = torch.from_numpy(image_set.known_labels()).to(compute.device)
-        return cls(images, labels, labels, image_set.classes, image_set.fingerprint)
+        data = cls(images, labels, labels, image_set.classes, image_set.fingerprint)
+        return replace(data, weights=image_set.weights, fingerprint_of_weights=image_set.weights_fingerprint)
 
     def with_targets(self, images: Tensor, targets: Targets, fingerprint: str) -> "TrainingData":
         """Return data with other targets than the labels.
@@ -184,13 +187,20 @@ class Trainer:
         self.epochs = plan.epochs
         self.learning_rate = recipe.optimizer.learning_rate
         self._train_labels = likeliest(data.targets[torch.from_numpy(plan.train_rows).to(compute.device)]).cpu()
-        weights = weigh_classes(recipe.optimizer.class_weights, self._train_labels.numpy(), data.class_names)
-        self._class_weights = None if weights is None else torch.from_numpy(weights).to(compute.device)
+        self._weights = self._weigh_rows()
         self._validation_rows = _choose_validation_rows(plan)
         self._graphs: dict[bool, GraphedStep] = {}  # key: whether the images are transformed
         self._own_augmentations = OwnAugmentations(recipe.augment.own)
         self._memory_format = memory_format_of(network)
         self._may_record = compute.device.type == "cuda" and not describe_sources(recipe)  # Python's part is not kept
+
+    def _weigh_rows(self) -> Tensor | None:
+        """Return (images,) the weight of each image in the loss, on the device; None if all weigh alike."""
+        data, labels = self.data, likeliest(self.data.targets).cpu().numpy()
+        rows = self.plan.train_rows
+        of_classes = weigh_classes(self.recipe.optimizer.class_weights, labels[rows], data.class_names)
+        weights = weigh_rows(data.weights, of_classes, labels, rows)
+        return None if weights is None else torch.from_numpy(weights).to(self.compute.device)
 
     @property
     def result(self) -> nn.Module:
@@ -255,7 +265,7 @@ class Trainer:
         pixels = self._pixels(rows, transforms)  # in float32: positions in bfloat16 would be off by up to 0.03 pixels
         with self.compute.autocast():
             logits = self.network(pixels).float()
-        loss = self._loss(logits, targets)
+        loss = self._loss(logits, targets, rows)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -265,16 +275,16 @@ class Trainer:
             self.uncertainty.update(rows, logits)
         return loss.detach(), (logits.detach().argmax(dim=1) == likeliest(targets)).sum()
 
-    def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean loss of a batch, weighted by the classes of its rows.
+    def _loss(self, logits: Tensor, targets: Tensor, rows: Tensor) -> Tensor:
+        """Return the mean loss of a batch, weighted by its rows.
 
-        logits: (B, classes); targets: (B,) classes, or (B, classes) probabilities, whose class is the likeliest.
+        logits: (B, classes); targets: (B,) classes, or (B, classes) probabilities; rows: (B,) of the data.
         """
         smoothing = self.recipe.optimizer.label_smoothing
-        if self._class_weights is None:
+        if self._weights is None:
             return functional.cross_entropy(logits, targets, label_smoothing=smoothing)
         losses = functional.cross_entropy(logits, targets, label_smoothing=smoothing, reduction="none")
-        return (losses * self._class_weights[likeliest(targets)]).mean()
+        return (losses * self._weights[rows]).mean()
 
     def _draw_order(self, epoch: int) -> Tensor:
         """Return (images in the epoch,) indices into the member's rows."""
@@ -387,6 +397,7 @@ def describe_origin(plan: MemberPlan, data: TrainingData, compute: Compute) -> d
         "data_sha256": data.fingerprint,
         "recipe_sha256": hashlib.sha256(plan.recipe.to_toml().encode()).hexdigest(),
         **({} if data.fingerprint_of_targets is None else {"targets_sha256": data.fingerprint_of_targets}),
+        **({} if data.fingerprint_of_weights is None else {"weights_sha256": data.fingerprint_of_weights}),
         **describe_sources(plan.recipe),
         **describe_arithmetic(compute),
     }

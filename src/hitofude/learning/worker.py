@@ -53,13 +53,18 @@ class EnsembleMessage:
         test_images = None if test is None else test.images
         message = {"ask": "images", "images": self.images_name, "classes": train.classes}
         return message, pack_arrays(
-            {"train.images": train.images, "train.labels": train.known_labels(), "test.images": test_images}
+            {
+                "train.images": train.images,
+                "train.labels": train.known_labels(),
+                "train.weights": train.weights,
+                "test.images": test_images,
+            }
         )
 
     @cached_property
     def images_name(self) -> str:
-        test = self.task.test
-        return f"{self.task.train.fingerprint} {'' if test is None else test.fingerprint}"
+        train, test = self.task.train, self.task.test
+        return f"{train.fingerprint} {'' if test is None else test.fingerprint} {train.weights_fingerprint or ''}"
 
     def member(
         self, plan: MemberPlan, state: SavedState | None, targets: Targets | None = None, *, ask: str = "member"
@@ -92,7 +97,8 @@ def unpack_images(message: Message, content: bytes) -> Images:
     """Unpack images, which have no ids."""
     arrays = unpack_arrays(content)
     no_ids = np.array([], dtype=np.str_)
-    train = ImageSet(arrays["train.images"], arrays["train.labels"], no_ids, tuple(message["classes"]))
+    labelled = arrays["train.images"], arrays["train.labels"]
+    train = ImageSet(*labelled, no_ids, tuple(message["classes"]), weights=arrays.get("train.weights"))
     test = arrays.get("test.images")
     return train, None if test is None else ImageSet(test, None, no_ids, ())
 

@@ -121,6 +121,7 @@ class RunSummary:
     reading: tuple[str, ...] = ()  # how the files were read, if that had to be found out
     left_aside: tuple[str, ...] = ()  # the files, parts and columns that were not read
     pseudo_labelled: int = 0  # images to predict that members learned from, without their labels
+    weights: str | None = None  # of the training rows in the loss: `from 0.5 to 3`
     teacher: TeacherSummary | None = None  # if the run is distilled
     cascade: Cascade | None = None  # the rule by which members are asked one after another; None if all always are
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast, overload
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError, RecipeError
 from hitofude.inputs.direction import isolate
-from hitofude.inputs.formats.arrays import raw_from_arrays
+from hitofude.inputs.formats.arrays import is_frame, raw_from_arrays
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.layout import Shape
 from hitofude.inputs.photos.photo import Photo, read_photo
@@ -21,6 +21,7 @@ from hitofude.inputs.sources import Images, Reading, read_images, read_options
 from hitofude.learning.plugins import load_plugins
 from hitofude.metrics.calibration import SURE
 from hitofude.metrics.whole_ensemble import prediction_sets
+from hitofude.outputs.frames import FrameKind, class_frame, import_frames
 from hitofude.outputs.plots import DrawnPhoto, plot_photos
 from hitofude.outputs.predictions import set_texts
 from hitofude.prediction.model import Model, set_threshold_of
@@ -43,6 +44,34 @@ class FilePredictions:
     """The photos among the files, in their order."""
 
 
+@overload
+def predict(
+    run: str | Path,
+    images: Images,
+    *,
+    device: str = ...,
+    raw: bool = ...,
+    scale: tuple[float, float] | None = ...,
+    transpose: bool | None = ...,
+    plugins: Sequence[str | Path] | None = ...,
+    output: Literal["numpy"] = ...,
+) -> NDArray[np.float32]: ...
+
+
+@overload
+def predict(
+    run: str | Path,
+    images: Images,
+    *,
+    device: str = ...,
+    raw: bool = ...,
+    scale: tuple[float, float] | None = ...,
+    transpose: bool | None = ...,
+    plugins: Sequence[str | Path] | None = ...,
+    output: FrameKind,
+) -> Any: ...
+
+
 def predict(
     run: str | Path,
     images: Images,
@@ -52,7 +81,8 @@ def predict(
     scale: tuple[float, float] | None = None,
     transpose: bool | None = None,
     plugins: Sequence[str | Path] | None = None,
-) -> NDArray[np.float32]:
+    output: Literal["numpy"] | FrameKind = "numpy",
+) -> Any:
     """(N, classes) probabilities by a finished run, the mean of all members.
 
     images: numbers of the run's size and on the scale of its training images, (N, C, H, W), (N, H, W), (N, H, W, 3) or
@@ -61,16 +91,24 @@ def predict(
     default as in the run's own files. The probabilities are calibrated by the run's temperature, so that nine in ten
     answers with a probability of 0.9 are right; raw: as predicted, as those of imported networks always are. The
     answers are the same. plugins: the files of the run's own networks, such as those in its folder `plugins`, which are
-    run. Raises InputError for another size, type or scale, RunFolderError if the run is not finished,
-    or a member is missing or damaged.
+    run. output: "pandas" or "polars" for a data frame with a column for each class, named by the class; in pandas it
+    has the index of a frame of images.
+    Raises InputError for another size, type or scale, RunFolderError if the run is not finished, or a member is missing
+    or damaged.
     """
+    if output != "numpy":
+        import_frames(output)  # before the time that predicting takes
     load_plugins(plugins)
     model = Model.load(Path(run), device=device, raw=raw)
     data = RunFolder(Path(run)).load_data()
     how = _how_to_read(data, transpose, scale=scale)
     options = replace(read_options(**how), like=model.image_shape)
     arrays = raw_from_arrays(images, None, "images", options)
-    return model.predict(torch.tensor(Rescaler(data.pixels, options.scale, look=data.look).to_bytes(arrays)))
+    found = model.predict(torch.tensor(Rescaler(data.pixels, options.scale, look=data.look).to_bytes(arrays)))
+    if output == "numpy":
+        return found
+    index = getattr(images, "index", None) if output == "pandas" and is_frame(images) else None
+    return class_frame(output, found, model.classes, index)
 
 
 def predict_sets(

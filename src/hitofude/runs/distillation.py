@@ -79,7 +79,7 @@ def distill(
         default = f"hitofude distill {dataset.name} --teacher {guide.folder.path}"
         plan = RunPlan.prepare(recipe, dataset, command or default).taught_by(guide)
         where: dict[str, Any] = {"workers": workers, "device": device, "threads": threads}
-        return finish_run(plan, RunFolder(folder), display, **where, callbacks=callbacks)
+        return finish_run(plan, RunFolder(folder), display, **where, callbacks=callbacks, command=command)
 
 
 def student_recipe(teacher: Recipe, network: str | None, settings: Mapping[str, Any]) -> Recipe:

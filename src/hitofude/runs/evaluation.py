@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hitofude.inputs.direction import isolate
 from hitofude.inputs.duplicates import Duplicate
-from hitofude.inputs.image_set import ImageSet
+from hitofude.inputs.image_set import ImageSet, describe_weights
 from hitofude.learning.augment import transformed_versions
 from hitofude.learning.ensemble import EnsembleProbabilities, join_out_of_fold
 from hitofude.learning.epoch_log import EpochLog
@@ -177,6 +177,7 @@ def _summarise(
         reading=plan.dataset.reading,
         left_aside=plan.dataset.left_aside,
         pseudo_labelled=plan.pseudo_labelled(),
+        weights=None if train.weights is None else describe_weights(train.weights),
         teacher=_summarise_teacher(plan),
         cascade=cascade,
     )

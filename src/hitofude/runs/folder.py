@@ -24,11 +24,14 @@ report.html              all of it to look at, in one file
 report.json              the figures; written last: a run that has it is finished
 imported.json            in place of report.json if the networks were trained elsewhere: the files they come from.
                          Such a folder also holds recipe.toml (how it predicts), data.json and members/, nothing else
+.command.json            until the run is finished: the command line that continues it, if it was begun by one
 .owner.json              the process that works here; .lock, which stays, is the lock that it holds
 """
 
 import json
+import shlex
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -43,7 +46,7 @@ from hitofude.learning.epoch_log import EpochLog, member_folder_name
 from hitofude.metrics.calibration import Cascade
 from hitofude.outputs.report import ImportSummary, RunSummary, read_summary
 from hitofude.recipe import Recipe
-from hitofude.storage import explaining_os_errors, read_json, validated, write_text
+from hitofude.storage import explaining_os_errors, read_json, validated, write_json, write_text
 
 FORMAT_VERSION = 1
 
@@ -62,6 +65,7 @@ class DataDescription(LearnedLook):
     test_fingerprint: str | None = None
     group_column: str | None = None
     fold_column: str | None = None
+    weight_column: str | None = None
     label_column: str | None = None
     """Its name, or its number from 0 in files without a header."""
     ignored_columns: tuple[str, ...] = ()
@@ -69,6 +73,7 @@ class DataDescription(LearnedLook):
     """Whether the files' first lines name their columns, if the user said so."""
     groups_fingerprint: str | None = None
     folds_fingerprint: str | None = None
+    weights_fingerprint: str | None = None
     teacher_fingerprint: str | None = None
     """Of the run whose answers were learned from in place of the labels; see hitofude.runs.teacher."""
     look: Look | None = None
@@ -85,6 +90,7 @@ class DataDescription(LearnedLook):
         return {
             "groups": self.group_column,
             "folds": self.fold_column,
+            "sample_weight": self.weight_column,
             "usual_label": self.label_column,
             "usual_ignore": self.ignored_columns,
             "header": self.header,
@@ -121,6 +127,7 @@ class RunFolder:
         self.page = path / "report.html"
         self.report = path / "report.json"
         self.imported = path / "imported.json"
+        self.command = path / ".command.json"
 
     @property
     def is_finished(self) -> bool:
@@ -137,6 +144,18 @@ class RunFolder:
     def threads_begun_with(self) -> int | None:
         """Return the threads of each member if a run was begun here, else None."""
         return self.load_environment().get("threads") if self.recipe.exists() else None
+
+    def keep_command(self, command: str) -> None:
+        """Keep the command line that continues the run, and the current folder, from which its paths are."""
+        write_json(self.command, {"command": command, "folder": str(Path.cwd())})
+
+    def how_to_continue(self) -> str | None:
+        """Return the command line that continues the run, and before it how to reach its folder; None if not known."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            kept = json.loads(self.command.read_text(encoding="utf-8"))
+            command, folder = str(kept["command"]), Path(kept["folder"])
+            return f"  {command}" if folder == Path.cwd() else f"  cd {shlex.quote(str(folder))}\n  {command}"
+        return None
 
     def bytes_written(self) -> int:
         return sum(path.stat().st_size for path in self.path.rglob("*") if path.is_file())
@@ -175,7 +194,9 @@ class RunFolder:
         self.check_is_run()
         self.check_trained_here()
         if not self.is_finished:
-            raise RunFolderError(f"The run in {self.path} is not finished. Run its command again to continue it.")
+            command = self.how_to_continue()
+            lines = "." if command is None else f":\n{command}"
+            raise RunFolderError(f"The run in {self.path} is not finished. Run its command again to continue it{lines}")
         return read_summary(self.report, RunSummary)
 
     def load_temperature(self) -> float | None:

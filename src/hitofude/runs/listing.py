@@ -113,8 +113,15 @@ def _unfinished(folder: RunFolder) -> _Row:
         preset=_preset(folder),
         source=data.source,
         rows="" if data.train_images is None else f"{data.train_images:,}",
-        notes=(f"{path} is not finished; run its command again to continue it.",),
+        notes=(_how_to_continue(folder),),
     )
+
+
+def _how_to_continue(folder: RunFolder) -> str:
+    command = folder.how_to_continue()
+    if command is None:
+        return f"{folder.path} is not finished; run its command again to continue it."
+    return f"{folder.path} is not finished; this continues it:\n{command}"
 
 
 def _imported(folder: RunFolder) -> _Row:

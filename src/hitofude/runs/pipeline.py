@@ -86,9 +86,9 @@ def run(
     begun with. how: the source is read, such as label="species"; see hitofude.inputs.sources.Reading.
     metric: by which the run is judged, such as "macro-f1", by default the preset's. class_weights: in the loss,
     "balanced", a table of class and weight, or a CSV file of them.
-    command: the command that makes this run again, for the report. plugins: files that register networks and
-    augmentations of your own; see hitofude.register_network. callbacks: told of the progress, see hitofude.Callback, or
-    the names of trackers: "tensorboard", "mlflow", "wandb".
+    command: the command line that makes or continues this run, for its report and for `hitofude runs`. plugins: files
+    that register networks and augmentations of your own; see hitofude.register_network. callbacks: told of the
+    progress, see hitofude.Callback, or the names of trackers: "tensorboard", "mlflow", "wandb".
 
     Raises a subclass of hitofude.errors.UserError for everything a user can fix.
     """
@@ -114,7 +114,8 @@ def run(
             choice = choose_in_time(limit, changes, dataset, display, device=device, workers=workers, threads=threads)
             recipe = choice.plan.recipe
         plan = RunPlan.prepare(recipe, dataset, command or f"hitofude run {dataset.name} --preset recipe.toml")
-        result = finish_run(plan, folder, display, workers=workers, device=device, threads=threads, callbacks=callbacks)
+        where: dict[str, Any] = {"workers": workers, "device": device, "threads": threads}
+        result = finish_run(plan, folder, display, **where, callbacks=callbacks, command=command)
         if choice is not None:
             display.message(choice.describe_end(choice.limit.spent()))
         return result
@@ -140,10 +141,12 @@ def finish_run(
     device: str,
     threads: int | None,
     callbacks: Sequence[Callback | str] = (),
+    command: str | None = None,
 ) -> RunResult:
     """Begin or continue the planned run in its folder, or read it if it is finished; see `run`.
 
-    Several threads may call this at once, each for its own run: plotting and evaluation take turns, training does not.
+    command: the command line that continues it, if there is one. Several threads may call this at once, each for its
+    own run: plotting and evaluation take turns, training does not.
     """
     folder.check_trained_here()
     chosen = choose_callbacks(callbacks, display.warned)
@@ -171,6 +174,8 @@ def finish_run(
             display.warned(backend.compute.note)
         display.message(f"device   {backend}\nrun      {folder.path}")
         with claim_run(folder, plan.recipe, plan.dataset, backend.compute, backend.environment, teacher):
+            if command is not None:
+                folder.keep_command(command)
             recorder = _Recorder(folder, plan, display, chosen)
             with recorder.callbacks.watching():
                 _train(plan, folder, backend, display, recorder)
@@ -208,6 +213,7 @@ def _train(plan: RunPlan, folder: RunFolder, backend: TrainingBackend, display: 
     with ONE_AT_A_TIME, _logging_seconds("audit and report"):
         summary = evaluate(plan, folder, probabilities, calibration, cascade, recorder.logs, test_accuracy)
     folder.targets.unlink(missing_ok=True)
+    folder.command.unlink(missing_ok=True)
     write_summary(folder.report, summary)
 
 

@@ -1,16 +1,19 @@
 """The presets, each with its purpose, its members, its operations, and the time it takes here."""
 
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from hitofude.errors import counted
+from hitofude.errors import RecipeError, counted
 from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.layout import describe_size
 from hitofude.inputs.sources import sample
 from hitofude.learning.compute import processor_name, processors
-from hitofude.recipe import PRESETS, Recipe, preset_names
+from hitofude.recipe import PRESETS, Recipe, choose_recipe, preset_names
 from hitofude.runs.cost import CostModel
 from hitofude.runs.frontier import describe_members, tera
 from hitofude.runs.plan import RunPlan
@@ -18,6 +21,8 @@ from hitofude.runs.time_limit import about
 
 COMPETITION_ROWS = 42_000, 28_000
 """To train on and to predict."""
+INDENT = " " * 16
+"""Before the lines of a purpose."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class PresetCost:
         """Describe the preset by its costs and members and, below, its purpose; at most 80 columns wide."""
         costs = f"{self.name:<15} {tera(self.flop):>6} TFLOP {about(self.seconds):>8}  "
         members = textwrap.fill(self.members, 80, initial_indent=costs, subsequent_indent=" " * len(costs))
-        return f"{members}\n{textwrap.indent(textwrap.fill(self.purpose, 64), ' ' * 16)}"
+        return "\n".join([members, *textwrap.wrap(self.purpose, 80, initial_indent=INDENT, subsequent_indent=INDENT)])
 
 
 def as_the_competition() -> Dataset:
@@ -45,17 +50,37 @@ def as_the_competition() -> Dataset:
     return Dataset("competition", train, test)
 
 
-def cost_of_presets(dataset: Dataset, costs: CostModel, seconds_to_read: float) -> list[PresetCost]:
-    """Return all presets, those of the fewest operations first.
+def choose_presets(preset: str | None, settings: Mapping[str, Any]) -> dict[str, Recipe]:
+    """Return the recipe of a preset or recipe file, or of all presets, by name, with some settings replaced.
 
-    seconds_to_read: from the start of the command until the members are planned. Copies among the images are not
-    searched for; they change the costs little.
+    Of all presets, those that the settings contradict are left out. Raises RecipeError if none is left.
+    """
+    if preset is not None:
+        return {preset: choose_recipe(preset, settings)}
+    found = dict[str, Recipe]()
+    for name in preset_names():
+        try:
+            found[name] = choose_recipe(name, settings)
+        except RecipeError as error:
+            contradiction = error
+    if not found:
+        raise contradiction
+    return found
+
+
+def cost_of_presets(
+    recipes: Mapping[str, Recipe], dataset: Dataset, costs: CostModel, seconds_to_read: float
+) -> list[PresetCost]:
+    """Return the costs of recipes, those of the fewest operations first.
+
+    recipes: by the name of the preset or file. seconds_to_read: from the start of the command until the members are
+    planned. Copies among the images are not searched for; they change the costs little.
     """
     found = []
-    for name in preset_names():
-        plan = RunPlan.of_checked(Recipe.preset(name).with_settings({"ensemble.group_copies": False}), dataset, "")
-        seconds = seconds_to_read + costs.seconds(plan)
-        found.append(PresetCost(name, purpose_of(name), describe_members(plan), plan.training_flop(), seconds))
+    for name, recipe in recipes.items():
+        plan = RunPlan.of_checked(recipe.with_settings({"ensemble.group_copies": False}), dataset, "")
+        seconds, members = seconds_to_read + costs.seconds(plan), describe_members(plan)
+        found.append(PresetCost(Path(name).name, purpose_of(name), members, plan.training_flop(), seconds))
     return sorted(found, key=lambda preset: preset.flop)
 
 
@@ -70,7 +95,8 @@ def describe_setting(dataset: Dataset) -> str:
 
 
 def purpose_of(preset: str) -> str:
-    """Return the comment at the top of the preset's file."""
-    lines = (PRESETS / f"{preset}.toml").read_text(encoding="utf-8").splitlines()
+    """Return the comment at the top of the file of a preset or recipe."""
+    path = Path(preset) if preset.endswith(".toml") else PRESETS / f"{preset}.toml"
+    lines = path.read_text(encoding="utf-8").splitlines()
     end = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
     return " ".join(line.removeprefix("#").strip() for line in lines[:end])

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -16,6 +17,7 @@ from hitofude.metrics.label_issues import describe_issues
 from hitofude.metrics.metrics import Accuracy, answered
 from hitofude.metrics.scores import LOWER_IS_BETTER, NAMES, NEED_PROBABILITIES, Score
 from hitofude.metrics.whole_ensemble import member_groups, parts_of_whole, prediction_sets, set_threshold
+from hitofude.outputs.frames import FrameKind, labelled_frame
 from hitofude.outputs.report import RelatedSummary, RunSummary
 from hitofude.recipe import Metric, Recipe
 from hitofude.runs.folder import RunFolder
@@ -89,6 +91,24 @@ class RunResult:
             return None
         return prediction_sets(self.test_probabilities, self.set_threshold(level))
 
+    def test_frame(self, kind: FrameKind = "pandas") -> Any:
+        """Return the predictions of the images to predict as a data frame: id, label, probability_CLASS for each class.
+
+        The probabilities are calibrated. kind: "pandas" or "polars". None without images to predict. Raises InputError
+        with pip's command if the package is missing.
+        """
+        if self.test_ids is None or self.test_predictions is None or self.test_probabilities is None:
+            return None
+        return labelled_frame(kind, self.test_ids, self.test_predictions, self.test_probabilities, self.classes)
+
+    def out_of_fold_frame(self, kind: FrameKind = "pandas") -> Any:
+        """Return the same of the training rows, by members that never saw them, with their given labels.
+
+        The probabilities of rows that every member trained on are NaN.
+        """
+        labels = np.asarray(self.classes)[self.labels]
+        return labelled_frame(kind, self.ids, labels, self.out_of_fold_probabilities, self.classes)
+
     @property
     def submission(self) -> Path | None:
         return self.folder.submission if self.folder.submission.exists() else None
@@ -127,6 +147,7 @@ class RunResult:
             (expected_name, _expect(summary)),
             *self._test_scores(),
             ("pseudo-labels", _describe_pseudo_labels(summary.pseudo_labelled)),
+            ("row weights", None if summary.weights is None else f"{summary.weights}; scores count every row once"),
             ("not held out", _name_classes(summary.never_held_out)),
             *_compare_with_teacher(summary),
             ("related rows", None if summary.related is None else describe_related(summary.related)),

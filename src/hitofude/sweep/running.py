@@ -48,6 +48,8 @@ class Resources:
     device: str = "auto"
     trackers: tuple[str, ...] = ()
     """The names of those that log each run, as it is trained."""
+    command: str | None = None
+    """The command line that continues the sweep, for `hitofude runs`."""
 
 
 def sweep(
@@ -243,7 +245,8 @@ class _Sweep(ExitStack):
             with explaining_memory_errors():
                 plan, folder = self._plan(run), self._folder_of(run)
                 where: dict[str, Any] = {"workers": pool, "device": device, "threads": pool.threads}
-                result = finish_run(plan, folder, display, **where, callbacks=self._resources.trackers)
+                trackers, command = self._resources.trackers, self._resources.command
+                result = finish_run(plan, folder, display, **where, callbacks=trackers, command=command)
                 return Trial.of(run, result, ids), display
         except REPEATABLE_ERRORS as error:
             return Failure(run, str(error)), display

@@ -89,7 +89,8 @@ class SweepSpec(TomlFile):
     """HEIGHTxWIDTH, such as `24x32`; `24x32x3` for colour."""
     groups: str | None = None
     folds: str | None = None
-    """A column of the training file, or a CSV file of ids and groups, or folds."""
+    weights: str | None = None
+    """A column of the training file, or a CSV file of ids and groups, folds or weights."""
     labels: str | None = None
     header: bool | None = None
     ignore: Annotated[tuple[str, ...], Field(strict=False)] = ()
@@ -144,6 +145,7 @@ class SweepSpec(TomlFile):
             shape=parse_shape(self.shape),
             groups=self.groups,
             folds=self.folds,
+            sample_weight=self.weights,
             labels=self.labels,
             header=self.header,
             ignore=self.ignore,
@@ -153,7 +155,7 @@ class SweepSpec(TomlFile):
 
     def source_arguments(self) -> list[str]:
         """Return the arguments with which `hitofude run` reads the same data."""
-        names = ("train", "test", "label", "shape", "groups", "folds", "labels", "scale")
+        names = ("train", "test", "label", "shape", "groups", "folds", "weights", "labels", "scale")
         options = {f"--{name}": getattr(self, name) for name in names}
         given = [word for name, value in options.items() if value is not None for word in (name, value)]
         given += [word for column in self.ignore for word in ("--ignore", column)]

@@ -75,11 +75,14 @@ def _raw_from_frame(frame: Frame, name: str, options: ReadOptions) -> RawImages:
         return None if position is None else label_texts(_as_array(frame[keys[position]], name), name, names[position])
 
     laid_out = lay_out(values, name, options)
-    label, id, groups, folds, usage = map(texts, columns.texts)
+    label, id, groups, folds, usage = map(texts, columns.texts[:5])
+    weight = columns.weights if options.like is None else None  # images to predict need none
+    weights = None if weight is None else number_texts(frame[keys[weight]], name)
     return RawImages(
         name, laid_out.images, label, id, missing_labels=_missing(options), groups=groups, folds=folds,
         reading=(*columns.reading, *laid_out.reading), left_aside=columns.left_aside(name),
         label_column=columns.label_column, id_column=columns.id_column, usage=usage, planes=laid_out.planes,
+        weights=weights,
     )  # fmt: skip
 
 
@@ -126,10 +129,13 @@ def _raw_from_image_column(frame: Frame, key: Any, values: NDArray[Any], name: s
     location = f"{name}, column '{key}'"
     pixels = real_numbers(values, location)
     laid_out = lay_out(pixels, location, options)
-    label, id, groups, folds = map(texts, find_texts(names, options, name))
+    *found, weight = find_texts(names, options, name)
+    label, id, groups, folds = map(texts, found)
+    weight = weight if options.like is None else None
+    weights = None if weight is None else number_texts(others[names[weight]], name)
     return RawImages(
         name, laid_out.images, label, id, missing_labels=_missing(options), groups=groups, folds=folds,
-        reading=laid_out.reading, planes=laid_out.planes,
+        reading=laid_out.reading, planes=laid_out.planes, weights=weights,
     )  # fmt: skip
 
 
@@ -144,6 +150,15 @@ def _numbers_in_texts(texts: Any, name: str) -> NDArray[Any]:
         if len(numbers) != len(rows[0]) or not all(map(is_number, numbers)):
             raise InputError(f"{name}, row {row}: expected {counted(len(rows[0]), 'number')} as in the first row.")
     return real_numbers(np.array(rows, dtype=np.float64), name)
+
+
+def number_texts(values: Any, name: str) -> NDArray[np.str_]:
+    """(N,) or (N, 1) numbers → (N,) text, which stands for the same numbers. Raise InputError for anything else."""
+    numbers = _as_array(values, name)
+    numbers = numbers[:, 0] if numbers.ndim == 2 and numbers.shape[1] == 1 else numbers
+    if numbers.ndim != 1:
+        raise InputError(f"{name}: found weights of the shape {numbers.shape}; expected (N,), one an image.")
+    return _numbers_of_objects(numbers, f"{name}, weights").astype(np.str_)
 
 
 class FrameContent:

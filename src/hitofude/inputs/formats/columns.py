@@ -60,11 +60,12 @@ class Columns:
     """Whether one column of text holds all pixels of an image."""
     reading: tuple[str, ...] = ()
     """How the columns were found, if that is not plain."""
+    weights: int | None = None
 
     @property
     def texts(self) -> tuple[int | None, ...]:
-        """The positions of label, id, group, fold and usage."""
-        return self.label, self.id, self.groups, self.folds, self.usage
+        """The positions of label, id, group, fold, usage and weight."""
+        return self.label, self.id, self.groups, self.folds, self.usage, self.weights
 
     @cached_property
     def pixel_slice(self) -> slice | list[int]:
@@ -127,9 +128,9 @@ def find_columns(
     """
     ignored = set(_ignored_by_user(names, options, location))
     kept = [None if position in ignored else name for position, name in enumerate(names)]
-    label, id, groups, folds = find_texts([name or "" for name in kept], options, location)
-    usage = None if content is None else _find_usage(kept, (label, id, groups, folds), content)
-    taken = {position for position in (label, id, groups, folds, usage) if position is not None} | ignored
+    label, id, *related = find_texts([name or "" for name in kept], options, location)
+    usage = None if content is None else _find_usage(kept, (label, id, *related), content)
+    taken = {position for position in (label, id, *related, usage) if position is not None} | ignored
     ignored |= {i for i, name in enumerate(names) if i not in taken and is_counter(name)}
     free = [i for i in range(len(names)) if i not in taken | ignored]
     in_one = None if content is None else _find_pixel_text(free, content)
@@ -141,16 +142,16 @@ def find_columns(
         others = sorted(set(free) - set(pixels))
         aside = {i for i in others if content is not None and _is_left_aside(i, content.rows, label is not None)}
         if refused := [i for i in others if i not in aside]:
-            raise _unknown_column(names, refused[0], location, options, (groups, folds))
+            raise _unknown_column(names, refused[0], location, options, related)
         if not pixels:
             raise InputError(f"{location}: there are no pixel columns. Expected names such as pixel0, pixel1, …")
         ignored |= aside
         label, pixels = _label_among_pixels(names, label, pixels, options, content)
     reading = _say_label(Path(location.rsplit(", line", 1)[0]).name, names, label, options)
-    aside_in_order = tuple(sorted(ignored))
+    groups, folds, weights = related
     return Columns(
-        tuple(names), delimiter, pixels, label, id, groups, folds, usage, aside_in_order,
-        are_in_one=in_one is not None, reading=reading,
+        tuple(names), delimiter, pixels, label, id, groups, folds, usage, tuple(sorted(ignored)),
+        are_in_one=in_one is not None, reading=reading, weights=weights,
     )  # fmt: skip
 
 
@@ -185,10 +186,11 @@ def is_counter(name: str) -> bool:
 
 
 def find_texts(names: Sequence[str], options: ReadOptions, location: str) -> tuple[int | None, ...]:
-    """The positions of label, id, group and fold. Raise InputError if the label or the id is named as another."""
+    """The positions of label, id, group, fold and weight. Raise InputError if the label is named as one of these."""
     label, id = _find_label_as_asked(names, options, location), find_id(names)
-    others = [None if name is None else find_label(names, name) for name in (options.groups, options.folds)]
-    for word, position in zip(("groups", "folds"), others, strict=True):
+    asked = {"groups": options.groups, "folds": options.folds, "weights": options.weights}
+    others = [None if name is None else find_label(names, name) for name in asked.values()]
+    for word, position in zip(asked, others, strict=True):
         if position is not None and position == label:
             if options.label is None and find_label(names, "label") is None:
                 label = None  # it was only guessed by its name
@@ -337,7 +339,8 @@ def _one_hot_remedy(names: Sequence[str], name: str, location: str) -> str | Non
 def _unknown_column(
     names: Sequence[str], position: int, location: str, options: ReadOptions, related: Sequence[int | None]
 ) -> InputError:
-    missing = [name for name, i in zip((options.groups, options.folds), related, strict=True) if i is None]
+    asked = options.groups, options.folds, options.weights
+    missing = [name for name, i in zip(asked, related, strict=True) if i is None]
     hint = "".join(f" There is no column '{name}'." for name in missing if name is not None)
     name = names[position]
     if len(names) == 1:

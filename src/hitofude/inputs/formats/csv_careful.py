@@ -116,7 +116,7 @@ def _rows(block: bytes, columns: Columns, name: str, first_line: int) -> Iterato
 
 
 def _texts(rows: Sequence[list[str]], columns: Columns) -> Iterator[NDArray[np.str_] | None]:
-    """Labels, ids, groups, folds and usage of rows."""
+    """Labels, ids, groups, folds, usage and weights of rows."""
     return (None if i is None else texts_of(fields[i] for fields in rows) for i in columns.texts)
 
 

@@ -87,7 +87,7 @@ class Head:
         """Whether the first line is a row."""
         options, fields = self._options, [field for field in self._fields if field]
         known = ["label", *LABEL_NAMES, *options.ignore, *options.usual_ignore]
-        known += filter(None, (options.label, options.usual_label, options.groups, options.folds))
+        known += filter(None, (options.label, options.usual_label, options.groups, options.folds, options.weights))
         numbers = [field for field in fields if is_number(field)]
         if len(self._fields) < 2 or not numbers or find_id(fields) is not None:
             return False
@@ -106,8 +106,9 @@ class Head:
         self._has_names = False
         aside, options = self._aside_without_names(), self._options
         kept = [position for position in range(len(self._fields)) if position not in aside]
-        groups, folds = (_numbered(name, len(self._fields)) for name in (options.groups, options.folds))
-        kept = [position for position in kept if position not in (groups, folds)]
+        asked = options.groups, options.folds, options.weights
+        groups, folds, weights = (_numbered(name, len(self._fields)) for name in asked)
+        kept = [position for position in kept if position not in (groups, folds, weights)]
         fit = pixels_and_label(len(kept), options)
         label = self._label_asked(fit)
         if fit is None and label is None:
@@ -131,6 +132,7 @@ class Head:
             ignored=tuple(sorted(aside)),
             has_names=False,
             reading=(f"{self._file} has no header: {found}",),
+            weights=weights,
         )
 
     def _aside_without_names(self) -> set[int]:

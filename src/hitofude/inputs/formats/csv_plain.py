@@ -31,11 +31,12 @@ class CsvTable:
     groups: NDArray[np.str_] | None = None  # (N,)
     folds: NDArray[np.str_] | None = None  # (N,)
     usage: NDArray[np.str_] | None = None  # (N,)
+    weights: NDArray[np.str_] | None = None  # (N,)
 
     @property
     def texts(self) -> tuple[NDArray[np.str_] | None, ...]:
-        """Labels, ids, groups, folds and usage."""
-        return self.labels, self.ids, self.groups, self.folds, self.usage
+        """Labels, ids, groups, folds, usage and weights."""
+        return self.labels, self.ids, self.groups, self.folds, self.usage, self.weights
 
 
 def parse_plain(block: bytes, columns: Columns, original: bytes | None = None) -> CsvTable | None:

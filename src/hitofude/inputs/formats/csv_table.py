@@ -144,14 +144,14 @@ class _Reader:
         """The pixels in a column that holds all of them, as columns of their own."""
 
     def raw(self, images: NDArray[Any], *texts: NDArray[np.str_] | None) -> RawImages:
-        """Return images (N, C, H, W) of this file with their labels, ids, groups, folds and usage."""
-        labels, ids, groups, folds, usage = texts
+        """Return images (N, C, H, W) of this file with their labels, ids, groups, folds, usage and weights."""
+        labels, ids, groups, folds, usage, weights = texts
         name, columns = self._lines.name, self.columns
         missing = self._options.missing_labels if columns.has_names else NO_LABELS
         return RawImages(
             name, images, labels, ids, "line", self.first_row, missing, groups, folds,
             reading=columns.reading, left_aside=columns.left_aside(Path(name).name),
-            label_column=columns.label_column, id_column=columns.id_column, usage=usage,
+            label_column=columns.label_column, id_column=columns.id_column, usage=usage, weights=weights,
         )  # fmt: skip
 
     def tables(self) -> Iterator[CsvTable]:

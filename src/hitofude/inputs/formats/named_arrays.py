@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages, Split
-from hitofude.inputs.formats.arrays import real_numbers
+from hitofude.inputs.formats.arrays import number_texts, real_numbers
 from hitofude.inputs.formats.labels import label_texts, labels_of_array
 from hitofude.inputs.formats.naming import VALIDATION_ASIDE, VALIDATION_ASKED, Name, Part, read_name
 from hitofude.inputs.layout import ReadOptions, lay_out
@@ -102,10 +102,10 @@ class ArrayFile(Protocol):
 def read_array_file(file: ArrayFile, options: ReadOptions, split: Split) -> RawImages:
     """Read the images of a split, with their labels and ids if there are any; see select_arrays.
 
-    The groups and the folds that the options name are those of the training images. Raise InputError if the lengths of
-    the arrays differ.
+    The groups, the folds and the weights that the options name are those of the training images. Raise InputError if
+    the lengths of the arrays differ.
     """
-    asked = (options.groups, options.folds) if split == "train" else (None, None)
+    asked = (options.groups, options.folds, options.weights) if split == "train" else (None, None, None)
     given = [name if name in file.shapes else None for name in asked]
     chosen = select_arrays({name: shape for name, shape in file.shapes.items() if name not in given}, split, file.name)
     location = f"{file.name}/{chosen.images}"
@@ -119,12 +119,13 @@ def read_array_file(file: ArrayFile, options: ReadOptions, split: Split) -> RawI
     if chosen.labels is not None:
         labels, how = labels_of_array(others[chosen.labels], f"{file.name}/{chosen.labels}")
     ids, groups, folds = (
-        None if name is None else label_texts(others[name], f"{file.name}/{name}") for name in (chosen.ids, *given)
+        None if name is None else label_texts(others[name], f"{file.name}/{name}") for name in (chosen.ids, *given[:2])
     )
+    weights = None if given[2] is None else number_texts(others[given[2]], f"{file.name}/{given[2]}")
     missing = f"there is no array 'labels' (nor y_{split} or {split}_labels), and training needs it."
     return RawImages(
         location, laid_out.images, labels, ids, "row", 1, missing, groups, folds,
-        (*chosen.reading, *laid_out.reading, *how), chosen.left_aside, planes=laid_out.planes,
+        (*chosen.reading, *laid_out.reading, *how), chosen.left_aside, planes=laid_out.planes, weights=weights,
     )  # fmt: skip
 
 

@@ -109,7 +109,7 @@ class _Table:
         names = list(self._type_of)
         columns = None if image_columns else find_columns(names, str(path), options)
         self._pixel_columns = [] if columns is None else [names[position] for position in columns.pixels]
-        texts = find_texts(names, options, str(path)) if columns is None else columns.texts[:4]
+        texts = find_texts(names, options, str(path)) if columns is None else (*columns.texts[:4], columns.weights)
         self._text_columns = [None if position is None else names[position] for position in texts]
         self._reading: tuple[str, ...] = () if columns is None else columns.reading
         self._left_aside = () if columns is None else columns.left_aside(path.name)
@@ -132,12 +132,13 @@ class _Table:
         start, missing = 0, self._options.missing_labels
         for batch in self._file.iter_batches(batch_size=min(rows or most, most), columns=names):
             images = self._images(batch, start)
-            labels, ids, groups, folds = (self._texts(batch, column, start) for column in self._text_columns)
+            labels, ids, groups, folds, weights = (self._texts(batch, column, start) for column in self._text_columns)
             yield RawImages(
                 str(self._path), images, labels, ids, "row", start + 1, missing, groups, folds,
                 self._reading, planes=self._planes,
                 behind=self._options.behind, left_aside=self._left_aside, label_column=self._text_columns[0],
                 id_column=self._text_columns[1], nominal=nominal_scale(images.dtype) if self._holds_pictures else None,
+                weights=weights,
             )  # fmt: skip
             start += len(batch)
 
