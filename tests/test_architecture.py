@@ -13,8 +13,8 @@ import hitofude
 SOURCE = Path(hitofude.__file__).parent
 ROOMS = [
     "version", "errors", "borrowed", "storage", "stage", "recipe", "metrics", "workers",
-    "inputs.scale", "inputs.look", "inputs.rescaling", "inputs.spelling", "inputs.image_set", "inputs.layout",
-    "inputs.duplicates", "inputs.dataset",
+    "inputs.direction", "inputs.scale", "inputs.look", "inputs.rescaling", "inputs.spelling", "inputs.image_set",
+    "inputs.layout", "inputs.duplicates", "inputs.dataset",
     "inputs.formats", "inputs.photos", "inputs.remote", "inputs",
     "learning", "outputs.display", "outputs", "outputs.html_report",
     "runs", "prediction", "prediction.bulk", "export", "estimator", "sweep", "web", "cli", "__init__", "__main__",

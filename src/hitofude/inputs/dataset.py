@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError, counted
+from hitofude.inputs.direction import isolate
 from hitofude.inputs.image_set import (
     ImageSet,
     classes_of,
@@ -363,7 +364,10 @@ def describe_dataset(dataset: Dataset) -> str:
         f"look        {dataset.look.describe()}",
         f"scale       {dataset.scale.describe()}",
         f"training    {len(train):,} in {counted(len(train.classes), 'class')}",
-        *(f"  {name:<9} {count:,}" for name, count in zip(train.classes, counts, strict=True)),
+        *(
+            f"  {isolate(name)}{' ' * (9 - len(name))} {count:,}"
+            for name, count in zip(train.classes, counts, strict=True)
+        ),
         f"to predict  {'none' if test is None else f'{len(test):,}'}",
     ]
     for word, texts in (("groups", dataset.groups), ("folds", dataset.folds)):

@@ -1,8 +1,10 @@
 """Names in Arabic or Hebrew, which must not turn the order of the text around them."""
 
+import re
 import unicodedata
 
 ISOLATE, END = "\u2068", "\u2069"
+QUOTED = re.compile(rf"(?<![\w{ISOLATE}])'[^'\n]+'")
 
 
 def isolate(text: str) -> str:
@@ -13,6 +15,13 @@ def isolate(text: str) -> str:
     """
     is_turned = any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in text)
     return f"{ISOLATE}{text}{END}" if is_turned else text
+
+
+def isolate_quoted(text: str) -> str:
+    """Return a text in which every name in quotes keeps its place. The marks are outside the quotes, so that the name
+    can be copied.
+    """
+    return QUOTED.sub(lambda found: isolate(found[0]), text)
 
 
 def without_isolates(text: str) -> str:

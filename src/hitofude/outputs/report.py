@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hitofude.errors import RunFolderError
+from hitofude.inputs.direction import isolate
 from hitofude.metrics.calibration import Cascade, Reliability
 from hitofude.metrics.estimate import Estimate
 from hitofude.metrics.metrics import Accuracy, ClassScore
@@ -156,7 +157,7 @@ class RunSummary:
         rows = [sum(row) for row in self.confusion]
         if len(set(rows)) == 1:
             return "one class, as all are equally common"
-        return f"{self.classes[rows.index(max(rows))]}, the commonest class"
+        return f"{isolate(self.classes[rows.index(max(rows))])}, the commonest class"
 
     @property
     def worst_class(self) -> "WorstClass | None":
@@ -182,7 +183,8 @@ class WorstClass:
     answer: str  # the wrong answer given most often
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.wrong:,} of {self.rows:,} wrong, most often answered {self.answer}"
+        name, answer = isolate(self.name), isolate(self.answer)
+        return f"{name}: {self.wrong:,} of {self.rows:,} wrong, most often answered {answer}"
 
 
 @dataclass(frozen=True)

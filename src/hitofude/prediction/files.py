@@ -21,6 +21,7 @@ from hitofude.inputs.sources import Images, Reading, read_images, read_options
 from hitofude.learning.plugins import load_plugins
 from hitofude.metrics.calibration import SURE
 from hitofude.metrics.whole_ensemble import prediction_sets
+from hitofude.outputs.display.tables import Column
 from hitofude.outputs.frames import FrameKind, class_frame, import_frames
 from hitofude.outputs.plots import DrawnPhoto, plot_photos
 from hitofude.outputs.predictions import set_texts
@@ -174,15 +175,19 @@ def describe_answers(prediction: FilePredictions) -> str:
 
     The prediction set ends the line, if it was asked for.
     """
-    id_width, label_width = max(map(len, prediction.ids)), max(map(len, prediction.labels))
+    classes = [isolate(name) for name in prediction.classes]
+    ids, labels = (
+        Column("", [isolate(text) for text in texts.tolist()]).padded()[1:]
+        for texts in (prediction.ids, prediction.labels)
+    )
+    sets = [""] * len(ids) if prediction.sets is None else set_texts(prediction.sets, classes)
     lines = []
-    sets = [""] * len(prediction.ids) if prediction.sets is None else set_texts(prediction.sets, prediction.classes)
-    for id, label, row, text in zip(prediction.ids, prediction.labels, prediction.probabilities, sets, strict=True):
+    for place, (row, text) in enumerate(zip(prediction.probabilities, sets, strict=True)):
         first, second = np.argsort(-row, kind="stable")[:2]
         words = f"{row[first]:.3f}"
-        if label == NOT_SURE:
-            words = f"{prediction.classes[first]} {row[first]:.3f} or {prediction.classes[second]} {row[second]:.3f}"
-        lines.append(f"{id:<{id_width}}  {label:<{label_width}}  {words}{text and f'  set {text}'}")
+        if prediction.labels[place] == NOT_SURE:
+            words = f"{classes[first]} {row[first]:.3f} or {classes[second]} {row[second]:.3f}"
+        lines.append(f"{ids[place]}  {labels[place]}  {words}{text and f'  set {text}'}")
     return "\n".join(lines)
 
 

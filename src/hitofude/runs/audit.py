@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError, RunFolderError, agree, counted
 from hitofude.inputs.dataset import Dataset
+from hitofude.inputs.direction import isolate
 from hitofude.inputs.formats.text_table import read_text_table
 from hitofude.inputs.image_set import classes_of, encode_labels
 from hitofude.inputs.spelling import Spellings
@@ -94,7 +95,8 @@ def audit_labels(predictions: LabelledPredictions, folder: Path) -> str:
     hardest, label_issues = folder / "hardest.csv", folder / "label_issues.csv"
     _, issues = write_lists(predictions, calibrated, hardest, label_issues)
     shown = [
-        f"  {rows.ids[row]}: {rows.label(row)} → {rows.classes[suggested]}  (wrong with a probability of {wrong:.2f})"
+        f"  {isolate(rows.ids[row])}: {isolate(rows.label(row))} → {isolate(rows.classes[suggested])}"
+        f"  (wrong with a probability of {wrong:.2f})"
         for row, suggested, wrong in zip(issues.rows[:SHOWN], issues.suggested, issues.wrong, strict=False)
         if wrong >= PROBABLE
     ]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
+from hitofude.inputs.direction import isolate
 from hitofude.metrics.metrics import answered, mcnemar
 from hitofude.metrics.scores import (
     LOWER_IS_BETTER,
@@ -214,4 +215,4 @@ def _rows_by_id(result: RunResult) -> dict[str, int]:
 
 
 def _first_few(ids: Sequence[str]) -> str:
-    return ", ".join(ids[:SHOWN]) + (" …" if len(ids) > SHOWN else "")
+    return ", ".join(map(isolate, ids[:SHOWN])) + (" …" if len(ids) > SHOWN else "")

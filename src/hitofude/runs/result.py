@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import agree, counted
+from hitofude.inputs.direction import isolate, isolate_quoted
 from hitofude.metrics.baseline import GUESS
 from hitofude.metrics.estimate import Estimate
 from hitofude.metrics.label_issues import describe_issues
@@ -140,7 +141,7 @@ class RunResult:
         expected_name = "expected test score" if summary.metric == "accuracy" else "expected test accuracy"
         labels = describe_issues(audit.label_issues, audit.probably_wrong, audit.expected_wrong)
         facts: list[tuple[str, str | Path | None]] = [
-            *(("warning", warning) for warning in summary.warnings if warning.startswith(GUESS)),
+            *(("warning", isolate_quoted(warning)) for warning in summary.warnings if warning.startswith(GUESS)),
             *((f"single {name}", str(accuracy)) for name, accuracy in summary.single.items()),
             *self._headline(),
             ("worst class", None if summary.worst_class is None else str(summary.worst_class)),
@@ -204,7 +205,11 @@ def _expect(summary: RunSummary) -> str | None:
 def _name_classes(classes: tuple[str, ...]) -> str | None:
     """Say which classes are not in the out-of-fold accuracy, if there are any."""
     more = f" and {len(classes) - 5} more" if len(classes) > 5 else ""
-    return f"{', '.join(classes[:5])}{more}: too few images; trained on, not in the accuracy" if classes else None
+    return (
+        f"{', '.join(map(isolate, classes[:5]))}{more}: too few images; trained on, not in the accuracy"
+        if classes
+        else None
+    )
 
 
 def _describe_pseudo_labels(images: int) -> str | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
+from hitofude.inputs.direction import isolate
 from hitofude.outputs.display.tables import Column, draw_table
 from hitofude.outputs.display.wrapping import tell, terminal_width, wrap
 
@@ -37,6 +38,18 @@ def test_warnings_continue_below_their_text() -> None:
 
 def test_wide_characters_take_two_columns() -> None:
     assert wrap("class    にほんご にほんご", 24).splitlines() == ["class    にほんご", "         にほんご"]
+
+
+def test_names_written_from_right_to_left_are_not_broken_and_their_marks_take_no_column() -> None:
+    name = isolate("שבע שבע")
+    assert wrap(f"class    abcdef {name}", 23) == f"class    abcdef {name}"
+    assert wrap(f"class    abcdefg {name}", 23).splitlines() == ["class    abcdefg", f"         {name}"]
+    quoted = "'שבע ב'"
+    assert wrap(f"class    abcdef {quoted}", 23) == f"class    abcdef {isolate(quoted)}"
+    assert draw_table([Column("label", [name, "seven"]), Column("", ["1", "2"])]).splitlines()[1:] == [
+        f"{name}  1",
+        "seven    2",
+    ]
 
 
 def test_a_path_with_spaces_is_not_broken(tmp_path: Path) -> None:

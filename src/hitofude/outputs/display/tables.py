@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.cells import cell_len
+from hitofude.outputs.display.wrapping import text_width
 
 GAP = "  "
 
@@ -21,11 +21,11 @@ class Column:
 
     @property
     def width(self) -> int:
-        return max(map(cell_len, [self.title, *self.cells]))
+        return max(map(text_width, [self.title, *self.cells]))
 
     def padded(self) -> list[str]:
         """Return the title and the cells, all of the same width."""
-        spaces = [(text, " " * (self.width - cell_len(text))) for text in [self.title, *self.cells]]
+        spaces = [(text, " " * (self.width - text_width(text))) for text in [self.title, *self.cells]]
         return [space + text if self.right else text + space for text, space in spaces]
 
 

@@ -9,14 +9,16 @@ from typing import TextIO
 
 from rich.cells import cell_len
 
+from hitofude.inputs.direction import END, ISOLATE, isolate_quoted, without_isolates
+
 LABEL = re.compile(r"\s*(?:(?:warning|note|hitofude): |\S+(?: \S+)*\s{2,}(?=\S))")
 """The beginning of a line, up to the column of its value: `source   sample: 4,000 images`."""
 COMMAND_LINE = re.compile(r"\s*(?:hitofude|pip|python3?|docker|kubectl) ")
 PIECE = re.compile(
-    r"(?P<space> *)(?P<text>'[^']+'\S*|\S+ -m pip install .+|pip install (?:-\S+ )*\S+"
+    rf"(?P<space> *)(?P<text>{ISOLATE}[^{END}]*{END}\S*|'[^']+'\S*|\S+ -m pip install .+|pip install (?:-\S+ )*\S+"
     r"|hitofude [a-z-]+(?: (?:--?[a-z]\S*|[A-Z]{2,}\S*|\S*[./]\w\S*))*|\S+)"
 )
-"""A word or, since it must be pasted whole, a text in quotes or a command within a sentence."""
+"""A word, a name written from right to left or, since it must be pasted whole, a text in quotes or a command."""
 MOST_SPACES = 8
 """Of a path in a line; see _join_path."""
 
@@ -50,21 +52,28 @@ def tell(text: str, stream: TextIO | None = None) -> None:
 def wrap(text: str, width: int | None) -> str:
     """Fold lines that are longer than `width` columns between words, and indent what follows to the value's column.
 
-    Paths, commands and texts in quotes are not broken, however long they are. width: None leaves all lines whole.
+    Paths, commands and texts in quotes are not broken, however long they are, and names in quotes keep their place if
+    they are written from right to left. width: None leaves all lines whole.
     """
+    text = isolate_quoted(text)
     return text if width is None else "\n".join(_fold(line, width) for line in text.split("\n"))
 
 
+def text_width(text: str) -> int:
+    """Return the columns that a text takes on a terminal."""
+    return cell_len(without_isolates(text))
+
+
 def _fold(line: str, width: int) -> str:
-    if cell_len(line) <= width or COMMAND_LINE.match(line):
+    if text_width(line) <= width or COMMAND_LINE.match(line):
         return line
     label = LABEL.match(line)
-    begin = label[0] if label and cell_len(label[0]) <= width // 2 else ""
+    begin = label[0] if label and text_width(label[0]) <= width // 2 else ""
     leading = len(line) - len(line.lstrip())
-    indent = " " * (cell_len(begin) or (leading if leading > 8 else leading + 2))
+    indent = " " * (text_width(begin) or (leading if leading > 8 else leading + 2))
     lines, current, is_empty = [], begin, True
     for space, piece in _pieces(line[len(begin) :]):
-        if not is_empty and cell_len(current + space + piece) > width:
+        if not is_empty and text_width(current + space + piece) > width:
             lines.append(current)
             current, space = indent, ""
         current, is_empty = current + space + piece, False

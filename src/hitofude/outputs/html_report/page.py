@@ -11,7 +11,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from hitofude.errors import agree, counted
-from hitofude.inputs.direction import isolate
+from hitofude.inputs.direction import isolate, isolate_quoted
 from hitofude.inputs.duplicates import Duplicate
 from hitofude.inputs.image_set import ImageSet
 from hitofude.learning.epoch_log import EpochLog
@@ -91,6 +91,7 @@ def render(page: Page) -> str:
         counted=counted,
         agree=agree,
         isolate=isolate,
+        isolate_quoted=isolate_quoted,
         is_alike=not all(member.predicts for member in page.summary.members),
         describe_settings=describe_settings,
         has_variants=any(member.settings for member in page.summary.members),
