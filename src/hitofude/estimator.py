@@ -338,7 +338,8 @@ def _plain(X: Any) -> Any:
 
 def _array_of(sample_weight: Any) -> Any:
     """Return sample weights as an array, since text would name a column; None, and one number for all rows, as None."""
-    return None if sample_weight is None or np.ndim(sample_weight) == 0 else np.asarray(sample_weight)
+    weights = np.asarray(sample_weight)
+    return None if weights.ndim == 0 else weights
 
 
 def _as_rows(X: Any) -> Any:

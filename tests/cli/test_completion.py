@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from hitofude.cli.app import Device, MetricName, Network, Preset, app
+from hitofude.cli.app import Device, MetricName, Network, Preset
 from hitofude.learning.networks import NETWORKS
 from hitofude.recipe import Metric, preset_names
 from tests.conftest import Call
@@ -47,10 +47,10 @@ def test_each_shell_has_a_script_that_it_can_read(shell: str, call: Call, tmp_pa
         subprocess.run([*SYNTAX_CHECKS[shell], tmp_path / "script"], check=True)
 
 
-@pytest.fixture(scope="module")
-def bash_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("bash") / "hitofude.bash"
-    path.write_text(app.generate_completion(shell="bash"), encoding="utf-8")  # noqa: S604
+@pytest.fixture
+def bash_script(call: Call, tmp_path: Path) -> Path:
+    path = tmp_path / "hitofude.bash"
+    path.write_text(call("completion", "bash")[1], encoding="utf-8")
     return path
 
 
@@ -77,6 +77,8 @@ def test_bash_completes_commands_options_names_and_files(bash_script: Path, tmp_
     assert offered("run", "dig") == offered("predict", "dig") == ["digit-recognizer.zip"]
     assert offered("completion", "z") == ["zsh"]
     assert "--verbose" in offered("--v")
+    assert offered("run", "--preset", "dig") == []
+    assert "complete -o default -F _hitofude hitofude" in bash_script.read_text(encoding="utf-8"), "then files"
 
 
 @pytest.mark.parametrize("shell", SYNTAX_CHECKS)

@@ -31,16 +31,23 @@ def completion(shell: Shell | None = None, /, *, install: Annotated[bool, Parame
     """
     chosen = _shell_in_use() if shell is None else shell
     if not install:
-        print(app.generate_completion(shell=chosen))
+        print(_script(chosen))
         return
     try:
         path = app.install_completion(shell=chosen)
+        path.write_text(_script(chosen), encoding="utf-8")
     except OSError as error:
         raise InputError(
             f"{error.filename}: cannot be written ({error.strerror}). Save what hitofude completion {chosen} prints "
             f"where {chosen} looks for it."
         ) from None
     tell(f"Completion for {chosen} was written to {path}. Open a new terminal to use it.")
+
+
+def _script(shell: Shell) -> str:
+    """Return the script. In bash, files are completed where nothing else is: cyclopts knows those of paths alone."""
+    script = str(app.generate_completion(shell=shell))
+    return script.replace("\ncomplete -F ", "\ncomplete -o default -F ") if shell == "bash" else script
 
 
 def _shell_in_use() -> Shell:
