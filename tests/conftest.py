@@ -32,6 +32,7 @@ from hitofude.runs.result import RunResult
 from tests.kaggle_server import serving_kaggle
 from tests.loopback import Server
 
+os.environ["LC_ALL"] = "C.UTF-8"  # the commands speak the language of the locale
 Call = Callable[..., tuple[int, str, str]]
 SMALL = {"network.name": "cnn-lean", "schedule.epoch_share": 1.0, "ensemble.folds": 2}
 """Settings on top of `fast` for quick trainings."""

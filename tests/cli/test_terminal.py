@@ -62,6 +62,36 @@ def test_run_runs_and_compare_fit_80_columns(folder: Path, call: Call, monkeypat
     assert "one" in listed
 
 
+def test_japanese_fits_80_columns(folder: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The language is that of the locale, or that of --language."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("HITOFUDE_COLUMNS", "80")
+    monkeypatch.setenv("LC_ALL", "ja_JP.UTF-8")
+    run = ["run", "data", "--run", "runs/two", "--workers", "1", *QUICK]
+    shown = [call(*run), call("runs"), call("compare", "runs/two", "runs/two"), call("audit", "runs/two")]
+    monkeypatch.setenv("LC_ALL", "C")
+    shown.append(call(*run, "--language", "ja"))
+    assert [code for code, _, _ in shown] == [0] * 5
+    for _, out, err in shown:
+        assert too_long(out + err, 80) == []
+    first, listed, _, _, again = (out for _, out, _ in shown)
+    assert too_long(first, 70) != [], "the width is used"
+    assert "エポック 学習損失 学習正解率" in first
+    assert "実行      終了" in listed
+    assert "日本語で書き直しました" in again
+    assert 'lang="ja"' in Path("runs/two/report.html").read_text(encoding="utf-8")
+    assert "members" in Path("runs/two/report.json").read_text(encoding="utf-8")
+    assert call("runs")[1].startswith("run ")
+
+
+def test_errors_and_help_are_english(call: Call) -> None:
+    code, _, err = call("predict", "runs/missing", "x.csv", "--language", "ja")
+    assert code == 3
+    assert "there is no such folder" in err
+    assert "Options of every command" in call("--help", "--language", "ja")[1]
+    assert call("runs", "--language", "fr")[0] == 2
+
+
 @pytest.mark.slow
 def test_sweep_fits_80_columns(folder: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)

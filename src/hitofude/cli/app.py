@@ -3,6 +3,7 @@
 import re
 import shlex
 import sys
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TextIO
@@ -12,6 +13,7 @@ from cyclopts import App, Group, Parameter
 from hitofude.cli.help_text import HelpFormatter, shown_default
 from hitofude.cli.logs import start_logging
 from hitofude.errors import RecipeError
+from hitofude.language.translation import Language, language_of_locale, speaking
 from hitofude.version import __version__
 from hitofude.workers.clusters import check_cluster
 
@@ -32,6 +34,8 @@ app.meta.suppress_keyboard_interrupt = False
 app.meta.group_parameters = Group("Options of every command", sort_key=0)
 data = App(name="data", help="Fetch a source, or look at it before training.")
 app.command(data)
+asked_language: ContextVar[Language | None] = ContextVar("asked_language", default=None)
+"""The language that --language names, None without it."""
 
 
 @app.meta.default
@@ -39,6 +43,7 @@ def launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative=())] = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False,
+    language: Language | None = None,
 ) -> None:
     """Run a command.
 
@@ -48,9 +53,17 @@ def launch(
         Log decisions and durations to the standard error; HITOFUDE_LOG=debug shows more.
     quiet
         Print only results and errors.
+    language
+        en or ja: of the texts on the terminal and of report.html; by default that of the locale (LC_ALL, LC_MESSAGES,
+        LANG), if it is one of these. Help, errors, the log and all other files are English.
     """
     start_logging(verbose=verbose, quiet=quiet)
-    app(tokens, print_error=True, exit_on_error=False, result_action="return_value")
+    asked = asked_language.set(language)
+    try:
+        with speaking(language or language_of_locale()):
+            app(tokens, print_error=True, exit_on_error=False, result_action="return_value")
+    finally:
+        asked_language.reset(asked)
 
 
 SourceName = str | Path

@@ -7,7 +7,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from hitofude.cli.app import DEFAULT_SOURCE_OPTIONS, MetricName, SourceName, SourceOptions, app, tell
-from hitofude.errors import RecipeError, counted
+from hitofude.errors import RecipeError
+from hitofude.language.translation import say, say_count
 
 
 @app.command
@@ -102,7 +103,8 @@ def compare(
     comparison = compare_runs(runs, None if metric is None else parse_metric(metric))
     tell(comparison.describe(terminal_width()))
     if out is not None:
-        tell(f"\n{counted(write_differences(out, comparison), 'image')} written to {out}")
+        images = say_count(write_differences(out, comparison), "image")
+        tell("\n" + say("{images} written to {file}", images=images, file=out))
 
 
 @app.command

@@ -12,6 +12,7 @@ from hitofude.cli.app import (
     SourceOptions,
     Trackers,
     app,
+    asked_language,
     check_device,
     parse_count,
     parse_workers,
@@ -97,5 +98,6 @@ def distill(
         threads=parse_count(threads, "--threads"),
         quiet=is_quiet(),
         command=this_command(),
+        language=asked_language.get(),
     )
     tell(result.describe())

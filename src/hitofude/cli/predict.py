@@ -9,13 +9,11 @@ from cyclopts import Parameter
 
 from hitofude.cli.app import Device, Plugins, app, check_device, parse_count, parse_workers, tell
 from hitofude.cli.logs import is_quiet
-from hitofude.errors import InputError, RecipeError, counted
+from hitofude.errors import InputError, RecipeError
+from hitofude.language.translation import say, say_count
 
 PICTURES_ONLY = "--show and --sure are for pictures, which are not predicted in bulk. Name a file with --out."
 CALIBRATED = "--calibrated is the default now; leave it out. --raw gives the uncalibrated probabilities."
-IMPORTED = "note: imported networks have no temperature, so these probabilities are as predicted, not calibrated"
-TURNED = "note: rows and columns of the images are exchanged, as in {}; --no-transpose if they are not"
-AS_THE_RUN, AS_NAMED = TURNED.format("the run's own files"), TURNED.format("EMNIST's files")
 BULK_ONLY = "--workers, --threads and --format are for a folder of predictions. Name one with --out, such as answers/."
 
 
@@ -154,7 +152,7 @@ def _predict_at_once(run: Path, inputs: Sequence[Path], out: Path | None, show: 
         show_photos(show, found)
     if out is not None:
         write_predictions(out, *content)
-        tell(f"{counted(len(found.ids), 'prediction')} written to {out}")
+        tell(say("{predictions} written to {file}", predictions=say_count(len(found.ids), "prediction"), file=out))
     elif len(found.photos) == len(inputs):
         tell(describe_answers(found))
     else:
@@ -173,7 +171,15 @@ def _check_calibration(run: Path, *, raw: bool, calibrated: bool, sets: float | 
     if raw and sets is not None:
         raise RecipeError("--sets needs calibrated probabilities. Leave --raw out.")
     if not raw and not is_quiet() and RunFolder(run).is_imported:
-        tell(IMPORTED, sys.stderr)
+        tell(
+            say(
+                "note: {text}",
+                text=say(
+                    "imported networks have no temperature, so these probabilities are as predicted, not calibrated"
+                ),
+            ),
+            sys.stderr,
+        )
 
 
 def _tell_transposed(run: Path, inputs: Sequence[Path], transpose: bool | None) -> None:
@@ -186,8 +192,15 @@ def _tell_transposed(run: Path, inputs: Sequence[Path], transpose: bool | None) 
         return
     by_run = RunFolder(run).load_data().transposed
     tables = [path for path in inputs if not is_picture(path)]
-    if tables and (by_run or any(is_transposed(str(path), ReadOptions()) for path in tables)):
-        tell(AS_THE_RUN if by_run else AS_NAMED, sys.stderr)
+    if not tables or not (by_run or any(is_transposed(str(path), ReadOptions()) for path in tables)):
+        return
+    if by_run:
+        text = say(
+            "rows and columns of the images are exchanged, as in the run's own files; --no-transpose if they are not"
+        )
+    else:
+        text = say("rows and columns of the images are exchanged, as in EMNIST's files; --no-transpose if they are not")
+    tell(say("note: {text}", text=text), sys.stderr)
 
 
 def _is_folder(out: str) -> bool:

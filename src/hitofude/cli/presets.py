@@ -15,6 +15,7 @@ from hitofude.cli.app import (
     parse_count,
     tell,
 )
+from hitofude.language.translation import say
 
 
 @app.command
@@ -84,11 +85,11 @@ def presets(
         dataset.copies(dataset.train)  # as a run searches for them
         reading = time.monotonic() - started
     else:
-        tell("         as many as Kaggle's Digit Recognizer has; name a SOURCE for yours")
+        tell(" " * 9 + say("as many as Kaggle's Digit Recognizer has; name a SOURCE for yours"))
         reading = seconds_to_read(sum(COMPETITION_ROWS))
     with SpeedMeter(dataset.train) as meter:
         costs = CostModel(meter, device, parse_count(workers, "--workers"), parse_count(threads, "--threads"))
         for found in cost_of_presets(recipes, dataset, costs, reading):
             tell(f"\n{found.describe()}")
-    tell("\nhitofude run SOURCE --preset NAME, or the most accurate recipe for a time:")
+    tell("\n" + say("hitofude run SOURCE --preset NAME, or the most accurate recipe for a time:"))
     tell("hitofude run SOURCE --time-limit 10m")

@@ -18,6 +18,7 @@ from hitofude.cli.app import (
     SourceOptions,
     Trackers,
     app,
+    asked_language,
     check_device,
     parse_count,
     parse_workers,
@@ -164,6 +165,7 @@ def run(
         threads=parse_count(threads, "--threads"),
         quiet=is_quiet(),
         command=this_command(),
+        language=asked_language.get(),
     )
     tell(result.describe())
 

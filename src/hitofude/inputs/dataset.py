@@ -23,6 +23,7 @@ from hitofude.inputs.look import WHITE, Look, check_ground, check_not_all_alike,
 from hitofude.inputs.rescaling import Rescaler, TrainedScale, training_scale
 from hitofude.inputs.scale import BYTES, PixelScale
 from hitofude.inputs.spelling import Spellings
+from hitofude.language.translation import note
 
 if TYPE_CHECKING:
     from hitofude.inputs.duplicates import Copies
@@ -186,13 +187,13 @@ class RawImages:
             return replace(self, usage=None), None
         parts = {str(part): int(count) for part, count in zip(*np.unique(self.usage, return_counts=True), strict=True)}
         counted = ", ".join(f"{part} {count:,}" for part, count in parts.items())
-        note = f"{self.name}: a column says which rows train: {counted}"
-        return self._where(is_train, note), self._where(~is_train, note)
+        line = note("{file}: a column says which rows train: {counts}", file=self.name, counts=counted)
+        return self._where(is_train, line), self._where(~is_train, line)
 
-    def _where(self, is_taken: NDArray[np.bool_], note: str) -> "RawImages":
+    def _where(self, is_taken: NDArray[np.bool_], line: str) -> "RawImages":
         texts = {name: None if array is None else array[is_taken] for name, array in self._texts().items()}
         taken: dict[str, Any] = texts | {"usage": None, "numbers": np.flatnonzero(is_taken)}
-        return replace(self, images=self.images[is_taken], reading=(*self.reading, note), **taken)
+        return replace(self, images=self.images[is_taken], reading=(*self.reading, line), **taken)
 
     def _texts(self) -> dict[str, Any]:
         names = ("labels", "ids", "groups", "folds", "usage", "weights")
@@ -273,9 +274,12 @@ def telling_transposed(raw: RawImages, options: ReadOptions) -> RawImages:
     """Say that the images were read with rows and columns exchanged, if they were."""
     if raw.row == "picture" or not is_transposed(raw.name, options):
         return raw
-    line = f"{raw.name}: rows and columns of the images exchanged, as in EMNIST's files; --no-transpose if they are not"
+    line = note(
+        "{file}: rows and columns of the images exchanged, as in EMNIST's files; --no-transpose if they are not",
+        file=raw.name,
+    )
     if options.transpose:
-        line = f"{raw.name}: rows and columns of the images exchanged, as asked"
+        line = note("{file}: rows and columns of the images exchanged, as asked", file=raw.name)
     return replace(raw, transposed=True, reading=(*raw.reading, line))
 
 
@@ -330,8 +334,9 @@ def _parted(train: RawImages, test: RawImages | None) -> tuple[RawImages, RawIma
     train, others = train.by_usage()
     if test is None or others is None:
         return train, test or others
-    note = f"{train.name}: {counted(len(others.images), 'row')} of other parts than Training"
-    return replace(train, left_aside=(*train.left_aside, note)), test
+    rows = counted(len(others.images), "row")
+    line = note("{file}: {rows} of other parts than Training", file=train.name, rows=rows)
+    return replace(train, left_aside=(*train.left_aside, line)), test
 
 
 def _without_placeholder(test: RawImages, classes: Sequence[str]) -> RawImages:
@@ -341,9 +346,10 @@ def _without_placeholder(test: RawImages, classes: Sequence[str]) -> RawImages:
     label = str(test.labels[0])
     if label.lower() not in PLACEHOLDERS or label in classes or (test.labels != label).any():
         return test
-    shown = f"'{label}'" if label else "blank"
-    note = f"{test.name}: the labels, which are all {shown}"
-    return replace(test, labels=None, left_aside=(*test.left_aside, note))
+    line = note("{file}: the labels, which are all '{label}'", file=test.name, label=label)
+    if not label:
+        line = note("{file}: the labels, which are all blank", file=test.name)
+    return replace(test, labels=None, left_aside=(*test.left_aside, line))
 
 
 def check_several_classes(train: ImageSet) -> None:

@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 ISOLATE, END = "\u2068", "\u2069"
-QUOTED = re.compile(rf"(?<![\w{ISOLATE}])'[^'\n]+'")
+QUOTED = re.compile(rf"(?<![\w{ISOLATE}])'[^'\n]+'|(?<!{ISOLATE})「[^」\n]+」")
 
 
 def isolate(text: str) -> str:

@@ -9,8 +9,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.errors import InputError, agree, counted
+from hitofude.errors import InputError
 from hitofude.inputs.spelling import Spellings, number_of, without_zero_decimals
+from hitofude.language.translation import note
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,10 +102,16 @@ def weights_of_texts(texts: NDArray[np.str_], location: Callable[[int], str]) ->
 
 
 def describe_weights(weights: NDArray[np.float64]) -> str:
-    """Describe the weights of training rows, (N,): `from 0.5 to 3`."""
+    """Describe the weights of training rows, (N,), in a note: `from 0.5 to 3`."""
     unused = int((weights == 0).sum())
-    more = f"; {counted(unused, 'row')} of weight 0 {agree(unused, 'are')} not learned from" if unused else ""
-    return f"from {weights.min():g} to {weights.max():g}{more}"
+    low, high = weights.min(), weights.max()
+    if unused == 1:
+        return note("from {low:g} to {high:g}; 1 row of weight 0 is not learned from", low=low, high=high)
+    if unused:
+        return note(
+            "from {low:g} to {high:g}; {rows:,} rows of weight 0 are not learned from", low=low, high=high, rows=unused
+        )
+    return note("from {low:g} to {high:g}", low=low, high=high)
 
 
 def _number_or_nan(text: str) -> float:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError, RecipeError
 from hitofude.inputs.scale import PixelScale
+from hitofude.language.translation import note
 
 Shape = tuple[int, ...]
 """(H, W), or in colour (H, W, 3) or (3, H, W): in rows of pixels the channels side by side, or plane by plane."""
@@ -168,10 +169,16 @@ def _lay_out_rows(pixels: NDArray[Any], name: str, options: ReadOptions, *, in_p
 
 
 def _say_colours(size: str, name: str, *, planes: bool) -> str:
-    how, other = f"pixels of {size}, each of red, green and blue", f"3x{size}"
+    file = name.rpartition("/")[2]
     if planes:
-        how, other = f"{size} red, then green, then blue values", f"{size}x3"
-    return f"{name.rpartition('/')[2]}: rows of {how}; --shape {other} if not"
+        return note(
+            "{file}: rows of {size} red, then green, then blue values; --shape {other} if not",
+            file=file, size=size, other=f"{size}x3",
+        )  # fmt: skip
+    return note(
+        "{file}: rows of pixels of {size}, each of red, green and blue; --shape {other} if not",
+        file=file, size=size, other=f"3x{size}",
+    )  # fmt: skip
 
 
 def _shape_of_rows(count: int, name: str, options: ReadOptions) -> ImageShape:

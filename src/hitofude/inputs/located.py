@@ -11,7 +11,7 @@ from hitofude.errors import InputError, counted
 from hitofude.inputs.dataset import RawImages, Split, options_like
 from hitofude.inputs.formats.archive import Member, Place, reading
 from hitofude.inputs.formats.csv_table import CsvFile, csv_file
-from hitofude.inputs.formats.naming import Name, read_name
+from hitofude.inputs.formats.naming import Name, read_name, with_labels_of
 from hitofude.inputs.formats.picture_folder import read_picture_folder
 from hitofude.inputs.formats.picture_list import is_picture_list, listed_pictures
 from hitofude.inputs.formats.signatures import kind_of
@@ -20,6 +20,7 @@ from hitofude.inputs.parts import Holding, Parts, Piece, describe_piece, find_fi
 from hitofude.inputs.picture_parts import find_pictures, read_asked
 from hitofude.inputs.readers import read_both, read_labels, read_shards, read_split
 from hitofude.inputs.spelling import Spellings
+from hitofude.language.translation import note
 
 KAGGLE_HINT = "`hitofude data kaggle` fetches the Digit Recognizer's digit-recognizer.zip"
 
@@ -92,7 +93,7 @@ def with_labels(raw: RawImages, place: Place, options: ReadOptions) -> RawImages
         raise InputError(
             f"{place}: {counted(len(labels), 'label')}, but {raw.name} has {counted(len(raw.images), 'image')}."
         )
-    aside = () if raw.labels is None else (f"the labels in {raw.name} itself",)
+    aside = () if raw.labels is None else (note("the labels in {file} itself", file=raw.name),)
     return replace(raw, labels=labels, reading=(*raw.reading, *how), left_aside=(*raw.left_aside, *aside))
 
 
@@ -203,7 +204,7 @@ def _completed(raw: RawImages, place: Place, options: ReadOptions, labels: Place
     """Add the labels of another file, if they are in one."""
     if labels is None:
         return raw
-    return _noted(with_labels(raw, labels, options), (f"{place.name} with the labels of {labels.name}",), ())
+    return _noted(with_labels(raw, labels, options), (with_labels_of(place.name, labels.name),), ())
 
 
 def _partner_of(place: Place, raw: RawImages) -> Place | None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError, agree
+from hitofude.language.translation import note
 
 WHITE, MIDDLE = 255, 127
 SOME, MIXED = 3, 0.1
@@ -53,12 +54,17 @@ class Look:
         return self.ground > self.ink
 
     def describe(self) -> str:
-        """Describe it in a few words: `light on dark; the writing takes 71 % of the image's longer side`."""
+        """Describe it in a note of a few words: `light on dark; the writing takes 71 % of the image's longer side`."""
         kinds = "dark on light" if self.is_light else "light on dark"
         if not self.writing:
             ground = "light" if self.ground > MIDDLE else "dark"
-            return f"a {ground} ground, no writing: photos are resized as a whole, not searched for characters"
-        return f"{kinds}; the writing takes {100 * self.box:.0f} % of the image's longer side"
+            return note(
+                "a {ground} ground, no writing: photos are resized as a whole, not searched for characters",
+                ground=ground,
+            )
+        return note(
+            "{kinds}; the writing takes {share:.0f} % of the image's longer side", kinds=kinds, share=100 * self.box
+        )
 
     def paint(self, ink: NDArray[Any]) -> NDArray[np.uint8]:
         """Turn ink into an image of this look. ink: any shape, shares 0..1 of full ink."""

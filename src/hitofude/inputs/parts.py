@@ -14,19 +14,23 @@ from hitofude.inputs.dataset import Split
 from hitofude.inputs.formats.archive import PACKED_ENDINGS, Member, Place, open_file
 from hitofude.inputs.formats.naming import (
     SYSTEM_FILES,
-    VALIDATION_ASIDE,
-    VALIDATION_ASKED,
     Name,
     Part,
     is_shard,
     is_template,
     natural,
     read_name,
+    to_learn_from,
+    to_predict,
+    validation_aside,
+    validation_asked,
+    with_labels_of,
 )
 from hitofude.inputs.formats.pickles import refuse_batches
 from hitofude.inputs.formats.picture_list import is_picture_list
 from hitofude.inputs.formats.pictures import ENDINGS
 from hitofude.inputs.formats.signatures import kind_of
+from hitofude.language.translation import note
 
 MOST_DEPTH = 6
 NAMES_SHOWN = 5
@@ -173,12 +177,14 @@ def find_files(holding: Holding, wanted: tuple[str, ...] | None = None) -> Parts
     used = [place for piece in pieces.values() for place in (*piece.files, *([piece.labels] if piece.labels else []))]
     aside = holding.unread([*used, *([holding.template] if holding.template else [])])
     count = len(holding.pictures)
-    aside += (f"{counted(count, 'picture')}, such as {holding.pictures[0].path}",) if count else ()
+    if count:
+        pictures, first = counted(count, "picture"), holding.pictures[0].path
+        aside += (note("{pictures}, such as {first}", pictures=pictures, first=first),)
     return Parts(pieces, holding.template, reading, aside)
 
 
 def _named(file: StoredFile) -> str:
-    return f"{file.path}: {VALIDATION_ASIDE}" if file.part == "validation" else file.path
+    return validation_aside(file.path) if file.part == "validation" else file.path
 
 
 def _choose_set(
@@ -220,7 +226,7 @@ def _pieces(files: Sequence[StoredFile], holding: Holding) -> tuple[dict[Split, 
     if test is not None:
         pieces["test"] = test
         if found["test"] is None:
-            reading.append(f"{test.files[0].name}, {VALIDATION_ASKED}")
+            reading.append(validation_asked(test.files[0].name))
     if len(files) > 1 and not all(_is_plain(piece) for piece in pieces.values()):
         reading = [
             *(describe_piece(split, piece) for split, piece in pieces.items() if len(piece.files) == 1),
@@ -237,8 +243,8 @@ def _is_plain(piece: Piece) -> bool:
 def describe_piece(split: Split, piece: Piece) -> str:
     """Say which file is read for a split."""
     images = piece.files[0].name
-    words = images if piece.labels is None else f"{images} with the labels of {piece.labels.name}"
-    return f"to {'learn from' if split == 'train' else 'predict'}: {words}"
+    words = images if piece.labels is None else with_labels_of(images, piece.labels.name)
+    return to_learn_from(words) if split == "train" else to_predict(words)
 
 
 def _piece(files: Sequence[StoredFile], holding: Holding) -> Piece | None:

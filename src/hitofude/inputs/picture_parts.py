@@ -3,15 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from hitofude.errors import InputError, counted
+from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages, Split
 from hitofude.inputs.formats.archive import Member, Place
 from hitofude.inputs.formats.label_table import read_rows
-from hitofude.inputs.formats.naming import VALIDATION_ASIDE, VALIDATION_ASKED, Part, natural, read_name
+from hitofude.inputs.formats.naming import (
+    Part,
+    natural,
+    read_name,
+    to_learn_from,
+    to_predict,
+    validation_aside,
+    validation_asked,
+)
 from hitofude.inputs.formats.picture_folder import read_picture_folder
 from hitofude.inputs.formats.picture_list import PictureChoice, listed_pictures, named_pictures
 from hitofude.inputs.layout import ReadOptions
 from hitofude.inputs.parts import Holding, StoredFile
+from hitofude.language.translation import note
 
 Folders = tuple[str, ...]
 
@@ -65,11 +74,11 @@ def find_pictures(holding: Holding, options: ReadOptions, labels: Place | None =
     if test is not None:
         splits["test"] = test
         if test_part == "validation" and asked:
-            reading.append(f"{_folder_name(asked)}, {VALIDATION_ASKED}")
+            reading.append(validation_asked(_folder_name(asked)))
     if base is None or base != holding.root:
-        lines = [f"to learn from: {_shown(learned, train)}"]
+        lines = [to_learn_from(_shown(learned, train))]
         if test is not None:
-            lines.append(f"to predict: {_shown(asked or learned, test)}")
+            lines.append(to_predict(_shown(asked or learned, test)))
         reading = [*lines, *reading]
     read = {found.name for found in splits.values() if isinstance(found, PictureChoice)}
     aside = _left_aside(holding, groups, splits, [place for place in lists.values() if str(place) in read])
@@ -206,8 +215,10 @@ def _left_aside(
             f for f in files if f.place not in used and not any(_is_within(f.place, folder) for folder in folders)
         ]
         if unread:
-            why = f": {VALIDATION_ASIDE}" if part == "validation" else ""
-            lines.append(f"{_folder_name(unread)}, {counted(len(unread), 'picture')}{why}")
+            folder = _folder_name(unread)
+            line = note("{folder}, {count:,} pictures", folder=folder, count=len(unread))
+            line = line if len(unread) > 1 else note("{folder}, 1 picture", folder=folder)
+            lines.append(validation_aside(line) if part == "validation" else line)
     known = [place for place in (*lists, holding.template) if place is not None]
     told = [file.place for file in holding.files if any(_is_within(file.place, folder) for folder in folders)]
     return (*lines, *holding.unread([*known, *told]))
@@ -229,7 +240,9 @@ def _no_classes(holding: Holding, learned: Sequence[StoredFile]) -> InputError:
 def _shown(files: Sequence[StoredFile], chosen: "Place | PictureChoice | None" = None) -> str:
     """Return the number of pictures, and the folder in which they are."""
     count = len(chosen.places) if isinstance(chosen, PictureChoice) else len(files)
-    return f"{counted(count, 'picture')} in {_folder_name(files)}"
+    if count == 1:
+        return note("1 picture in {folder}", folder=_folder_name(files))
+    return note("{count:,} pictures in {folder}", count=count, folder=_folder_name(files))
 
 
 def _folder_name(files: Sequence[StoredFile]) -> str:

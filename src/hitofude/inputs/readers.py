@@ -29,6 +29,7 @@ from hitofude.inputs.formats.raw_bytes import read_raw_bytes, read_raw_labels
 from hitofude.inputs.formats.signatures import Kind, kind_of
 from hitofude.inputs.formats.spreadsheet import sheet_as_csv
 from hitofude.inputs.layout import ReadOptions
+from hitofude.language.translation import note
 
 KIND_OF_ENDING: dict[str, Kind] = {
     ".npz": "npz", ".npy": "npy", ".parquet": "parquet", ".mat": "mat", ".h5": "hdf5", ".hdf5": "hdf5", ".xlsx": "xlsx",
@@ -101,7 +102,8 @@ def _read_npy(path: Place, options: ReadOptions) -> RawImages:
 def _read_sheet(path: Place, options: ReadOptions) -> RawImages:
     table, others = sheet_as_csv(path)
     raw = table.read(options)
-    return replace(raw, left_aside=(*raw.left_aside, *(f"{path.name}: the sheet '{name}'" for name in others)))
+    aside = (note("{file}: the sheet '{sheet}'", file=path.name, sheet=name) for name in others)
+    return replace(raw, left_aside=(*raw.left_aside, *aside))
 
 
 _READERS: dict[Kind, Callable[[Place, ReadOptions], RawImages]] = {

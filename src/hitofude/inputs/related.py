@@ -20,6 +20,7 @@ from hitofude.inputs.formats.naming import natural
 from hitofude.inputs.formats.text_table import read_text_table
 from hitofude.inputs.image_set import ImageSet, describe_weights, weights_of_texts
 from hitofude.inputs.spelling import Spellings
+from hitofude.language.translation import line, say, say_count, translate
 
 Relation = Literal["groups", "folds", "weights"]
 Related = str | Path | ArrayLike
@@ -123,16 +124,21 @@ def describe_related(train: ImageSet, groups: NDArray[np.int64] | None) -> list[
     lines = []
     if groups is not None:
         sizes = np.unique(groups, return_counts=True)[1]
-        given = "" if train.groups is None else f"{counted(len(np.unique(train.groups)), 'given group')}; "
-        related, largest = int(sizes[sizes > 1].sum()), int(sizes.max())
-        lines.append(
-            f"related  {given}{counted(related, 'row')} in {counted(int((sizes > 1).sum()), 'group')} of "
-            f"up to {largest:,}, copies included{'; none on both sides of a split' if train.folds is None else ''}"
-        )
+        text, related = "", int(sizes[sizes > 1].sum())
+        if train.groups is not None:
+            text = say("{groups}; ", groups=say_count(len(np.unique(train.groups)), "given group"))
+        text += say(
+            "{rows} in {groups} of up to {largest:,}, copies included",
+            rows=say_count(related, "row"), groups=say_count(int((sizes > 1).sum()), "group"), largest=sizes.max(),
+        )  # fmt: skip
+        text += say("; none on both sides of a split") if train.folds is None else ""
+        lines.append(line("related", text))
     if train.folds is not None:
-        lines.append(f"folds    given: {', '.join(sorted(set(train.folds.tolist()), key=natural)[:10])}")
+        folds = ", ".join(sorted(set(train.folds.tolist()), key=natural)[:10])
+        lines.append(line("folds", say("given: {folds}", folds=folds)))
     if train.weights is not None:
-        lines.append(f"weights  {describe_weights(train.weights)}; scores count every row once")
+        weights = translate(describe_weights(train.weights))
+        lines.append(line("weights", say("{weights}; scores count every row once", weights=weights)))
     return lines
 
 

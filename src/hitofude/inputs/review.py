@@ -7,10 +7,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.errors import InputError, counted, suggest
+from hitofude.errors import InputError, suggest
 from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.formats.text_table import TextTable, read_text_table
 from hitofude.inputs.spelling import Spellings, number_of
+from hitofude.language.translation import LABEL_WIDTH, line, say, say_count
 
 Remedy = Literal["drop", "relabel"]
 PROBABILITY = "probability_wrong"
@@ -32,13 +33,19 @@ class Review:
 
     def describe(self, path: Path, remedy: Remedy) -> str:
         """Describe in two lines the number of labels that were acted on, and the number that were not."""
-        done = "left out" if remedy == "drop" else "relabelled"
-        right = self.expected_right
-        of_right = "" if right is None else f"; about {right:,.0f} of them had the right label"
-        lines = [f"issues   {counted(self.applied, 'training image')} of {path} {done}{of_right}"]
+        images = say_count(self.applied, "training image")
+        if remedy == "drop":
+            text = say("{images} of {file} left out", images=images, file=path)
+        else:
+            text = say("{images} of {file} relabelled", images=images, file=path)
+        if self.expected_right is not None:
+            text += say("; about {count:,.0f} of them had the right label", count=self.expected_right)
+        lines = [line("issues", text)]
         if self.left:
-            option = "--issues-from 0"
-            lines.append(f"         {self.left:,} left as they are: their label is rather right. {option} acts on all")
+            left = say(
+                "{count:,} left as they are: their label is rather right. --issues-from 0 acts on all", count=self.left
+            )
+            lines.append(" " * LABEL_WIDTH + left)
         return "\n".join(lines)
 
 

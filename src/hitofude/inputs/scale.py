@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import RecipeError
+from hitofude.language.translation import note
 
 BITS = (10, 12, 14, 16)
 """The depths of cameras and scanners, besides 8."""
@@ -88,7 +89,7 @@ class PixelScale:
 
     def describe(self) -> str:
         """0..16; -2.1..7.4, numbers beyond are clipped"""
-        return f"{self}{', numbers beyond are clipped' if self.clips else ''}"
+        return note("{scale}, numbers beyond are clipped", scale=self) if self.clips else str(self)
 
 
 BYTES = PixelScale(0, 255)

@@ -14,7 +14,8 @@ from typing import Literal
 
 import torch
 
-from hitofude.errors import OutOfResourcesError, RecipeError, counted
+from hitofude.errors import OutOfResourcesError, RecipeError
+from hitofude.language.translation import say_count
 
 ACCELERATORS = ("cuda", "mps")
 DEVICES = ("auto", "cpu", *ACCELERATORS)
@@ -112,7 +113,7 @@ class Compute:
 
     def __str__(self) -> str:
         if self.device.type == "cpu":
-            return f"cpu, {counted(self.threads, 'thread')}, {self.precision}"
+            return f"cpu, {say_count(self.threads, 'thread')}, {self.precision}"
         return f"{self.name or device_name(self.device)}, {self.precision}"
 
 

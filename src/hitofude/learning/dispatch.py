@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from hitofude.errors import RecipeError
+from hitofude.language.translation import say, translate
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import Compute, choose_compute, processors
 from hitofude.learning.epoch_log import EpochLog
@@ -109,8 +110,12 @@ class TrainingBackend:
     """The environment of the cluster's machines, from describe_environment; None for this machine."""
 
     def __str__(self) -> str:
-        side_by_side = f", {self.workers} members side by side" if self.workers > 1 else ""
-        return f"{self.compute}{side_by_side}" + ("" if self.pool is None else f", on {self.pool.cluster.name}")
+        text = str(self.compute)
+        if self.workers > 1:
+            text += say(", {workers} members side by side", workers=self.workers)
+        if self.pool is not None:
+            text += say(", on {machine}", machine=translate(self.pool.cluster.name))
+        return text
 
 
 @contextmanager

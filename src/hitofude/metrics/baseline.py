@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from hitofude.language.translation import note
 from hitofude.metrics.metrics import mcnemar
 from hitofude.metrics.scores import LOWER_IS_BETTER, NAMES, Score
 from hitofude.recipe import Metric
 
 GUESS = "NO BETTER THAN A GUESS"
-"""The beginning of the sentence."""
-REMEDY = "Train longer, or with more images of each class"
+"""The beginning of both sentences."""
 
 
 def no_better_than_commonest(
@@ -27,10 +27,11 @@ def no_better_than_commonest(
     reached = score.high >= score.baseline if metric in LOWER_IS_BETTER else score.low <= score.baseline
     if not reached:
         return None
-    return (
-        f"{GUESS}: the {NAMES[metric]} of always answering the commonest class is {score.baseline:.4f}, that of these "
-        f"networks {score}. {REMEDY}"
-    )
+    return note(
+        "NO BETTER THAN A GUESS: the {metric} of always answering the commonest class is {baseline:.4f}, that of these "
+        "networks {value:.4f} (95 % interval {low:.4f} to {high:.4f}). Train longer, or with more images of each class",
+        metric=NAMES[metric], baseline=score.baseline, value=score.value, low=score.low, high=score.high,
+    )  # fmt: skip
 
 
 def _no_more_accurate(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> str | None:
@@ -40,7 +41,8 @@ def _no_more_accurate(confusion: Sequence[Sequence[int]], classes: Sequence[str]
     only_answers, only_commonest = int(right.sum() - right[commonest]), int(rows[commonest] - right[commonest])
     if only_answers > only_commonest and mcnemar(only_answers, only_commonest) < 0.05:
         return None
-    return (
-        f"{GUESS}: always answering '{classes[commonest]}' is right in {rows[commonest] / total:.4f} of the rows, "
-        f"these networks in {right.sum() / total:.4f}. {REMEDY}"
-    )
+    return note(
+        "NO BETTER THAN A GUESS: always answering '{name}' is right in {share:.4f} of the rows, these networks "
+        "in {own:.4f}. Train longer, or with more images of each class",
+        name=classes[commonest], share=rows[commonest] / total, own=right.sum() / total,
+    )  # fmt: skip

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import counted
+from hitofude.language.translation import note, say
 from hitofude.metrics.calibration import Cascade, fit_temperature, join_members, with_temperature
 from hitofude.metrics.grouped import grouped_accuracy
 from hitofude.metrics.metrics import Z_95, Accuracy, answered, wilson_interval
@@ -58,18 +59,27 @@ class Estimate:
     def doubt(self) -> str | None:
         """The reason why the estimate cannot be trusted, if there is one."""
         if self.out_of_fold.total < FEWEST_ROWS:
-            return f"only {self.out_of_fold.total} training images were held out; {FEWEST_ROWS} are needed"
+            return note(
+                "only {found} training images were held out; {needed} are needed",
+                found=self.out_of_fold.total, needed=FEWEST_ROWS,
+            )  # fmt: skip
         if self.out_of_fold.value < LEAST_ACCURACY:
-            return f"the networks are too weak: {self.out_of_fold.value:.0%} of the held-out training images are right"
+            return note(
+                "the networks are too weak: {share:.0%} of the held-out training images are right",
+                share=self.out_of_fold.value,
+            )
         if abs(self.ease) > max(LARGEST_EASE, 2 * self.ease_by_chance):
             harder = "easier" if self.ease > 0 else "harder"
-            change = f"the networks' mean confidence differs by {self.ease:+.3f}"
-            return f"the images to predict look much {harder} than the training images: {change}"
+            return note(
+                "the images to predict look much {harder} than the training images: the networks' mean confidence "
+                "differs by {ease:+.3f}",
+                harder=harder, ease=self.ease,
+            )  # fmt: skip
         return None
 
     def __str__(self) -> str:
         low, high = self.interval
-        return f"{self.value:.4f} (95 % interval {low:.4f} to {high:.4f})"
+        return say("{value:.4f} (95 % interval {low:.4f} to {high:.4f})", value=self.value, low=low, high=high)
 
     def __repr__(self) -> str:
         low, high = self.interval

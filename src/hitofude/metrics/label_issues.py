@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.errors import agree, counted
+from hitofude.language.translation import say, say_count, say_of
 from hitofude.metrics.label_noise import probabilities_of_error
 from hitofude.metrics.metrics import answered
 
@@ -65,11 +65,18 @@ def find_label_issues(labels: NDArray[np.int64], probabilities: NDArray[np.float
 def describe_issues(suspected: int, probable: int, expected: float) -> str:
     """Describe the numbers of labels that are suspected and probably wrong, and the expected number of wrong ones."""
     if not suspected:
-        return "no label suspected"
+        return say("no label suspected")
     if not probable:
-        return f"no label probably wrong; {suspected:,} suspected, but there the models are more likely wrong"
-    about = f"of which about {expected:,.0f} {agree(round(expected), 'are')} wrong"
-    return f"{counted(probable, 'label')} probably wrong; {suspected:,} suspected, {about}"
+        return say(
+            "no label probably wrong; {suspected:,} suspected, but there the models are more likely wrong",
+            suspected=suspected,
+        )
+    return say_of(
+        round(expected),
+        "{labels} probably wrong; {suspected:,} suspected, of which about {expected:,.0f} is wrong",
+        "{labels} probably wrong; {suspected:,} suspected, of which about {expected:,.0f} are wrong",
+        labels=say_count(probable, "label"), suspected=suspected, expected=expected,
+    )  # fmt: skip
 
 
 def confidence_thresholds(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:

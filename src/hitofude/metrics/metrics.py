@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hitofude.language.translation import say, speaking
+
 Z_95 = 1.959963984540054
 
 
@@ -33,11 +35,15 @@ class Accuracy:
 
     def __str__(self) -> str:
         low, high = self.interval
-        wrong = f"{self.total - self.right:,} of {self.total:,} wrong"
-        return f"{self.value:.4f} (95 % interval {low:.4f} to {high:.4f}; {wrong})"
+        return say(
+            "{value:.4f} (95 % interval {low:.4f} to {high:.4f}; {wrong:,} of {rows:,} wrong)",
+            value=self.value, low=low, high=high, wrong=self.total - self.right, rows=self.total,
+        )  # fmt: skip
 
     def __repr__(self) -> str:
-        return f"Accuracy({str(self)[:-1].replace(' (', ', ').replace(';', ',')})"
+        with speaking("en"):
+            text = str(self)
+        return f"Accuracy({text[:-1].replace(' (', ', ').replace(';', ',')})"
 
 
 def accuracy(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> Accuracy:

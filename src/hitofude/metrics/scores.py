@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import RecipeError, suggest
+from hitofude.language.translation import say
 from hitofude.metrics.bootstrap import (
     SAMPLES,
     Weights,
@@ -61,7 +62,9 @@ class Score:
         return self.low, self.high
 
     def __str__(self) -> str:
-        return f"{self.value:.4f} (95 % interval {self.low:.4f} to {self.high:.4f})"
+        return say(
+            "{value:.4f} (95 % interval {low:.4f} to {high:.4f})", value=self.value, low=self.low, high=self.high
+        )
 
     def __repr__(self) -> str:
         return f"Score({self.value:.4f}, 95 % interval {self.low:.4f} to {self.high:.4f}, baseline {self.baseline:.4f})"

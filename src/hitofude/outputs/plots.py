@@ -15,10 +15,10 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from hitofude.errors import counted
 from hitofude.inputs.direction import without_isolates
 from hitofude.inputs.image_set import ImageSet, shuffled_evenly
 from hitofude.inputs.photos.label_places import label_places
+from hitofude.language.translation import say, say_count, speaking
 from hitofude.learning.augment import transformed_versions
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.metrics.calibration import Reliability
@@ -40,10 +40,11 @@ _PHOTO_WIDTH, _PHOTO_MAX_HEIGHT, _NAME_HEIGHT, _PHOTO_COLUMNS = 4.0, 2.4, 0.35, 
 
 
 def plot_curves(path: Path, draw: Callable[[Axes, Sequence[EpochLog]], None], logs: Sequence[EpochLog]) -> None:
-    """Write draw_loss or draw_accuracy with a legend."""
+    """Write draw_loss or draw_accuracy with a legend, in English."""
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    draw(axes, logs)
+    with speaking("en"):
+        draw(axes, logs)
     axes.legend()
     _save(figure, path)
 
@@ -54,7 +55,7 @@ def draw_loss(axes: Axes, logs: Sequence[EpochLog]) -> None:
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "235" else "")
-    axes.set_ylabel("cross-entropy (nats, logarithmic)")
+    axes.set_ylabel(say("cross-entropy (nats, logarithmic)"))
 
 
 def draw_accuracy(axes: Axes, logs: Sequence[EpochLog]) -> None:
@@ -62,7 +63,7 @@ def draw_accuracy(axes: Axes, logs: Sequence[EpochLog]) -> None:
     _draw_curves(axes, logs, "accuracy")
     axes.set_ylim(_accuracy_floor(logs), 1)
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
-    axes.set_ylabel("accuracy")
+    axes.set_ylabel(say("accuracy"))
 
 
 def draw_reliability(axes: Axes, found: Reliability) -> None:
@@ -74,7 +75,8 @@ def draw_reliability(axes: Axes, found: Reliability) -> None:
     axes.plot([0, 1], [0, 1], ":", color=BLACK)
     axes.grid(color=LINE)
     axes.set_axisbelow(True)
-    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="probability of the answer", ylabel="share of right answers")
+    axes.set(xlim=(0, 1), ylim=(0, 1.02))
+    axes.set(xlabel=say("probability of the answer"), ylabel=say("share of right answers"))
 
 
 def plot_images(
@@ -228,8 +230,9 @@ def _draw_curves(axes: Axes, logs: Sequence[EpochLog], quantity: Literal["loss",
                 drawn.set_marker(".")  # a line needs two points
             if member == members[0]:
                 drawn.set_label(label)
-    axes.set_title(f"{quantity.capitalize()}, {counted(len(members), 'member')}")
-    axes.set_xlabel("epoch")
+    title, count = say("Loss") if quantity == "loss" else say("Accuracy"), say_count(len(members), "member")
+    axes.set_title(say("{title}, {members}", title=title, members=count))
+    axes.set_xlabel(say("epoch"))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(color=LINE)
 

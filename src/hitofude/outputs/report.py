@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from hitofude.errors import RunFolderError
 from hitofude.inputs.direction import isolate
+from hitofude.language.translation import say
 from hitofude.metrics.calibration import Cascade, Reliability
 from hitofude.metrics.estimate import Estimate
 from hitofude.metrics.metrics import Accuracy, ClassScore
@@ -141,10 +142,15 @@ class RunSummary:
         """How many networks answer an image; None if all always do: `1 for 98.96 % of images, all 8 for the rest; …`"""
         if self.cascade is None:
             return None
-        parts = [f"{count} for {100 * stage.answered:.2f} %" for count, stage in enumerate(self.cascade.stages, 1)]
-        parts[0] += " of images"
-        changed = f"this is expected to change at most {10_000 * self.cascade.changed:.2g} of 10,000 labels"
-        return f"{', '.join(parts)}, all {len(self.predicting)} for the rest; {changed}"
+        shares = [100 * stage.answered for stage in self.cascade.stages]
+        first = say("1 for {share:.2f} % of images", share=shares[0])
+        others = [
+            say("{count} for {share:.2f} %", count=count, share=share) for count, share in enumerate(shares[1:], 2)
+        ]
+        return say(
+            "{parts}, all {all} for the rest; this is expected to change at most {changed:.2g} of 10,000 labels",
+            parts=say(", ").join([first, *others]), all=len(self.predicting), changed=10_000 * self.cascade.changed,
+        )  # fmt: skip
 
     @property
     def score(self) -> Score | None:
@@ -156,8 +162,8 @@ class RunSummary:
         """The answer of the baseline to every image: `three, the commonest class`."""
         rows = [sum(row) for row in self.confusion]
         if len(set(rows)) == 1:
-            return "one class, as all are equally common"
-        return f"{isolate(self.classes[rows.index(max(rows))])}, the commonest class"
+            return say("one class, as all are equally common")
+        return say("{name}, the commonest class", name=isolate(self.classes[rows.index(max(rows))]))
 
     @property
     def worst_class(self) -> "WorstClass | None":
@@ -183,8 +189,10 @@ class WorstClass:
     answer: str  # the wrong answer given most often
 
     def __str__(self) -> str:
-        name, answer = isolate(self.name), isolate(self.answer)
-        return f"{name}: {self.wrong:,} of {self.rows:,} wrong, most often answered {answer}"
+        return say(
+            "{name}: {wrong:,} of {rows:,} wrong, most often answered {answer}",
+            name=isolate(self.name), wrong=self.wrong, rows=self.rows, answer=isolate(self.answer),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

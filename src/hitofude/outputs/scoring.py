@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from rich.cells import cell_len
 
 from hitofude.errors import InputError, agree, counted
 from hitofude.inputs.formats.columns import find_id, find_label
 from hitofude.inputs.formats.text_table import TextTable, read_text_table
 from hitofude.inputs.image_set import classes_of
 from hitofude.inputs.spelling import Spellings, number_of, without_zero_decimals
+from hitofude.language.translation import say, say_count, say_of
 from hitofude.metrics.metrics import Accuracy
 from hitofude.metrics.scores import LOWER_IS_BETTER, NAMES, SMALLEST_PROBABILITY, Answers
 from hitofude.metrics.scores import score as metric_score
@@ -41,17 +43,21 @@ class Score:
         Raises InputError if the metric is not defined for these labels.
         """
         lines = [] if metric == "accuracy" else [describe_metric(metric, self.answers)]
-        width = max(len("accuracy"), *map(len, self.by_usage), 0)
-        lines.append(f"{'accuracy':<{width}} {self.accuracy}")
-        lines += [f"{usage:<{width}} {accuracy}" for usage, accuracy in self.by_usage.items()]
+        parts = [(say("accuracy"), self.accuracy), *self.by_usage.items()]
+        width = max(cell_len(part) for part, _ in parts)
+        lines += [f"{part}{' ' * (width - cell_len(part))} {accuracy}" for part, accuracy in parts]
         if self.ignored:
-            lines.append(
-                f"{counted(self.ignored, 'row')} {agree(self.ignored, 'are')} left out, because the Usage is Ignored"
+            text = say_of(
+                self.ignored,
+                "{rows} is left out, because the Usage is Ignored",
+                "{rows} are left out, because the Usage is Ignored",
+                rows=say_count(self.ignored, "row"),
             )
+            lines.append(text)
         if self.only_predicted:
-            lines.append(f"predicted, but no label of the solution: {_listed(self.only_predicted)}")
+            lines.append(say("predicted, but no label of the solution: {labels}", labels=_listed(self.only_predicted)))
         if self.never_predicted:
-            lines.append(f"in the solution, but never predicted: {_listed(self.never_predicted)}")
+            lines.append(say("in the solution, but never predicted: {labels}", labels=_listed(self.never_predicted)))
         return "\n".join(lines)
 
 
@@ -112,8 +118,9 @@ def describe_metric(metric: Metric, answers: Answers) -> str:
     if found is None:
         needs = {"quadratic-kappa": "classes that are numbers", "auc": "two classes or more among the labels"}
         raise InputError(f"--metric {metric} needs {needs.get(metric, 'other labels')}. Choose another metric.")
-    lower = "; lower is better" if metric in LOWER_IS_BETTER else ""
-    return f"{NAMES[metric]} {found}; baseline {found.baseline:.4f}{lower}"
+    name, baseline = say(NAMES[metric]), found.baseline
+    text = say("{metric} {score}; baseline {baseline:.4f}", metric=name, score=found, baseline=baseline)
+    return text + (say("; lower is better") if metric in LOWER_IS_BETTER else "")
 
 
 def score_probabilities(submission: Path, solution: Path, metric: Metric, *, label: str | None = None) -> str:
@@ -272,5 +279,6 @@ def _misfit(predicted: _Labels, true: _Labels, problem: str) -> str:
 def _listed(labels: Mapping[str, int]) -> str:
     """`'x' (3 rows), 'y' (1 row) and 4 more`"""
     shown = sorted(labels.items(), key=lambda item: -item[1])[:SHOWN]
-    words = ", ".join(f"'{label}' ({counted(count, 'row')})" for label, count in shown)
-    return words + (f" and {len(labels) - SHOWN:,} more" if len(labels) > SHOWN else "")
+    words = [say("'{label}' ({rows})", label=label, rows=say_count(count, "row")) for label, count in shown]
+    more = say(" and {count:,} more", count=len(labels) - SHOWN) if len(labels) > SHOWN else ""
+    return say(", ").join(words) + more

@@ -18,6 +18,7 @@ from hitofude.inputs.photos.photo import Photo, read_photo
 from hitofude.inputs.photos.photo_file import is_picture
 from hitofude.inputs.rescaling import Rescaler
 from hitofude.inputs.sources import Images, Reading, read_images, read_options
+from hitofude.language.translation import say
 from hitofude.learning.plugins import load_plugins
 from hitofude.metrics.calibration import SURE
 from hitofude.metrics.whole_ensemble import prediction_sets
@@ -176,18 +177,20 @@ def describe_answers(prediction: FilePredictions) -> str:
     The prediction set ends the line, if it was asked for.
     """
     classes = [isolate(name) for name in prediction.classes]
-    ids, labels = (
-        Column("", [isolate(text) for text in texts.tolist()]).padded()[1:]
-        for texts in (prediction.ids, prediction.labels)
-    )
+    said = [say("not sure") if label == NOT_SURE else isolate(label) for label in prediction.labels.tolist()]
+    ids, labels = (Column("", texts).padded()[1:] for texts in ([*map(isolate, prediction.ids.tolist())], said))
     sets = [""] * len(ids) if prediction.sets is None else set_texts(prediction.sets, classes)
     lines = []
     for place, (row, text) in enumerate(zip(prediction.probabilities, sets, strict=True)):
         first, second = np.argsort(-row, kind="stable")[:2]
         words = f"{row[first]:.3f}"
         if prediction.labels[place] == NOT_SURE:
-            words = f"{classes[first]} {row[first]:.3f} or {classes[second]} {row[second]:.3f}"
-        lines.append(f"{ids[place]}  {labels[place]}  {words}{text and f'  set {text}'}")
+            words = say(
+                "{first} {probability:.3f} or {second} {other:.3f}",
+                first=classes[first], probability=row[first], second=classes[second], other=row[second],
+            )  # fmt: skip
+        words += say("  set {labels}", labels=text) if text else ""
+        lines.append(f"{ids[place]}  {labels[place]}  {words}")
     return "\n".join(lines)
 
 

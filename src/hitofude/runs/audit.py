@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.errors import InputError, RunFolderError, agree, counted
+from hitofude.errors import InputError, RunFolderError
 from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.direction import isolate
 from hitofude.inputs.formats.text_table import read_text_table
 from hitofude.inputs.image_set import classes_of, encode_labels
 from hitofude.inputs.spelling import Spellings
+from hitofude.language.translation import say, say_count, say_of
 from hitofude.metrics.calibration import fit_temperature, with_temperature
 from hitofude.metrics.label_issues import PROBABLE, LabelIssues, describe_issues, find_label_issues
 from hitofude.metrics.metrics import answered
@@ -95,13 +96,21 @@ def audit_labels(predictions: LabelledPredictions, folder: Path) -> str:
     hardest, label_issues = folder / "hardest.csv", folder / "label_issues.csv"
     _, issues = write_lists(predictions, calibrated, hardest, label_issues)
     shown = [
-        f"  {isolate(rows.ids[row])}: {isolate(rows.label(row))} → {isolate(rows.classes[suggested])}"
-        f"  (wrong with a probability of {wrong:.2f})"
+        "  "
+        + say(
+            "{id}: {label} → {suggested}  (wrong with a probability of {wrong:.2f})",
+            id=isolate(rows.ids[row]),
+            label=isolate(rows.label(row)),
+            suggested=isolate(rows.classes[suggested]),
+            wrong=wrong,
+        )
         for row, suggested, wrong in zip(issues.rows[:SHOWN], issues.suggested, issues.wrong, strict=False)
         if wrong >= PROBABLE
     ]
-    found = f"of {int(known.sum()):,} labels: {describe_issues(len(issues), issues.probable, issues.expected)}"
-    return "\n".join([f"{found}{', such as' if shown else ''}", *shown, f"written: {label_issues}, {hardest}"])
+    described = describe_issues(len(issues), issues.probable, issues.expected)
+    found = say("of {labels:,} labels: {issues}", labels=int(known.sum()), issues=described)
+    found += say(", such as") if shown else ""
+    return "\n".join([found, *shown, say("written: {files}", files=f"{label_issues}, {hardest}")])
 
 
 def audit_images(dataset: Dataset, folder: Path) -> str:
@@ -111,13 +120,21 @@ def audit_images(dataset: Dataset, folder: Path) -> str:
     write_duplicates(path, LabelledRows.of(train), None if test is None else test.ids, duplicates)
     same = sum(item.difference == 0 for item in duplicates)
     near, leaks = len(duplicates) - same, sum(item.is_leak for item in duplicates)
-    leak = (
-        f"; {leaks} to predict {agree(leaks, 'resemble')} a training image: a score on them is too high"
-        if leaks
-        else ""
+    found = say_of(
+        same,
+        "{images} repeats an earlier one,",
+        "{images} repeat an earlier one,",
+        images=say_count(same, "image"),
     )
-    found = f"{counted(same, 'image')} {agree(same, 'repeat')} an earlier one, {near} nearly {agree(near, 'do')}"
-    return f"{found}{leak}\nwritten: {path}"
+    found += say_of(near, " {near} nearly does", " {near} nearly do", near=near)
+    if leaks:
+        found += say_of(
+            leaks,
+            "; {leaks} to predict resembles a training image: a score on them is too high",
+            "; {leaks} to predict resemble a training image: a score on them is too high",
+            leaks=leaks,
+        )
+    return f"{found}\n{say('written: {files}', files=path)}"
 
 
 def _read_probabilities(path: Path) -> tuple[list[str], tuple[str, ...], NDArray[np.float32]]:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.cells import cell_len
 
 from hitofude.errors import InputError
 from hitofude.inputs.direction import isolate
+from hitofude.language.translation import say
 from hitofude.metrics.metrics import answered, mcnemar
 from hitofude.metrics.scores import (
     LOWER_IS_BETTER,
@@ -65,29 +67,44 @@ class RunPair:
         return self.first if is_better(self.metric, self.difference.value, 0) else self.second
 
     def describe(self) -> str:
-        first, second = len(self.only_first), len(self.only_second)
-        verdict = "no difference beyond chance" if self.probability >= 0.05 else f"{self.better} is better"
+        right = {
+            say("only the first right"): self.only_first,
+            say("only the second right"): self.only_second,
+        }
+        width = max(map(cell_len, right))
+        if self.probability >= 0.05:
+            verdict = say("no difference beyond chance")
+        else:
+            verdict = say("{run} is better", run=self.better)
+        settings = say("settings, first → second") if self.differences else say("the same settings")
         lines = [
             f"{self.first} | {self.second}",
-            f"  only the first right   {first:>5}  {_first_few(self.only_first)}",
-            f"  only the second right  {second:>5}  {_first_few(self.only_second)}",
+            *(
+                f"  {name}{' ' * (width - cell_len(name))}  {len(ids):>5}  {_first_few(ids)}"
+                for name, ids in right.items()
+            ),
             *self._describe_difference(),
             f"  {verdict} ({self._test}: p = {self.probability:.3g})",
-            "  settings, first → second" if self.differences else "  the same settings",
+            f"  {settings}",
             *(f"    {difference}" for difference in self.differences),
         ]
         return "\n".join(line.rstrip() for line in lines)
 
     @property
     def _test(self) -> str:
-        unit = "by group of images" if self.are_grouped else "by image"
-        return "McNemar's exact test" if self.difference is None else f"bootstrap, paired {unit}"
+        if self.difference is None:
+            return say("McNemar's exact test")
+        return say("bootstrap, paired by group of images") if self.are_grouped else say("bootstrap, paired by image")
 
     def _describe_difference(self) -> list[str]:
         if self.difference is None:
             return []
-        interval = f"95 % interval {self.difference.low:+.4f} to {self.difference.high:+.4f}"
-        return [f"  {NAMES[self.metric]}, first less second  {self.difference.value:+.4f} ({interval})"]
+        text = say(
+            "{metric}, first less second  {difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f})",
+            metric=say(NAMES[self.metric]), difference=self.difference.value, low=self.difference.low,
+            high=self.difference.high,
+        )  # fmt: skip
+        return [f"  {text}"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,23 +151,26 @@ class RunComparison:
         """Describe the runs in a table, and each pair. width: of the terminal, which leaves out what does not fit."""
         found = [score(self.metric, answers, self.groups) for answers in self._scored]
         estimates = [result.estimate for result in self.results]
-        column = NAMES[self.metric]
+        column = say(NAMES[self.metric])
         columns = [
-            Column("run", self.names),
+            Column(say("run"), self.names),
             Column(column, ["-" if one is None else f"{one.value:.4f}" for one in found]),
-            Column("95 % interval", ["-" if one is None else interval_text(one) for one in found], dispensable=2),
-            Column("wrong", [f"{(one.answers != self.labels).sum():,}" for one in self._scored], True, 1),
-            Column("expected score", ["-" if one is None else f"{one.value:.4f}" for one in estimates], True, 3),
-            Column("training", [f"{one.summary.training_seconds:,.0f} s" for one in self.results], True, 4),
+            Column(say("95 % interval"), ["-" if one is None else interval_text(one) for one in found], dispensable=2),
+            Column(say("wrong"), [f"{(one.answers != self.labels).sum():,}" for one in self._scored], True, 1),
+            Column(say("expected score"), ["-" if one is None else f"{one.value:.4f}" for one in estimates], True, 3),
+            Column(say("training"), [f"{one.summary.training_seconds:,.0f} s" for one in self.results], True, 4),
         ]
-        rows = f"On the {len(self.ids):,} training images that all of them predicted out of fold:"
+        title = say("On the {images:,} training images that all of them predicted out of fold:", images=len(self.ids))
         if self.metric in LOWER_IS_BETTER:
-            rows = f"{rows[:-1]}; a lower {column} is better:"
-        return "\n\n".join([f"{rows}\n{draw_table(columns, width)}", *(pair.describe() for pair in self.pairs())])
+            title = say(
+                "On the {images:,} training images that all of them predicted out of fold; a lower {metric} is better:",
+                images=len(self.ids), metric=column,
+            )  # fmt: skip
+        return "\n\n".join([f"{title}\n{draw_table(columns, width)}", *(pair.describe() for pair in self.pairs())])
 
 
 def interval_text(found: Score) -> str:
-    return f"{found.low:.4f} to {found.high:.4f}"
+    return say("{low:.4f} to {high:.4f}", low=found.low, high=found.high)
 
 
 def compare_runs(runs: Sequence[str | Path], metric: Metric | None = None) -> RunComparison:

@@ -10,6 +10,7 @@ from typing import Any, Unpack
 
 from hitofude.errors import RecipeError
 from hitofude.inputs.sources import Reading, Source, open_source
+from hitofude.language.translation import Language, speaking
 from hitofude.learning.compute import explaining_memory_errors
 from hitofude.learning.plugins import load_plugins
 from hitofude.outputs.display import choose_display
@@ -57,6 +58,7 @@ def distill(
     command: str | None = None,
     plugins: Sequence[str | Path] | None = None,
     callbacks: Sequence[Callback | str] = (),
+    language: Language | None = None,
     **how: Unpack[Reading],
 ) -> RunResult:
     """Train a small network to answer as the whole ensemble of a finished run does.
@@ -65,21 +67,30 @@ def distill(
     them. teacher: the folder of the run. network: the small one, by default that of STUDENT. run: the folder, by
     default TEACHER-distilled beside the teacher's; an unfinished run there is continued, a finished one is only read.
     settings: dotted names and values in place of those of STUDENT. device, workers, threads, plugins, callbacks,
-    how: as for hitofude.run.
+    language, how: as for hitofude.run.
 
     Raises a subclass of hitofude.errors.UserError for everything a user can fix, such as a teacher of other images or
     folds.
     """
     load_plugins(plugins)
-    display, guide = choose_display(quiet=quiet), Teacher.load(teacher)
+    guide = Teacher.load(teacher)
     recipe = student_recipe(guide.result.recipe, network, settings or {})
     folder = Path(run) if run else guide.folder.path.with_name(f"{guide.folder.path.resolve().name}-distilled")
-    with explaining_memory_errors():
+    with speaking(language), explaining_memory_errors():
+        display = choose_display(quiet=quiet)
         dataset = open_source(source, **how)
         default = f"hitofude distill {dataset.name} --teacher {guide.folder.path}"
         plan = RunPlan.prepare(recipe, dataset, command or default).taught_by(guide)
         where: dict[str, Any] = {"workers": workers, "device": device, "threads": threads}
-        return finish_run(plan, RunFolder(folder), display, **where, callbacks=callbacks, command=command)
+        return finish_run(
+            plan,
+            RunFolder(folder),
+            display,
+            **where,
+            callbacks=callbacks,
+            command=command,
+            rewrite=language is not None,
+        )
 
 
 def student_recipe(teacher: Recipe, network: str | None, settings: Mapping[str, Any]) -> Recipe:

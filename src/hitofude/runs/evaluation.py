@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hitofude.inputs.direction import isolate
 from hitofude.inputs.duplicates import Duplicate
 from hitofude.inputs.image_set import ImageSet, describe_weights
+from hitofude.language.translation import note
 from hitofude.learning.augment import transformed_versions
 from hitofude.learning.ensemble import EnsembleProbabilities, join_out_of_fold
 from hitofude.learning.epoch_log import EpochLog
@@ -20,11 +21,11 @@ from hitofude.metrics.calibration import Cascade, join_members, reliability, wit
 from hitofude.metrics.cascade import HeldOut, choose_cascade
 from hitofude.metrics.estimate import EnsembleAnswers, Estimate, estimate_alike, estimate_ensemble
 from hitofude.metrics.grouped import grouped_accuracy
-from hitofude.metrics.label_issues import LabelIssues
+from hitofude.metrics.label_issues import LabelIssues, find_label_issues
 from hitofude.metrics.metrics import Accuracy, agreement, answered, class_scores, confusion_matrix
 from hitofude.metrics.scores import NEED_PROBABILITIES, Answers, Score, all_scores
 from hitofude.metrics.whole_ensemble import LEVELS, fit_temperatures, member_groups, parts_of_whole, set_threshold
-from hitofude.outputs.audit import Hardness, LabelledRows, write_duplicates
+from hitofude.outputs.audit import Hardness, LabelledRows, rank_hardness, write_duplicates
 from hitofude.outputs.html_report.page import Page, render
 from hitofude.outputs.network_graph import operations
 from hitofude.outputs.plots import plot_images
@@ -34,6 +35,7 @@ from hitofude.runs.audit import LabelledPredictions, write_lists
 from hitofude.runs.flattery import summarise_related
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.plan import RunPlan
+from hitofude.runs.result import RunResult
 from hitofude.runs.sanity import doubtful_settings
 from hitofude.storage import write_text
 
@@ -104,25 +106,43 @@ def evaluate(
     _draw_hardest(folder, train, rows, hardness)
     audit = _count_findings(issues, duplicates, labels)
     summary = _summarise(plan, folder, probabilities, logs, test, calibration, cascade, audit)
-    originals, augmented = transformed_versions(
-        train, plan.members[0].recipe.augment, ORIGINALS, VERSIONS, plan.recipe.seed
-    )
-    page = Page(
+    page = _page(plan, summary, out_of_fold, logs, hardness, issues)
+    write_text(folder.page, render(page))
+    return summary
+
+
+def rewrite_report(plan: RunPlan, result: RunResult, logs: Sequence[EpochLog]) -> None:
+    """Write report.html of a finished run again, in the language that is spoken now. logs: of all epochs."""
+    labels, out_of_fold = plan.train.known_labels(), result.out_of_fold_probabilities
+    hardness, issues = rank_hardness(labels, out_of_fold), find_label_issues(labels, out_of_fold)
+    write_text(result.folder.page, render(_page(plan, result.summary, out_of_fold, logs, hardness, issues)))
+
+
+def _page(
+    plan: RunPlan,
+    summary: RunSummary,
+    out_of_fold: NDArray[np.float32],
+    logs: Sequence[EpochLog],
+    hardness: Hardness,
+    issues: LabelIssues,
+) -> Page:
+    """Gather the content of the report. out_of_fold: (N, classes), calibrated."""
+    train, recipe = plan.train, plan.recipe
+    originals, augmented = transformed_versions(train, plan.members[0].recipe.augment, ORIGINALS, VERSIONS, recipe.seed)
+    return Page(
         summary=summary,
         train=train,
-        test=test_images,
+        test=plan.dataset.test,
         out_of_fold=out_of_fold,
         logs=logs,
         hardness=hardness,
         issues=issues,
-        duplicates=duplicates,
-        recipe=plan.recipe.to_toml(),
+        duplicates=plan.duplicates(),
+        recipe=recipe.to_toml(),
         originals=originals,
         augmented=augmented.round().astype(np.uint8),
         operations={name: operations(network, train.image_shape) for name, network in plan.networks.items()},
     )
-    write_text(folder.page, render(page))
-    return summary
 
 
 def _summarise(
@@ -276,8 +296,10 @@ def _accuracy_by_network(plan: RunPlan, probabilities: EnsembleProbabilities) ->
     variants = {(member.network, plan.variant_of(member)) for member in plan.members}
     shared = Counter(network for network, _ in variants)
     for member, held_out in zip(plan.members, probabilities.held_out, strict=True):
-        variant = f", variant {plan.variant_of(member)}" if shared[member.network] > 1 else ""
-        members[member.network + variant].append((member, held_out))
+        name = member.network
+        if shared[name] > 1:
+            name = note("{network}, variant {number}", network=name, number=plan.variant_of(member))
+        members[name].append((member, held_out))
     found = {name: _accuracy_of(plan, ones) for name, ones in members.items()}
     return {name: one for name, one in found.items() if one is not None}
 

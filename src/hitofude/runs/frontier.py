@@ -14,8 +14,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from hitofude.errors import RecipeError, counted
+from hitofude.errors import RecipeError
 from hitofude.inputs.dataset import Dataset
+from hitofude.language.translation import line, say, say_count
 from hitofude.learning.speed_meter import SpeedMeter
 from hitofude.outputs.display import Display
 from hitofude.recipe import FRONTIER, Recipe
@@ -101,26 +102,37 @@ class Choice:
 
     def describe(self) -> str:
         """Describe the time, the choice and its reason in a line each."""
-        rows = f" on {len(self.plan.train):,} rows" if self._is_reduced else ""
-        return (
-            f"limit    {self.limit}; this run will end after about {about(self.expected)}\n"
-            f"choice   {describe_members(self.plan)}{rows}, {tera(self.plan.training_flop())} TFLOP\n"
-            f"because  {self._reason()}"
-        )
+        expected = say("{limit}; this run will end after about {time}", limit=self.limit, time=about(self.expected))
+        members, flop = describe_members(self.plan), tera(self.plan.training_flop())
+        if self._is_reduced:
+            members = say("{members} on {rows:,} rows", members=members, rows=len(self.plan.train))
+        choice = say("{members}, {flop} TFLOP", members=members, flop=flop)
+        return "\n".join([line("limit", expected), line("choice", choice), line("because", self._reason())])
 
     def describe_end(self, seconds: float) -> str:
         """Describe how much of the limit was used, and the reason if that was not expected. seconds: of the command."""
-        text = f"time     {about(seconds)} of {self.limit}"
+        text = line("time", say("{time} of {limit}", time=about(seconds), limit=self.limit))
         if AS_EXPECTED[0] <= seconds / self.expected <= AS_EXPECTED[1]:
             return text
-        speed = "faster" if seconds < self.expected else "slower"
-        return f"{text}, in place of {about(self.expected)}: this machine became {speed} after it was measured"
+        if seconds < self.expected:
+            why = say(
+                ", in place of {time}: this machine became faster after it was measured", time=about(self.expected)
+            )
+        else:
+            why = say(
+                ", in place of {time}: this machine became slower after it was measured", time=about(self.expected)
+            )
+        return text + why
 
     def _reason(self) -> str:
         if self.larger is None:
-            return "this is the largest recipe there is"
-        next_one = "all rows" if self._is_reduced else f"{describe_members(self.larger.plan, 'at least ')},"
-        return f"{next_one} would take {about(self.spent + self.larger.seconds)} here"
+            return say("this is the largest recipe there is")
+        time = about(self.spent + self.larger.seconds)
+        if self._is_reduced:
+            return say("all rows would take {time} here", time=time)
+        return say(
+            "{members}, would take {time} here", members=describe_members(self.larger.plan, is_least=True), time=time
+        )
 
     @property
     def _is_reduced(self) -> bool:
@@ -128,12 +140,15 @@ class Choice:
         return self.larger is not None and len(self.plan.train) < len(self.larger.plan.train)
 
 
-def describe_members(plan: RunPlan, least: str = "") -> str:
-    """`vgg-32, 4 members of 12 epochs`. least: stands before the epochs."""
+def describe_members(plan: RunPlan, *, is_least: bool = False) -> str:
+    """`vgg-32, 4 members of 12 epochs`. is_least: whether there may be more epochs."""
     epochs = sorted({member.epochs for member in plan.members})
-    span = f"{epochs[0]} to {epochs[-1]}" if len(epochs) > 1 else str(epochs[0])
+    first, last = epochs[0], epochs[-1]
+    span = say("{first} to {last}", first=first, last=last) if last > first else str(first)
+    span = say("at least {epochs}", epochs=span) if is_least else span
     networks = dict.fromkeys(member.recipe.network.name for member in plan.members)
-    return f"{', '.join(networks)}, {counted(len(plan.members), 'member')} of {least}{span} epochs"
+    count = say_count(len(plan.members), "member")
+    return say("{networks}, {members} of {epochs} epochs", networks=", ".join(networks), members=count, epochs=span)
 
 
 def tera(flop: float) -> str:
@@ -251,7 +266,7 @@ def choose_in_time(
             "--time-limit measures this machine, and --workers names another one. Choose a recipe by --preset; "
             "`hitofude presets` tells the operations of each. A run that was begun here may be continued there."
         )
-    display.message("measure  the speed of this machine, for some seconds")
+    display.message(line("measure", say("the speed of this machine, for some seconds")))
     with SpeedMeter(dataset.train) as meter:
         costs = CostModel(meter, device, workers, threads)
         choice = choose_plan(limit, settings, lambda recipe: RunPlan.prepare(recipe, dataset, ""), costs)

@@ -6,7 +6,8 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 
-from hitofude.errors import InputError, UserError, counted
+from hitofude.errors import InputError, UserError
+from hitofude.language.translation import say, say_count
 from hitofude.metrics.scores import NAMES
 from hitofude.outputs.display.tables import Column, draw_table
 from hitofude.recipe import Recipe, preset_names
@@ -54,23 +55,23 @@ def list_runs(folder: Path, width: int | None = None) -> str:
 def _table(rows: Sequence[_Row], width: int | None) -> str:
     """The metric has a column of its own only if the runs differ in it."""
     metrics = {row.metric for row in rows} - {""}
-    (title,) = metrics if len(metrics) == 1 else ("score",)
+    (title,) = metrics if len(metrics) == 1 else (say("score"),)
 
     def column(title: str, cell: Callable[[_Row], str], dispensable: int = 0, *, right: bool = False) -> Column:
         return Column(title, [cell(row) for row in rows], right, dispensable)
 
     columns = [
-        column("run", lambda row: row.run),
-        column("finished", lambda row: row.finished, 1),
-        column("preset", lambda row: row.preset, 2),
-        column("source", lambda row: row.source, 5),
-        column("rows", lambda row: row.rows, 3, right=True),
-        *([column("metric", lambda row: row.metric)] if len(metrics) > 1 else []),
+        column(say("run"), lambda row: row.run),
+        column(say("finished"), lambda row: row.finished, 1),
+        column(say("preset"), lambda row: row.preset, 2),
+        column(say("source"), lambda row: row.source, 5),
+        column(say("rows"), lambda row: row.rows, 3, right=True),
+        *([column(say("metric"), lambda row: row.metric)] if len(metrics) > 1 else []),
         column(title, lambda row: row.score),
-        column("expected", lambda row: row.expected, 4),
-        column("baseline", lambda row: row.baseline, 6),
-        column("networks", lambda row: row.networks, 7),
-        column("worst class", lambda row: row.worst, 8),
+        column(say("expected"), lambda row: row.expected, 4),
+        column(say("baseline"), lambda row: row.baseline, 6),
+        column(say("networks"), lambda row: row.networks, 7),
+        column(say("worst class"), lambda row: row.worst, 8),
     ]
     return draw_table(columns, width)
 
@@ -81,7 +82,7 @@ def _describe(folder: RunFolder) -> _Row:
             return _imported(folder)
         return _finished(folder) if folder.is_finished else _unfinished(folder)
     except UserError as error:
-        return _Row(str(folder.path), _changed(folder), "damaged", notes=(str(error),))
+        return _Row(str(folder.path), _changed(folder), say("damaged"), notes=(str(error),))
 
 
 def _finished(folder: RunFolder) -> _Row:
@@ -94,8 +95,8 @@ def _finished(folder: RunFolder) -> _Row:
         preset=_preset(folder),
         source=summary.source,
         rows=f"{summary.images_to_train:,}",
-        metric=NAMES[summary.metric],
-        score="not defined" if score is None else f"{score.value:.4f}",
+        metric=say(NAMES[summary.metric]),
+        score=say("not defined") if score is None else f"{score.value:.4f}",
         baseline="" if score is None else f"{score.baseline:.4f}",
         expected="" if summary.estimate is None else f"{summary.estimate.value:.4f}",
         networks=_describe_networks(summary.predicting.values()),
@@ -109,7 +110,7 @@ def _unfinished(folder: RunFolder) -> _Row:
     return _Row(
         run=str(path),
         ended=_changed(folder),
-        finished=f"no, {counted(epochs, 'epoch')}",
+        finished=say("no, {epochs}", epochs=say_count(epochs, "epoch")),
         preset=_preset(folder),
         source=data.source,
         rows="" if data.train_images is None else f"{data.train_images:,}",
@@ -120,8 +121,8 @@ def _unfinished(folder: RunFolder) -> _Row:
 def _how_to_continue(folder: RunFolder) -> str:
     command = folder.how_to_continue()
     if command is None:
-        return f"{folder.path} is not finished; run its command again to continue it."
-    return f"{folder.path} is not finished; this continues it:\n{command}"
+        return say("{run} is not finished; run its command again to continue it.", run=folder.path)
+    return f"{say('{run} is not finished; this continues it:', run=folder.path)}\n{command}"
 
 
 def _imported(folder: RunFolder) -> _Row:
@@ -131,7 +132,7 @@ def _imported(folder: RunFolder) -> _Row:
         ended=datetime.fromisoformat(summary.finished).timestamp(),
         finished=summary.finished[:16],
         preset=summary.program,
-        score="not known",
+        score=say("not known"),
         networks=_describe_networks(summary.networks),
     )
 
@@ -139,11 +140,11 @@ def _imported(folder: RunFolder) -> _Row:
 def _preset(folder: RunFolder) -> str:
     """Return `fast`, `fast +2` with two other settings, `good (10m)` if it was chosen for a time, or `own`."""
     if folder.load_data().teacher_fingerprint is not None:
-        return "distilled"
+        return say("distilled")
     recipe = folder.load_recipe()
     changes, name = min((_changes(preset, recipe), name) for name, preset in _presets())
     if changes > MOST_CHANGES:
-        name, changes = "own", 0
+        name, changes = say("own"), 0
     return name + (f" +{changes}" if changes else "") + ("" if recipe.chosen_for is None else f" ({recipe.chosen_for})")
 
 

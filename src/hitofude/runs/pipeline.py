@@ -11,10 +11,10 @@ from typing import Any, Unpack
 import numpy as np
 import torch
 
-from hitofude.errors import counted
 from hitofude.inputs.class_weights import read_class_weights
 from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.sources import Reading, Source, open_source
+from hitofude.language.translation import Language, line, say, say_count, speaking
 from hitofude.learning.compute import choose_compute, explaining_memory_errors, processors, usable_device
 from hitofude.learning.dispatch import TrainingBackend, open_backend
 from hitofude.learning.ensemble import EnsembleProbabilities, train_ensemble
@@ -32,7 +32,7 @@ from hitofude.outputs.submission import write_submission
 from hitofude.recipe import DEFAULT_PRESET, choose_recipe
 from hitofude.runs.callbacks import Callback, Callbacks, RunStart
 from hitofude.runs.claim import check_same_run, claim_run, saved_epochs
-from hitofude.runs.evaluation import calibrate, evaluate, plan_cascade
+from hitofude.runs.evaluation import calibrate, evaluate, plan_cascade, rewrite_report
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.frontier import check_choosable, choose_in_time
 from hitofude.runs.plan import RunPlan
@@ -70,6 +70,7 @@ def run(
     command: str | None = None,
     plugins: Sequence[str | Path] | None = None,
     callbacks: Sequence[Callback | str] = (),
+    language: Language | None = None,
     **how: Unpack[Reading],
 ) -> RunResult:
     """Train an ensemble on a source, validate it honestly, predict the source's test images.
@@ -89,6 +90,8 @@ def run(
     command: the command line that makes or continues this run, for its report and for `hitofude runs`. plugins: files
     that register networks and augmentations of your own; see hitofude.register_network. callbacks: told of the
     progress, see hitofude.Callback, or the names of trackers: "tensorboard", "mlflow", "wandb".
+    language: "en" or "ja", of the report, the displayed texts and the result's outcome; by default English whatever the
+    locale. The report of a finished run is written again if it is given.
 
     Raises a subclass of hitofude.errors.UserError for everything a user can fix.
     """
@@ -98,9 +101,8 @@ def run(
     limit = None if time_limit is None else TimeLimit.parse(time_limit)
     if limit is not None:
         check_choosable(preset, debug=debug)
-    display = choose_display(quiet=quiet)
-    with explaining_memory_errors():
-        dataset = open_source(source, **how)
+    with speaking(language), explaining_memory_errors():
+        display, dataset = choose_display(quiet=quiet), open_source(source, **how)
         if class_weights is not None:
             changes["optimizer.class_weights"] = _read_weights(class_weights, dataset)
         name = str(limit or preset or DEFAULT_PRESET)
@@ -115,7 +117,8 @@ def run(
             recipe = choice.plan.recipe
         plan = RunPlan.prepare(recipe, dataset, command or f"hitofude run {dataset.name} --preset recipe.toml")
         where: dict[str, Any] = {"workers": workers, "device": device, "threads": threads}
-        result = finish_run(plan, folder, display, **where, callbacks=callbacks, command=command)
+        where |= {"callbacks": callbacks, "command": command}
+        result = finish_run(plan, folder, display, **where, rewrite=language is not None)
         if choice is not None:
             display.message(choice.describe_end(choice.limit.spent()))
         return result
@@ -142,22 +145,30 @@ def finish_run(
     threads: int | None,
     callbacks: Sequence[Callback | str] = (),
     command: str | None = None,
+    rewrite: bool = False,
 ) -> RunResult:
     """Begin or continue the planned run in its folder, or read it if it is finished; see `run`.
 
     command: the command line that continues it, if there is one. Several threads may call this at once, each for its
     own run: plotting and evaluation take turns, training does not.
+    rewrite: the report of a finished run, in the language that is spoken now.
     """
     folder.check_trained_here()
     chosen = choose_callbacks(callbacks, display.warned)
     display.message(plan.describe())
     teacher = None if plan.teacher is None else plan.teacher.fingerprint
     if folder.is_finished:
-        display.message(f"run      {folder.path}")
+        display.message(line("run", str(folder.path)))
         check_same_run(folder, plan.recipe, plan.dataset, teacher)
         result = load_result(folder)
-        display.message(f"done     nothing to do: this run ended on {result.summary.finished[:16]}. Its result:")
-        _tell(chosen, plan, folder, display, saved_epochs(folder, range(len(plan.members)))).finished(result)
+        ended = say("nothing to do: this run ended on {time}. Its result:", time=result.summary.finished[:16])
+        display.message(line("done", ended))
+        logs = saved_epochs(folder, range(len(plan.members)))
+        if rewrite:
+            with ONE_AT_A_TIME:
+                rewrite_report(plan, result, logs)
+            display.message(line("report", say("written again, in English")))
+        _tell(chosen, plan, folder, display, logs).finished(result)
         return result
     for warning in doubtful_settings(plan):
         display.warned(warning)
@@ -172,7 +183,7 @@ def finish_run(
     ) as backend:
         if backend.compute.note:
             display.warned(backend.compute.note)
-        display.message(f"device   {backend}\nrun      {folder.path}")
+        display.message(f"{line('device', str(backend))}\n{line('run', str(folder.path))}")
         with claim_run(folder, plan.recipe, plan.dataset, backend.compute, backend.environment, teacher):
             if command is not None:
                 folder.keep_command(command)
@@ -193,7 +204,7 @@ def _tell(
     told = Callbacks(callbacks, start)
     for one in callbacks:
         if isinstance(one, CarefulTracker) and one.tracker is not None:
-            display.message(f"log      {one.tracker.place(start)}")
+            display.message(line("log", one.tracker.place(start)))
     return told
 
 
@@ -227,7 +238,8 @@ def _learn_answers(
     if not folder.targets.exists():
         test = plan.dataset.test
         images = np.concatenate([plan.train.images, *([] if test is None else [test.images])])
-        display.message(f"asking   {teacher.folder.path} about {counted(len(images), 'image')}")
+        about = say("{run} about {images}", run=teacher.folder.path, images=say_count(len(images), "image"))
+        display.message(line("asking", about))
         compute = choose_compute(usable_device(str(backend.compute.device)), plan.recipe.precision, processors())
         with _logging_seconds("asking the teacher"):
             answers = teacher.answers(plan.members, torch.from_numpy(images), compute)

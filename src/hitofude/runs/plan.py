@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from hitofude.errors import agree, counted
 from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.duplicates import Duplicate, check_no_leak
 from hitofude.inputs.image_set import ImageSet, shuffled_evenly
 from hitofude.inputs.layout import describe_size
 from hitofude.inputs.related import describe_related, related_rows
+from hitofude.language.translation import line, say, say_count, say_of, translate
 from hitofude.learning.checkpoint import KEPT_STATES
 from hitofude.learning.class_balance import check_class_names
 from hitofude.learning.ensemble import plan_members, settle
@@ -180,34 +180,39 @@ class RunPlan:
 
     def describe(self) -> str:
         """Describe source, networks and members in a line each."""
-        networks = ", ".join(f"{name} ({parameters:,} parameters)" for name, parameters in self.parameters().items())
-        look = f"look     {self.dataset.look.describe()}"
-        read = [f"read     {line}" for line in self.dataset.reading]
-        read += [f"aside    {line}" for line in self.dataset.left_aside]
+        networks = say(", ").join(
+            say("{network} ({parameters:,} parameters)", network=name, parameters=parameters)
+            for name, parameters in self.parameters().items()
+        )
         lines = [
             self.describe_source(),
-            *read,
-            look,
+            *(line("read", translate(one)) for one in self.dataset.reading),
+            *(line("aside", translate(one)) for one in self.dataset.left_aside),
+            line("look", translate(self.dataset.look.describe())),
             *self._describe_scale(),
-            f"network  {networks}",
-            *(f"plugin   {source.path}, {source.sha256[:12]}" for source in sources_of(self.recipe)),
-            f"members  {self._describe_members()}",
+            line("network", networks),
+            *(line("plugin", f"{source.path}, {source.sha256[:12]}") for source in sources_of(self.recipe)),
+            line("members", self._describe_members()),
             *self._describe_variants(),
             *self._describe_taught(),
             *self._describe_teacher(),
         ]
         if self.submission_format.classes and self.recipe.metric not in NEED_PROBABILITIES:
-            lines.append(
-                "submit   a probability for each class, as sample_submission.csv asks; to judge the run by them, "
-                "--metric log-loss or auc"
+            text = say(
+                "a probability for each class, as sample_submission.csv asks; to judge the run by them, --metric "
+                "log-loss or auc"
             )
+            lines.append(line("submit", text))
         lines += describe_related(self.train, self.groups)
-        return "\n".join([*lines, *(f"few      {line}" for line in self.describe_few_images())])
+        return "\n".join([*lines, *(line("few", one) for one in self.describe_few_images())])
 
     def _describe_scale(self) -> list[str]:
         """Describe the scale of the pixels, unless they are bytes."""
         scale = self.dataset.scale
-        return [] if scale.is_bytes else [f"scale    {scale.describe()}; images to predict must be on it too"]
+        if scale.is_bytes:
+            return []
+        text = say("{scale}; images to predict must be on it too", scale=translate(scale.describe()))
+        return [line("scale", text)]
 
     def never_held_out(self) -> list[int]:
         """Return the classes that no member holds out: those of a single image, or of a single group."""
@@ -219,35 +224,49 @@ class RunPlan:
         """Describe the consequences of classes with few images, a line each."""
         asked, folds, lines = self.asked_folds, self.recipe.ensemble.folds, list[str]()
         if self.train.folds is None and folds < asked:
-            lines.append(f"{folds} folds in place of {asked}: no class has more images, or more groups of them")
+            text = say(
+                "{folds} folds in place of {asked}: no class has more images, or more groups of them",
+                folds=folds,
+                asked=asked,
+            )
+            lines.append(text)
         if missing := self.never_held_out():
-            names = ", ".join(f"'{self.train.classes[label]}'" for label in missing[:5])
-            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+            names = say(", ").join(f"'{self.train.classes[label]}'" for label in missing[:5])
+            names += say(" and {count} more", count=len(missing) - 5) if len(missing) > 5 else ""
             lines.append(
-                f"too few images to hold any out of {names}{more}; they are trained on, and not in the "
-                "out-of-fold accuracy"
+                say(
+                    "too few images to hold any out of {classes}; they are trained on, and not in the out-of-fold "
+                    "accuracy",
+                    classes=names,
+                )
             )
         return lines
 
     def describe_source(self) -> str:
         """Describe the source in a line."""
         train, test = self.dataset.train, self.dataset.test
-        size = describe_size(train.image_shape)
-        to_predict = "none" if test is None else f"{len(test):,}"
-        rows = "" if self.train is train else f", {len(self.train):,} of them used"
-        return (
-            f"source   {self.dataset.name}: {counted(len(train), 'image')} of {size} in "
-            f"{counted(len(train.classes), 'class')} to learn from{rows}, {to_predict} to predict"
+        text = say(
+            "{source}: {images} of {size} in {classes} to learn from",
+            source=self.dataset.name,
+            images=say_count(len(train), "image"),
+            size=describe_size(train.image_shape),
+            classes=say_count(len(train.classes), "class"),
         )
+        if self.train is not train:
+            text += say(", {rows:,} of them used", rows=len(self.train))
+        asked = say(", none to predict") if test is None else say(", {images:,} to predict", images=len(test))
+        return line("source", text + asked)
 
     def _describe_members(self) -> str:
         """Describe the members: `8: 3 folds, 2 times over; 2 on all rows, without out-of-fold rows`."""
-        ensemble = self.recipe.ensemble
-        split = f"{ensemble.folds} folds" if ensemble.split == "folds" else "one part held out"
-        repeats = f", {ensemble.repeats} times over" if ensemble.repeats > 1 else ""
-        repeats += ", each time the same" if repeats and not ensemble.resplit else ""
-        on_all, count = "; {} on all rows, without out-of-fold rows", ensemble.full_data_members
-        return f"{len(self.members)}: {split}{repeats}{on_all.format(count) if count else ''}"
+        ensemble, count = self.recipe.ensemble, self.recipe.ensemble.full_data_members
+        parts = [say("{folds} folds", folds=ensemble.folds) if ensemble.split == "folds" else say("one part held out")]
+        if ensemble.repeats > 1:
+            parts.append(say(", {repeats} times over", repeats=ensemble.repeats))
+            parts += [] if ensemble.resplit else [say(", each time the same")]
+        if count:
+            parts.append(say("; {count} on all rows, without out-of-fold rows", count=count))
+        return say("{members}: {parts}", members=len(self.members), parts="".join(parts))
 
     def pseudo_labelled(self) -> int:
         """Return the number of images to predict that members learn from, without their labels."""
@@ -261,14 +280,21 @@ class RunPlan:
         if not ensemble.soft_labels and ensemble.pseudo_labels == "none":
             return []
         if taught := sum(bool(member.teachers) for member in self.members):
-            of_training = ["the training images, in place of their labels"] if ensemble.soft_labels else []
-            of_test = [f"the {counted(count, 'image')} to predict"] if count else []
-            learners = f"{counted(taught, 'member')} {agree(taught, 'learn')}"
-            return [f"taught   {learners} others' answers to {' and '.join([*of_training, *of_test])}"]
+            of_training = [say("the training images, in place of their labels")] if ensemble.soft_labels else []
+            of_test = [say("the {images} to predict", images=say_count(count, "image"))] if count else []
+            text = say_of(
+                taught,
+                "{members} learns others' answers to {images}",
+                "{members} learn others' answers to {images}",
+                members=say_count(taught, "member"), images=say(" and ").join([*of_training, *of_test]),
+            )  # fmt: skip
+            return [line("taught", text)]
         name = "soft_labels" if ensemble.soft_labels else "pseudo_labels"
-        later = ensemble.repeats > ensemble.teaching_repeats
-        missing = "there are no images to predict" if later else "no repeat comes after those that teach"
-        return [f"taught   ensemble.{name} changes nothing here: {missing}"]
+        if ensemble.repeats > ensemble.teaching_repeats:
+            text = say("ensemble.{name} changes nothing here: there are no images to predict", name=name)
+        else:
+            text = say("ensemble.{name} changes nothing here: no repeat comes after those that teach", name=name)
+        return [line("taught", text)]
 
     def _describe_teacher(self) -> list[str]:
         """Describe the teacher of a distilled run."""
@@ -276,15 +302,16 @@ class RunPlan:
             return []
         taught = [(len(self.teacher.teachers_of(one)), len(one.validation_rows)) for one in self.members]
         of_fold = next((count for count, held_out in taught if held_out), 0)
-        others = f", {taught[-1][0]} for all rows" if not taught[-1][1] else ""
-        test = ", the images to predict too" if self.pseudo_labelled() else ""
-        folder = self.teacher.folder.path
-        return [f"teacher  {folder}, in place of the labels{test}: {of_fold} of its members for each fold{others}"]
+        text = say("{run}, in place of the labels", run=self.teacher.folder.path)
+        text += say(", the images to predict too") if self.pseudo_labelled() else ""
+        text += say(": {count} of its members for each fold", count=of_fold)
+        text += say(", {count} for all rows", count=taught[-1][0]) if not taught[-1][1] else ""
+        return [line("teacher", text)]
 
     def _describe_variants(self) -> list[str]:
         """Describe the settings of the variants, which the repeats and the members on all rows take in turn."""
         return [
-            f"variant  {number}: {describe_settings(settings) or 'the recipe as it is'}"
+            line("variant", f"{number}: {describe_settings(settings) or say('the recipe as it is')}")
             for number, settings in enumerate(self.recipe.ensemble.variants, 1)
         ]
 

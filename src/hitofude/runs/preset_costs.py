@@ -1,6 +1,5 @@
 """The presets, each with its purpose, its members, its operations, and the time it takes here."""
 
-import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from hitofude.errors import RecipeError, counted
+from hitofude.errors import RecipeError
 from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.layout import describe_size
 from hitofude.inputs.sources import sample
+from hitofude.language.translation import line, say, say_count, translate
 from hitofude.learning.compute import processor_name, processors
+from hitofude.outputs.display.wrapping import fill
 from hitofude.recipe import PRESETS, Recipe, choose_recipe, preset_names
 from hitofude.runs.cost import CostModel
 from hitofude.runs.frontier import describe_members, tera
@@ -39,8 +40,7 @@ class PresetCost:
     def describe(self) -> str:
         """Describe the preset by its costs and members and, below, its purpose; at most 80 columns wide."""
         costs = f"{self.name:<15} {tera(self.flop):>6} TFLOP {about(self.seconds):>8}  "
-        members = textwrap.fill(self.members, 80, initial_indent=costs, subsequent_indent=" " * len(costs))
-        return "\n".join([members, *textwrap.wrap(self.purpose, 80, initial_indent=INDENT, subsequent_indent=INDENT)])
+        return f"{fill(self.members, 80, costs)}\n{fill(translate(self.purpose), 80, INDENT)}"
 
 
 def as_the_competition() -> Dataset:
@@ -87,11 +87,12 @@ def cost_of_presets(
 def describe_setting(dataset: Dataset) -> str:
     """Describe the images and the machine that the costs are about, in a line each."""
     test = 0 if dataset.test is None else len(dataset.test)
-    size = describe_size(dataset.train.image_shape)
-    return (
-        f"source   {counted(len(dataset.train), 'image')} of {size} to learn from, {test:,} to predict\n"
-        f"machine  {processor_name()}, {counted(processors(), 'processor')}"
-    )
+    images = say(
+        "{images} of {size} to learn from, {test:,} to predict",
+        images=say_count(len(dataset.train), "image"), size=describe_size(dataset.train.image_shape), test=test,
+    )  # fmt: skip
+    machine = f"{processor_name()}, {say_count(processors(), 'processor')}"
+    return f"{line('source', images)}\n{line('machine', machine)}"
 
 
 def purpose_of(preset: str) -> str:

@@ -9,9 +9,10 @@ from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.cells import cell_len
 
-from hitofude.errors import agree, counted
 from hitofude.inputs.direction import isolate, isolate_quoted
+from hitofude.language.translation import Language, language, say, say_count, say_of, speaking, translate
 from hitofude.metrics.baseline import GUESS
 from hitofude.metrics.estimate import Estimate
 from hitofude.metrics.label_issues import describe_issues
@@ -19,7 +20,7 @@ from hitofude.metrics.metrics import Accuracy, answered
 from hitofude.metrics.scores import LOWER_IS_BETTER, NAMES, NEED_PROBABILITIES, Score
 from hitofude.metrics.whole_ensemble import member_groups, parts_of_whole, prediction_sets, set_threshold
 from hitofude.outputs.frames import FrameKind, labelled_frame
-from hitofude.outputs.report import RelatedSummary, RunSummary
+from hitofude.outputs.report import AuditSummary, RelatedSummary, RunSummary
 from hitofude.recipe import Metric, Recipe
 from hitofude.runs.folder import RunFolder
 from hitofude.storage import read_npz
@@ -46,6 +47,7 @@ class RunResult:
     test_ids: NDArray[np.str_] | None  # (M,)
     test_probabilities: NDArray[np.float32] | None  # (M, classes), calibrated
     member_probabilities: NDArray[np.float32] | None  # (members, M, classes), as predicted
+    language: Language = "en"  # in which it is described
 
     @property
     def accuracy(self) -> Accuracy:
@@ -121,8 +123,8 @@ class RunResult:
     def describe(self) -> str:
         """Describe the outcome in a few lines: how good it is, how that is known, where the files are."""
         facts = self._facts()
-        width = max(len(name) for name, _ in facts)
-        return "\n".join(f"{name:<{width}}  {value}" for name, value in facts)
+        width = max(cell_len(name) for name, _ in facts)
+        return "\n".join(f"{name}{' ' * (width - cell_len(name))}  {value}" for name, value in facts)
 
     def _repr_html_(self) -> str:
         """Show the same lines in a notebook, with links to the files."""
@@ -134,52 +136,71 @@ class RunResult:
         return f"<table><tbody>{rows}</tbody></table>"
 
     def _facts(self) -> list[tuple[str, str | Path]]:
+        """Return the names and values of the lines, in the language in which the run was read."""
+        with speaking(self.language):
+            return [(name, value) for name, value in self._possible_facts() if value is not None]
+
+    def _possible_facts(self) -> list[tuple[str, str | Path | None]]:
         summary, audit = self.summary, self.summary.audit
         minutes, seconds = divmod(round(summary.training_seconds), 60)
-        leaks = f", {audit.leaks} of them across training and test images" if audit.leaks else ""
-        duplicates = f"{counted(audit.same_images + audit.near_images, 'duplicate image')}{leaks}"
-        expected_name = "expected test score" if summary.metric == "accuracy" else "expected test accuracy"
+        time = say("{minutes} min {seconds} s, all members together", minutes=minutes, seconds=seconds)
+        is_accuracy = summary.metric == "accuracy"
         labels = describe_issues(audit.label_issues, audit.probably_wrong, audit.expected_wrong)
-        facts: list[tuple[str, str | Path | None]] = [
-            *(("warning", isolate_quoted(warning)) for warning in summary.warnings if warning.startswith(GUESS)),
-            *((f"single {name}", str(accuracy)) for name, accuracy in summary.single.items()),
+        return [
+            *(
+                (say("warning"), isolate_quoted(translate(warning)))
+                for warning in summary.warnings
+                if warning.startswith(GUESS)
+            ),
+            *((say("single {network}", network=translate(name)), str(one)) for name, one in summary.single.items()),
             *self._headline(),
-            ("worst class", None if summary.worst_class is None else str(summary.worst_class)),
-            (expected_name, _expect(summary)),
+            (say("worst class"), None if summary.worst_class is None else str(summary.worst_class)),
+            (say("expected test score") if is_accuracy else say("expected test accuracy"), _expect(summary)),
             *self._test_scores(),
-            ("pseudo-labels", _describe_pseudo_labels(summary.pseudo_labelled)),
-            ("row weights", None if summary.weights is None else f"{summary.weights}; scores count every row once"),
-            ("not held out", _name_classes(summary.never_held_out)),
+            (say("pseudo-labels"), _describe_pseudo_labels(summary.pseudo_labelled)),
+            (say("row weights"), _describe_weights(summary.weights)),
+            (say("not held out"), _name_classes(summary.never_held_out)),
             *_compare_with_teacher(summary),
-            ("related rows", None if summary.related is None else describe_related(summary.related)),
-            ("training time", f"{minutes} min {seconds} s, all members together"),
-            ("networks asked", summary.networks_asked),
-            ("submission", self.submission),
-            ("audit", f"{labels}; {duplicates}; see the report"),
-            ("report", self.folder.page),
-            ("everything", self.folder.path),
+            (say("related rows"), None if summary.related is None else describe_related(summary.related)),
+            (say("training time"), time),
+            (say("networks asked"), summary.networks_asked),
+            (say("submission"), self.submission),
+            (say("audit"), say("{labels}; {duplicates}; see the report", labels=labels, duplicates=_duplicates(audit))),
+            (say("report"), self.folder.page),
+            (say("everything"), self.folder.path),
         ]
-        return [(name, value) for name, value in facts if value is not None]
 
     def _headline(self) -> list[tuple[str, str]]:
         """The out-of-fold score by the run's metric, its baseline, and the accuracy if that is another metric."""
-        summary, score, honest = self.summary, self.score, "each row by members that never saw it"
-        name, accuracy = f"out-of-fold {NAMES[summary.metric]}", f"{summary.out_of_fold}, {honest}"
+        summary, score = self.summary, self.score
+        name = say("out-of-fold {metric}", metric=say(NAMES[summary.metric]))
+        accuracy = say("{score}, each row by members that never saw it", score=summary.out_of_fold)
+        of_accuracy = (say("out-of-fold {metric}", metric=say("accuracy")), accuracy)
         if score is None:
-            return [(name, "not defined for these rows"), ("out-of-fold accuracy", accuracy)]
-        baseline = ("baseline", f"{score.baseline:.4f}, {_describe_baseline(summary)}")
+            return [(name, say("not defined for these rows")), of_accuracy]
+        answers = _describe_baseline(summary)
+        baseline = (say("baseline"), say("{score:.4f}, {answers}", score=score.baseline, answers=answers))
         if summary.metric == "accuracy":
-            return [(name, accuracy), baseline]
-        lower = "; lower is better" if summary.metric in LOWER_IS_BETTER else ""
-        return [(name, f"{score}, {honest}{lower}"), baseline, ("out-of-fold accuracy", accuracy)]
+            return [of_accuracy, baseline]
+        lower = say("; lower is better") if summary.metric in LOWER_IS_BETTER else ""
+        honest = say("{score}, each row by members that never saw it", score=score)
+        return [(name, honest + lower), baseline, of_accuracy]
 
     def _test_scores(self) -> list[tuple[str, str]]:
-        summary, metric, source = self.summary, self.summary.metric, "by the source's labels, which chose nothing"
+        summary, metric = self.summary, self.summary.metric
         if summary.test is None:
             return []
         score = None if summary.test_scores is None else summary.test_scores.get(metric)
-        by_metric = [] if score is None or metric == "accuracy" else [(f"test {NAMES[metric]}", f"{score}; {source}")]
-        return [*by_metric, ("test accuracy", f"{summary.test}; {source}")]
+        scores: list[tuple[Metric, Score | Accuracy]] = [("accuracy", summary.test)]
+        if score is not None and metric != "accuracy":
+            scores.insert(0, (metric, score))
+        return [
+            (
+                say("test {metric}", metric=say(NAMES[one])),
+                say("{score}; by the source's labels, which chose nothing", score=found),
+            )
+            for one, found in scores
+        ]
 
 
 def describe_score(summary: RunSummary) -> str:
@@ -192,32 +213,48 @@ def describe_score(summary: RunSummary) -> str:
 
 def _describe_baseline(summary: RunSummary) -> str:
     if summary.metric in NEED_PROBABILITIES:
-        return "the classes' shares as every image's probabilities"
-    return f"always answering {summary.baseline_answer}"
+        return say("the classes' shares as every image's probabilities")
+    return say("always answering {answer}", answer=summary.baseline_answer)
 
 
 def _expect(summary: RunSummary) -> str | None:
     if summary.no_estimate is not None:
-        return f"no estimate: {summary.no_estimate}. The out-of-fold accuracy is all that is known"
-    return None if summary.estimate is None else f"{summary.estimate}: {_explain(summary.estimate)}"
+        reason = translate(summary.no_estimate)
+        return say("no estimate: {reason}. The out-of-fold accuracy is all that is known", reason=reason)
+    if summary.estimate is None:
+        return None
+    return say("{score}: {explanation}", score=summary.estimate, explanation=_explain(summary.estimate))
+
+
+def _duplicates(audit: AuditSummary) -> str:
+    found = say_count(audit.same_images + audit.near_images, "duplicate image")
+    if not audit.leaks:
+        return found
+    return say("{duplicates}, {leaks} of them across training and test images", duplicates=found, leaks=audit.leaks)
 
 
 def _name_classes(classes: tuple[str, ...]) -> str | None:
     """Say which classes are not in the out-of-fold accuracy, if there are any."""
-    more = f" and {len(classes) - 5} more" if len(classes) > 5 else ""
-    return (
-        f"{', '.join(map(isolate, classes[:5]))}{more}: too few images; trained on, not in the accuracy"
-        if classes
-        else None
-    )
+    if not classes:
+        return None
+    more = say(" and {count} more", count=len(classes) - 5) if len(classes) > 5 else ""
+    names = say(", ").join(map(isolate, classes[:5])) + more
+    return say("{classes}: too few images; trained on, not in the accuracy", classes=names)
 
 
 def _describe_pseudo_labels(images: int) -> str | None:
-    return (
-        f"the {counted(images, 'image')} to predict {agree(images, 'were')} learned from, without labels"
-        if images
-        else None
+    if not images:
+        return None
+    return say_of(
+        images,
+        "the {images} to predict was learned from, without labels",
+        "the {images} to predict were learned from, without labels",
+        images=say_count(images, "image"),
     )
+
+
+def _describe_weights(weights: str | None) -> str | None:
+    return None if weights is None else say("{weights}; scores count every row once", weights=translate(weights))
 
 
 def _compare_with_teacher(summary: RunSummary) -> list[tuple[str, str]]:
@@ -226,7 +263,11 @@ def _compare_with_teacher(summary: RunSummary) -> list[tuple[str, str]]:
     if teacher is None:
         return []
     theirs, ours = (
-        f"{counted(count, 'network')}, {operations / 1e6:.1f} million operations an image"
+        say(
+            "{networks}, {operations:.1f} million operations an image",
+            networks=say_count(count, "network"),
+            operations=operations / 1e6,
+        )
         for count, operations in (
             (teacher.networks, teacher.operations),
             (len(summary.predicting), teacher.own_operations),
@@ -234,38 +275,53 @@ def _compare_with_teacher(summary: RunSummary) -> list[tuple[str, str]]:
     )
     right, found = teacher.out_of_fold, summary.out_of_fold
     wrong, own_wrong = right.total - right.right, found.total - found.right
-    share = f"{100 * teacher.own_operations / teacher.operations:.1f} % of the teacher's"
-    more = f"{100 * (own_wrong - wrong) / max(wrong, 1):+.1f} %"
-    return [
-        ("teacher", f"{teacher.run}: {theirs}; {wrong:,} of {right.total:,} wrong"),
-        ("distilled", f"{ours}, {share}; {own_wrong:,} of {found.total:,} wrong, {more}"),
-    ]
+    of_teacher = say(
+        "{run}: {costs}; {wrong:,} of {rows:,} wrong", run=teacher.run, costs=theirs, wrong=wrong, rows=right.total
+    )
+    of_student = say(
+        "{costs}, {share:.1f} % of the teacher's; {wrong:,} of {rows:,} wrong, {more:+.1f} %",
+        costs=ours,
+        share=100 * teacher.own_operations / teacher.operations,
+        wrong=own_wrong,
+        rows=found.total,
+        more=100 * (own_wrong - wrong) / max(wrong, 1),
+    )
+    return [(say("teacher"), of_teacher), (say("distilled"), of_student)]
 
 
 def describe_related(related: RelatedSummary) -> str:
     """Describe related rows, and what a split regardless of them would have shown."""
-    divided = related.divided_copies
-    parts = [
-        f"{related.rows:,} in {counted(related.groups, 'group')}, "
-        + (
-            f"but {divided:,} {agree(divided, 'have')} a copy in another given fold: too high"
-            if divided
-            else "none on both sides of a split"
-        )
-    ]
-    if related.flattery is not None:
-        parts.append(f"random splits would show about {max(related.flattery, 0):.4f} more, by nearest neighbours")
-    return "; ".join(parts)
+    divided, groups = related.divided_copies, say_count(related.groups, "group")
+    if divided:
+        text = say_of(
+            divided,
+            "{rows:,} in {groups}, but {divided:,} has a copy in another given fold: too high",
+            "{rows:,} in {groups}, but {divided:,} have a copy in another given fold: too high",
+            rows=related.rows, groups=groups, divided=divided,
+        )  # fmt: skip
+    else:
+        text = say("{rows:,} in {groups}, none on both sides of a split", rows=related.rows, groups=groups)
+    if related.flattery is None:
+        return text
+    more = max(related.flattery, 0)
+    return text + say("; random splits would show about {more:.4f} more, by nearest neighbours", more=more)
 
 
 def _explain(estimate: Estimate) -> str:
     if not estimate.gain and not estimate.ease:
-        return "as out of fold, by networks trained alike on fewer rows"
-    gain = f"{estimate.gain:+.4f} over out of fold, the gain of averaging all members"
+        return say("as out of fold, by networks trained alike on fewer rows")
+    gain = say("{gain:+.4f} over out of fold, the gain of averaging all members", gain=estimate.gain)
     if abs(estimate.ease) < estimate.ease_by_chance:
         return gain
-    harder = "easier" if estimate.ease > 0 else "harder"
-    return f"{gain}; {estimate.ease:+.4f}, because the images to predict look {harder} than the training images"
+    if estimate.ease > 0:
+        look = say(
+            "; {ease:+.4f}, because the images to predict look easier than the training images", ease=estimate.ease
+        )
+    else:
+        look = say(
+            "; {ease:+.4f}, because the images to predict look harder than the training images", ease=estimate.ease
+        )
+    return gain + look
 
 
 def _link(path: Path) -> str:
@@ -278,7 +334,10 @@ def _link(path: Path) -> str:
 
 
 def load_result(path: RunFolder | str | Path) -> RunResult:
-    """Read a finished run. Raises RunFolderError if it is not finished or not a run."""
+    """Read a finished run, to be described in the language of this call.
+
+    Raises RunFolderError if it is not finished or not a run.
+    """
     folder = path if isinstance(path, RunFolder) else RunFolder(Path(path))
     recipe, data = folder.load_recipe(), folder.load_data()
     summary = folder.load_summary()
@@ -299,4 +358,5 @@ def load_result(path: RunFolder | str | Path) -> RunResult:
         test_ids=test.get("ids"),
         test_probabilities=test.get("probabilities"),
         member_probabilities=test.get("member_probabilities"),
+        language=language(),
     )

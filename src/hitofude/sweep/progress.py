@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from hitofude.errors import counted
+from hitofude.language.translation import say, say_count, translate
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.outputs.display import Display, SilentDisplay
 from hitofude.outputs.display.lines import clock
@@ -50,8 +50,12 @@ class Progress:
         for one in planned:
             displays[one.run] = RunProgress(self, one, first)
             first += one.members
-        counts = f"{counted(len(planned), 'run')}, {counted(first, 'member')}, {counted(self._images, 'image')}"
-        self.display.message(f"training {counts} counted once an epoch")
+        text = say(
+            "training {runs}, {members}, {images} counted once an epoch",
+            runs=say_count(len(planned), "run"), members=say_count(first, "member"),
+            images=say_count(self._images, "image"),
+        )  # fmt: skip
+        self.display.message(text)
         with self.display.training(first, self._images):
             yield displays
 
@@ -61,9 +65,13 @@ class Progress:
             run, left = result.run, ""
             if 0 < self.images_done < self._images:
                 seconds = (time.monotonic() - self._started) * (self._images / self.images_done - 1)
-                left = f", about {clock(seconds)} left"
-            settings, outcome = describe_settings(run.settings), result.describe()
-            self.display.message(f"run {self._ended} of {self._runs}, {run.name} ({settings}): {outcome}{left}")
+                left = say(", about {time} left", time=clock(seconds))
+            settings, outcome = translate(describe_settings(run.settings)), result.describe()
+            text = say(
+                "run {number} of {runs}, {name} ({settings}): {outcome}",
+                number=self._ended, runs=self._runs, name=run.name, settings=settings, outcome=outcome,
+            )  # fmt: skip
+            self.display.message(text + left)
 
 
 class RunProgress(SilentDisplay):
@@ -94,7 +102,7 @@ class RunProgress(SilentDisplay):
 
     def warned(self, message: str) -> None:
         with self._progress.lock:
-            self._progress.display.warned(f"{self._run.name}: {message}")
+            self._progress.display.warned(f"{self._run.name}: {translate(message)}")
 
     def finished(self, result: Result) -> None:
         """Leave out the images that a failed run has not trained on."""

@@ -5,12 +5,14 @@ import shlex
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hitofude.errors import DivergedError, InputError, RecipeError, RunFolderError, agree, counted
 from hitofude.inputs.duplicates import check_no_leak
+from hitofude.language.translation import line, say, say_count, translate
 from hitofude.learning.compute import explaining_memory_errors
 from hitofude.learning.dispatch import open_worker_pool, share_of_gpu
 from hitofude.learning.recipe_plugins import plugin_arguments
@@ -128,9 +130,14 @@ class _Sweep(ExitStack):
 
     def _describe(self) -> str:
         spec, seeds = self._spec, len(self._spec.seeds)
-        counts = [counted(self._recipes, "recipe"), counted(seeds, "seed"), counted(self._recipes * seeds, "run")]
-        counts += [f"{spec.batch} recipes at a time"] if spec.search == "tpe" else []
-        return f"{self._sources[0]}\nsweep    {self._folder.path}: {spec.search}, {', '.join(counts)}"
+        counts = [
+            say_count(self._recipes, "recipe"),
+            say_count(seeds, "seed"),
+            say_count(self._recipes * seeds, "run"),
+            *([say("{count} recipes at a time", count=spec.batch)] if spec.search == "tpe" else []),
+        ]
+        text = f"{self._folder.path}: {spec.search}, {say(', ').join(counts)}"
+        return f"{self._sources[0]}\n{line('sweep', text)}"
 
     def _next_round(self, tried: Sequence[tuple[Settings, float]]) -> list[Settings]:
         """Return the recipes that were begun before an interruption, or new ones, which are saved first."""
@@ -153,7 +160,7 @@ class _Sweep(ExitStack):
         runs = [Run(number, seed, settings, recipe.with_settings({"seed": seed})) for seed in self._spec.seeds]
         if invalid and runs[0] not in self._results:
             self._results |= {run: Failure(run, invalid) for run in runs}
-            self._progress.skip(len(runs), f"invalid  {runs[0].name}: {invalid}")
+            self._progress.skip(len(runs), line("invalid", f"{runs[0].name}: {invalid}"))
         return runs
 
     def _objective(self, runs: Sequence[Run]) -> float:
@@ -190,7 +197,8 @@ class _Sweep(ExitStack):
             else:
                 left.append(self._what_is_left(run))
         if ended := len(new) - len(left):
-            self._progress.skip(ended, f"before   {counted(ended, 'run')} finished or failed")
+            text = say("{runs} finished or failed", runs=say_count(ended, "run"))
+            self._progress.skip(ended, line("before", text))
         if left:
             needed = sum(planned.bytes for planned in left)
             check_disk(
@@ -218,7 +226,10 @@ class _Sweep(ExitStack):
         pool = self._pool = self._pool or self._open_pool(planned)
         threads = math.ceil(max(1, pool.size()) / min(one.members for one in planned)) + 2
         with ThreadPoolExecutor(threads, "run") as executor, self._progress.training(planned) as displays:
-            futures = [executor.submit(self._train_one, run, pool, display) for run, display in displays.items()]
+            futures = [
+                executor.submit(copy_context().run, self._train_one, run, pool, display)
+                for run, display in displays.items()
+            ]
             try:
                 for future in as_completed(futures):
                     self._record(*future.result())
@@ -235,8 +246,12 @@ class _Sweep(ExitStack):
         pool = self.enter_context(open_worker_pool(workers, members, images, device, threads, gpus=gpus))
         self._state.threads = pool.threads
         self._folder.save(self._state)
-        counts = f"{counted(pool.size(), 'member')} at a time, {counted(pool.threads, 'thread')} each"
-        self._display.message(f"workers  {pool.cluster.name}: {counts}")
+        text = say(
+            "{machine}: {members} at a time, {threads} each",
+            machine=translate(pool.cluster.name), members=say_count(pool.size(), "member"),
+            threads=say_count(pool.threads, "thread"),
+        )  # fmt: skip
+        self._display.message(line("workers", text))
         return pool
 
     def _train_one(self, run: Run, pool: WorkerPool, display: RunProgress) -> tuple[Result, RunProgress]:

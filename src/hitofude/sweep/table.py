@@ -8,6 +8,7 @@ from typing import Any
 
 from hitofude.errors import DivergedError
 from hitofude.inputs.dataset import Dataset
+from hitofude.language.translation import line, say, translate
 from hitofude.learning.recipe_plugins import plugin_arguments
 from hitofude.metrics.scores import LOWER_IS_BETTER, NAMES
 from hitofude.outputs.display.tables import Column, draw_table
@@ -16,6 +17,9 @@ from hitofude.sweep.folder import SweepFolder
 from hitofude.sweep.ranking import COMPARED, Candidate, Ranking
 from hitofude.sweep.spec import SweepSpec
 from hitofude.sweep.trial import Failure, Result, as_text, describe_settings
+
+WIDTH = 13
+"""The columns of a label and the spaces behind it in the last lines."""
 
 
 def write_table(path: Path, spec: SweepSpec, results: Iterable[Result]) -> None:
@@ -104,86 +108,127 @@ class SweepResult:
 
         scores = [one.expected_score for one in candidates]
         columns = [
-            column("recipe", (str(one.number) for one in candidates)),
+            column(say("recipe"), (str(one.number) for one in candidates)),
             *(
                 column(name, (as_text(one.settings[setting]) for one in candidates))
                 for name, setting in zip(names, self.spec.vary, strict=True)
             ),
-            column(NAMES[self.ranking.best.metric], (f"{one.value:.4f}" for one in candidates)),
-            column("95 % interval", (_interval(*one.interval) for one in candidates), 1),
-            *([column("by seed", (_interval(min(values), max(values)) for values in spreads), 4)] if spreads else []),
-            column("expected score", ("-" if score is None else f"{score:.4f}" for score in scores), 2),
-            column("training", (f"{one.seconds:,.0f} s" for one in candidates), 3),
+            column(say(NAMES[self.ranking.best.metric]), (f"{one.value:.4f}" for one in candidates)),
+            column(say("95 % interval"), (_interval(*one.interval) for one in candidates), 1),
+            *(
+                [column(say("by seed"), (_interval(min(values), max(values)) for values in spreads), 4)]
+                if spreads
+                else []
+            ),
+            column(say("expected score"), ("-" if score is None else f"{score:.4f}" for score in scores), 2),
+            column(say("training"), (f"{one.seconds:,.0f} s" for one in candidates), 3),
         ]
         return draw_table(columns, width)
 
     def _notes(self) -> str:
-        mean, seeds = "mean of seeds" if len(self.spec.seeds) > 1 else "seed", ", ".join(map(str, self.spec.seeds))
-        metric = self.ranking.best.metric
-        name, kind = NAMES[metric][0].upper() + NAMES[metric][1:], "Wilson's, with as many rows as there are images"
-        if metric != "accuracy":
-            kind = "by bootstrap over the images, the mean of the seeds'"
-        lower = " (lower is better)" if metric in LOWER_IS_BETTER else ""
-        return (
-            f"{name}{lower}: out of fold, each image by members that never saw it, {mean} {seeds}; test images select "
-            f"nothing.\n95 % interval: {kind}; more seeds do not narrow it.\n"
-            "Training: all members and seeds together."
-        )
+        metric, seeds = self.ranking.best.metric, ", ".join(map(str, self.spec.seeds))
+        name = say(NAMES[metric])
+        name = name[0].upper() + name[1:] + (say(" (lower is better)") if metric in LOWER_IS_BETTER else "")
+        if len(self.spec.seeds) > 1:
+            over = say(
+                "{metric}: out of fold, each image by members that never saw it, mean of seeds {seeds}; test images "
+                "select nothing.",
+                metric=name, seeds=seeds,
+            )  # fmt: skip
+        else:
+            over = say(
+                "{metric}: out of fold, each image by members that never saw it, seed {seed}; test images select "
+                "nothing.",
+                metric=name, seed=seeds,
+            )  # fmt: skip
+        if metric == "accuracy":
+            interval = say(
+                "95 % interval: Wilson's, with as many rows as there are images; more seeds do not narrow it."
+            )
+        else:
+            interval = say(
+                "95 % interval: by bootstrap over the images, the mean of the seeds'; more seeds do not narrow it."
+            )
+        return "\n".join([over, interval, say("Training: all members and seeds together.")])
 
     def _failed(self) -> str:
         failures = [(one.run, one.reason) for one in self.ranking.failures]
-        lines = [f"  {run.name}: {describe_settings(run.settings)}: {reason}" for run, reason in failures]
-        return "\n".join(["Failed, and not compared:", *lines]) if lines else ""
+        lines = [f"  {run.name}: {translate(describe_settings(run.settings))}: {reason}" for run, reason in failures]
+        return "\n".join([say("Failed, and not compared:"), *lines]) if lines else ""
 
     def _comparisons(self) -> str:
         ranking, best = self.ranking, self.ranking.best.number
         if not ranking.comparisons:
             return ""
-        is_accuracy = ranking.best.metric == "accuracy"
-        titles = ["recipe", f"difference{', points' if is_accuracy else ''}", "better", "worse", "p"]
-        rows = []
-        for one in ranking.comparisons:
+        left_out = len(ranking.candidates) - 1 - COMPARED
+        title = say("Recipe {best} against the runners-up, image by image:", best=best)
+        title += say(" The other {count} are in sweep.csv.", count=left_out) if left_out > 0 else ""
+        better = say("± is a standard error. Better, worse: images that it has right with more or with fewer seeds.")
+        return "\n".join([title, self._compared(), better, f"p: {self._test()}", self._verdict()])
+
+    def _compared(self) -> str:
+        """Return the table of the comparisons."""
+        is_accuracy, rows = self.ranking.best.metric == "accuracy", []
+        difference = say("difference, points") if is_accuracy else say("difference")
+        titles = [say("recipe"), difference, say("better"), say("worse"), "p"]
+        for one in self.ranking.comparisons:
             difference = f"{one.difference:+.4f} ± {one.standard_error:.4f}"
             if is_accuracy:
                 difference = f"{100 * one.difference:+.3f} ± {100 * one.standard_error:.3f}"
             rows.append([str(one.second), difference, str(one.better), str(one.worse), f"{one.probability:.3g}"])
         cells = zip(*rows, strict=True)
-        table = draw_table([Column(title, own, right=True) for title, own in zip(titles, cells, strict=True)])
-        alike = [str(one.second) for one in ranking.comparisons if one.probability >= 0.05]
-        verdict = "Each of them is worse by more than chance (p < 0.05)."
-        if alike:
-            verdict = f"No difference beyond chance (p ≥ 0.05) between {best} and {', '.join(alike)}: use the cheapest."
-        test = "the exact sign test, which is McNemar's test if there is one seed"
-        if not is_accuracy or ranking.best.are_grouped:
-            unit = "group of images" if ranking.best.are_grouped else "image"
-            test = f"a bootstrap of the difference in {NAMES[ranking.best.metric]}, paired by {unit}"
-        left_out = len(ranking.candidates) - 1 - COMPARED
-        more = f" The other {left_out} are in sweep.csv." if left_out > 0 else ""
-        return (
-            f"Recipe {best} against the runners-up, image by image:{more}\n{table}\n"
-            "± is a standard error. Better, worse: images that it has right with more or with fewer seeds.\n"
-            f"p: {test}.\n{verdict}"
-        )
+        return draw_table([Column(title, own, right=True) for title, own in zip(titles, cells, strict=True)])
+
+    def _test(self) -> str:
+        best = self.ranking.best
+        if best.metric == "accuracy" and not best.are_grouped:
+            return say("the exact sign test, which is McNemar's test if there is one seed.")
+        name = say(NAMES[best.metric])
+        if best.are_grouped:
+            return say("a bootstrap of the difference in {metric}, paired by group of images.", metric=name)
+        return say("a bootstrap of the difference in {metric}, paired by image.", metric=name)
+
+    def _verdict(self) -> str:
+        alike = [str(one.second) for one in self.ranking.comparisons if one.probability >= 0.05]
+        if not alike:
+            return say("Each of them is worse by more than chance (p < 0.05).")
+        return say(
+            "No difference beyond chance (p ≥ 0.05) between {best} and {others}: use the cheapest.",
+            best=self.ranking.best.number, others=", ".join(alike),
+        )  # fmt: skip
 
     def _bias(self) -> str:
         bias, best = self.ranking.selection_bias, self.ranking.best
-        side = "low" if best.metric in LOWER_IS_BETTER else "high"
         if bias is None:
             return ""
-        return (
-            f"Selection bias: the best of {len(self.ranking.candidates)} was chosen on the images that measure its "
-            f"{NAMES[best.metric]}, so {best.value:.4f}\nis too {side} by about {bias:.4f} (bootstrap over the images)."
-            " Interval and p do not correct for it."
+        values: dict[str, Any] = {"count": len(self.ranking.candidates), "metric": say(NAMES[best.metric])}
+        values |= {"value": best.value, "bias": bias}
+        if best.metric in LOWER_IS_BETTER:
+            return say(
+                "Selection bias: the best of {count} was chosen on the images that measure its {metric}, so "
+                "{value:.4f}\n"
+                "is too low by about {bias:.4f} (bootstrap over the images). Interval and p do not correct for it.",
+                **values,
+            )
+        return say(
+            "Selection bias: the best of {count} was chosen on the images that measure its {metric}, so {value:.4f}\n"
+            "is too high by about {bias:.4f} (bootstrap over the images). Interval and p do not correct for it.",
+            **values,
         )
 
     def _files(self) -> str:
         words = ["hitofude", "run", *self.spec.source_arguments(), "--preset", str(self.folder.best)]
         words += plugin_arguments(self.ranking.best.trials[0].run.recipe)
         command = shlex.join([*words, "--run", f"runs/{self.folder.path.name}-best"])
-        return (
-            f"best recipe  {self.folder.best}, to train by\n             {command}\n"
-            f"table        {self.folder.table}\nfigures      {self.folder.figures}\nruns         {self.folder.runs}"
-        )
+        best = say("{file}, to train by", file=self.folder.best)
+        lines = [
+            line("best recipe", best, WIDTH),
+            " " * WIDTH + command,
+            line("table", str(self.folder.table), WIDTH),
+            line("figures", str(self.folder.figures), WIDTH),
+            line("runs", str(self.folder.runs), WIDTH),
+        ]
+        return "\n".join(lines)
 
 
 def _figures(candidate: Candidate) -> dict[str, Any]:
@@ -205,4 +250,4 @@ def _figures(candidate: Candidate) -> dict[str, Any]:
 
 
 def _interval(low: float, high: float) -> str:
-    return f"{low:.4f} to {high:.4f}"
+    return say("{low:.4f} to {high:.4f}", low=low, high=high)

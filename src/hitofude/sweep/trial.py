@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hitofude.language.translation import say
 from hitofude.metrics.metrics import Accuracy, answered
 from hitofude.metrics.scores import NAMES, Score
 from hitofude.recipe import Metric, Recipe
@@ -70,8 +71,9 @@ class Trial:
         return math.nan if self.score is None else self.score.value
 
     def describe(self) -> str:
-        name = "" if self.metric == "accuracy" else f"{NAMES[self.metric]} "
-        return f"out of fold {name}{self.value:.4f}"
+        if self.metric == "accuracy":
+            return say("out of fold {value:.4f}", value=self.value)
+        return say("out of fold {metric} {value:.4f}", metric=say(NAMES[self.metric]), value=self.value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +84,7 @@ class Failure:
     reason: str
 
     def describe(self) -> str:
-        return f"failed: {self.reason}"
+        return say("failed: {reason}", reason=self.reason)
 
 
 Result = Trial | Failure

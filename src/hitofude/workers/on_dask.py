@@ -17,6 +17,7 @@ import distributed
 
 from hitofude.borrowed import environment_put_back, loggers_at
 from hitofude.errors import ClusterError, first_line
+from hitofude.language.translation import note
 from hitofude.workers.remote_process import SECONDS_BETWEEN_READS, SECONDS_TO_READ, RemoteProcess, RemoteWorker, Result
 from hitofude.workers.worker import Node, Worker, WorkerLostError
 
@@ -44,7 +45,11 @@ class DaskCluster:
 
         Raises ClusterError if no scheduler answers.
         """
-        self.name = f"the Dask cluster {address}" if address != LOCAL else "the Dask cluster of this machine"
+        self.name = (
+            note("the Dask cluster {address}", address=address)
+            if address != LOCAL
+            else "the Dask cluster of this machine"
+        )
         names = [name for name in list(logging.root.manager.loggerDict) if name.split(".")[0] == "distributed"]
         with ExitStack() as opened:
             opened.enter_context(environment_put_back())  # Dask sets OMP_NUM_THREADS and more for its workers

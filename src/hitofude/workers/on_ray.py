@@ -16,6 +16,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from hitofude.borrowed import environment_put_back, loggers_at, signals_put_back
 from hitofude.errors import ClusterError, first_line
+from hitofude.language.translation import note
 from hitofude.workers.remote_process import (
     SECONDS_BETWEEN_READS,
     SECONDS_TO_ANSWER,
@@ -45,7 +46,11 @@ class RayCluster:
 
         Raises ClusterError if no cluster answers.
         """
-        self.name = f"the Ray cluster {address}" if address != LOCAL else "the Ray cluster of this machine"
+        self.name = (
+            note("the Ray cluster {address}", address=address)
+            if address != LOCAL
+            else "the Ray cluster of this machine"
+        )
         with ExitStack() as opened:
             opened.enter_context(environment_put_back())  # Ray sets some variables for its own processes
             opened.enter_context(signals_put_back())

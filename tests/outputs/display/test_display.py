@@ -4,11 +4,13 @@ import io
 from dataclasses import replace
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
+from hitofude.language.translation import speaking
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.outputs.display import Display, TerminalDisplay
-from hitofude.outputs.display.lines import COLUMNS, header, plain_row
+from hitofude.outputs.display.lines import header, plain_row
 
 LOG = EpochLog(0, 2, 0.51234, 0.8123, 0.4123, 0.9012, 0.00123, 3.0, 12345.6)
 
@@ -37,8 +39,25 @@ def test_the_columns_are_aligned_and_fit_a_terminal_of_80_columns(capsys: pytest
     assert len(header) == len(row) <= 80
 
 
-def test_each_column_has_a_title_of_its_own() -> None:
-    assert "".join(f"{title:>{width + 1}}" for title, width in COLUMNS.items())[1:] == header()
+def test_the_titles_stand_above_their_columns() -> None:
+    assert header() == "member   epoch train loss train acc val. loss val. acc      lr images/s elapsed"
+
+
+def test_wide_titles_are_aligned_and_fit_a_terminal_of_80_columns() -> None:
+    with speaking("ja"):
+        titles, row = header(80), plain_row(LOG, 3, 5, 10, 80)
+    assert titles.split() == [
+        "番号",
+        "エポック",
+        "学習損失",
+        "学習正解率",
+        "検証損失",
+        "検証正解率",
+        "学習率",
+        "枚/秒",
+        "経過",
+    ]
+    assert cell_len(titles) == cell_len(row) < 80
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,16 @@
 """Lines for people: folded between words below the value's column, and never within a path or a command."""
 
 import io
+import re
 from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 
 from hitofude.inputs.direction import isolate
+from hitofude.language.translation import speaking
 from hitofude.outputs.display.tables import Column, draw_table
-from hitofude.outputs.display.wrapping import tell, terminal_width, wrap
+from hitofude.outputs.display.wrapping import NOT_AT_END, NOT_AT_START, fill, tell, terminal_width, wrap
 
 FACT = "source   sample: 4,000 images of 28x28 in 10 classes to learn from, and 1,000 to predict"
 
@@ -110,3 +112,30 @@ def test_a_table_is_aligned_without_its_empty_columns() -> None:
 @pytest.mark.parametrize(("width", "titles"), [(26, 3), (25, 2), (18, 2), (17, 1), (3, 1)])
 def test_a_narrow_terminal_does_without_the_dispensable_columns(width: int, titles: int) -> None:
     assert len(draw_table(TABLE, width).splitlines()[0].split()) == titles
+
+
+JAPANESE = (
+    "OOF 正解率  0.9915（95 % 区間 0.9881〜0.9939、4,000 行中 34 行が誤り）。"
+    "各行を、その行で学習していないメンバーが予測"
+)
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 80])
+def test_japanese_is_folded_anywhere_but_before_punctuation(width: int) -> None:
+    with speaking("ja"):
+        first, *others = wrap(JAPANESE, width).splitlines()
+    assert all(cell_len(line) <= width for line in (first, *others))
+    assert not [line for line in others if line.strip()[0] in NOT_AT_START]
+    assert not [line for line in (first, *others) if line[-1] in NOT_AT_END]
+    assert {cell_len(line) - cell_len(line.lstrip()) for line in others} == {12}
+    assert re.sub(r"\s", "", "".join([first, *others])) == re.sub(r"\s", "", JAPANESE)
+
+
+def test_a_path_in_japanese_text_stays_whole() -> None:
+    with speaking("ja"):
+        lines = wrap("対象     runs/日本語の長い名前のフォルダー/report.html にある報告です", 40).splitlines()
+    assert "runs/日本語の長い名前のフォルダー/report.html" in lines[0]
+
+
+def test_a_text_is_filled_behind_its_beginning() -> None:
+    assert fill("four folds, then five", 18, "fast  ").splitlines() == ["fast  four folds,", "      then five"]

@@ -10,8 +10,9 @@ from math import isqrt, prod
 from pathlib import Path
 from typing import Protocol
 
-from hitofude.errors import InputError, suggest
+from hitofude.errors import InputError, counted, suggest
 from hitofude.inputs.layout import ReadOptions
+from hitofude.language.translation import note
 
 ID_NAMES = ("id", "imageid", "image_id")
 LABEL_NAMES = (
@@ -89,10 +90,16 @@ class Columns:
         """Name the columns that are left aside. name: the file."""
         named = [f"'{shortened(self.names[i])}'" for i in self.ignored if self.names[i]]
         unnamed = sum(not self.names[i] for i in self.ignored)
-        words = [*named[:5], *([f"{len(named) - 5} more"] if len(named) > 5 else [])]
-        lines = [f"{name}: column{'s' if len(named) > 1 else ''} {', '.join(words)}"] if named else []
+        columns = ", ".join(named[:5])
+        if len(named) > 5:
+            lines = [note("{file}: columns {columns}, {count} more", file=name, columns=columns, count=len(named) - 5)]
+        elif len(named) > 1:
+            lines = [note("{file}: columns {columns}", file=name, columns=columns)]
+        else:
+            lines = [note("{file}: column {column}", file=name, column=columns)] if named else []
         if unnamed:
-            lines.append(f"{name}: {unnamed} column{'s' if unnamed > 1 else ''} without a name")
+            without = note("{file}: {columns} without a name", file=name, columns=counted(unnamed, "column"))
+            lines.append(without)
         return tuple(lines)
 
 
@@ -177,7 +184,7 @@ def _say_label(file: str, names: Sequence[str], label: int | None, options: Read
     """Say which column is the label, if neither its name nor the user says so."""
     if label is None or options.label is not None or names[label].lower() == "label":
         return ()
-    return (f"{file}: column '{shortened(names[label])}' is the label",)
+    return (note("{file}: column '{column}' is the label", file=file, column=shortened(names[label])),)
 
 
 def is_counter(name: str) -> bool:

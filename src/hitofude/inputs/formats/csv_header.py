@@ -30,6 +30,7 @@ from hitofude.inputs.formats.csv_careful import split_line
 from hitofude.inputs.formats.csv_lines import Lines
 from hitofude.inputs.formats.label_column import choose_label
 from hitofude.inputs.layout import ReadOptions
+from hitofude.language.translation import note
 
 HEAD_ROWS = 200
 _MANGLED = re.compile(r"(.+)\.(\d+)", re.ASCII)
@@ -56,9 +57,11 @@ class Head:
         if row is not None:
             self._lines.replace_first(self._delimiter.join(row).encode() + b"\n")
             self._fields = row
-            note = f"{self._file}: its first line was a row that pandas took for a header; it is a row again"
+            line = note(
+                "{file}: its first line was a row that pandas took for a header; it is a row again", file=self._file
+            )
             columns = self._without_names()
-            return replace(columns, reading=(note, *columns.reading))
+            return replace(columns, reading=(line, *columns.reading))
         if header is False or (header is None and self._is_data()):
             return self._without_names()
         self._fields = self._completed()
@@ -120,7 +123,12 @@ class Head:
         if label is None and fit is not None and fit[1]:
             label = self.choose_label(kept[0], kept[-1])
         pixels = tuple(position for position in kept if position != label)
-        found = f"its {len(pixels):,} columns are pixels" if label is None else f"column {label + 1} is the label"
+        if label is None:
+            found = note(
+                "{file} has no header: its {columns:,} columns are pixels", file=self._file, columns=len(pixels)
+            )
+        else:
+            found = note("{file} has no header: column {column} is the label", file=self._file, column=label + 1)
         return Columns(
             tuple(field if i in aside else str(i + 1) for i, field in enumerate(self._fields)),
             self._delimiter,
@@ -131,7 +139,7 @@ class Head:
             folds,
             ignored=tuple(sorted(aside)),
             has_names=False,
-            reading=(f"{self._file} has no header: {found}",),
+            reading=(found,),
             weights=weights,
         )
 

@@ -15,6 +15,7 @@ from hitofude.inputs.formats.labels import labels_of_array
 from hitofude.inputs.formats.text_table import DELIMITERS
 from hitofude.inputs.layout import ReadOptions
 from hitofude.inputs.spelling import without_zero_decimals
+from hitofude.language.translation import note
 
 IDS = (
     "id", "image_id", "imageid", "img_id", "file", "filename", "file_name", "image", "img", "path", "image_path",
@@ -67,7 +68,7 @@ def read_label_table(
         )
     names, lines = rows[0] if header else ["1"], rows[header:]
     label, id = find_label_and_id(names, options, str(path))
-    how = () if header else (f"{path.name} has no header: its one column is the label",)
+    how = () if header else (note("{file} has no header: its one column is the label", file=path.name),)
     texts = np.array([without_zero_decimals(row[label]) for row in lines])
     return texts, None if id is None else np.array([row[id] for row in lines]), how
 

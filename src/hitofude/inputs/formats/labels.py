@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
+from hitofude.language.translation import note
 
 MOST_INTEGER = 1 << 53
 
@@ -18,7 +19,9 @@ def labels_of_array(labels: NDArray[Any], name: str) -> tuple[NDArray[np.str_], 
     name: the array, for messages. Raise InputError for anything else, and for rows with several ones.
     """
     if labels.ndim == 2 and labels.shape[1] > 1 and labels.dtype.kind in "iufb":
-        return _classes_of_one_hot(labels, name).astype(np.str_), (f"{name} is one-hot: column 1 is class 0",)
+        return _classes_of_one_hot(labels, name).astype(np.str_), (
+            note("{name} is one-hot: column 1 is class 0", name=name),
+        )
     return label_texts(labels, name), ()
 
 

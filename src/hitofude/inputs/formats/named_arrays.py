@@ -18,8 +18,9 @@ from hitofude.errors import InputError
 from hitofude.inputs.dataset import RawImages, Split
 from hitofude.inputs.formats.arrays import number_texts, real_numbers
 from hitofude.inputs.formats.labels import label_texts, labels_of_array
-from hitofude.inputs.formats.naming import VALIDATION_ASIDE, VALIDATION_ASKED, Name, Part, read_name
+from hitofude.inputs.formats.naming import Name, Part, read_name, validation_aside, validation_asked
 from hitofude.inputs.layout import ReadOptions, lay_out
+from hitofude.language.translation import note
 
 Shapes = Mapping[str, tuple[int, ...]]
 IMAGES_FIRST = ("images", "image", "x", "data")
@@ -192,16 +193,23 @@ def _with_labels(
         candidates = [name for name in rest if name != ids and names[name].role is None and _fits(shapes, images, name)]
         if len(candidates) == 1:
             labels = candidates[0]
-            reading.append(f"{file}: '{images}' holds the images and '{labels}' the labels, by their shapes")
+            reading.append(
+                note(
+                    "{file}: '{images}' holds the images and '{labels}' the labels, by their shapes",
+                    file=file,
+                    images=images,
+                    labels=labels,
+                )
+            )
     if split == "test" and part == "validation":
-        reading.append(f"{file}: '{images}', {VALIDATION_ASKED}")
+        reading.append(validation_asked(f"{file}: '{images}'"))
     used = {images, labels, ids}
     others = [name for name in rest if name not in used] if split == "train" else []
     aside = [f"{file}: '{name}', {shapes[name]}" for name in others]
     parts = {name.part for name in names.values()}
     if split == "train" and "validation" in parts and "test" in parts:
         held = [name for name in shapes if names[name].part == "validation"]
-        aside.append(f"{file}: {', '.join(held)}: {VALIDATION_ASIDE}")
+        aside.append(validation_aside(f"{file}: {', '.join(held)}"))
     aside += [
         f"{file}: '{name}', {shapes[name]}" for name in shapes if names[name].part == "other" and split == "train"
     ]

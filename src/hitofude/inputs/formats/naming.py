@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from hitofude.language.translation import note
+
 Part = Literal["train", "test", "validation", "other"]
 Role = Literal["images", "labels"]
 
@@ -40,8 +42,26 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
 _JOINED = re.compile(r"([xy])[_-]?(train|test|val|valid)")
 
 
-VALIDATION_ASIDE = "a validation part; hitofude holds out training images of its own"
-VALIDATION_ASKED = "a validation part, is read as the images to predict"
+def validation_aside(name: str) -> str:
+    """Say that a part is left aside."""
+    return note("{name}: a validation part; hitofude holds out training images of its own", name=name)
+
+
+def validation_asked(name: str) -> str:
+    """Say that a part is predicted."""
+    return note("{name}, a validation part, is read as the images to predict", name=name)
+
+
+def to_learn_from(name: str) -> str:
+    return note("to learn from: {name}", name=name)
+
+
+def to_predict(name: str) -> str:
+    return note("to predict: {name}", name=name)
+
+
+def with_labels_of(images: str, labels: str) -> str:
+    return note("{images} with the labels of {labels}", images=images, labels=labels)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from hitofude.inputs.formats.labels import label_texts
 from hitofude.inputs.formats.pictures import ENDINGS, read_pictures
 from hitofude.inputs.layout import ReadOptions, lay_out
 from hitofude.inputs.scale import nominal_scale
+from hitofude.language.translation import note
 
 BATCH_ROWS = 4096
 BATCH_PICTURES = 256
@@ -115,13 +116,19 @@ class _Table:
         self._left_aside = () if columns is None else columns.left_aside(path.name)
         others = [name for name in names if name not in (*image_columns, *self._text_columns)]
         if columns is None and others:
-            shown = "', '".join(others[:5])
-            self._left_aside = (f"{path.name}: column{'s' if len(others) > 1 else ''} '{shown}'",)
+            shown = ", ".join(f"'{name}'" for name in others[:5])
+            if len(others) > 1:
+                self._left_aside = (note("{file}: columns {columns}", file=path.name, columns=shown),)
+            else:
+                self._left_aside = (note("{file}: column {column}", file=path.name, column=shown),)
         self._planes: bool | None = None
         self._class_names = _class_names(file.schema_arrow)
         if self._text_columns[0] in self._class_names:
             shown = ", ".join(self._class_names[str(self._text_columns[0])][:5])
-            self._reading = (f"{path.name}: the labels have names, kept by Hugging Face's datasets: {shown}…",)
+            line = note(
+                "{file}: the labels have names, kept by Hugging Face's datasets: {names}…", file=path.name, names=shown
+            )
+            self._reading = (line,)
         self._check_types()
 
     def pieces(self, rows: int | None = None) -> Iterator[RawImages]:

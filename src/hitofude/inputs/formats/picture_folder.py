@@ -18,6 +18,7 @@ from hitofude.inputs.formats.archive import Place
 from hitofude.inputs.formats.naming import SYSTEM_FILES, is_template, natural
 from hitofude.inputs.formats.pictures import BEGINNINGS, ENDINGS, read_pictures
 from hitofude.inputs.layout import ReadOptions
+from hitofude.language.translation import note
 
 UNREADABLE = (".heic", ".heif", ".svg", ".pdf", ".eps", ".psd", ".ai", ".dng", ".raw", ".nef", ".cr2", ".ico", ".xcf")
 """The endings of pictures that cannot be read."""
@@ -75,8 +76,12 @@ def _describe_left(folder: Place, left: Sequence[Place]) -> Iterator[str]:
     """Name the files that are no pictures, at most a few of them."""
     if left:
         names = ", ".join(str(path).removeprefix(f"{folder}/") for path in left[:5])
-        more = f" and {len(left) - 5:,} more" if len(left) > 5 else ""
-        yield f"{names}{more}: not {'a picture' if len(left) == 1 else 'pictures'}"
+        if len(left) > 5:
+            yield note("{files} and {count:,} more: not pictures", files=names, count=len(left) - 5)
+        elif len(left) > 1:
+            yield note("{files}: not pictures", files=names)
+        else:
+            yield note("{file}: not a picture", file=names)
 
 
 def _pictures_of_class(folder: Place) -> tuple[list[Place], list[Place]]:

@@ -23,6 +23,7 @@ from hitofude.inputs.formats.picture_ground import BLACK, choose_ground, put_on_
 from hitofude.inputs.layout import ReadOptions, channels_first, describe_size, join_images
 from hitofude.inputs.look import WHITE
 from hitofude.inputs.scale import PixelScale, nominal_scale
+from hitofude.language.translation import note
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -173,10 +174,17 @@ def _reading(found: Sequence[_Picture], behind: int | None, options: ReadOptions
     lines = []
     transparent = sum(picture.hidden_on is not None for picture in found)
     if behind is not None and options.behind is None:
-        ground, why = ("black", ", as white would hide the ink") if behind == BLACK else ("white", "")
-        lines.append(f"{counted(transparent, 'picture')}: {ground} behind their transparent pixels{why}")
+        pictures = counted(transparent, "picture")
+        if behind == BLACK:
+            line = note(
+                "{pictures}: black behind their transparent pixels, as white would hide the ink", pictures=pictures
+            )
+        else:
+            line = note("{pictures}: white behind their transparent pixels", pictures=pictures)
+        lines.append(line)
     if moving := sum(picture.frames > 1 for picture in found):
-        lines.append(f"{counted(moving, 'picture')} of several frames: the first is read")
+        pictures = counted(moving, "picture")
+        lines.append(note("{pictures} of several frames: the first is read", pictures=pictures))
     return tuple(lines)
 
 

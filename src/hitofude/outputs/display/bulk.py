@@ -9,7 +9,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 
-from hitofude.errors import counted, first_line
+from hitofude.errors import first_line
+from hitofude.language.translation import say, say_count
 from hitofude.outputs.display.lines import Lines, LinesAboveBar, NoLines, clock, live_console
 
 
@@ -52,8 +53,11 @@ class Pace:
         """`3 of 20 shards, 3,210 images/s, about 4:25 left`"""
         share, seconds = self.share(), self.seconds()
         speed = (self.images_finished + self._under_way.total()) / max(seconds, 1e-6)
-        text = f"{self.shards_done} of {counted(self.shards, 'shard')}, {speed:,.0f} images/s"
-        return text if not share or share == 1 else f"{text}, about {clock(seconds / share - seconds)} left"
+        shards = say_count(self.shards, "shard")
+        text = say("{done} of {shards}, {speed:,.0f} images/s", done=self.shards_done, shards=shards, speed=speed)
+        if not share or share == 1:
+            return text
+        return text + say(", about {time} left", time=clock(seconds / share - seconds))
 
 
 class BulkDisplay(Lines):
@@ -69,8 +73,10 @@ class BulkDisplay(Lines):
 
     def begin(self, shards: int, workers: str) -> None:
         """Announce the number of shards to predict and the workers."""
-        before = f"; {self.pace.shards_done} more are finished" if self.pace.shards_done else ""
-        self.message(f"{counted(shards, 'shard')} to predict, by {workers}{before}")
+        done = self.pace.shards_done
+        before = say("; {count} more are finished", count=done) if done else ""
+        text = say("{shards} to predict, by {workers}", shards=say_count(shards, "shard"), workers=workers)
+        self.message(text + before)
 
     def images_predicted(self, shard: str, images: int) -> None:
         self.pace.add_images(shard, images)
@@ -78,12 +84,20 @@ class BulkDisplay(Lines):
 
     def shard_finished(self, shard: str, bytes: int, images: int, seconds: float) -> None:
         self.pace.finish(shard, bytes, images)
-        self.message(f"{Path(shard).name}: {counted(images, 'image')} in {seconds:,.1f} s; {self.pace}")
+        self.message(
+            say(
+                "{shard}: {images} in {seconds:,.1f} s; {pace}",
+                shard=Path(shard).name,
+                images=say_count(images, "image"),
+                seconds=seconds,
+                pace=self.pace,
+            )
+        )
         self._update()
 
     def shard_refused(self, shard: str, bytes: int, error: str) -> None:
         self.pace.finish(shard, bytes, 0)
-        self.message(f"left out: {first_line(error)}")
+        self.message(say("left out: {error}", error=first_line(error)))
         self._update()
 
     def _update(self) -> None:
@@ -99,7 +113,7 @@ class LiveBulkDisplay(LinesAboveBar, BulkDisplay):
 
     def __init__(self, pace: Pace, console: Console) -> None:
         BulkDisplay.__init__(self, pace)
-        super().__init__(console, TextColumn("predicting"), BarColumn(None), TextColumn("{task.description}"))
+        super().__init__(console, TextColumn(say("predicting")), BarColumn(None), TextColumn("{task.description}"))
 
     def __enter__(self) -> Self:
         self._bar.start()

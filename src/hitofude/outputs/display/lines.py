@@ -5,18 +5,21 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from hitofude.language.translation import say, say_of, translate
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.outputs.display.wrapping import tell, terminal_width, wrap
 
 COLUMNS = {
-    "member": 6, "epoch": 7, "train loss": 10, "train acc": 9, "val. loss": 9, "val. acc": 8, "lr": 7, "images/s": 8,
-    "elapsed": 7,
+    "member": 5, "epoch": 7, "train loss": 6, "train acc": 6, "val. loss": 6, "val. acc": 6, "lr": 7, "images/s": 7,
+    "elapsed": 6,
 }  # fmt: skip
-"""The columns of the training, with their widths: 79 with the spaces between them."""
+"""The columns of the training, with the widths that their figures need. With their titles and the spaces between them
+they are 79 wide in English, and no wider in another language."""
 DISPENSABLE = "images/s", "lr", "train loss", "train acc", "val. loss", "elapsed"
 """The columns that a narrow terminal does without, the first first."""
 
@@ -33,7 +36,7 @@ class Lines:
         return terminal_width()
 
     def warned(self, message: str) -> None:
-        self.message(f"warning: {message}")
+        self.message(say("warning: {message}", message=translate(message)))
 
 
 class NoLines(Lines):
@@ -62,7 +65,7 @@ class Display(Lines):
     def member_started(self, member: int, epochs: int, epochs_done: int) -> None:
         self._epochs[member] = epochs
         if epochs_done:
-            self.message(f"member {member + 1}: continuing after epoch {epochs_done}")
+            self.message(say("member {member}: continuing after epoch {epoch}", member=member + 1, epoch=epochs_done))
 
     def batch_finished(self, images: int) -> None:
         pass
@@ -78,7 +81,7 @@ class SilentDisplay(NoLines, Display):
 
 def header(width: int | None = None) -> str:
     """Return the titles of the columns that fit the width; None for all."""
-    return _row({name: name for name in COLUMNS}, width)
+    return _row({name: say(name) for name in COLUMNS}, width)
 
 
 def plain_row(log: EpochLog, members: int, epochs: int, seconds: float, width: int | None = None) -> str:
@@ -100,10 +103,10 @@ def plain_row(log: EpochLog, members: int, epochs: int, seconds: float, width: i
 
 
 def _row(cells: Mapping[str, str], width: int | None) -> str:
-    names, left_out = list(COLUMNS), list(DISPENSABLE)
-    while width is not None and left_out and sum(COLUMNS[name] + 1 for name in names) - 1 > width:
-        names.remove(left_out.pop(0))
-    return " ".join(f"{cells[name]:>{COLUMNS[name]}}" for name in names)
+    widths, left_out = {name: max(cell_len(say(name)), least) for name, least in COLUMNS.items()}, list(DISPENSABLE)
+    while width is not None and left_out and sum(widths.values()) + len(widths) - 1 > width:
+        del widths[left_out.pop(0)]
+    return " ".join(" " * (wide - cell_len(cells[name])) + cells[name] for name, wide in widths.items())
 
 
 def figure(value: float | None) -> str:
@@ -144,7 +147,7 @@ class TerminalDisplay(LinesAboveBar, Display):
     def __init__(self, console: Console) -> None:
         Display.__init__(self)
         columns = TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.percentage:>3.0f} %")
-        super().__init__(console, *columns, _ImagesPerSecond(), TextColumn("left"), TimeRemainingColumn())
+        super().__init__(console, *columns, _ImagesPerSecond(), TextColumn(say("left")), TimeRemainingColumn())
         self._training: set[int] = set()
 
     @contextmanager
@@ -152,7 +155,7 @@ class TerminalDisplay(LinesAboveBar, Display):
         if not images:
             yield
             return
-        self._bar.reset(self._task, total=images, description="training")
+        self._bar.reset(self._task, total=images, description=say("training"))
         with self._bar, super().training(members, images):
             yield
 
@@ -174,10 +177,20 @@ class TerminalDisplay(LinesAboveBar, Display):
         """Name the members in training; between two members, keep the last."""
         numbers = ", ".join(str(member + 1) for member in sorted(self._training))
         if numbers:
-            plural = "s" if len(self._training) > 1 else ""
-            self._bar.update(self._task, description=f"member{plural} {numbers} of {self._members}")
+            text = say_of(
+                len(self._training),
+                "member {numbers} of {all}",
+                "members {numbers} of {all}",
+                numbers=numbers,
+                all=self._members,
+            )
+            self._bar.update(self._task, description=text)
 
 
 class _ImagesPerSecond(ProgressColumn):
+    def __init__(self) -> None:
+        super().__init__()
+        self._unit = say("images/s")  # rich renders in a thread of its own, which speaks English
+
     def render(self, task: Task) -> Text:
-        return Text("" if task.speed is None else f"{task.speed:>7,.0f} images/s")
+        return Text("" if task.speed is None else f"{task.speed:>7,.0f} {self._unit}")

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
+from hitofude.language.translation import say
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.outputs.display.lines import Display, clock, figure, header, plain_row
 
@@ -64,17 +65,20 @@ class TrainingTable:
         """Return progress, speed, elapsed and remaining time: `42 %, 1,234 images/s, 0:12, about 0:16 left`."""
         seconds = self.seconds()
         if self.state == "trained":
-            return f"trained in {clock(seconds)}"
+            return say("trained in {time}", time=clock(seconds))
         if self.state == "stopped":
-            return f"stopped after {clock(seconds)}; the same call continues from the last whole epoch"
+            return say("stopped after {time}; the same call continues from the last whole epoch", time=clock(seconds))
         if not self.images_done:
-            return "starting"
+            return say("starting")
         if self.images_done >= self.images:
-            return f"trained, predicting, {clock(seconds)}"
+            return say("trained, predicting, {time}", time=clock(seconds))
         speed = self.images_done / max(seconds, 1e-6)
         left = (self.images - self.images_done) / speed
         share = int(100 * self.images_done / self.images)
-        return f"{share} %, {speed:,.0f} images/s, {clock(seconds)}, about {clock(left)} left"
+        return say(
+            "{share} %, {speed:,.0f} images/s, {time}, about {left} left",
+            share=share, speed=speed, time=clock(seconds), left=clock(left),
+        )  # fmt: skip
 
     def text(self) -> str:
         """Return the status and the newest epoch of each member as plain lines."""
@@ -84,16 +88,16 @@ class TrainingTable:
 
     def html(self) -> str:
         """Return the status and the rows, with a bar for each member and one for all."""
-        head = "".join(f'<th scope="col">{name}</th>' for name in COLUMNS)
+        head = "".join(f'<th scope="col">{say(name)}</th>' for name in COLUMNS)
         body = "".join(self._row(member, row) for member, row in self.rows.items())
-        overall = _bar("all members", self.images_done, self.images, "16em")
+        overall = _bar(say("all members"), self.images_done, self.images, "16em")
         return (
             f"<div><p>{overall} {self.status()}</p>"
             f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
         )
 
     def _row(self, member: int, row: MemberRow) -> str:
-        bar = _bar(f"member {member + 1}", row.epochs_done, row.epochs, "8em")
+        bar = _bar(say("member {member}", member=member + 1), row.epochs_done, row.epochs, "8em")
         epoch = f"{row.epochs_done}/{row.epochs}" if row.epochs else "-"
         figures, log = ["-"] * (len(COLUMNS) - 3), row.log
         if log:

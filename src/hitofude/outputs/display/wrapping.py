@@ -4,21 +4,27 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TextIO
 
 from rich.cells import cell_len
 
 from hitofude.inputs.direction import END, ISOLATE, isolate_quoted, without_isolates
+from hitofude.language.translation import language
 
-LABEL = re.compile(r"\s*(?:(?:warning|note|hitofude): |\S+(?: \S+)*\s{2,}(?=\S))")
+LABEL = re.compile(r"\s*(?:(?:warning|note|hitofude): |(?:警告|注意)：|\S+(?: \S+)*\s{2,}(?=\S))")
 """The beginning of a line, up to the column of its value: `source   sample: 4,000 images`."""
 COMMAND_LINE = re.compile(r"\s*(?:hitofude|pip|python3?|docker|kubectl) ")
 PIECE = re.compile(
     rf"(?P<space> *)(?P<text>{ISOLATE}[^{END}]*{END}\S*|'[^']+'\S*|\S+ -m pip install .+|pip install (?:-\S+ )*\S+"
-    r"|hitofude [a-z-]+(?: (?:--?[a-z]\S*|[A-Z]{2,}\S*|\S*[./]\w\S*))*|\S+)"
+    r"|hitofude [a-z-]+(?: (?:--?[a-z]\S*|[A-Z]{2,}\S*|\S*[./]\w\S*))*|(?P<word>\S+))"
 )
 """A word, a name written from right to left or, since it must be pasted whole, a text in quotes or a command."""
+NOT_AT_START, NOT_AT_END = "、。，．・：；？！）」』】〜ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ", "（「『【"
+"""Japanese characters that no line begins or ends with."""
+KATAKANA = re.compile("[ァ-ヴー]+")
+"""Foreign words, which are not broken."""
 MOST_SPACES = 8
 """Of a path in a line; see _join_path."""
 
@@ -71,8 +77,17 @@ def _fold(line: str, width: int) -> str:
     begin = label[0] if label and text_width(label[0]) <= width // 2 else ""
     leading = len(line) - len(line.lstrip())
     indent = " " * (text_width(begin) or (leading if leading > 8 else leading + 2))
+    return _filled(line[len(begin) :], width, begin, indent)
+
+
+def fill(text: str, width: int, begin: str) -> str:
+    """Fold a text at `width` columns behind a beginning, and indent what follows to the column behind it."""
+    return _filled(text, width, begin, " " * text_width(begin))
+
+
+def _filled(text: str, width: int, begin: str, indent: str) -> str:
     lines, current, is_empty = [], begin, True
-    for space, piece in _pieces(line[len(begin) :]):
+    for space, piece in _pieces(text):
         if not is_empty and text_width(current + space + piece) > width:
             lines.append(current)
             current, space = indent, ""
@@ -82,12 +97,29 @@ def _fold(line: str, width: int) -> str:
 
 def _pieces(text: str) -> Iterator[tuple[str, str]]:
     """Yield what must not be broken, each with the spaces before it."""
-    found = [(piece["space"], piece["text"]) for piece in PIECE.finditer(text)]
+    found = [(piece["space"], piece["text"], piece["word"] is not None) for piece in PIECE.finditer(text)]
     while found:
-        count = _join_path([piece for _, piece in found[: MOST_SPACES + 1]])
-        space, first = found[0]
-        yield space, first + "".join(before + piece for before, piece in found[1:count])
+        count = _join_path([piece for _, piece, _ in found[: MOST_SPACES + 1]])
+        space, first, is_word = found[0]
+        if is_word and os.sep not in first:
+            first, *others = _broken(first)
+        else:
+            first, others = first + "".join(before + piece for before, piece, _ in found[1:count]), []
+        yield space, first
+        yield from (("", other) for other in others)
         del found[:count]
+
+
+def _broken(word: str) -> list[str]:
+    """Return the parts of a word between which a line may end: in Japanese text, the characters that are wide."""
+    parts = [word[:1]]
+    for before, after in pairwise(word):
+        is_wide = cell_len(before) == 2 or cell_len(after) == 2
+        is_within_word = KATAKANA.fullmatch(before + after) or before in NOT_AT_END or after in NOT_AT_START
+        if language() == "ja" and is_wide and not is_within_word:
+            parts.append("")
+        parts[-1] += after
+    return parts
 
 
 def _join_path(words: list[str]) -> int:

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from hitofude.errors import counted
+from hitofude.language.translation import say, say_count
 from hitofude.outputs.network_graph import Operation
 from hitofude.outputs.plots import BLACK, BLUE, LINE, ORANGE
 
@@ -26,7 +27,9 @@ NETWORK_WIDTH, OPERATION_HEIGHT = 640, 34
 
 def chart(draw: Callable[[Axes], None], title: str, description: str) -> Markup:
     """Draw a chart with Matplotlib, in its default style whatever the caller's, the same bytes every time."""
-    with style.context(["default", {"svg.fonttype": "none", "svg.hashsalt": title}]):
+    texts = {"svg.fonttype": "none", "svg.hashsalt": title}  # kept as texts, which the browser has glyphs for
+    with style.context(["default", texts]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         figure = Figure(figsize=INCHES, layout="constrained")
         draw(figure.subplots())
         stream = io.StringIO()
@@ -44,7 +47,11 @@ def network_chart(operations: Sequence[Operation], title: str) -> Markup:
     shapes = []
     for index, operation in enumerate(operations):
         top = index * OPERATION_HEIGHT
-        count = f", {counted(operation.parameters, 'parameter')}" if operation.parameters else ""
+        count = (
+            say(", {parameters}", parameters=say_count(operation.parameters, "parameter"))
+            if operation.parameters
+            else ""
+        )
         text = escape(f"{operation.label}  {operation.shape}{count}")
         shapes.append(f'<rect class="box" x="1" y="{top + 1}" width="470" height="24" rx="6"/>')
         shapes.append(f'<text x="12" y="{top + 17}">{text}</text>')
@@ -56,7 +63,7 @@ def network_chart(operations: Sequence[Operation], title: str) -> Markup:
                 line = f"M471 {start + 13} C{bend} {start + 13} {bend} {top + 13} 479 {top + 13}"
                 tip = f"M472 {top + 13} l7 -4 v8z"
             shapes.append(f'<path class="arrow" d="{line}"/><path class="tip" d="{tip}"/>')
-    description = f"{len(operations)} operations, one under the other."
+    description = say("{count} operations, one under the other.", count=len(operations))
     return _drawing(title, description, "".join(shapes), NETWORK_WIDTH, len(operations) * OPERATION_HEIGHT)
 
 

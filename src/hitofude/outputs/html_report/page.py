@@ -1,19 +1,21 @@
 """The content of the report, and its rendering as HTML."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from hitofude.errors import agree, counted
 from hitofude.inputs.direction import isolate, isolate_quoted
 from hitofude.inputs.duplicates import Duplicate
 from hitofude.inputs.image_set import ImageSet
+from hitofude.language.translation import language, say, say_count, translate, translated
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.metrics.label_issues import LabelIssues
 from hitofude.metrics.scores import NAMES
@@ -80,16 +82,22 @@ def render(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["translate"] = translate
     thumbnails = _Thumbnails(page)
     cells = thumbnails.cells()
     confusions = [cell for cell in cells.values() if cell.label != cell.predicted]
-    return environment.get_template("report.html").render(
+    html = environment.get_template("report.html").render(
         summary=page.summary,
         recipe=page.recipe,
         charts=_charts(page),
         names=NAMES,
-        counted=counted,
-        agree=agree,
+        language=language(),
+        say=_say,
+        say_of=_say_of,
+        count=say_count,
+        translate=translate,
+        bdi=_isolated,
+        listed=_listed,
         isolate=isolate,
         isolate_quoted=isolate_quoted,
         is_alike=not all(member.predicts for member in page.summary.members),
@@ -104,30 +112,76 @@ def render(page: Page) -> str:
         gallery=thumbnails.by_class(),
         augmentation=thumbnails.augmentation(),
         sheet=thumbnails.sheet,  # complete only after the thumbnails above have been made
-        style=Markup(environment.loader.get_source(environment, "style.css")[0]),  # type: ignore[union-attr]
+        style=_style(environment),
+    )
+    return _without_gaps(html) if language() == "ja" else html
+
+
+def _without_gaps(html: str) -> str:
+    """Remove the spaces between sentences, which Japanese has none of; what is to be copied stays as it is."""
+    return re.sub(
+        r"(<pre>.*?</pre>)|(?<=。)\s+(?=[^<\s]|<code|<b>)", lambda found: found[1] or "", html, flags=re.DOTALL
     )
 
 
+def _style(environment: Environment) -> Markup:
+    """Return the style sheet, with that of the language behind it if there is one."""
+    assert environment.loader is not None  # noqa: S101
+    names = ["style.css", f"style.{language()}.css"]
+    known = set(environment.loader.list_templates())
+    return Markup("".join(environment.loader.get_source(environment, name)[0] for name in names if name in known))
+
+
+def _say(message: str, /, **values: Any) -> Markup:
+    """Return a message, which may be HTML, with its values, which are escaped if they are text."""
+    text, formatted = translated(message, values)
+    return Markup(text).format(**formatted)
+
+
+def _say_of(count: int, one: str, several: str, /, **values: Any) -> Markup:
+    return _say(one if count == 1 and language() == "en" else several, **values)
+
+
+def _isolated(name: str) -> Markup:
+    return Markup("<bdi>{}</bdi>").format(name)
+
+
+def _listed(names: Iterable[str]) -> Markup:
+    return Markup(say(", ")).join(map(_isolated, names))
+
+
 def _charts(page: Page) -> dict[str, Markup]:
-    found = page.summary.calibration.as_predicted
-    error = f"The groups lie {found.expected_calibration_error:.4f} from the diagonal on average."
+    found, logs = page.summary.calibration.as_predicted, page.logs
+    error = found.expected_calibration_error
+    distance = say("The groups lie {distance:.4f} from the diagonal on average.", distance=error)
     return {
-        "loss": chart(partial(draw_loss, logs=page.logs), "Loss", _describe_last(page.logs, "loss")),
-        "accuracy": chart(partial(draw_accuracy, logs=page.logs), "Accuracy", _describe_last(page.logs, "accuracy")),
-        "reliability": chart(partial(draw_reliability, found=found), "Reliability", error),
+        "loss": chart(partial(draw_loss, logs=logs), say("Loss"), _describe_loss(logs)),
+        "accuracy": chart(partial(draw_accuracy, logs=logs), say("Accuracy"), _describe_accuracy(logs)),
+        "reliability": chart(partial(draw_reliability, found=found), say("Reliability"), distance),
     }
 
 
-def _describe_last(logs: Sequence[EpochLog], quantity: str) -> str:
-    """Describe a chart by the mean of the members at their last epochs."""
+def _describe_loss(logs: Sequence[EpochLog]) -> str:
+    return say(
+        "After the last epoch, the mean loss is {training} in training, {validation} in validation.",
+        training=_last_mean(logs, "train_loss"),
+        validation=_last_mean(logs, "validation_loss"),
+    )
+
+
+def _describe_accuracy(logs: Sequence[EpochLog]) -> str:
+    return say(
+        "After the last epoch, the mean accuracy is {training} in training, {validation} in validation.",
+        training=_last_mean(logs, "train_accuracy"),
+        validation=_last_mean(logs, "validation_accuracy"),
+    )
+
+
+def _last_mean(logs: Sequence[EpochLog], figure: str) -> str:
+    """Return the mean of a figure over the members at their last epochs."""
     last = {log.member: log for log in sorted(logs, key=lambda log: log.epoch)}.values()
-
-    def mean(split: str) -> str:
-        values = [getattr(log, f"{split}_{quantity}") for log in last]
-        known = [value for value in values if value is not None]
-        return f"{np.mean(known):.4f} in {split}" if known else f"unknown in {split}"
-
-    return f"After the last epoch, the mean {quantity} is {mean('train')}ing, {mean('validation')}."
+    known = [value for log in last if (value := getattr(log, figure)) is not None]
+    return f"{np.mean(known):.4f}" if known else say("unknown")
 
 
 class _Thumbnails:
@@ -158,14 +212,21 @@ class _Thumbnails:
 
     def ranked(self, ranks: Iterable[int]) -> list[Thumbnail]:
         rows, predicted, losses = self.page.hardness.rows, self.page.hardness.predicted, self.page.hardness.losses
-        return [self._train(int(rows[rank]), int(predicted[rank]), f"loss {losses[rank]:.2f}") for rank in ranks]
+        return [
+            self._train(int(rows[rank]), int(predicted[rank]), say("loss {loss:.2f}", loss=losses[rank]))
+            for rank in ranks
+        ]
 
     def issues(self, count: int, label: int | None = None) -> list[Thumbnail]:
         """Return the most suspect labels, of all classes or of one."""
         issues = self.page.issues
         found = np.arange(len(issues)) if label is None else np.flatnonzero(self.labels[issues.rows] == label)
         return [
-            self._train(int(issues.rows[i]), int(issues.suggested[i]), f"wrong {issues.wrong[i]:.2f}")
+            self._train(
+                int(issues.rows[i]),
+                int(issues.suggested[i]),
+                say("wrong {probability:.2f}", probability=issues.wrong[i]),
+            )
             for i in found[:count]
         ]
 
@@ -175,9 +236,9 @@ class _Thumbnails:
         for label, name in enumerate(self.classes):
             ranks = np.flatnonzero(self.ranked_labels == label).tolist()
             groups = {
-                "easiest": self.ranked(ranks[::-1][:SHOWN_OF_CLASS]),
-                "hardest": self.ranked(ranks[:SHOWN_OF_CLASS]),
-                "suspected labels": self.issues(SHOWN_OF_CLASS, label),
+                say("easiest"): self.ranked(ranks[::-1][:SHOWN_OF_CLASS]),
+                say("hardest"): self.ranked(ranks[:SHOWN_OF_CLASS]),
+                say("suspected labels"): self.issues(SHOWN_OF_CLASS, label),
             }
             found.append((name, [(title, shown) for title, shown in groups.items() if shown]))
         return found
@@ -187,7 +248,7 @@ class _Thumbnails:
         pairs = sorted(self.page.duplicates, key=lambda item: not item.is_leak)[:count]
         return [
             (
-                self._of_split(item.split, item.row, f"differs by {item.difference:.1f}"),
+                self._of_split(item.split, item.row, say("differs by {difference:.1f}", difference=item.difference)),
                 self._of_split(item.earlier_split, item.earlier_row, ""),
             )
             for item in pairs
@@ -197,7 +258,7 @@ class _Thumbnails:
         """Return originals, each followed by its transformed versions."""
         return [
             [
-                Thumbnail(self.sheet.place(image), "transformed" if number else "original")
+                Thumbnail(self.sheet.place(image), say("transformed") if number else say("original"))
                 for number, image in enumerate([original, *versions])
             ]
             for original, versions in zip(self.page.originals, self.page.augmented, strict=True)
@@ -212,5 +273,7 @@ class _Thumbnails:
 
     def _of_split(self, split: str, row: int, note: str) -> Thumbnail:
         images = self.page.train if split == "train" or self.page.test is None else self.page.test
-        label = f"label {self.classes[self.labels[row]]}" if split == "train" else "to predict"
-        return Thumbnail(self.sheet.place(images.images[row]), label, f"{split} {isolate(str(images.ids[row]))} {note}")
+        is_train = split == "train"
+        part = say("train") if is_train else say("test")
+        label = say("label {name}", name=self.classes[self.labels[row]]) if is_train else say("to predict")
+        return Thumbnail(self.sheet.place(images.images[row]), label, f"{part} {isolate(str(images.ids[row]))} {note}")

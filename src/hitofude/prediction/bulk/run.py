@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hitofude.errors import counted, first_line
 from hitofude.inputs.layout import Shape, check_shape
+from hitofude.language.translation import line, say, say_count, translate
 from hitofude.learning.dispatch import open_worker_pool
 from hitofude.learning.recipe_plugins import pack_sources
 from hitofude.outputs.display.bulk import BulkDisplay, Pace, choose_bulk_display
@@ -41,11 +42,16 @@ class BulkResult:
     def describe(self) -> str:
         """Describe the outcome in a few lines."""
         done = self.shards - len(self.bad)
-        before = f", {self.found_finished} of them finished before" if self.found_finished else ""
-        lines = [f"predicted {counted(self.images, 'image')} in {done} of {counted(self.shards, 'shard')}{before}"]
+        text = say(
+            "{images} in {done} of {shards}",
+            images=say_count(self.images, "image"), done=done, shards=say_count(self.shards, "shard"),
+        )  # fmt: skip
+        text += say(", {count} of them finished before", count=self.found_finished) if self.found_finished else ""
+        lines = [line("predicted", text, 10)]
         if self.images_per_second:
-            lines.append(f"speed     {self.images_per_second:,.0f} images/s, {self.seconds:,.1f} s")
-        return "\n".join([*lines, f"answers   {self.folder}"])
+            speed = say("{speed:,.0f} images/s, {seconds:,.1f} s", speed=self.images_per_second, seconds=self.seconds)
+            lines.append(line("speed", speed, 10))
+        return "\n".join([*lines, line("answers", str(self.folder), 10)])
 
     def describe_bad(self) -> str:
         """List the shards that could not be predicted, a line each."""
@@ -163,6 +169,9 @@ def _predict(request: Message, shards: Sequence[Shard], pool: WorkerPool, displa
 
 
 def _describe_workers(pool: WorkerPool, shards: int) -> str:
-    counts = {"worker": max(1, min(pool.size(), shards)), "thread": pool.threads}
-    workers, threads = (counted(count, name) for name, count in counts.items())
-    return f"{workers} of {threads} on {pool.cluster.name}"
+    return say(
+        "{workers} of {threads} on {machine}",
+        workers=say_count(max(1, min(pool.size(), shards)), "worker"),
+        threads=say_count(pool.threads, "thread"),
+        machine=translate(pool.cluster.name),
+    )
