@@ -14,7 +14,7 @@ from typing import Literal
 
 import torch
 
-from hitofude.errors import OutOfResourcesError, RecipeError
+from hitofude.errors import OutOfResourcesError, RecipeError, counted
 from hitofude.language.translation import say_count
 
 ACCELERATORS = ("cuda", "mps")
