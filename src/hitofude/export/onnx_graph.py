@@ -144,12 +144,29 @@ class _SideBySide(nn.Module):
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
         super().__init__()
-        self.networks = nn.ModuleList(networks)
+        self.networks = nn.ModuleList(map(_exportable, networks))
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W) 0..255 → (N, members, classes) probabilities."""
         images = images_from_bytes(pixels)
         return torch.stack([network(images).softmax(dim=1) for network in self.networks], dim=1)
+
+
+class _GlobalMax(nn.Module):
+    """Global maximum pooling as PyTorch 2.7 can export it, too."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) → (N, C, 1, 1)."""
+        return features.amax(dim=(2, 3), keepdim=True)
+
+
+def _exportable(network: nn.Module) -> nn.Module:
+    """Return a copy in which global maximum pooling is an operation that every PyTorch exports."""
+    network = copy.deepcopy(network)
+    for name, layer in list(network.named_modules()):
+        if name and isinstance(layer, nn.AdaptiveMaxPool2d) and layer.output_size in (1, (1, 1)):
+            network.set_submodule(name, _GlobalMax())
+    return network
 
 
 def _as_function(networks: "onnx.ModelProto", name: str) -> "onnx.FunctionProto":
