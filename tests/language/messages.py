@@ -1,7 +1,7 @@
 """The messages of the source: the texts that `say`, `say_of`, `say_count`, `line` and `note` are called with."""
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, nodes
@@ -43,19 +43,24 @@ def counts_in_notes() -> set[str]:
     return {message_of_count(noun) for function, noun in _calls_in_code() if function == "counted"}
 
 
-def _calls_in_code() -> Iterator[tuple[str, str]]:
+@cache
+def _calls_in_code() -> list[tuple[str, str]]:
+    found = []
     for path in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in PLACE:
                 arguments = node.args[PLACE[node.func.id] :]
                 if arguments and isinstance(arguments[0], ast.Constant) and isinstance(arguments[0].value, str):
-                    yield node.func.id, arguments[0].value
+                    found.append((node.func.id, arguments[0].value))
+    return found
 
 
-def _calls_in_template() -> Iterator[tuple[str, str]]:
+def _calls_in_template() -> list[tuple[str, str]]:
+    found = []
     template = Environment(autoescape=True).parse(TEMPLATE.read_text(encoding="utf-8"))
     for node in template.find_all(nodes.Call):
         if isinstance(node.node, nodes.Name) and node.node.name in PLACE:
             argument = node.args[PLACE[node.node.name]]
             if isinstance(argument, nodes.Const):
-                yield node.node.name, argument.value
+                found.append((node.node.name, argument.value))
+    return found

@@ -54,8 +54,8 @@ def launch(
     quiet
         Print only results and errors.
     language
-        en or ja: of the texts on the terminal and of report.html; by default that of the locale (LC_ALL, LC_MESSAGES,
-        LANG), if it is one of these. Help, errors, the log and all other files are English.
+        en or ja: of report.html and of the texts about runs and predictions; by default that of the locale (LC_ALL,
+        LC_MESSAGES, LANG), if it is one of these. Help, errors, the log and all other files are English.
     """
     start_logging(verbose=verbose, quiet=quiet)
     asked = asked_language.set(language)

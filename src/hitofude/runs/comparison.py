@@ -84,7 +84,7 @@ class RunPair:
                 for name, ids in right.items()
             ),
             *self._describe_difference(),
-            f"  {verdict} ({self._test}: p = {self.probability:.3g})",
+            "  " + say("{verdict} ({test}: p = {p:.3g})", verdict=verdict, test=self._test, p=self.probability),
             f"  {settings}",
             *(f"    {difference}" for difference in self.differences),
         ]

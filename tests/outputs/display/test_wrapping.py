@@ -137,5 +137,10 @@ def test_a_path_in_japanese_text_stays_whole() -> None:
     assert "runs/日本語の長い名前のフォルダー/report.html" in lines[0]
 
 
+def test_a_fraction_makes_no_path_of_a_japanese_sentence() -> None:
+    with speaking("ja"):
+        assert wrap("既定のスケジュール、80/20 の分割", 24).splitlines() == ["既定のスケジュール、", "  80/20 の分割"]
+
+
 def test_a_text_is_filled_behind_its_beginning() -> None:
     assert fill("four folds, then five", 18, "fast  ").splitlines() == ["fast  four folds,", "      then five"]

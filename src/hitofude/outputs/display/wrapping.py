@@ -23,6 +23,8 @@ PIECE = re.compile(
 """A word, a name written from right to left or, since it must be pasted whole, a text in quotes or a command."""
 NOT_AT_START, NOT_AT_END = "、。，．・：；？！）」』】〜ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ", "（「『【"
 """Japanese characters that no line begins or ends with."""
+PUNCTUATION = frozenset("、。：（）「」")
+"""Signs of a sentence, which no path has."""
 KATAKANA = re.compile("[ァ-ヴー]+")
 """Foreign words, which are not broken."""
 MOST_SPACES = 8
@@ -101,7 +103,7 @@ def _pieces(text: str) -> Iterator[tuple[str, str]]:
     while found:
         count = _join_path([piece for _, piece, _ in found[: MOST_SPACES + 1]])
         space, first, is_word = found[0]
-        if is_word and os.sep not in first:
+        if is_word and (os.sep not in first or PUNCTUATION & {*first}):
             first, *others = _broken(first)
         else:
             first, others = first + "".join(before + piece for before, piece, _ in found[1:count]), []
