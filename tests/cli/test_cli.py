@@ -438,7 +438,7 @@ def test_warnings_of_libraries_are_shown_only_at_debug(
     with warnings.catch_warnings(action="default"):
         monkeypatch.setenv("HITOFUDE_LOG", level)
         monkeypatch.setattr(
-            "hitofude.inputs.dataset.describe_dataset", lambda _: warnings.warn("deprecated", stacklevel=1)
+            "hitofude.inputs.dataset.describe_dataset", lambda _: str(warnings.warn("deprecated", stacklevel=1))
         )
         code, _, err = call("data", "check")
         logging.captureWarnings(capture=False)
