@@ -6,6 +6,7 @@ from cyclopts import Parameter
 
 from hitofude.cli.app import app, tell
 from hitofude.errors import InputError
+from hitofude.language.translation import say
 
 Shell = Literal["bash", "zsh", "fish"]
 
@@ -41,7 +42,7 @@ def completion(shell: Shell | None = None, /, *, install: Annotated[bool, Parame
             f"{error.filename}: cannot be written ({error.strerror}). Save what hitofude completion {chosen} prints "
             f"where {chosen} looks for it."
         ) from None
-    tell(f"Completion for {chosen} was written to {path}. Open a new terminal to use it.")
+    tell(say("Completion for {shell} was written to {path}. Open a new terminal to use it.", shell=chosen, path=path))
 
 
 def _script(shell: Shell) -> str:
