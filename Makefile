@@ -1,7 +1,7 @@
 # make run: the main job on the embedded sample.  make test: the tests.  Both set everything up first.
 # make demo: a page to draw on, with the sample's model behind it.
 # make test ALL=1: the slow tests too; SLOW=1: those alone; OPTIONS=--cov: with coverage; PROCESSES=1: in one process.
-# make docs: the documentation as a site; open site/index.html. NOTEBOOKS=1: the tutorial is run, for its outputs.
+# make docs: the documentation as a site; open site/index.html. NOTEBOOKS=1: the tutorial is run anew, for its outputs there.
 # make release-check: what a release would hold, installed with the least and the newest versions on three Pythons.
 # make check AUDIT=1: known vulnerabilities of the tested versions, too (needs PyPI).
 

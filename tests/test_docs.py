@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from website.notebooks import Cell, read_cells
 
 import hitofude
 from hitofude.language.translation import say, speaking
@@ -98,6 +99,26 @@ def test_the_outcome_in_japanese_is_that_of_the_command() -> None:
     with speaking("ja"):
         accuracy = say("{score}, each row by members that never saw it", score=Accuracy(3966, 4000))
         assert f"{say('out-of-fold {metric}', metric=say('accuracy'))}      {accuracy}\n" in README_JA
+
+
+TUTORIAL, TUTORIAL_JA = (read_cells(ROOT / "notebooks" / name) for name in ("tutorial.ipynb", "tutorial.ja.ipynb"))
+
+
+def prose(cells: list[Cell]) -> list[str]:
+    return [cell.source for cell in cells if cell.kind == "markdown"]
+
+
+def test_both_tutorials_run_the_same_code_in_the_same_places() -> None:
+    assert [cell.kind for cell in TUTORIAL_JA] == [cell.kind for cell in TUTORIAL]
+    codes = [[cell.source for cell in cells if cell.kind == "code"] for cells in (TUTORIAL, TUTORIAL_JA)]
+    assert codes[0] == codes[1]
+
+
+def test_both_tutorials_have_the_same_headings_code_and_figures_in_their_texts() -> None:
+    for english, japanese in zip(prose(TUTORIAL), prose(TUTORIAL_JA), strict=True):
+        assert re.findall(r"^(#+) ", japanese, re.MULTILINE) == re.findall(r"^(#+) ", english, re.MULTILINE)
+        assert Counter(re.findall(r"`(.+?)`", japanese)) == Counter(re.findall(r"`(.+?)`", english))
+        assert figures(japanese) == figures(english)
 
 
 def test_the_drawing_of_the_architecture_is_of_its_text() -> None:

@@ -1,7 +1,7 @@
 """The notebooks, run from top to bottom in a real kernel, in debug size on 300 digits."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import nbformat
@@ -10,6 +10,7 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
+from website import notebooks
 
 import hitofude
 from hitofude.inputs.sources import Dataset
@@ -94,6 +95,18 @@ def test_the_tutorial_warns_of_nothing(tutorial: NotebookNode) -> None:
 
 
 @runs_a_notebook
+def test_the_tutorial_shows_what_is_kept_for_its_page(tutorial: NotebookNode) -> None:
+    code = [cell for cell in tutorial.cells if cell["cell_type"] == "code"]
+    shown = [(cell["source"], notebooks.shown_outputs(cell["outputs"])) for cell in code]
+    assert kinds(shown) == kinds(notebooks.kept_outputs(NOTEBOOKS / "tutorial.ipynb"))
+
+
+def kinds(cells: Sequence[tuple[str, Sequence[notebooks.Output]]]) -> list[tuple[str, list[str]]]:
+    """The code of each cell and the kinds of its outputs."""
+    return [(source, [kind for kind, _ in outputs]) for source, outputs in cells]
+
+
+@runs_a_notebook
 def test_the_kaggle_notebook_finds_its_files_and_writes_a_submission(dataset: Dataset, tmp_path: Path) -> None:
     competition = tmp_path / "input" / "competitions" / "digit-recognizer"
     competition.mkdir(parents=True)
@@ -114,7 +127,7 @@ def test_without_the_competition_the_kaggle_notebook_says_what_to_add(tmp_path: 
         execute("kaggle.ipynb", tmp_path, HITOFUDE_INPUT=tmp_path)
 
 
-@pytest.mark.parametrize("name", ["tutorial.ipynb", "kaggle.ipynb"])
+@pytest.mark.parametrize("name", ["tutorial.ipynb", "tutorial.ja.ipynb", "kaggle.ipynb"])
 def test_a_notebook_is_kept_without_outputs_so_that_no_figure_in_it_is_old(name: str) -> None:
     book = json.loads((NOTEBOOKS / name).read_text(encoding="utf-8"))
     code = [cell for cell in book["cells"] if cell["cell_type"] == "code"]

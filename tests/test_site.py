@@ -1,6 +1,7 @@
 """The documentation as a site: everything public is in it, and it needs no other host."""
 
 import html
+import json
 import os
 import re
 import subprocess
@@ -132,17 +133,39 @@ def test_pages_in_japanese_say_so_and_both_languages_lead_to_each_other(site: Pa
     assert 'href="ja/index.html" hreflang="ja"' in (site / "index.html").read_text(encoding="utf-8")
 
 
-def test_the_outputs_of_a_notebook_are_shown_if_they_are_of_its_cells(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A notebook, and a folder of the kept outputs."""
+    monkeypatch.setattr(notebooks, "OUTPUTS", tmp_path)
     cells = [nbformat.v4.new_markdown_cell("# Title"), nbformat.v4.new_code_cell("print(6 * 7)")]
-    notebook, executed = tmp_path / "some.ipynb", tmp_path / "executed" / "some.ipynb"
-    executed.parent.mkdir()
-    monkeypatch.setattr(notebooks, "EXECUTED", executed.parent)
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
-    cells[1].outputs = [nbformat.v4.new_output("stream", text="42\n")]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), executed)
-    assert notebooks.notebook_page(notebook) == "# Title\n\n```python\nprint(6 * 7)\n```\n\n```\n42\n```\n"
-    nbformat.write(nbformat.v4.new_notebook(cells=[cells[0], nbformat.v4.new_code_cell("print(6 * 8)")]), notebook)
+    path = tmp_path / "some.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+def keep(folder: Path, *cells: dict[str, object]) -> None:
+    (folder / "some.json").write_text(json.dumps(cells), encoding="utf-8")
+
+
+def test_the_kept_outputs_of_a_notebook_are_shown_if_they_are_of_its_code(notebook: Path) -> None:
+    keep(notebook.parent, {"source": "print(6 * 7)", "outputs": [["text/plain", "42\n"]]})
+    shown = "# Title\n\n```python\nprint(6 * 7)\n```\n\n```\n42\n```\n"
+    assert notebooks.notebook_page(notebook) == shown
+    assert notebooks.notebook_page(notebook.rename(notebook.with_name("some.ja.ipynb"))) == shown
+
+
+def test_outputs_of_other_code_are_not_shown(notebook: Path) -> None:
+    keep(notebook.parent, {"source": "print(6 * 8)", "outputs": [["text/plain", "48\n"]]})
     assert "cells alone" in notebooks.notebook_page(notebook)
-    assert "42" not in notebooks.notebook_page(notebook)
+    assert "48" not in notebooks.notebook_page(notebook)
+
+
+@pytest.mark.parametrize("name", ["tutorial.ipynb", "tutorial.ja.ipynb", "kaggle.ipynb"])
+def test_the_pages_of_notebooks_show_the_outputs_of_their_code(name: str) -> None:
+    page = notebooks.notebook_page(ROOT / "notebooks" / name)
+    assert "cells alone" not in page, "make docs NOTEBOOKS=1 renews the outputs of the tutorial"
+    assert 'src="data:image/png;base64,' in page
+
+
+def test_the_kept_outputs_stay_small() -> None:
+    assert sum(path.stat().st_size for path in notebooks.OUTPUTS.iterdir()) < 300_000

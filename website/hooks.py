@@ -21,7 +21,11 @@ COPIES = {
     "security.md": "SECURITY.md",
 }
 """Pages that are files of the repository's root."""
-NOTEBOOKS = {f"notebooks/{path.stem}.md": f"notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")}
+NOTEBOOKS = {
+    "notebooks/tutorial.md": "notebooks/tutorial.ipynb",
+    "notebooks/kaggle.md": "notebooks/kaggle.ipynb",
+    "ja/tutorial.md": "notebooks/tutorial.ja.ipynb",
+}
 MADE = {"commands.md": commands_page, "settings.md": settings_page, "api.md": python_page}
 PAGE_OF = {file: page for page, file in (COPIES | NOTEBOOKS).items()}
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)(?=[)#])")
@@ -53,7 +57,7 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Turn links to files of the repository into links to their pages, and the diagram into its drawing."""
     markdown = re.sub(r"^```mermaid\n.*?^```$", lambda _: _diagram(), markdown, flags=re.MULTILINE | re.DOTALL)
     place = page.file.src_uri
-    file = COPIES.get(place, f"docs/{place}")
+    file = (COPIES | NOTEBOOKS).get(place, f"docs/{place}")
 
     def turn(found: re.Match[str]) -> str:
         return posixpath.relpath(_page_of(_target(file, found[1])), posixpath.dirname(place) or ".")
