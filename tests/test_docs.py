@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from benchmarks.backbone import NETWORKS, write_plugin
 from website.notebooks import Cell, read_cells
 
 import hitofude
@@ -50,6 +51,19 @@ def test_the_example_of_deploying_runs_without_torch_and_without_hitofude(export
     code = f"import sys; sys.modules.update(torch=None, hitofude=None)\n{example}"
     found = subprocess.run([sys.executable, "-c", code, exported_file], capture_output=True, text=True, check=False)
     assert re.fullmatch(r"(\d  0\.\d{3}  \d of 2 members agree; \d( or \d)*\n){2}", found.stdout), found.stderr
+
+
+def test_the_benchmark_of_a_pretrained_network_runs_the_plugin_of_the_document(tmp_path: Path) -> None:
+    plugin = write_plugin(tmp_path).read_text(encoding="utf-8")
+    compile(plugin, "pretrained.py", "exec")
+    assert set(NETWORKS) == {"vgg-24", *re.findall(r'register_network\("(.+?)"\)', plugin)}
+    settings = NETWORKS["efficientnet-lite0"]
+    (command,) = re.findall(
+        r"hitofude run my-pictures .*?(?=```)", (ROOT / "docs" / "extending.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    shown = dict(re.findall(r"--set (\S+)=(\S+)", command))
+    assert shown == {name: str(value) for name, value in settings.items() if name != "schedule.epochs"}
+    assert f"--epochs {settings['schedule.epochs']} " in command
 
 
 README, README_JA = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.ja.md"))
