@@ -9,6 +9,7 @@ Python; `newest` are those that pip finds. Prints a line for each environment, a
 """
 
 import argparse
+import os
 import re
 import shutil
 import subprocess
@@ -66,11 +67,14 @@ class Built:
         return self.wheel.name.split("-")[1]
 
 
-def call(*command: str | Path, folder: Path = ROOT) -> str:
-    """Run a command and return its output; raise CheckError with the end of it if it fails."""
+def call(*command: str | Path, folder: Path = ROOT, **environment: str) -> str:
+    """Run a command and return its output; raise CheckError with the end of it if it fails.
+
+    environment: variables beside those of this process.
+    """
     done = subprocess.run(
-        [str(part) for part in command], cwd=folder, text=True, encoding="utf-8", errors="replace",
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+        [str(part) for part in command], cwd=folder, env=os.environ | environment, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace", check=False,
     )  # fmt: skip
     if done.returncode:
         shown = " ".join(str(part) for part in command)
@@ -130,7 +134,7 @@ def environment_of(python: str, folder: Path) -> Iterator[Path]:
     if interpreter is None:
         raise CheckError(f"python{python} is not in the PATH.")
     home = folder / f"python{python}"
-    call(interpreter, "-m", "venv", home)
+    call(interpreter, "-m", "venv", home, PYENV_VERSION=python)  # so that pyenv's commands are this Python, too
     try:
         yield home / "bin" / "python"
     finally:
