@@ -80,15 +80,16 @@ def test_the_weights_are_a_function_of_the_seed_and_nothing_else_is_drawn(plugin
     assert not torch.equal(first["block.weight"], other["block.weight"])
 
 
-def test_weights_that_it_reads_from_a_file_are_kept_and_the_rest_follows_the_seed(tmp_path: Path) -> None:
+def test_weights_that_it_reads_from_a_file_are_kept_and_the_rest_follows_the_seed(plugin: Path) -> None:
     pretrained = nn.Conv2d(1, 4, 3).state_dict()
-    torch.save(pretrained, tmp_path / "weights.pt")
+    weights = plugin.with_name("weights.pt")
+    torch.save(pretrained, weights)
     body = (
         "layer = nn.Conv2d(1, 4, 3)\n"
-        f"layer.load_state_dict(torch.load({str(tmp_path / 'weights.pt')!r}))\n"
+        f"layer.load_state_dict(torch.load({str(weights)!r}))\n"
         "return nn.Sequential(layer, nn.BatchNorm2d(4), nn.Flatten(), nn.LazyLinear(classes))"
     )
-    load(tmp_path / "my_network.py", factory(body))
+    load(plugin, factory(body))
     first, other = (network("mine", seed).state_dict() for seed in (1, 2))
     assert all(torch.equal(found[f"0.{name}"], pretrained[name]) for found in (first, other) for name in pretrained)
     assert not torch.equal(first["3.weight"], other["3.weight"])
