@@ -113,6 +113,7 @@ def test_a_cell_of_a_notebook_is_a_plugin_and_may_be_changed(plugin: Path) -> No
     registered = find_registered("network", "mine")
     assert registered is not None
     assert registered.source.text.endswith("# changed\n")
+    assert str(registered.source) == "notebook_cell.py"
     check_alone(registered.source)
 
 

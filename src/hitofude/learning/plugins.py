@@ -60,6 +60,10 @@ class PluginSource:
     version: str = ""
     """The package's."""
 
+    def __str__(self) -> str:
+        """The name of a notebook's cell, whose path is a file of the kernel; else the path."""
+        return CELL if self.name == CELL else self.path
+
     @property
     def sha256(self) -> str:
         return hashlib.sha256(f"{self.version}\n{self.text}".encode()).hexdigest()

@@ -191,7 +191,7 @@ class RunPlan:
             line("look", translate(self.dataset.look.describe())),
             *self._describe_scale(),
             line("network", networks),
-            *(line("plugin", f"{source.path}, {source.sha256[:12]}") for source in sources_of(self.recipe)),
+            *(line("plugin", f"{source}, {source.sha256[:12]}") for source in sources_of(self.recipe)),
             line("members", self._describe_members()),
             *self._describe_variants(),
             *self._describe_taught(),
