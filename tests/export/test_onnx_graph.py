@@ -1,5 +1,7 @@
 """The graph computes the same as the networks; the oracle is PyTorch, as in `hitofude predict`."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -144,6 +146,12 @@ def test_pixels_may_be_floats(networks: list[nn.Module], images: NDArray[np.uint
     model = ensemble_model([networks_model(networks[:1], SHAPE, pixels)], tta, 1)
     probabilities, _ = run(model, images.astype(np.float32))
     assert np.abs(probabilities - by_pytorch(networks[:1], images, tta, compute)[0]).max() < 1e-6
+
+
+def test_the_model_names_no_file_of_the_machine_that_exported_it(side_by_side: onnx.ModelProto) -> None:
+    content = ensemble_model([side_by_side], TtaRecipe(shift=1), 1.0).SerializeToString()
+    assert str(Path(torch.__file__).parents[1]).encode() not in content
+    assert b".py" not in content
 
 
 def test_the_weights_are_there_once_however_often_the_networks_look(side_by_side: onnx.ModelProto) -> None:

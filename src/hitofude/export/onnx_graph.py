@@ -112,7 +112,7 @@ def torch_to_onnx(network: nn.Module, example: torch.Tensor) -> "onnx.ModelProto
             opset_version=OPSET,
         )
     assert program is not None  # noqa: S101 - only the old exporter returns None
-    return program.model_proto
+    return _without_traces(program.model_proto)
 
 
 def quantise(networks: "onnx.ModelProto", images: NDArray[np.uint8]) -> "onnx.ModelProto":
@@ -137,6 +137,15 @@ def quantise(networks: "onnx.ModelProto", images: NDArray[np.uint8]) -> "onnx.Mo
             return onnx.load(path)
     finally:
         logging.disable(logging.NOTSET)
+
+
+def _without_traces(model: "onnx.ModelProto") -> "onnx.ModelProto":
+    """Return the model without the exporter's notes: they name files of this machine, and differ between machines."""
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    return model
 
 
 class _SideBySide(nn.Module):
