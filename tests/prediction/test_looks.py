@@ -18,7 +18,7 @@ from hitofude.export.onnx_export import describe_run
 from hitofude.export.web_bundle import model_json
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.photos.photo import read_photo
-from hitofude.prediction.files import NOT_SURE, predict, predict_files
+from hitofude.prediction.files import predict, predict_files
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.result import RunResult
 from hitofude.web.photos import images_of_picture
@@ -93,9 +93,9 @@ def test_for_a_run_of_other_things_a_picture_is_resized_as_in_a_folder(
     run = edited(look={"writing": False})
     large = tmp_path / "large.png"
     Image.open(folder / "00.png").resize((84, 84)).save(large)
-    found = predict_files(run, [large, folder / "00.png"], sure=1)
+    found = predict_files(run, [large, folder / "00.png"])
     assert found.ids.tolist() == [str(large), str(folder / "00.png")]
-    assert NOT_SURE not in found.labels
+    assert not found.photos
     assert not found.photos
     expected = predict_files(run, [folder]).probabilities[0]
     assert np.allclose(found.probabilities[1], expected, atol=1e-6)

@@ -16,10 +16,10 @@ from hitofude.cli.predict import predict
 from hitofude.errors import InputError, RecipeError
 from hitofude.inputs.sources import Dataset, sample
 from hitofude.metrics.calibration import SURE
-from hitofude.outputs.predictions import write_predictions
-from hitofude.prediction.files import NOT_SURE, describe_answers, predict_files, show_photos
+from hitofude.outputs.predictions import NOT_SURE, write_predictions
+from hitofude.prediction.files import describe_answers, predict_files, show_photos
 from hitofude.runs.pipeline import run as run_pipeline
-from tests.conftest import write_csv
+from tests.conftest import Call, write_csv
 
 SETTINGS = {
     "rows": 1000, "schedule.epochs": 6, "schedule.min_steps": 0, "ensemble.split": "holdout", "tta.shift": 0
@@ -61,7 +61,21 @@ def test_photos_and_tables_are_predicted_side_by_side(
     assert alone.ids[0] == f"{photo}#1"
     expected = [calibrated.probabilities, alone.probabilities]
     assert np.allclose(both.probabilities, np.concatenate(expected), atol=1e-5)
-    assert NOT_SURE not in predict_files(trained, [table, photo], sure=1).labels[: len(calibrated.ids)]
+    assert NOT_SURE not in both.labels[: len(calibrated.ids)]
+
+
+def test_an_image_of_a_table_is_not_sure_only_if_that_is_asked_for(
+    trained: Path, dataset: Dataset, tmp_path: Path, call: Call
+) -> None:
+    assert dataset.test is not None
+    table, out = write_csv(tmp_path / "test.csv", dataset.test, label=None), tmp_path / "answers.csv"
+    plain, sure = predict_files(trained, [table]), predict_files(trained, [table], sure=0.9)
+    low = plain.probabilities.max(axis=1) < 0.9
+    assert 0 < low.sum() < len(low)
+    assert sure.labels.tolist() == np.where(low, NOT_SURE, plain.labels).tolist()
+    code, said, _ = call("predict", trained, table, "--sure", "0.9", "--out", out)
+    assert (code, f"; {low.sum()} of 50 not sure" in said) == (0, True)
+    assert pd.read_csv(out, dtype=str)["label"].tolist() == sure.labels.tolist()
 
 
 def test_below_the_threshold_there_is_no_answer(trained: Path, photo: Path) -> None:
@@ -74,7 +88,7 @@ def test_below_the_threshold_there_is_no_answer(trained: Path, photo: Path) -> N
 
 
 def test_the_help_names_the_default_threshold() -> None:
-    assert f"by default {SURE};" in str(predict.__doc__)
+    assert f"by default {SURE};" in " ".join(str(predict.__doc__).split())
 
 
 def test_the_answers_are_said_in_words(trained: Path, photo: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hitofude.cli.logs import is_quiet
 from hitofude.errors import InputError, RecipeError
 from hitofude.language.translation import say, say_count
 
-PICTURES_ONLY = "--show and --sure are for pictures, which are not predicted in bulk. Name a file with --out."
+PICTURES_ONLY = "--show is for pictures, which are not predicted in bulk. Name a file with --out."
 CALIBRATED = "--calibrated is the default now; leave it out. --raw gives the uncalibrated probabilities."
 BULK_ONLY = "--workers, --threads and --format are for a folder of predictions. Name one with --out, such as answers/."
 
@@ -44,6 +44,7 @@ def predict(
     Writes the id, the label and the probability of each class for every image. The
     digits in a photo, a scan or a drawing are called photo.png#1, photo.png#2 and
     so on, in reading order; each has an answer with its probability, or "not sure".
+    With --sure, so has every image.
 
     With a folder for --out, predicts any number of images in bulk: each input file
     is a shard, with a file of predictions of its own there. The same command again
@@ -55,6 +56,7 @@ def predict(
       hitofude predict runs/sample-fast test.csv --out predictions.csv
       hitofude predict runs/sample-fast test.csv --raw --out as-predicted.csv
       hitofude predict runs/sample-fast test.csv --sets 0.95
+      hitofude predict runs/sample-fast test.csv --sure 0.9 --out answers.csv
       hitofude predict runs/sample-fast digit-recognizer.zip --out predictions.npz
       hitofude predict runs/leaves-fast new-leaves --shape 32x32 --out new.parquet
       hitofude predict runs/sample-fast photo.jpg scan.png --show seen.png
@@ -95,7 +97,8 @@ def predict(
     show
         A PNG to draw: each photo with the digits found in it, the images given to the network, and its answers.
     sure
-        Digits in a photo are answered from this probability, by default 0.9; the others are "not sure".
+        Images are answered from this probability; the label of the others is "not sure". For digits in photos by
+        default 0.9; without it all other images are answered.
     workers
         With a folder for --out: auto, a number of processes, or a cluster, as for hitofude run; all machines must see
         the same folders.
@@ -118,17 +121,17 @@ def predict(
     load_plugins(plugin)
     _check_calibration(run, raw=raw, calibrated=calibrated, sets=sets)
     how: dict[str, Any] = {"label": label, "shape": parse_shape(shape), "scale": parse_scale(scale)}
-    how |= {"device": device, "raw": raw, "level": sets, "transpose": transpose}
+    how |= {"device": device, "raw": raw, "sure": sure, "level": sets, "transpose": transpose}
     _tell_transposed(run, inputs, transpose)
     if out is not None and _is_folder(out):
-        if show is not None or sure is not None:
+        if show is not None:
             raise RecipeError(PICTURES_ONLY)
         at_once = {"workers": workers_given, "threads": parse_count(threads, "--threads"), "format": format}
         _predict_in_bulk(run, inputs, out, **how, **at_once)
     elif (workers, threads, format) != ("auto", "auto", None):
         raise RecipeError(BULK_ONLY)
     else:
-        _predict_at_once(run, inputs, None if out is None else Path(out), show, sure=sure, **how)
+        _predict_at_once(run, inputs, None if out is None else Path(out), show, **how)
 
 
 def _predict_in_bulk(run: Path, inputs: Sequence[Path], out: str, **how: Any) -> None:
@@ -141,7 +144,7 @@ def _predict_in_bulk(run: Path, inputs: Sequence[Path], out: str, **how: Any) ->
 
 
 def _predict_at_once(run: Path, inputs: Sequence[Path], out: Path | None, show: Path | None, **how: Any) -> None:
-    from hitofude.outputs.predictions import check_ending, write_csv, write_predictions
+    from hitofude.outputs.predictions import NOT_SURE, check_ending, describe_not_sure, write_csv, write_predictions
     from hitofude.prediction.files import describe_answers, predict_files, show_photos
 
     if out is not None:
@@ -150,13 +153,19 @@ def _predict_at_once(run: Path, inputs: Sequence[Path], out: Path | None, show: 
     content = found.ids, found.probabilities, found.classes, found.labels, found.sets
     if show is not None:
         show_photos(show, found)
+    unsure = None
+    if how["sure"] is not None:
+        unsure = describe_not_sure(int((found.labels == NOT_SURE).sum()), len(found.labels))
     if out is not None:
         write_predictions(out, *content)
-        tell(say("{predictions} written to {file}", predictions=say_count(len(found.ids), "prediction"), file=out))
+        text = say("{predictions} written to {file}", predictions=say_count(len(found.ids), "prediction"), file=out)
+        tell(f"{text}; {unsure}" if unsure else text)
     elif len(found.photos) == len(inputs):
         tell(describe_answers(found))
     else:
         write_csv(sys.stdout, *content)
+        if unsure and not is_quiet():
+            tell(say("note: {text}", text=unsure), sys.stderr)
 
 
 def _check_calibration(run: Path, *, raw: bool, calibrated: bool, sets: float | None) -> None:

@@ -10,8 +10,9 @@ from typing import Any, BinaryIO, Protocol, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.errors import InputError
+from hitofude.errors import InputError, RecipeError
 from hitofude.inputs.formats.parquet import import_pyarrow
+from hitofude.language.translation import say
 from hitofude.storage import write_npz, writing
 
 ENDINGS = (".csv", ".npz", ".parquet")
@@ -24,6 +25,8 @@ Probabilities = NDArray[np.float32]  # (N, classes)
 Sets = NDArray[np.bool_]  # (N, classes)
 SEPARATOR = "|"
 """Between the labels of a set."""
+NOT_SURE = "not sure"
+"""The label of an image whose likeliest class is not probable enough."""
 
 
 class WriteBlock(Protocol):
@@ -31,6 +34,23 @@ class WriteBlock(Protocol):
         self, ids: Ids, probabilities: Probabilities, labels: Labels | None = None, sets: Sets | None = None
     ) -> None:
         """Write the next images. labels: None for the likeliest classes. sets: if the file has a column for them."""
+
+
+def answers(probabilities: Probabilities, classes: Sequence[str], sure: float | None = None) -> Labels:
+    """Return the likeliest classes; NOT_SURE for an image whose highest probability is below `sure`."""
+    labels: Labels = np.asarray(classes)[probabilities.argmax(axis=1)]
+    return labels if sure is None else np.where(probabilities.max(axis=1) >= sure, labels, NOT_SURE)
+
+
+def check_sure(sure: float | None) -> None:
+    """Raise RecipeError if this is no probability."""
+    if sure is not None and not 0 <= sure <= 1:
+        raise RecipeError(f"--sure {sure:g}: expected a probability, from 0 (always answer) to 1.")
+
+
+def describe_not_sure(count: int, total: int) -> str:
+    """`130 of 3,000 not sure`"""
+    return say("{count:,} of {total:,} not sure", count=count, total=total)
 
 
 def check_ending(path: Path) -> None:
@@ -56,7 +76,7 @@ def write_predictions(
     """
     check_ending(path)
     if path.suffix == ".npz":
-        labels = _likeliest(probabilities, classes) if labels is None else labels
+        labels = answers(probabilities, classes) if labels is None else labels
         more = {} if sets is None else {"sets": sets}
         write_npz(path, ids=ids, labels=labels, probabilities=probabilities, classes=np.asarray(classes), **more)
     else:
@@ -105,7 +125,7 @@ def _csv_writer(stream: TextIO, classes: Sequence[str], *, has_sets: bool) -> Wr
     def write_block(
         ids: Ids, probabilities: Probabilities, labels: Labels | None = None, sets: Sets | None = None
     ) -> None:
-        labels = _likeliest(probabilities, classes) if labels is None else labels
+        labels = answers(probabilities, classes) if labels is None else labels
         texts = [ids, labels] if sets is None else [ids, labels, set_texts(sets, classes)]
         for *first, row in zip(*texts, probabilities, strict=True):
             writer.writerow([*first, *(f"{value:.8g}" for value in row)])
@@ -126,7 +146,7 @@ def _parquet_blocks(path: Path, stream: BinaryIO, classes: Sequence[str], has_se
     def write_block(
         ids: Ids, probabilities: Probabilities, labels: Labels | None = None, sets: Sets | None = None
     ) -> None:
-        labels = _likeliest(probabilities, classes) if labels is None else labels
+        labels = answers(probabilities, classes) if labels is None else labels
         held.append(_table(pyarrow, ids, labels, probabilities, classes, sets))
         if sum(map(len, held)) >= rows:
             write_group(writer)
@@ -138,11 +158,6 @@ def _parquet_blocks(path: Path, stream: BinaryIO, classes: Sequence[str], has_se
         yield write_block
         if held:
             write_group(writer)
-
-
-def _likeliest(probabilities: Probabilities, classes: Sequence[str]) -> Labels:
-    labels: Labels = np.asarray(classes)[probabilities.argmax(axis=1)]
-    return labels
 
 
 def _probability_columns(classes: Sequence[str]) -> list[str]:

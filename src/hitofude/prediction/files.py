@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hitofude.errors import InputError, RecipeError
+from hitofude.errors import InputError
 from hitofude.inputs.direction import isolate
 from hitofude.inputs.formats.arrays import is_frame, raw_from_arrays
 from hitofude.inputs.image_set import ImageSet
@@ -25,12 +25,10 @@ from hitofude.metrics.whole_ensemble import prediction_sets
 from hitofude.outputs.display.tables import Column
 from hitofude.outputs.frames import FrameKind, class_frame, import_frames
 from hitofude.outputs.plots import DrawnPhoto, plot_photos
-from hitofude.outputs.predictions import set_texts
+from hitofude.outputs.predictions import NOT_SURE, answers, check_sure, set_texts
 from hitofude.prediction.model import Model, set_threshold_of
 from hitofude.runs.folder import DataDescription, RunFolder
 from hitofude.runs.result import load_result
-
-NOT_SURE = "not sure"
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +38,7 @@ class FilePredictions:
     ids: NDArray[np.str_]  # (N,)
     probabilities: NDArray[np.float32]  # (N, classes)
     classes: tuple[str, ...]
-    labels: NDArray[np.str_]  # (N,) the likeliest class; `not sure` for a digit in a photo, if its probability is low
+    labels: NDArray[np.str_]  # (N,) the likeliest class; `not sure` if its probability is too low
     sets: NDArray[np.bool_] | None  # (N, classes) the prediction sets, if they were asked for
     photos: tuple[Photo, ...]
     """The photos among the files, in their order."""
@@ -147,13 +145,11 @@ def predict_files(
 ) -> FilePredictions:
     """Predict the images of some files, one after the other; see hitofude.inputs.sources.read_images.
 
-    raw, scale, transpose: as for `predict`. A digit in a photo (see hitofude.inputs.photos.photo) is not answered if
-    its likeliest class has less than `sure`, by default SURE. level: of the prediction sets; None for none. Raises
-    RecipeError if sure or level is out of range.
+    raw, scale, transpose: as for `predict`. An image whose likeliest class has less than `sure` has the label `not
+    sure`; None answers all, but a digit in a photo (see hitofude.inputs.photos.photo) only from SURE on. level: of the
+    prediction sets; None for none. Raises RecipeError if sure or level is out of range.
     """
-    sure = SURE if sure is None else sure
-    if not 0 <= sure <= 1:
-        raise RecipeError(f"--sure {sure:g}: expected a probability, from 0 (always answer) to 1.")
+    check_sure(sure)
     folder = RunFolder(Path(run))
     data = folder.load_data()
     threshold = set_threshold_of(folder.path, level)
@@ -162,10 +158,10 @@ def predict_files(
     photos = tuple(found for found in read if isinstance(found, Photo))
     images = np.concatenate([found.images for found in read])
     probabilities = Model.load(folder.path, device=device, raw=raw).predict(torch.tensor(images))
-    labels = np.asarray(data.classes)[probabilities.argmax(axis=1)]
-    if photos:
-        is_in_table = np.concatenate([np.full(len(found.images), not isinstance(found, Photo)) for found in read])
-        labels = np.where(is_in_table | (probabilities.max(axis=1) >= sure), labels, NOT_SURE)
+    labels = answers(probabilities, data.classes, sure)
+    if photos and sure is None:
+        is_in_photo = np.concatenate([np.full(len(found.images), isinstance(found, Photo)) for found in read])
+        labels = np.where(is_in_photo, answers(probabilities, data.classes, SURE), labels)
     ids = np.concatenate([found.ids for found in read])
     sets = None if threshold is None else prediction_sets(probabilities, threshold)
     return FilePredictions(ids, probabilities, data.classes, labels, sets, photos)

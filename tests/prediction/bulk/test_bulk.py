@@ -145,8 +145,8 @@ def test_a_file_of_the_same_name_from_elsewhere_does_not_replace_predictions(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--out", "answers", "--show", "seen.png"], "--show and --sure are for pictures"),
-        (["--out", "answers", "--sure", "0.5"], "--show and --sure are for pictures"),
+        (["--out", "answers", "--show", "seen.png"], "--show is for pictures"),
+        (["--out", "answers", "--sure", "9"], "--sure 9: expected a probability"),
         (["--out", "answers", "--format", "npz"], "--format npz: expected one of parquet, csv"),
         (["--out", "answers.csv", "--workers", "2"], "are for a folder of predictions"),
         (["--out", "answers/", "--workers", "many"], "--workers many: expected"),
@@ -196,6 +196,22 @@ def test_a_shard_that_changed_since_the_work_was_planned_is_bad(
     with pytest.raises(InputError, match=r"named\.csv: the file changed"):
         bulk.predict(shard, Reporter(io.BytesIO()))
     assert not list(tmp_path.iterdir())
+
+
+def test_an_image_below_the_wanted_probability_is_not_sure_and_counted(
+    finished: RunResult, shards: Path, predicted: BulkResult, tmp_path: Path
+) -> None:
+    model = Model.load(finished.folder.path, device="cpu")
+    bulk = BulkModel(
+        model, BulkFolder(tmp_path), ReadOptions(like=model.image_shape), set_threshold=None, is_remote=False, sure=0.9
+    )
+    images, count = bulk.predict(find_shards([shards / "named.csv"], tmp_path)[0], Reporter(io.BytesIO()))
+    plain = read_predictions(predicted.folder / "named.csv")
+    low = plain.filter(like="probability_").max(axis=1) < 0.9
+    assert (images, count) == (200, low.sum())
+    assert 0 < count < images
+    assert read_predictions(tmp_path / "named.csv")["label"].tolist() == plain["label"].mask(low, "not sure").tolist()
+    assert f"in 4 of 4 shards; {count} of {LONG + 450:,} not sure\n" in replace(predicted, not_sure=count).describe()
 
 
 def test_a_remote_machine_that_does_not_see_a_shard_says_so(finished: RunResult, shards: Path, tmp_path: Path) -> None:

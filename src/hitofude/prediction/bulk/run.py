@@ -10,6 +10,7 @@ from hitofude.language.translation import line, say, say_count, translate
 from hitofude.learning.dispatch import open_worker_pool
 from hitofude.learning.recipe_plugins import pack_sources
 from hitofude.outputs.display.bulk import BulkDisplay, Pace, choose_bulk_display
+from hitofude.outputs.predictions import check_sure, describe_not_sure
 from hitofude.prediction.bulk.shards import BulkFolder, Shard, find_shards
 from hitofude.prediction.model import model_identity, set_threshold_of
 from hitofude.runs.folder import RunFolder
@@ -38,6 +39,8 @@ class BulkResult:
     seconds: float
     bad: dict[str, str]
     """The shards that could not be predicted, each with the reason."""
+    not_sure: int | None = None
+    """The number of images without an answer; None if all had to be answered."""
 
     def describe(self) -> str:
         """Describe the outcome in a few lines."""
@@ -47,6 +50,7 @@ class BulkResult:
             images=say_count(self.images, "image"), done=done, shards=say_count(self.shards, "shard"),
         )  # fmt: skip
         text += say(", {count} of them finished before", count=self.found_finished) if self.found_finished else ""
+        text += "" if self.not_sure is None else f"; {describe_not_sure(self.not_sure, self.images)}"
         lines = [line("predicted", text, 10)]
         if self.images_per_second:
             speed = say("{speed:,.0f} images/s, {seconds:,.1f} s", speed=self.images_per_second, seconds=self.seconds)
@@ -71,6 +75,7 @@ def predict_in_bulk(
     threads: int | None = None,
     device: str = "auto",
     raw: bool = False,
+    sure: float | None = None,
     level: float | None = None,
     label: str | None = None,
     shape: Shape | None = None,
@@ -82,7 +87,8 @@ def predict_in_bulk(
     """Predict all images of many files with a finished run: a file of predictions for each, in the folder `out`.
 
     inputs: files, folders of files, patterns; see find_shards. An image's id is the one in its file, or else its row
-    number there. level: of the prediction sets in a column `set`; None for no column. workers: a number of processes,
+    number there. sure: the probability below which an image has the label `not sure`; None answers all. level: of the
+    prediction sets in a column `set`; None for no column. workers: a number of processes,
     None for the best, or a cluster (see hitofude.workers.clusters) whose machines all see the same folders. threads: of
     each worker. The other parameters are those of hitofude predict. Shards that the same model has finished, and that
     have not changed, are left alone.
@@ -92,6 +98,7 @@ def predict_in_bulk(
     is lost. A bad shard is no error: it is listed in `bad`, and the others are predicted.
     """
     check_shape(shape)
+    check_sure(sure)
     RunFolder(Path(run)).check_is_run()  # by the name that the caller gave
     run_folder, folder = RunFolder(Path(run).absolute()), BulkFolder(Path(out).absolute())
     how_read: Message = {"label": label, "shape": None if shape is None else list(shape)}
@@ -99,6 +106,7 @@ def predict_in_bulk(
         how_read["scale"] = list(scale)
     if transpose is not None:
         how_read["transpose"] = transpose
+    asked: Message = {} if sure is None else {"sure": sure}
     request: Message = {
         "run": str(run_folder.path),
         "model": model_identity(run_folder, raw=raw),
@@ -109,22 +117,27 @@ def predict_in_bulk(
         "versions": versions(),
         "plugins": pack_sources(sources_of_run(run_folder)),
         **how_read,
+        **asked,
     }
-    model = request["model"] | how_read | {"set_threshold": request["set_threshold"], "format": format}
+    model = request["model"] | how_read | asked | {"set_threshold": request["set_threshold"], "format": format}
     shards = find_shards([Path(path) for path in inputs], folder.path, format)
     with folder.claimed(model) as token:
         records = {shard: folder.find_finished(shard) for shard in shards}
         finished = [record for record in records.values() if record is not None]
         todo = [shard for shard in shards if records[shard] is None]
         pace, bad = Pace(len(shards), len(finished), sum(shard.bytes for shard in todo)), dict[str, str]()
+        not_sure = sum(record.not_sure for record in finished)
         if todo:
             opening = open_worker_pool(workers, len(todo), WORTH_A_PROCESS, device, threads, module=MODULE)
             with choose_bulk_display(pace, quiet=quiet) as display, opening as pool:
-                bad = _predict(request | {"token": token}, todo, pool, display)
+                bad, more = _predict(request | {"token": token}, todo, pool, display)
+                not_sure += more
         images = sum(record.images for record in finished) + pace.images_finished
         folder.write_summary(model, {"parts": len(shards), "images": images, "bad": bad})
     speed = pace.images_finished / pace.seconds() if pace.images_finished else 0.0
-    return BulkResult(folder.path, len(shards), images, len(finished), speed, pace.seconds(), bad)
+    return BulkResult(
+        folder.path, len(shards), images, len(finished), speed, pace.seconds(), bad, None if sure is None else not_sure
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,12 +158,14 @@ class _ShardTask:
         worker.send({"shard": asdict(self.shard)})
 
 
-def _predict(request: Message, shards: Sequence[Shard], pool: WorkerPool, display: BulkDisplay) -> dict[str, str]:
-    """Predict all shards, the largest first; return the error of each bad one."""
+def _predict(
+    request: Message, shards: Sequence[Shard], pool: WorkerPool, display: BulkDisplay
+) -> tuple[dict[str, str], int]:
+    """Predict all shards, the largest first; return the errors of the bad ones, and the number of images not sure."""
     display.begin(len(shards), _describe_workers(pool, len(shards)))
     model = request | {"threads": pool.threads, "is_remote": pool.cluster.replaces_lost}
     largest_first = sorted(shards, key=lambda shard: -shard.bytes)
-    bad: dict[str, str] = {}
+    bad, not_sure = dict[str, str](), 0
     for task, message, _ in pool.work([_ShardTask(shard, model) for shard in largest_first]):
         shard = task.shard
         match message["event"]:
@@ -162,10 +177,11 @@ def _predict(request: Message, shards: Sequence[Shard], pool: WorkerPool, displa
                 bad[shard.path] = message["error"]
                 display.shard_refused(shard.path, shard.bytes, message["error"])
             case Event.FINISHED:
+                not_sure += message["not_sure"]
                 display.shard_finished(shard.path, shard.bytes, message["images"], message["seconds"])
             case event:
                 raise ValueError(f"unexpected event {event!r} of {shard.path}")
-    return bad
+    return bad, not_sure
 
 
 def _describe_workers(pool: WorkerPool, shards: int) -> str:
