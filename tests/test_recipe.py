@@ -2,12 +2,13 @@
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
 from hitofude.errors import RecipeError
-from hitofude.recipe import AugmentRecipe, EnsembleRecipe, Recipe, ScheduleRecipe, preset_names
+from hitofude.recipe import AugmentRecipe, EnsembleRecipe, Recipe, ScheduleRecipe, choose_recipe, preset_names
 from hitofude.stage import FORMER_NAMES, Stage, parse_settings
 
 RENAMED = {
@@ -264,3 +265,13 @@ def test_weights_of_classes_are_a_word_or_a_table() -> None:
 def test_other_weights_of_classes_are_refused(weights: object, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         Recipe().with_settings({"optimizer.class_weights": weights})
+
+
+@pytest.mark.parametrize("settings", [{"schedule.epochs": 3}, {"schedule": {"epochs": 3}}])
+def test_the_epochs_that_are_asked_for_are_trained_however_few_rows_there_are(settings: dict[str, Any]) -> None:
+    schedule = choose_recipe("fast", settings).schedule
+    assert (schedule.epochs, schedule.min_steps) == (3, 0)
+
+
+def test_a_least_number_of_steps_that_is_asked_for_too_stays() -> None:
+    assert choose_recipe("fast", {"schedule.epochs": 3, "schedule.min_steps": 80}).schedule.min_steps == 80

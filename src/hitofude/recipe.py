@@ -143,7 +143,8 @@ class ScheduleRecipe(Stage):
     epochs: Count = 20
     """The number of epochs, of which the first and those without augmentation show all images; see epoch_share."""
     min_steps: CountOrZero = 0
-    """If there are few rows, epochs are added until the training has this many steps."""
+    """If there are few rows, epochs are added until the training has this many steps. It is 0 if schedule.epochs is
+    set by you and this is not."""
     epoch_share: Annotated[float, Field(gt=0, le=1)] = 1.0
     """The share of a member's images that an epoch shows, half of them those of which the network was least sure when
     it last saw them; see hitofude.learning.selection. The first epoch and those without augmentation show all. With
@@ -371,9 +372,20 @@ class Recipe(TomlFile):
 def choose_recipe(
     preset: str | Path = DEFAULT_PRESET, settings: Mapping[str, Any] | None = None, *, debug: bool = False
 ) -> Recipe:
-    """Return a preset or recipe file (.toml), reduced if debugging, with some settings replaced."""
+    """Return a preset or recipe file (.toml), reduced if debugging, with some settings replaced.
+
+    A number of epochs among the settings is the number that is trained: see as_asked.
+    """
     recipe = Recipe.load(Path(preset)) if str(preset).endswith(".toml") else Recipe.preset(str(preset))
-    return (recipe.for_debugging() if debug else recipe).with_settings(settings or {})
+    return (recipe.for_debugging() if debug else recipe).with_settings(as_asked(settings or {}))
+
+
+def as_asked(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return settings in which a number of epochs that is asked for is not raised by the preset's min_steps."""
+    names = flat(settings) if isinstance(settings, Mapping) else settings
+    if "schedule.epochs" not in names or "schedule.min_steps" in names:
+        return settings
+    return {**settings, "schedule.min_steps": 0}
 
 
 def preset_names() -> list[str]:

@@ -113,7 +113,7 @@ def run(
     network
         As --set network.name=NAME; hitofude networks lists them.
     epochs
-        As --set schedule.epochs=N.
+        As --set schedule.epochs=N; so many are trained, however few rows there are.
     folds
         As --set ensemble.folds=N.
     settings

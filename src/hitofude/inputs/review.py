@@ -39,7 +39,7 @@ class Review:
         else:
             text = say("{images} of {file} relabelled", images=images, file=path)
         if self.expected_right is not None:
-            text += say("; about {count:,.0f} of them had the right label", count=self.expected_right)
+            text += say("; by the networks, about {count:,.0f} of them had the right label", count=self.expected_right)
         lines = [line("issues", text)]
         if self.left:
             left = say(

@@ -68,7 +68,7 @@ def describe_issues(suspected: int, probable: int, expected: float) -> str:
         return say("no label suspected")
     if not probable:
         return say(
-            "no label probably wrong; {suspected:,} suspected, but there the models are more likely wrong",
+            "{suspected:,} suspected, but these rows do not tell whether the labels or the models are wrong",
             suspected=suspected,
         )
     return say_of(

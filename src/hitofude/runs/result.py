@@ -310,18 +310,16 @@ def describe_related(related: RelatedSummary) -> str:
 def _explain(estimate: Estimate) -> str:
     if not estimate.gain and not estimate.ease:
         return say("as out of fold, by networks trained alike on fewer rows")
-    gain = say("{gain:+.4f} over out of fold, the gain of averaging all members", gain=estimate.gain)
-    if abs(estimate.ease) < estimate.ease_by_chance:
-        return gain
+    text = say("out of fold {gain:+.4f} by averaging all members", gain=estimate.gain)
+    if abs(estimate.ease) < 0.00005:
+        return text
     if estimate.ease > 0:
-        look = say(
-            "; {ease:+.4f}, because the images to predict look easier than the training images", ease=estimate.ease
-        )
+        text = say("{gain} and {ease:+.4f} as the images to predict look easier", gain=text, ease=estimate.ease)
     else:
-        look = say(
-            "; {ease:+.4f}, because the images to predict look harder than the training images", ease=estimate.ease
-        )
-    return gain + look
+        text = say("{gain} and {ease:+.4f} as the images to predict look harder", gain=text, ease=estimate.ease)
+    if abs(estimate.ease) < estimate.ease_by_chance:
+        return say("{gain_and_ease}, which may be chance", gain_and_ease=text)
+    return text
 
 
 def _link(path: Path) -> str:

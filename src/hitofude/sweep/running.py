@@ -18,7 +18,7 @@ from hitofude.learning.dispatch import open_worker_pool, share_of_gpu
 from hitofude.learning.recipe_plugins import plugin_arguments
 from hitofude.metrics.scores import LOWER_IS_BETTER
 from hitofude.outputs.display import Display, choose_display
-from hitofude.recipe import Recipe
+from hitofude.recipe import Recipe, as_asked
 from hitofude.runs.claim import check_same_run, saved_epochs
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.pipeline import finish_run
@@ -95,7 +95,7 @@ class _Sweep(ExitStack):
         sources: dict[Recipe, str] = {}
         for settings in recipes_to_check(self._spec):
             try:
-                recipe = self.base.with_settings(settings)
+                recipe = self.base.with_settings(as_asked(settings))
                 sources[recipe] = sources.get(recipe) or RunPlan.of_checked(recipe, self.dataset, "").describe_source()
             except (RecipeError, InputError) as error:
                 raise type(error)(f"Invalid recipe with {describe_settings(settings)}: {error}") from None
@@ -151,7 +151,7 @@ class _Sweep(ExitStack):
         """Return the recipe's run with each seed; they are the same runs if the recipe was tried before."""
         recipe, invalid = self.base, ""
         try:
-            recipe = self.base.with_settings(settings)
+            recipe = self.base.with_settings(as_asked(settings))
             RunPlan.of_checked(recipe, self.dataset, "")
         except (RecipeError, InputError) as error:  # TPE may propose settings that contradict each other
             invalid = str(error)
