@@ -1,5 +1,7 @@
 """Columns are found by their names and, if these do not tell, by their content; others are left aside, and named."""
 
+from typing import Any
+
 import pytest
 
 from hitofude.errors import InputError
@@ -62,6 +64,21 @@ def test_the_columns_that_are_left_aside_are_named() -> None:
 def test_a_text_beside_the_label_is_left_aside() -> None:
     columns = found("pixel0,label,character", "7,3,三")
     assert (columns.label, columns.ignored) == (1, (2,))
+
+
+@pytest.mark.parametrize("name", ["Writer", "user_id", "PatientID", "user id", "the group"])
+def test_a_column_that_looks_like_a_group_is_left_aside_with_the_option_for_it(name: str) -> None:
+    hint = {"the group": "", "user id": "; if its rows belong together: --groups 'user id'"}
+    expected = hint.get(name, f"; if its rows belong together: --groups {name}")
+    columns = found(f"{name},label,pixel0", "anna,3,7")
+    assert columns.left_aside("train.csv") == (f"train.csv: column '{name}'{expected}",)
+
+
+@pytest.mark.parametrize("options", [{"ignore": ("writer",)}, {"groups": "school"}, {"folds": "school"}])
+def test_such_a_column_has_no_option_beside_it_if_the_user_has_said_what_belongs_together(options: Any) -> None:
+    columns = found("writer,school,label,pixel0", "anna,x,3,7", **options)
+    assert columns.ignored
+    assert "--groups" not in " ".join(columns.left_aside("train.csv"))
 
 
 def test_a_number_beside_the_label_is_refused_with_the_option_that_leaves_it_aside() -> None:

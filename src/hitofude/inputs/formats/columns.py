@@ -34,6 +34,9 @@ Rows = list[list[str]]
 """The fields of some rows."""
 
 _COUNTERS = re.compile(r"|unnamed: \d+(_level_\d+)?|index|level_0|__index_level_\d+__", re.IGNORECASE)
+_GROUP = re.compile(
+    r"(writer|author|subject|patient|person|user|group|session|speaker|participant)([_ ]?id)?", re.IGNORECASE
+)
 _ONE_NUMBER = re.compile(r"(\D*)(\d+)")
 _TWO_NUMBERS = re.compile(r"(\D*)(\d+)[x_,:-](\d+)")
 _ROW_AND_COLUMN = re.compile(r"(\D*)r(?:ow)?_?(\d+)_?c(?:ol|olumn)?_?(\d+)", re.IGNORECASE)
@@ -62,6 +65,8 @@ class Columns:
     reading: tuple[str, ...] = ()
     """How the columns were found, if that is not plain."""
     weights: int | None = None
+    group_like: int | None = None
+    """A column left aside that may tell which rows belong together."""
 
     @property
     def texts(self) -> tuple[int | None, ...]:
@@ -97,6 +102,10 @@ class Columns:
             lines = [note("{file}: columns {columns}", file=name, columns=columns)]
         else:
             lines = [note("{file}: column {column}", file=name, column=columns)] if named else []
+        if self.group_like is not None:
+            typed = _quoted(self.names[self.group_like])
+            hint = note("{columns}; if its rows belong together: --groups {column}", columns=lines[0], column=typed)
+            lines = [hint]
         if unnamed:
             without = note("{file}: {columns} without a name", file=name, columns=counted(unnamed, "column"))
             lines.append(without)
@@ -133,7 +142,8 @@ def find_columns(
 
     location: the header, for messages. Raise InputError for a column that is neither a pixel nor anything else.
     """
-    ignored = set(_ignored_by_user(names, options, location))
+    by_user = _ignored_by_user(names, options, location)
+    ignored = set(by_user)
     kept = [None if position in ignored else name for position, name in enumerate(names)]
     label, id, *related = find_texts([name or "" for name in kept], options, location)
     usage = None if content is None else _find_usage(kept, (label, id, *related), content)
@@ -156,9 +166,11 @@ def find_columns(
         label, pixels = _label_among_pixels(names, label, pixels, options, content)
     reading = _say_label(Path(location.rsplit(", line", 1)[0]).name, names, label, options)
     groups, folds, weights = related
+    is_grouped = groups is not None or folds is not None
+    group_like = None if label is None or is_grouped else _find_group_like(names, ignored.difference(by_user))
     return Columns(
         tuple(names), delimiter, pixels, label, id, groups, folds, usage, tuple(sorted(ignored)),
-        are_in_one=in_one is not None, reading=reading, weights=weights,
+        are_in_one=in_one is not None, reading=reading, weights=weights, group_like=group_like,
     )  # fmt: skip
 
 
@@ -185,6 +197,11 @@ def _say_label(file: str, names: Sequence[str], label: int | None, options: Read
     if label is None or options.label is not None or names[label].lower() == "label":
         return ()
     return (note("{file}: column '{column}' is the label", file=file, column=shortened(names[label])),)
+
+
+def _find_group_like(names: Sequence[str], ignored: set[int]) -> int | None:
+    """The first column left aside that is named as rows that belong together are, such as `writer`."""
+    return next((position for position in sorted(ignored) if _GROUP.fullmatch(names[position])), None)
 
 
 def is_counter(name: str) -> bool:
