@@ -56,6 +56,15 @@ def test_a_run_beside_itself_does_not_differ(runs: list[Path]) -> None:
     assert "the same settings" in described
 
 
+def test_groups_that_only_one_run_was_given_are_a_difference(finished: RunResult, tmp_path: Path) -> None:
+    grouped = copy_of(finished, tmp_path)
+    content = json.loads(grouped.data.read_text())
+    grouped.data.write_text(json.dumps(content | {"groups_fingerprint": "of the groups"}))
+    comparison = compare_runs([finished.folder.path, grouped.path])
+    assert comparison.pairs()[0].differences == ("groups: none → given",)
+    assert "settings, first → second\n    groups: none → given" in comparison.describe()
+
+
 @pytest.mark.parametrize("metric", ["macro-f1", "log-loss"])
 def test_runs_are_judged_by_the_metric_that_was_asked_for(runs: list[Path], metric: Metric) -> None:
     comparison = compare_runs(runs, metric)

@@ -19,7 +19,7 @@ from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import Compute, describe_arithmetic, describe_environment
 from hitofude.learning.epoch_log import EpochLog
 from hitofude.recipe import Recipe
-from hitofude.runs.folder import FORMAT_VERSION, DataDescription, RunFolder
+from hitofude.runs.folder import FORMAT_VERSION, RELATED, DataDescription, RunFolder
 from hitofude.runs.kept_plugins import keep_plugins, plugin_differences
 from hitofude.storage import owning, remove_partial_files, write_json
 
@@ -181,7 +181,12 @@ def _run_claim(folder: RunFolder) -> ClaimedFolder:
 
 
 def _run_differences(folder: RunFolder, recipe: Recipe, dataset: Dataset, teacher: str | None) -> list[str]:
-    described = asdict(describe_data(dataset, teacher))
-    fingerprints = {name: value for name, value in described.items() if name.endswith("_fingerprint")}
-    found = folder.load_recipe().difference(recipe) + differences(asdict(folder.load_data()), fingerprints)
-    return found + plugin_differences(folder, recipe)
+    begun, described = folder.load_data(), describe_data(dataset, teacher)
+    in_words = [f"{name}_fingerprint" for name in RELATED]
+    fingerprints = {
+        name: value
+        for name, value in asdict(described).items()
+        if name.endswith("_fingerprint") and name not in in_words
+    }
+    found = folder.load_recipe().difference(recipe) + differences(asdict(begun), fingerprints)
+    return found + begun.related_differences(described) + plugin_differences(folder, recipe)

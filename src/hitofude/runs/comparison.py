@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from hitofude.errors import InputError
 from hitofude.inputs.direction import isolate
-from hitofude.language.translation import say
+from hitofude.language.translation import say, translate
 from hitofude.metrics.metrics import answered, mcnemar
 from hitofude.metrics.scores import (
     LOWER_IS_BETTER,
@@ -42,7 +42,7 @@ class RunPair:
     """The ids of the images that only the first predicts correctly."""
     only_second: tuple[str, ...]
     differences: tuple[str, ...]
-    """The settings that differ: `name: first → second`."""
+    """The settings that differ, and groups, folds and weights: `name: first → second`."""
     metric: Metric = "accuracy"
     difference: PairedDifference | None = None
     """In the metric; None for accuracy of images that stand alone, or if the metric is not defined."""
@@ -86,7 +86,7 @@ class RunPair:
             *self._describe_difference(),
             "  " + say("{verdict} ({test}: p = {p:.3g})", verdict=verdict, test=self._test, p=self.probability),
             f"  {settings}",
-            *(f"    {difference}" for difference in self.differences),
+            *(f"    {translate(difference)}" for difference in self.differences),
         ]
         return "\n".join(line.rstrip() for line in lines)
 
@@ -134,6 +134,8 @@ class RunComparison:
 
     def _pair(self, first: int, second: int) -> RunPair:
         right, difference = self.answers == self.labels, None
+        settings = self.results[first].recipe.difference(self.results[second].recipe)
+        data = [self.results[place].folder.load_data() for place in (first, second)]
         if self.metric != "accuracy" or self.groups is not None:
             difference = paired_difference(self.metric, [self._scored[first]], [self._scored[second]], self.groups)
         return RunPair(
@@ -141,7 +143,7 @@ class RunComparison:
             self.names[second],
             tuple(self.ids[right[first] & ~right[second]].tolist()),
             tuple(self.ids[right[second] & ~right[first]].tolist()),
-            tuple(self.results[first].recipe.difference(self.results[second].recipe)),
+            (*settings, *data[0].related_differences(data[1])),
             self.metric,
             difference,
             self.groups is not None,

@@ -42,6 +42,7 @@ from hitofude.inputs.layout import ImageShape
 from hitofude.inputs.look import LearnedLook, Look
 from hitofude.inputs.rescaling import UNKNOWN, TrainedScale
 from hitofude.inputs.sources import Reading
+from hitofude.language.translation import note
 from hitofude.learning.epoch_log import EpochLog, member_folder_name
 from hitofude.metrics.calibration import Cascade
 from hitofude.outputs.report import ImportSummary, RunSummary, read_summary
@@ -49,6 +50,8 @@ from hitofude.recipe import Recipe
 from hitofude.storage import explaining_os_errors, read_json, validated, write_json, write_text
 
 FORMAT_VERSION = 1
+RELATED = ("groups", "folds", "weights")
+"""The texts and numbers that a user may give with each training row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +87,19 @@ class DataDescription(LearnedLook):
     """Whether rows of pixels in colour were red, then green, then blue in those files; None if they held none."""
     pixels: TrainedScale = UNKNOWN
     """The scale of the training images."""
+
+    def related_differences(self, other: "DataDescription") -> list[str]:
+        """Return a note for each of groups, folds and weights that differ: `groups: none → given`."""
+        found = []
+        for name in RELATED:
+            first, second = (getattr(one, f"{name}_fingerprint") for one in (self, other))
+            if first is None and second is not None:
+                found.append(note("{name}: none → given", name=name))
+            elif second is None and first is not None:
+                found.append(note("{name}: given → none", name=name))
+            elif first != second:
+                found.append(note("{name}: given → other ones", name=name))
+        return found
 
     def how_to_read(self) -> Reading:
         """Return how files of the same kind are read, if nothing else is asked for."""
