@@ -111,7 +111,7 @@ def run(
     seed
         As --set seed=N.
     network
-        As --set network.name=NAME; hitofude networks lists them.
+        As --set network.name=NAME, with a --run of its own; hitofude networks lists them.
     epochs
         As --set schedule.epochs=N; so many are trained, however few rows there are.
     folds
