@@ -385,7 +385,7 @@ def as_asked(settings: Mapping[str, Any]) -> Mapping[str, Any]:
     names = flat(settings) if isinstance(settings, Mapping) else settings
     if "schedule.epochs" not in names or "schedule.min_steps" in names:
         return settings
-    return {**settings, "schedule.min_steps": 0}
+    return {**names, "schedule.min_steps": 0}
 
 
 def preset_names() -> list[str]:

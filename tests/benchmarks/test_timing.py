@@ -1,16 +1,22 @@
 """Rates are medians of rounds in turn, and the table shows their ratios."""
 
-import time
+from types import SimpleNamespace
 
 import pytest
 from benchmarks.timing import Note, Row, against, format_table, rates
 
 
-def test_the_ratio_is_that_of_the_rates() -> None:
-    found = rates({"ours": lambda: time.sleep(0.01), "theirs": lambda: time.sleep(0.03)}, amount=3, rounds=3)
+def test_the_ratio_is_that_of_the_rates(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+
+    def take(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr("benchmarks.timing.time", SimpleNamespace(perf_counter=lambda: now))
+    found = rates({"ours": lambda: take(0.25), "theirs": lambda: take(0.75)}, amount=3, rounds=3)
     (row,) = against("sleeping", "naps/s", found)
-    assert row.than == "theirs"
-    assert row.ratio == pytest.approx(3, rel=0.3)
+    assert (row.than, row.ours, row.theirs, row.ratio) == ("theirs", 12, 4, 3)
 
 
 def test_the_ways_take_turns_and_the_first_round_does_not_count() -> None:

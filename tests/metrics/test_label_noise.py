@@ -78,5 +78,5 @@ def test_few_rows_and_two_classes_have_probabilities_too(classes: int) -> None:
 
 def test_the_numbers_are_put_into_words() -> None:
     assert describe_issues(0, 0, 0) == "no label suspected"
-    assert describe_issues(25, 0, 0.1).startswith("no label probably wrong; 25 suspected")
+    assert describe_issues(25, 0, 0.1).startswith("25 suspected, but these rows do not tell")
     assert describe_issues(9, 1, 3.4) == "1 label probably wrong; 9 suspected, of which about 3 are wrong"
