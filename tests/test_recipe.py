@@ -94,6 +94,22 @@ def test_an_unknown_setting_suggests_the_nearest() -> None:
         Recipe().with_settings({"schedule.epoch": 3})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "meant"),
+    [
+        ("network", "senet", r"Did you mean network\.name=senet\?"),
+        ("schedule", "cosine", r"Did you mean schedule\.name=cosine\?"),
+        ("tta", 1, r"Set one of them: tta\.shift, tta\.threshold\."),
+    ],
+)
+def test_a_plain_value_for_a_table_of_settings_suggests_the_one_that_was_meant(
+    name: str, value: object, meant: str
+) -> None:
+    with pytest.raises(RecipeError, match=f"'{name}' is a table of settings. {meant}"):
+        Recipe().with_settings({name: value})
+    assert Recipe().with_settings({"tta": {"shift": 1}}).tta.shift == 1
+
+
 @pytest.mark.parametrize("name", ["schedule.epochs.x", "network.name.cnn", "seed.x", "", "."])
 def test_a_name_below_a_value_is_no_setting(name: str) -> None:
     with pytest.raises(RecipeError, match="There is no setting"):

@@ -5,6 +5,7 @@ One class per stage. Defaults are written only here; a preset is a TOML file wit
 
 import math
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -304,6 +305,8 @@ class Recipe(TomlFile):
                 stage = stage.get(part) if isinstance(stage, dict) else None
             if not isinstance(stage, dict) or key not in stage:
                 raise RecipeError(f"There is no setting '{name}'.{_suggest_setting(name, value)}")
+            if name in Recipe.model_fields and isinstance(stage[key], dict) and not isinstance(value, Mapping | Stage):
+                raise RecipeError(f"'{name}' is a table of settings.{_suggest_within(name, list(stage[key]), value)}")
             stage[key] = value
         if "ensemble.variants" not in settings:
             self._check_no_variant_sets(settings)
@@ -403,4 +406,20 @@ def _suggest_setting(name: str, value: Any = None) -> str:
         return f" Networks are variants now: --set 'ensemble.variants=[{tables}]'"
     known = [*flat(Recipe().model_dump()), *Recipe.model_fields]
     renamed = ".".join(FORMER_NAMES.get(part, part) for part in name.split("."))
-    return f" It is called '{renamed}' now." if renamed != name and renamed in known else suggest(name, known)
+    return f" It is called '{renamed}' now." if renamed != name and renamed in known else suggest_setting(name, known)
+
+
+def suggest_setting(name: str, known: list[str], *, otherwise: str | None = None) -> str:
+    """Return the nearest known setting as `suggest` does, also by its last part, or a word of it: elastik."""
+    last_parts = {one.rpartition(".")[2]: one for one in reversed(known)}
+    words = {word: one for part, one in last_parts.items() for word in part.split("_")}
+    forms = words | last_parts | {one: one for one in known}
+    nearest = get_close_matches(name.lower(), forms, n=1)
+    return f" Did you mean '{forms[nearest[0]]}'?" if nearest else suggest(name, known, otherwise=otherwise)
+
+
+def _suggest_within(stage: str, keys: list[str], value: Any) -> str:
+    """Return the setting that a plain value given for a stage may have been meant for: its name, or one of all."""
+    if "name" in keys:
+        return f" Did you mean {stage}.name={value}?"
+    return f" Set one of them: {', '.join(f'{stage}.{key}' for key in keys)}."

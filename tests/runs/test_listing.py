@@ -13,6 +13,7 @@ from hitofude.recipe import Recipe
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.listing import list_runs
 from hitofude.runs.result import RunResult
+from tests.conftest import Call
 
 
 @pytest.fixture
@@ -112,6 +113,17 @@ def test_columns_are_left_out_until_the_table_fits(
     assert all(len(line) <= width for line in lines)
     assert "sample-fast" in lines[1]
     assert "accuracy" in lines[0]
+
+
+def test_a_folder_that_does_not_exist_is_called_so(tmp_path: Path, call: Call) -> None:
+    assert call("runs", tmp_path / "nowhere")[::2] == (
+        2,
+        f"hitofude: {tmp_path / 'nowhere'}: there is no such folder. Start a run with hitofude run, or name another "
+        "folder.\n",
+    )
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(InputError, match="this is a file, not a folder"):
+        list_runs(tmp_path / "notes.txt")
 
 
 def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:

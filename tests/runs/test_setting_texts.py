@@ -1,5 +1,7 @@
 """Every setting is explained, with the range that the recipe enforces and the values that the presets have."""
 
+import re
+
 import pytest
 
 from hitofude.errors import RecipeError
@@ -55,5 +57,15 @@ def test_the_presets_have_these_values() -> None:
 def test_a_stage_or_part_of_a_name_finds_several() -> None:
     assert {one.name for one in find_settings("ema")} == {"ema.decay", "ema.batch_norm"}
     assert [one.name for one in find_settings("elastic")] == ["augment.elastic_std", "augment.elastic_grid"]
-    with pytest.raises(RecipeError, match=r"Did you mean 'tta\.shift'"):
-        find_settings("tta.shfit")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("tta.shfit", "tta.shift"), ("elastik", "augment.elastic_std"), ("learning-rate", "optimizer.learning_rate"),
+     ("Epohcs", "schedule.epochs"), ("smothing", "optimizer.label_smoothing")],
+)  # fmt: skip
+def test_a_name_with_a_slip_suggests_the_nearest_also_by_its_last_part(name: str, meant: str) -> None:
+    with pytest.raises(RecipeError, match=re.escape(f"Did you mean '{meant}'?")):
+        find_settings(name)
+    with pytest.raises(RecipeError, match=re.escape(f"Did you mean '{meant}'?")):
+        Recipe().with_settings({name: 1})

@@ -40,10 +40,15 @@ class _Row:
 
 
 def list_runs(folder: Path, width: int | None = None) -> str:
-    """List the run folders in or below a folder, with their scores or progress. Raises InputError if there are none.
+    """List the run folders in or below a folder, with their scores or progress.
+
+    Raises InputError if there is no such folder, or no run in it.
 
     width: of the terminal, in columns, which leaves out what does not fit; None for no limit.
     """
+    if not folder.is_dir():
+        problem = "this is a file, not a folder" if folder.exists() else "there is no such folder"
+        raise InputError(f"{folder}: {problem}. Start a run with hitofude run, or name another folder.")
     found = [path.parent for path in folder.rglob("recipe.toml") if RunFolder(path.parent).data.exists()]
     if not found:
         raise InputError(f"{folder} holds no run. Start one with hitofude run, or name another folder.")

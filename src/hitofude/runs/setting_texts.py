@@ -9,8 +9,8 @@ from itertools import pairwise
 from typing import Any
 
 from hitofude import recipe
-from hitofude.errors import RecipeError, suggest
-from hitofude.recipe import Recipe, preset_names
+from hitofude.errors import RecipeError
+from hitofude.recipe import Recipe, preset_names, suggest_setting
 from hitofude.stage import Stage
 
 LEAST = {"minimum": "from {}", "exclusiveMinimum": "above {}"}
@@ -70,7 +70,7 @@ def find_settings(name: str) -> list[Setting]:
     exact = [one for one in settings if one.name == name] or [one for one in settings if one.stage == name]
     found = exact or [one for one in settings if name.lower() in one.name]
     if not found:
-        remedy = suggest(name, [one.name for one in settings], otherwise="hitofude settings lists all.")
+        remedy = suggest_setting(name, [one.name for one in settings], otherwise="hitofude settings lists all.")
         raise RecipeError(f"There is no setting '{name}'.{remedy}")
     return found
 
