@@ -130,6 +130,8 @@ def test_a_part_of_the_rows_is_taken_if_all_of_them_take_too_long(choose: Choose
 def test_a_limit_that_nothing_keeps_is_refused_with_one_that_is_kept(choose: Choose) -> None:
     with pytest.raises(RecipeError, match="--time-limit 2s is too short") as refusal:
         choose("2s")
+    assert re.search(r"the smallest recipe takes about \d+s more; 17 % of the limit", str(refusal.value))
+    assert str(refusal.value).endswith("If this machine was busy, try again.")
     (enough,) = re.findall(r"Use --time-limit (\w+)\.", str(refusal.value))
     assert choose(enough).chosen.is_in_time
 

@@ -52,6 +52,12 @@ def test_whole_numbers_may_be_written_with_a_point(server: Running) -> None:
     assert server.post("/api/predict", whole).json == server.post("/api/predict", with_points).json
 
 
+def test_rows_of_numbers_are_refused_with_the_form_that_is_expected(server: Running) -> None:
+    answer = server.post("/api/predict", {"images": [drawing_of(3)[0].tolist()]})
+    assert answer.status == 422
+    assert answer.json == {"detail": "images.0: Expected 784 numbers in one list, row by row, not lists in a list."}
+
+
 def test_what_happens_is_counted_and_what_clients_make_up_is_not_kept(server: Running) -> None:
     server.post("/api/predict", {"images": [drawing_of(8).ravel().tolist()]})
     for number in range(20):

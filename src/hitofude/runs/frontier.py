@@ -232,7 +232,9 @@ class _Search:
         enough = duration(10 * math.ceil(1.2 * needed / AIM / 10)).replace(" ", "")
         return RecipeError(
             f"--time-limit {self.limit} is too short: to read the images and to measure this machine took "
-            f"{about(spent)}, and the smallest recipe would end after about {about(needed)}. Use --time-limit {enough}."
+            f"{about(spent)}, and the smallest recipe takes about {about(smallest.seconds)} more; "
+            f"{100 * (1 - AIM):.0f} % of the limit is left in case the machine slows down. Use --time-limit {enough}. "
+            "If this machine was busy, try again."
         )
 
 

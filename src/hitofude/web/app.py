@@ -1,6 +1,7 @@
 """The application: the page, and the API for the page and for programs."""
 
 import json
+import math
 from importlib.resources import files
 from typing import Any
 
@@ -58,7 +59,7 @@ def create_app(model: OnnxModel, settings: Settings) -> FastAPI:
     app.router.routes.extend(Route(path, page, methods=FOR_READING) for path, page in pages.items())
     methods = dict.fromkeys(pages, FOR_READING)
     methods |= {path: [method.upper() for method in found] for path, found in document["paths"].items()}
-    add_handlers(app, methods)
+    add_handlers(app, methods, math.prod(model.image_shape))
     app.add_middleware(BodyLimit, limits=settings.limits)
     app.add_middleware(Guard, settings=settings)
     app.add_middleware(RequestCounter, metrics=api.metrics, routes=methods)  # the last one is called first

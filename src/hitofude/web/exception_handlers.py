@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import cast
 
 from fastapi import FastAPI, Request
@@ -20,8 +21,11 @@ NOT_KEPT = "The drawing could not be kept. The server's terminal shows what is w
 FULL = "The server keeps as many drawings as it may. Train with them, and move them elsewhere."
 
 
-def add_handlers(app: FastAPI, methods: Mapping[str, Collection[str]]) -> None:
-    """Answer every exception that is raised on purpose. methods: the allowed ones, by path."""
+def add_handlers(app: FastAPI, methods: Mapping[str, Collection[str]], numbers: int) -> None:
+    """Answer every exception that is raised on purpose.
+
+    methods: the allowed ones, by path. numbers: of an image.
+    """
 
     def http_error(request: Request, error: Exception) -> Response:
         refused = cast(HTTPException, error)
@@ -31,7 +35,7 @@ def add_handlers(app: FastAPI, methods: Mapping[str, Collection[str]]) -> None:
         return _answer(refused.status_code, refused.detail, headers)
 
     app.add_exception_handler(HTTPException, http_error)
-    app.add_exception_handler(ValidationError, _invalid)
+    app.add_exception_handler(ValidationError, partial(_invalid, numbers))
     app.add_exception_handler(InputError, lambda _, error: _answer(422, str(error)))
     app.add_exception_handler(UserError, _not_kept)
     app.add_exception_handler(FullError, lambda _, __: _answer(409, FULL))
@@ -43,12 +47,17 @@ def _answer(status: int, detail: str, headers: dict[str, str] | None = None) -> 
     return JSONResponse({"detail": detail}, status, headers)
 
 
-def _invalid(_: Request, error: Exception) -> Response:
+def _invalid(numbers: int, _: Request, error: Exception) -> Response:
     """Describe pydantic's first problem: the place, by field names of ours and indices, and what was expected."""
-    problem = cast(ValidationError, error).errors(include_url=False, include_input=False, include_context=False)[0]
+    problem = cast(ValidationError, error).errors(include_url=False, include_context=False)[0]
     if problem["type"] == "extra_forbidden":
         return _answer(422, "The body: there is an unknown field.")
-    return _answer(422, f"{'.'.join(map(str, problem['loc'])) or 'The body'}: {problem['msg']}.")
+    place = ".".join(map(str, problem["loc"])) or "The body"
+    is_list = problem["type"] == "float_type" and isinstance(problem["input"], list)
+    if is_list and problem["loc"][0] in ("images", "pixels"):
+        image = place.rpartition(".")[0]
+        return _answer(422, f"{image}: Expected {numbers} numbers in one list, row by row, not lists in a list.")
+    return _answer(422, f"{place}: {problem['msg']}.")
 
 
 def _not_kept(_: Request, error: Exception) -> Response:
