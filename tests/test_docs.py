@@ -109,6 +109,16 @@ def test_both_quick_starts_show_the_same_commands_and_figures() -> None:
         assert OUTCOME.findall(document) == OUTCOME.findall(readme) != []
 
 
+@pytest.mark.parametrize("name", ["index.md", "ja/index.md"])
+def test_the_quick_start_leads_to_every_task_of_the_menu(name: str) -> None:
+    menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    (tasks,) = re.findall(r"^  - Tasks:\n(.*?)^  - ", menu, re.MULTILINE | re.DOTALL)
+    pages = {Path(page).stem for page in re.findall(r": (\S+\.md)$", tasks, re.MULTILINE)}
+    links = re.findall(r"\]\(([^)#]+)", (ROOT / "docs" / name).read_text(encoding="utf-8"))
+    assert len(pages) > 10
+    assert not pages - {Path(link).name.partition(".")[0] for link in links}
+
+
 def test_the_outcome_in_japanese_is_that_of_the_command() -> None:
     with speaking("ja"):
         accuracy = say("{score}, each row by members that never saw it", score=Accuracy(3966, 4000))
