@@ -105,6 +105,14 @@ def test_run_prints_accuracy_interval_and_paths_in_plain_lines(files: Path, call
     assert str(tmp_path / "run" / "submission.csv") in out
 
 
+def test_the_folds_of_a_run_are_a_number_or_given_by_row(files: Path, call: Call, tmp_path: Path) -> None:
+    given = tmp_path / "folds.csv"
+    given.write_text("id,fold\n" + "".join(f"{row},{row % 3}\n" for row in range(1, 301)), encoding="utf-8")
+    quick = ["--network", "cnn-lean", "--epochs", "1"]
+    assert call("run", files, "--run", tmp_path / "run", *quick, "--folds", given)[0] == 0
+    assert len(hitofude.load_result(tmp_path / "run").summary.members) == 3
+
+
 def test_a_source_can_be_two_named_files(files: Path, call: Call) -> None:
     code, out, _ = call("data", "check", "--train", files / "train.csv", "--test", files / "test.csv")
     assert code == 0

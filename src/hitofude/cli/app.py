@@ -87,7 +87,7 @@ class SourceOptions:
     groups: str | None = None
     "Rows that belong together, such as a writer's, are never on both sides of a fold: a column, or a CSV of id,group."
     folds: str | None = None
-    "Folds of your own, such as a competition's: a column, or a CSV of id,fold. Their number replaces ensemble.folds."
+    "Folds of your own, such as a competition's: a column, or a CSV of id,fold. For run also their number, 5."
     weights: str | None = None
     "How much each training row counts in the loss, from 0 up: a column, or a CSV of id,weight. Scores count all alike."
     labels: Path | None = None

@@ -1,6 +1,7 @@
 """hitofude run."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,7 +48,6 @@ def run(
     seed: int | None = None,
     network: Network | None = None,
     epochs: int | None = None,
-    folds: int | None = None,
     settings: Settings = (),
     plugin: Plugins = (),
     log: Trackers = (),
@@ -114,8 +114,6 @@ def run(
         As --set network.name=NAME, with a --run of its own; hitofude networks lists them.
     epochs
         As --set schedule.epochs=N; so many are trained, however few rows there are.
-    folds
-        As --set ensemble.folds=N.
     settings
         NAME=VALUE, such as augment.max_rotation=0; may be repeated. See hitofude settings.
     plugin
@@ -136,6 +134,9 @@ def run(
     from hitofude.runs.pipeline import run as run_pipeline
     from hitofude.stage import parse_settings
 
+    folds = None
+    if options.folds is not None and options.folds.isdecimal():
+        folds, options = int(options.folds), replace(options, folds=None)
     named = {"seed": seed, "network.name": network, "schedule.epochs": epochs, "ensemble.folds": folds}
     changes, workers_given = _with_named(parse_settings(settings), named), parse_workers(workers)
     check_device(device, workers_given)
