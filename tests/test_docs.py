@@ -1,12 +1,16 @@
 """The documents speak of what is there."""
 
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
+import onnx
+import onnxruntime
 import pytest
 from benchmarks.backbone import NETWORKS, write_plugin
 from website.notebooks import Cell, read_cells
@@ -47,10 +51,22 @@ def test_decisions_stand_under_a_heading_for_each_room() -> None:
 
 def test_the_example_of_deploying_runs_without_torch_and_without_hitofude(exported_file: Path) -> None:
     text = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    example, _ = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     code = f"import sys; sys.modules.update(torch=None, hitofude=None)\n{example}"
     found = subprocess.run([sys.executable, "-c", code, exported_file], capture_output=True, text=True, check=False)
     assert re.fullmatch(r"(\d  0\.\d{3}  \d of 2 members agree; \d( or \d)*\n){2}", found.stdout), found.stderr
+
+
+def test_the_model_for_openvino_has_no_functions_and_answers_alike(exported_file: Path, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
+    _, example = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    shutil.copy(exported_file, tmp_path / "model.onnx")
+    subprocess.run([sys.executable, "-c", example], cwd=tmp_path, check=True)
+    inlined = tmp_path / "for-openvino.onnx"
+    assert not onnx.load(inlined).functions
+    images = np.random.default_rng(0).integers(0, 256, (20, 1, 28, 28), dtype=np.uint8)
+    answers = [onnxruntime.InferenceSession(path).run(None, {"pixels": images})[0] for path in (exported_file, inlined)]
+    np.testing.assert_allclose(*answers, atol=1e-6)
 
 
 def test_the_benchmark_of_a_pretrained_network_runs_the_plugin_of_the_document(tmp_path: Path) -> None:
