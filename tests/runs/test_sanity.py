@@ -85,3 +85,9 @@ def test_the_remedy_works_as_it_is_typed(settings: dict[str, Any], data: Dataset
     typed = re.search(r'--set (?:"([^"]+)"|(\S+?),?(?:\s|$))', warning)
     assert typed is not None
     assert warnings_of(data, settings | parse_settings([typed[1] or typed[2]])) == []
+
+
+def test_a_momentum_is_not_replaced_by_itself(data: Dataset) -> None:
+    few = {"rows": 20, "schedule.epochs": 1, "schedule.min_steps": 0, "optimizer.name": "muon"}
+    assert any("optimizer.momentum=0.9" in one for one in warnings_of(data, few | {"optimizer.momentum": 0.9}))
+    assert not any("optimizer.momentum" in one for one in warnings_of(data, few | {"optimizer.momentum": 0.6}))

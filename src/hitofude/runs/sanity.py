@@ -16,6 +16,8 @@ from hitofude.runs.plan import RunPlan
 FEWEST_STEPS = 20
 FEWEST_VALIDATED = 100
 SMALLEST_BATCH_TO_NORMALISE = 8
+SHORT_MOMENTUM = 0.6
+"""It remembers two or three steps, and is the least that is advised."""
 LEARNING_RATES = {"adam": (1e-5, 0.05), "adamw": (1e-5, 0.05), "sgd": (1e-4, 2.0), "muon": (1e-3, 0.5)}
 """Peaks outside of these learn nothing or diverge, with any network here."""
 USUAL_LEARNING_RATES = {"adam": 0.001, "adamw": 0.005, "sgd": 0.1, "muon": 0.05}
@@ -154,11 +156,13 @@ def _optimizer(plan: RunPlan, recipe: Recipe, shortest: _Length) -> Iterator[str
             "optimizer.label_smoothing=0.1",
             smoothing=optimizer.label_smoothing, target=target,
         )  # fmt: skip
-    if optimizer.name in ("sgd", "muon") and 1 / (1 - optimizer.momentum) > shortest.steps / 5:
+    remembers_much = optimizer.momentum > SHORT_MOMENTUM and 1 / (1 - optimizer.momentum) > shortest.steps / 5
+    if optimizer.name in ("sgd", "muon") and remembers_much:
         yield note(
             "optimizer.momentum={momentum:g} remembers {remembered:,.0f} steps, and a member makes {steps}. Use --set "
-            "optimizer.momentum=0.6",
+            "optimizer.momentum={shorter:g}",
             momentum=optimizer.momentum, remembered=1 / (1 - optimizer.momentum), steps=shortest.steps,
+            shorter=SHORT_MOMENTUM,
         )  # fmt: skip
 
 

@@ -206,12 +206,12 @@ class SweepResult:
         if best.metric in LOWER_IS_BETTER:
             return say(
                 "Selection bias: the best of {count} was chosen on the images that measure its {metric}, so "
-                "{value:.4f}\n"
+                "{value:.4f} "
                 "is too low by about {bias:.4f} (bootstrap over the images). Interval and p do not correct for it.",
                 **values,
             )
         return say(
-            "Selection bias: the best of {count} was chosen on the images that measure its {metric}, so {value:.4f}\n"
+            "Selection bias: the best of {count} was chosen on the images that measure its {metric}, so {value:.4f} "
             "is too high by about {bias:.4f} (bootstrap over the images). Interval and p do not correct for it.",
             **values,
         )
