@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hitofude.errors import InputError
-from hitofude.inputs.review import Remedy, review
+from hitofude.inputs.review import Remedy, apply_reviews, review
 from hitofude.inputs.sources import Dataset
 
 
@@ -88,7 +88,7 @@ def test_only_labels_that_are_probably_wrong_are_changed_and_the_others_counted(
     assert found.expected_right == pytest.approx(0.6)
     assert found.dataset.train.known_labels()[[7, 8]].tolist() == [3, 3]
     assert found.dataset.train.known_labels()[9] == dataset.train.known_labels()[9]
-    assert "--issues-from 0 acts on all" in found.describe(path, "relabel")
+    assert "--issues-from 0 acts on all" in found.describe(path)
     everything = review(dataset, path, "drop", 0)
     assert (len(everything.dataset.train), everything.left) == (297, 0)
     with pytest.raises(InputError, match="nothing would change"):
@@ -101,3 +101,57 @@ def test_a_probability_that_is_none_is_refused_with_its_line(wrong: str, dataset
     path.write_text(f"id,label,probability_wrong\n{line(dataset, 7).rsplit(',', 2)[0]},{wrong}\n")
     with pytest.raises(InputError, match=f"line 2: probability_wrong is '{wrong}'"):
         review(dataset, path, "drop")
+
+
+def decided(dataset: Dataset, folder: Path, *decisions: tuple[int, str, str]) -> Path:
+    """A reviewed list: of each row its decision and its suggested label."""
+    path = folder / "reviewed.csv"
+    lines = [f"{line(dataset, row, suggested).rsplit(',', 1)[0]},{decision}" for row, decision, suggested in decisions]
+    path.write_text("\n".join(["id,label,suggested,decision", *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_each_remedy_acts_on_the_lines_that_a_person_decided_so(dataset: Dataset, tmp_path: Path) -> None:
+    path = decided(
+        dataset, tmp_path, (3, "drop", ""), (7, "relabel", "3"), (8, "Keep", ""), (9, "skip", ""), (10, "", "")
+    )
+    dropped, relabelled, both = (review(dataset, path, remedy) for remedy in ("drop", "relabel", "both"))
+    assert (dropped.dropped, dropped.relabelled, dropped.left) == (1, 0, 4)
+    assert (relabelled.dropped, relabelled.relabelled) == (0, 1)
+    assert (both.dropped, both.relabelled, both.left, both.dataset.name) == (1, 1, 3, "digits-reviewed")
+    assert len(both.dataset.train) == 299
+    assert both.dataset.train.known_labels()[both.dataset.train.ids == dataset.train.ids[7]] == 3
+    assert "3 left as they are, as decided" in both.describe(path)
+
+
+def test_a_file_that_both_options_name_is_applied_once_and_one_review_after_another(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    first = decided(dataset, tmp_path, (3, "drop", ""), (7, "relabel", "3")).rename(tmp_path / "first.csv")
+    again = tmp_path / "again.csv"
+    again.write_text(f"id,label,suggested,decision\n{dataset.train.ids[7]},3,5,relabel\n")
+    found = apply_reviews(dataset, [first], [first, again])
+    assert [(path, one.dropped, one.relabelled) for path, one in found] == [(first, 1, 1), (again, 0, 1)]
+    last = found[-1][1].dataset
+    assert last.name == "digits-reviewed-relabelled"
+    assert last.train.known_labels()[last.train.ids == dataset.train.ids[7]] == 5
+
+
+@pytest.mark.parametrize(
+    ("decisions", "remedy", "message"),
+    [
+        ([(3, "perhaps", "")], "drop", "line 2: the decision is 'perhaps', expected keep, relabel, drop, skip"),
+        ([(3, "keep", "")], "both", "no line has the decision drop or relabel, so nothing would change"),
+        ([(3, "relabel", "ten")], "relabel", "line 2: 'ten' is not one of the classes"),
+    ],
+)
+def test_decisions_that_cannot_be_followed_are_refused(
+    decisions: list[tuple[int, str, str]], remedy: Remedy, message: str, dataset: Dataset, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=message):
+        review(dataset, decided(dataset, tmp_path, *decisions), remedy)
+
+
+def test_a_list_without_decisions_is_not_for_both_remedies(dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="Name it with one of them"):
+        review(dataset, listed(tmp_path, line(dataset, 7, "3")), "both")

@@ -142,6 +142,7 @@ Trackers = Annotated[
     tuple[Literal["tensorboard", "mlflow", "wandb"], ...],
     Parameter(name="--log", negative=(), consume_multiple=False),
 ]
+IssueLists = Annotated[tuple[Path, ...], Parameter(negative=(), consume_multiple=False)]
 Seed = Annotated[int, Parameter(name="--seed")]
 DEFAULT_SOURCE_OPTIONS = SourceOptions()
 

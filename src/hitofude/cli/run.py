@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from hitofude.cli.app import (
     DEFAULT_SOURCE_OPTIONS,
     Device,
+    IssueLists,
     MetricName,
     Network,
     Plugins,
@@ -51,8 +52,8 @@ def run(
     settings: Settings = (),
     plugin: Plugins = (),
     log: Trackers = (),
-    drop_issues: Path | None = None,
-    relabel_issues: Path | None = None,
+    drop_issues: IssueLists = (),
+    relabel_issues: IssueLists = (),
     issues_from: float = 0.5,
     options: SourceOptions = DEFAULT_SOURCE_OPTIONS,
 ) -> None:
@@ -121,16 +122,18 @@ def run(
     log
         tensorboard, mlflow or wandb: write the curves for it, too; may be repeated. See docs/tracking.md.
     drop_issues
-        A label_issues.csv of a run; the training images in it whose label is probably wrong are left out.
+        A label_issues.csv of a run; the training images in it whose label is probably wrong are left out. Of a list
+        that hitofude review wrote, those that a person dropped. May be repeated, for one review after another.
     relabel_issues
-        The same, but the images get their suggested labels. Both options change the default folder. Out-of-fold
-        accuracy is then too high, so compare the scores of the submissions.
+        The same, but the images get their suggested labels. A list of hitofude review may be named by both. Both
+        options change the default folder. Out-of-fold accuracy is then too high, so compare the scores of the
+        submissions.
     issues_from
         The least probability_wrong of a line that both options act on. 0 acts on every line, for a list that you
         reviewed.
     """
     limit = None if time_limit is None else TimeLimit.parse(time_limit)  # it counts from now
-    from hitofude.inputs.review import Remedy, review
+    from hitofude.inputs.review import apply_reviews
     from hitofude.runs.pipeline import run as run_pipeline
     from hitofude.stage import parse_settings
 
@@ -143,13 +146,10 @@ def run(
     dataset = options.open(source)
     if not 0 <= issues_from <= 1:
         raise RecipeError(f"--issues-from {issues_from:g}: expected a probability, from 0 to 1.")
-    lists: dict[Remedy, Path | None] = {"drop": drop_issues, "relabel": relabel_issues}
-    for remedy, path in lists.items():
-        if path is not None:
-            reviewed = review(dataset, path, remedy, issues_from)
-            dataset = reviewed.dataset
-            if not is_quiet():
-                tell(reviewed.describe(path, remedy))
+    for path, reviewed in apply_reviews(dataset, drop_issues, relabel_issues, issues_from):
+        dataset = reviewed.dataset
+        if not is_quiet():
+            tell(reviewed.describe(path))
     result = run_pipeline(
         dataset,
         preset=preset,
