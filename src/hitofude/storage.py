@@ -191,12 +191,13 @@ def remove_partial_files(folder: Path, *, below: bool = True) -> None:
 
 
 @contextmanager
-def owning(folder: Path, wait: float = 0) -> Iterator[bool]:
+def owning(folder: Path, wait: float = 0, name: str = LOCK) -> Iterator[bool]:
     """Own a folder within the block; yield whether that succeeded.
 
-    The system frees the lock when its owner ends, even if it is killed. wait: seconds to wait for another owner.
+    The system frees the lock when its owner ends, even if it is killed. wait: seconds to wait for another owner. name:
+    of the lock's file; another one stands for a part of the folder.
     """
-    lock = FileLock(folder / LOCK)
+    lock = FileLock(folder / name)
     with explaining_os_errors(folder), suppress(Timeout):
         make_folder(folder)
         lock.acquire(timeout=wait)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fastapi import FastAPI
 from numpy.typing import NDArray
 
 from hitofude.export.onnx_model import OnnxModel
@@ -103,9 +104,15 @@ def _lower(header: tuple[str, str]) -> tuple[str, str]:
 
 @contextmanager
 def running(model: OnnxModel, settings: Settings) -> Iterator[Running]:
+    with running_app(create_app(model, settings), settings) as server:
+        yield server
+
+
+@contextmanager
+def running_app(app: FastAPI, settings: Settings) -> Iterator[Running]:
     with listening("127.0.0.1", 0) as listener:
         started = threading.Event()
-        server = Server(create_app(model, settings), settings, started.set)
+        server = Server(app, settings, started.set)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
 

@@ -13,7 +13,7 @@ from hitofude.export.onnx_model import OnnxModel
 from hitofude.export.web_bundle import model_json
 from hitofude.inputs.look import MNIST
 from hitofude.metrics.calibration import SURE
-from hitofude.web.app import page_files
+from hitofude.web.page_files import page_files
 from tests.conftest import Call
 from tests.web.conftest import Running
 from tests.web.tiny_model import DIGITS, drawing_of

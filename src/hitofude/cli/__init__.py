@@ -11,6 +11,7 @@ from hitofude.cli import (
     import_chainer,
     predict,
     presets,
+    review,
     run,
     serve,
     settings,
@@ -20,5 +21,5 @@ from hitofude.cli.entry import main
 
 __all__ = [
     "audit", "bench", "completion", "data", "distill", "export", "fetch", "import_chainer", "main", "predict",
-    "presets", "run", "serve", "settings", "sweep",
+    "presets", "review", "run", "serve", "settings", "sweep",
 ]  # fmt: skip

@@ -98,18 +98,18 @@ class SourceOptions:
     "A column to leave aside, by its name or its number from 0; may be repeated."
     transpose: Annotated[bool | None, Parameter(negative="--no-transpose")] = None
     "Whether rows and columns of the images are exchanged, as in EMNIST; by default files named emnist are."
+    add: Annotated[tuple[Path, ...], Parameter(negative=(), consume_multiple=False)] = ()
+    "Labelled images to train on, too: a folder of hitofude next, or any file or folder read as the source; repeatable."
     scale: str | None = None
     "BLACK..WHITE in numbers, such as 0..1 or 0..16; 255..0 inverts. By default found from all training images."
 
     def open(self, source: SourceName | None) -> "Dataset":
+        from hitofude.inputs.added import add_images
         from hitofude.inputs.layout import parse_shape
         from hitofude.inputs.scale import parse_scale
-        from hitofude.inputs.sources import open_source
+        from hitofude.inputs.sources import Reading, open_source
 
-        return open_source(
-            source,
-            train=self.train,
-            test=self.test,
+        how = Reading(
             label=self.label,
             shape=parse_shape(self.shape),
             groups=self.groups,
@@ -121,6 +121,10 @@ class SourceOptions:
             transpose=self.transpose,
             scale=parse_scale(self.scale),
         )
+        dataset = open_source(source, train=self.train, test=self.test, **how)
+        for path in self.add:
+            dataset = add_images(dataset, path, **how)
+        return dataset
 
 
 Source = Annotated[SourceName | None, Parameter(help="As for run.")]

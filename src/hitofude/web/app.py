@@ -2,7 +2,6 @@
 
 import json
 import math
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -26,15 +25,13 @@ from hitofude.web import openapi
 from hitofude.web.batching import Answers, Batcher, BoundedThread
 from hitofude.web.corrections import Corrections
 from hitofude.web.exception_handlers import add_handlers
+from hitofude.web.page_files import FOR_READING, page_files
 from hitofude.web.photos import PictureImages, images_of_picture
 from hitofude.web.prometheus import Metrics, RequestCounter
 from hitofude.web.safety import BodyLimit, Guard
 from hitofude.web.settings import Settings
 
 JSON, FORM = "application/json", "multipart/form-data"
-FOR_READING = ["GET", "HEAD"]
-PAGE_TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
-PAGE_ALIASES = {"/": "index.html", "/docs": "docs.html"}
 INVERTED = "Send them inverted."
 DECIMALS = 6
 """The precision of a probability."""
@@ -199,16 +196,6 @@ def _add_routes(app: FastAPI, api: Api) -> None:
         responses={**openapi.refusal_responses(), 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )  # fmt: skip
     app.router.routes.insert(0, Route("/api/predict", api.predict, methods=["POST"]))
-
-
-def page_files() -> dict[str, Response]:
-    """Return the page's files by path, read once, so that no path of a request ever reaches the disk."""
-    found = {
-        f"/{entry.name}": Response(entry.read_bytes(), media_type=PAGE_TYPES[ending])
-        for entry in files("hitofude.web").joinpath("page").iterdir()
-        if entry.is_file() and (ending := entry.name.rpartition(".")[2]) in PAGE_TYPES
-    }
-    return found | {path: found[f"/{name}"] for path, name in PAGE_ALIASES.items()}
 
 
 async def _file_of_form(request: Request) -> bytes:

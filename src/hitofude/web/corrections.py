@@ -5,7 +5,6 @@ once, under its newest label.
 """
 
 import hashlib
-import io
 import os
 import unicodedata
 from collections.abc import Sequence
@@ -14,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from hitofude.errors import InputError, RunFolderError
 from hitofude.inputs.formats.naming import SYSTEM_FILES
 from hitofude.storage import explaining_os_errors, make_folder, remove_partial_files, write_bytes
+from hitofude.web.png import png_of
 
 NAME_DIGITS = 32
 MOST_NAME_BYTES = 200
@@ -62,7 +61,7 @@ class Corrections:
                     raise FullError
                 self._check_spelling(label)
                 make_folder(path.parent)
-                write_bytes(path, _png(pixels))
+                write_bytes(path, png_of(pixels))
                 for of_class in former:
                     (of_class / name).unlink(missing_ok=True)
                     _remove_if_empty(of_class)
@@ -102,14 +101,6 @@ def _is_folder_name(label: str) -> bool:
         and len(label.encode()) <= MOST_NAME_BYTES
         and label.lower() not in SYSTEM_FILES
     )
-
-
-def _png(pixels: NDArray[np.uint8]) -> bytes:
-    """Encode (C, H, W), C being 1 or 3."""
-    content = io.BytesIO()
-    plain = pixels[0] if len(pixels) == 1 else np.ascontiguousarray(np.moveaxis(pixels, 0, 2))
-    Image.fromarray(plain).save(content, "PNG", optimize=True)
-    return content.getvalue()
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -21,23 +21,24 @@ NOT_KEPT = "The drawing could not be kept. The server's terminal shows what is w
 FULL = "The server keeps as many drawings as it may. Train with them, and move them elsewhere."
 
 
-def add_handlers(app: FastAPI, methods: Mapping[str, Collection[str]], numbers: int) -> None:
+def add_handlers(app: FastAPI, methods: Mapping[str, Collection[str]], numbers: int, not_kept: str = NOT_KEPT) -> None:
     """Answer every exception that is raised on purpose.
 
-    methods: the allowed ones, by path. numbers: of an image.
+    methods: the allowed ones, by path. numbers: of an image. not_kept: said if something could not be written.
     """
 
     def http_error(request: Request, error: Exception) -> Response:
         refused = cast(HTTPException, error)
         headers = dict(refused.headers or {})
-        if refused.status_code == NO_SUCH_METHOD:  # for a path with two routes Starlette names only the first one's
-            headers["Allow"] = ", ".join(sorted(methods.get(request.url.path, ())))
+        allowed = methods.get(request.url.path)
+        if refused.status_code == NO_SUCH_METHOD and allowed:  # of two routes Starlette names only the first one's
+            headers["Allow"] = ", ".join(sorted(allowed))
         return _answer(refused.status_code, refused.detail, headers)
 
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(ValidationError, partial(_invalid, numbers))
     app.add_exception_handler(InputError, lambda _, error: _answer(422, str(error)))
-    app.add_exception_handler(UserError, _not_kept)
+    app.add_exception_handler(UserError, partial(_not_kept, not_kept))
     app.add_exception_handler(FullError, lambda _, __: _answer(409, FULL))
     app.add_exception_handler(OverloadedError, _overloaded)
     app.add_exception_handler(MemoryError, _overloaded)
@@ -60,9 +61,9 @@ def _invalid(numbers: int, _: Request, error: Exception) -> Response:
     return _answer(422, f"{place}: {problem['msg']}.")
 
 
-def _not_kept(_: Request, error: Exception) -> Response:
+def _not_kept(said: str, _: Request, error: Exception) -> Response:
     logger.error("%s", error)
-    return _answer(503, NOT_KEPT, {"Retry-After": RETRY_AFTER})
+    return _answer(503, said, {"Retry-After": RETRY_AFTER})
 
 
 def _overloaded(_: Request, __: Exception) -> Response:

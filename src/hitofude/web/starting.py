@@ -11,6 +11,7 @@ import webbrowser
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from joblib import cpu_count
 
@@ -19,6 +20,9 @@ from hitofude.export.onnx_model import OnnxModel
 from hitofude.runs.folder import RunFolder
 from hitofude.web.settings import Settings, url_of
 from hitofude.workers.process import package_environment
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 PACKAGES = ("fastapi", "uvicorn", "prometheus_client", "python_multipart", "onnxruntime")
 KINDS: dict[int, type[UserError]] = {kind.exit_code: kind for kind in (InputError, RunFolderError, OutOfResourcesError)}
@@ -33,16 +37,26 @@ def serve_model(
     the address once it is answered. plugins: the files of the run's own networks. Raises InputError if a package is
     missing, UserError if there is no model to serve or the server cannot listen at the address.
     """
-    missing = [name for name in PACKAGES if find_spec(name) is None]
-    if missing:
-        raise InputError(f"serve needs the package {missing[0].replace('_', '-')}: {install_command('serve')}")
+    check_packages("serve", PACKAGES)
     from hitofude.web.app import create_app
-    from hitofude.web.server import Server, listening
 
     model = OnnxModel.load(
         find_model_file(source, plugins), threads=max(1, cpu_count() - 1)
     )  # one is for everything else
-    app = create_app(model, settings)
+    serve_app(create_app(model, settings), settings, announce)
+
+
+def check_packages(command: str, packages: Sequence[str]) -> None:
+    """Raise InputError, with pip's command, if a package is missing that a command needs."""
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        raise InputError(f"{command} needs the package {missing[0].replace('_', '-')}: {install_command('serve')}")
+
+
+def serve_app(app: "ASGIApp", settings: Settings, announce: Callable[[str], None]) -> None:
+    """Serve an application until SIGINT or SIGTERM. Raises UserError if it cannot listen at the address."""
+    from hitofude.web.server import Server, listening
+
     with listening(settings.host, settings.port) as listener:
         url = url_of(settings.host, listener.getsockname()[1], settings.token)
         Server(app, settings, lambda: announce(url)).run(sockets=[listener])

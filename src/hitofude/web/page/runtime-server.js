@@ -1,10 +1,9 @@
 /** Predictions by the page's server. */
 
-import { Trouble } from "./newest.js";
+import { ask } from "./ask.js";
 
 const MOST_IMAGES = 64;
 const MOST_BYTES = 900_000;
-const RETRY = 1000; // ms
 const BYTES = [0, 255]; // the scale of drawings
 
 /** The interface that runtime-browser.js has, too: {model, ready, predict, keep, total, kept}. */
@@ -32,26 +31,4 @@ async function predict(images) {
     predictions.push(...(await ask("api/predict", { images: batch, scale: BYTES })).predictions);
   }
   return predictions;
-}
-
-/** Ask the server: GET without a body, else POST. */
-async function ask(path, body) {
-  const headers = { "Content-Type": "application/json" };
-  const request = body && { method: "POST", headers, body: JSON.stringify(body) };
-  let response;
-  try {
-    response = await fetch(path, request);
-    if (response.ok) return await response.json();
-  } catch {
-    throw new Trouble("gone", {}, RETRY);
-  }
-  if (response.status === 503) {
-    throw new Trouble("busy", {}, 1000 * (Number(response.headers.get("Retry-After")) || 1));
-  }
-  const answer = await response.json().catch(() => ({}));
-  throw new Trouble("refused", { detail: describe(answer.detail) ?? response.status });
-}
-
-function describe(detail) {
-  return detail === undefined || typeof detail === "string" ? detail : JSON.stringify(detail);
 }
