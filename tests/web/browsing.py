@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 expect.set_options(timeout=20_000)
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-quic"]
+READY = "#bars li"
 ANSWERED = "#winner:is(.sure, .unsure)"
 
 
@@ -26,16 +27,19 @@ def browsing() -> Iterator[Browser]:
 
 
 @contextmanager
-def opened(browser: Browser, url: str, **context: Any) -> Iterator[Page]:
+def opened(browser: Browser, url: str, ready: str = READY, **context: Any) -> Iterator[Page]:
     """Open the page. At the end there must be no errors or warnings, and no requests to other addresses."""
-    with watched(browser, url, **context) as (page, complaints):
+    with watched(browser, url, ready, **context) as (page, complaints):
         yield page
         assert not complaints, complaints
 
 
 @contextmanager
-def watched(browser: Browser, url: str, **context: Any) -> Iterator[tuple[Page, list[str]]]:
-    """Open the page; the list gets its errors, warnings and requests to other addresses."""
+def watched(browser: Browser, url: str, ready: str = READY, **context: Any) -> Iterator[tuple[Page, list[str]]]:
+    """Open the page; the list gets its errors, warnings and requests to other addresses.
+
+    ready: selects an element that a page has when it is ready; by default of the drawing page.
+    """
     chosen = {"viewport": {"width": 1280, "height": 800}, "locale": "en-US", "reduced_motion": "reduce", **context}
     complaints = list[str]()
     surroundings = browser.new_context(**chosen)
@@ -45,7 +49,7 @@ def watched(browser: Browser, url: str, **context: Any) -> Iterator[tuple[Page, 
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: None if is_own(request.url, url) else complaints.append(request.url))
     page.goto(url)
-    page.wait_for_selector("#bars li")
+    page.wait_for_selector(ready)
     yield page, complaints
     surroundings.close()
 
