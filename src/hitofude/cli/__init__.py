@@ -9,6 +9,7 @@ from hitofude.cli import (
     export,
     fetch,
     import_chainer,
+    next_images,
     predict,
     presets,
     review,
@@ -20,6 +21,6 @@ from hitofude.cli import (
 from hitofude.cli.entry import main
 
 __all__ = [
-    "audit", "bench", "completion", "data", "distill", "export", "fetch", "import_chainer", "main", "predict",
-    "presets", "review", "run", "serve", "settings", "sweep",
+    "audit", "bench", "completion", "data", "distill", "export", "fetch", "import_chainer", "main", "next_images",
+    "predict", "presets", "review", "run", "serve", "settings", "sweep",
 ]  # fmt: skip

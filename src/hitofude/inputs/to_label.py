@@ -65,13 +65,16 @@ class ToLabel:
         """Return the file of a reviewer's labels."""
         return self.path / ("labels.csv" if reviewer is None else f"labels-{reviewer}.csv")
 
-    def write(self, chosen: ChosenImages, description: ToLabelDescription) -> None:
-        """Write the folder, which appears when it is complete. Raises RunFolderError if it holds anything already."""
+    def check_is_new(self) -> None:
+        """Raise RunFolderError if images were chosen into this folder before, as they may be labelled."""
         if self.exists:
             raise RunFolderError(
                 f"{self.path} holds images that were chosen before, and perhaps their labels. Label them with "
                 f"`hitofude review {self.path}`, or name another folder with --out."
             )
+
+    def write(self, chosen: ChosenImages, description: ToLabelDescription) -> None:
+        """Write the folder, which appears when it is complete. Raises RunFolderError if it holds anything already."""
         classes, best = description.classes, chosen.probabilities.argmax(axis=1)
         lines = [
             [id, classes[place], f"{row[place]:.6f}", f"{score:.6f}"]

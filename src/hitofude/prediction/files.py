@@ -101,7 +101,7 @@ def predict(
     load_plugins(plugins)
     model = Model.load(Path(run), device=device, raw=raw)
     data = RunFolder(Path(run)).load_data()
-    how = _how_to_read(data, transpose, scale=scale)
+    how = how_to_read(data, transpose, scale=scale)
     options = replace(read_options(**how), like=model.image_shape)
     arrays = raw_from_arrays(images, None, "images", options)
     found = model.predict(torch.tensor(Rescaler(data.pixels, options.scale, look=data.look).to_bytes(arrays)))
@@ -153,7 +153,7 @@ def predict_files(
     folder = RunFolder(Path(run))
     data = folder.load_data()
     threshold = set_threshold_of(folder.path, level)
-    how = _how_to_read(data, transpose, label=label, shape=shape, scale=scale)
+    how = how_to_read(data, transpose, label=label, shape=shape, scale=scale)
     read = [_read(path, data, how) for path in inputs]
     photos = tuple(found for found in read if isinstance(found, Photo))
     images = np.concatenate([found.images for found in read])
@@ -209,7 +209,7 @@ def show_photos(path: Path, prediction: FilePredictions) -> None:
     plot_photos(path, drawn)
 
 
-def _how_to_read(data: DataDescription, transpose: bool | None, **asked: Any) -> Reading:
+def how_to_read(data: DataDescription, transpose: bool | None, **asked: Any) -> Reading:
     """Return how images are read: as the run's own, and as the user asks."""
     how = cast(Reading, {**data.how_to_read(), **asked})
     if transpose is not None:
