@@ -147,10 +147,8 @@ def _doubts_of_run(
 
     def next_command(judgements: "Judgements") -> str | None:
         counts = judgements.counts()
-        asked = {"drop": "--drop-issues", "relabel": "--relabel-issues"}
-        words = [
-            word for verdict, option in asked.items() if counts[verdict] for word in (option, str(judgements.path))
-        ]  # type: ignore[index]
+        asked = [*(["--drop-issues"] if counts["drop"] else []), *(["--relabel-issues"] if counts["relabel"] else [])]
+        words = [word for option in asked for word in (option, str(judgements.path))]
         return again.command(*words) if words else None
 
     return ReviewSubject(run.name, images, result.out_of_fold_probabilities, doubts, reviewer, next_command)
