@@ -1,6 +1,10 @@
 """A run becomes a file that onnxruntime alone can run, or no file."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +18,9 @@ import torch
 import hitofude
 from hitofude.errors import InputError, RunFolderError
 from hitofude.export import parity
-from hitofude.export.onnx_export import describe_export, export_onnx, model_of_run
+from hitofude.export.onnx_export import describe_run, export_onnx, model_of_run
 from hitofude.export.onnx_model import OnnxModel
+from hitofude.export.outcome import describe_export
 from hitofude.inputs.sources import Dataset, sample
 from hitofude.learning.compute import choose_compute
 from hitofude.prediction.model import Model
@@ -73,10 +78,52 @@ def test_eight_bits_are_a_third_of_the_size_and_hardly_less_accurate(
     assert export.bytes < exported_file.stat().st_size / 2.5
     assert export.cost is not None
     assert export.cost.images == len(dataset.train)
-    assert export.cost.accuracy_of_float32 == pytest.approx(finished.accuracy.value, abs=0.005)
-    assert export.cost.accuracy == pytest.approx(export.cost.accuracy_of_float32, abs=0.02)
+    assert export.cost.accuracy_before == pytest.approx(finished.accuracy.value, abs=0.005)
+    assert export.cost.accuracy == pytest.approx(export.cost.accuracy_before, abs=0.02)
     probabilities, _ = OnnxModel.load(tmp_path / "m.onnx").predict(dataset.train.images)
     assert probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_simple_file_says_what_asking_simply_costs(
+    finished: RunResult, files: Path, tmp_path: Path, call: Call
+) -> None:
+    target = tmp_path / "simple.onnx"
+    code, out, error = call("export", finished.folder.path, files, "--onnx", target, "--simple", "--images", "100")
+    assert (code, error) == (0, "")
+    assert "parity    0 labels differ of 100" in out
+    assert "simple    out-of-fold accuracy" in out
+    assert OnnxModel.load(target).description.weights != describe_run(finished.folder).weights
+    model = onnx.load(target)
+    assert (len(model.functions), model.graph.input[0].name) == (0, "pixels")
+    refused = call("export", finished.folder.path, "--onnx", target, "--views", "all")
+    assert refused[::2] == (2, "hitofude: --views all is for --simple: add it, or leave --views out.\n")
+
+
+def test_seen_as_often_as_the_run_sees_unclear_images_a_simple_file_gives_the_runs_labels(
+    finished: RunResult, dataset: Dataset, tmp_path: Path
+) -> None:
+    export = export_onnx(finished.folder.path, tmp_path / "m.onnx", source=dataset, simple="all", images=100)
+    assert export.simple is not None
+    assert (export.simple.changed, export.simple.accuracy) == (0, export.simple.accuracy_before)
+    once = export_onnx(finished.folder.path, tmp_path / "m.onnx", source=dataset, simple="one", images=400)
+    assert once.simple is not None
+    assert once.simple.changed > 0
+
+
+@pytest.mark.slow
+def test_two_installations_write_the_same_bytes_and_name_no_path(finished: RunResult, tmp_path: Path) -> None:
+    """Two copies of the sources, each with a copy of the run, at paths of other lengths and with other hashes."""
+    contents = []
+    for seed, place in enumerate(("here", "elsewhere/deeper")):
+        home = tmp_path / place
+        shutil.copytree(Path(hitofude.__file__).parent, home / "lib" / "hitofude")
+        shutil.copytree(finished.folder.path, home / "run")
+        environment = {**os.environ, "PYTHONPATH": str(home / "lib"), "PYTHONHASHSEED": str(seed)}
+        command = [sys.executable, "-m", "hitofude", "export", "run", "--onnx", "m.onnx", "--images", "20"]
+        subprocess.run(command, check=True, capture_output=True, env=environment, cwd=home)
+        contents.append((home / "m.onnx").read_bytes())
+    assert contents[0] == contents[1]
+    assert not [place for place in (str(tmp_path), sys.prefix, "site-packages") if place.encode() in contents[0]]
 
 
 def test_of_a_distilled_run_one_network_is_exported_and_its_training_images_show_no_accuracy(

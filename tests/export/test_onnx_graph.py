@@ -8,9 +8,10 @@ import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
+from onnx.reference import ReferenceEvaluator
 from torch import nn
 
-from hitofude.export.onnx_graph import Pixels, ensemble_model, networks_model
+from hitofude.export.onnx_graph import Pixels, ensemble_model, networks_model, quantise
 from hitofude.learning.compute import Compute
 from hitofude.learning.networks import build_network
 from hitofude.learning.predicting import Predictor
@@ -87,6 +88,33 @@ def test_members_mean_and_temperature_are_pytorchs(
     probabilities, members = run(ensemble_model([side_by_side], tta, 0.7), images)
     assert np.abs(members - expected).max() < 1e-6
     assert np.abs(probabilities - with_temperature(mean_of_members(expected), 0.7)).max() < 1e-6
+
+
+@pytest.mark.parametrize("shift", [0, 2])
+def test_a_simple_graph_gives_the_same_answers_by_ordinary_operations_alone(
+    networks: list[nn.Module], side_by_side: onnx.ModelProto, images: NDArray[np.uint8], compute: Compute, shift: int
+) -> None:
+    tta = TtaRecipe(shift=shift, threshold=median_of_the_likeliest(networks, images, compute))
+    expected = by_pytorch(networks, images, tta, compute)
+    model = ensemble_model([side_by_side], tta, 0.7, simple=True)
+    probabilities, members = run(model, images)
+    assert np.abs(members - expected).max() < 1e-6
+    assert np.abs(probabilities - with_temperature(mean_of_members(expected), 0.7)).max() < 1e-6
+    assert not model.functions
+    assert {node.domain for node in model.graph.node} == {""}
+    assert not [node for node in model.graph.node for attribute in node.attribute if attribute.HasField("g")]
+
+
+@pytest.mark.parametrize("simple", [False, True])
+@pytest.mark.parametrize("eight_bits", [False, True])
+def test_onnxs_own_evaluator_reads_every_form(
+    side_by_side: onnx.ModelProto, images: NDArray[np.uint8], simple: bool, eight_bits: bool
+) -> None:
+    """In eight bits a value in the middle of two steps may be rounded either way."""
+    networks = quantise(side_by_side, images) if eight_bits else side_by_side
+    model = ensemble_model([networks], TtaRecipe(shift=1, threshold=0.5), 0.7, simple=simple)
+    found, _ = ReferenceEvaluator(model).run(None, {"pixels": images[:2]})
+    assert np.abs(found - run(model, images[:2])[0]).max() < (0.02 if eight_bits else 1e-6)
 
 
 @pytest.mark.parametrize("unclear", ["none", "half", "all"])

@@ -14,7 +14,7 @@ from tests.conftest import copy_of
 
 
 def test_the_model_gives_the_submission(exported: OnnxModel, finished: RunResult, dataset: Dataset) -> None:
-    found = compare_own_answers(exported, lambda: exported, finished.folder, dataset, 10_000)
+    found = compare_own_answers(exported.predict, lambda: exported.predict, finished.folder, dataset, 10_000)
     assert found is not None
     assert (found.of, found.images, found.changed) == ("submission", 50, 0)
     assert found.largest is not None
@@ -33,7 +33,7 @@ def test_labels_that_differ_from_the_submission_are_counted(
             values[..., :3, :] = np.roll(values[..., :3, :], 1, axis=-1)
             arrays[name] = values
     write_npz(folder.test_probabilities, **arrays)
-    found = compare_own_answers(exported, lambda: exported, folder, dataset, 20)
+    found = compare_own_answers(exported.predict, lambda: exported.predict, folder, dataset, 20)
     assert found is not None
     assert (found.images, found.changed) == (20, 3)
     assert f"(the run predicted with {finished.summary.environment['precision']} on " in found.describe()
@@ -42,7 +42,9 @@ def test_labels_that_differ_from_the_submission_are_counted(
 def test_without_images_to_predict_the_out_of_fold_answers_count(
     exported: OnnxModel, finished: RunResult, dataset: Dataset
 ) -> None:
-    found = compare_own_answers(exported, lambda: exported, finished.folder, replace(dataset, test=None), 200)
+    found = compare_own_answers(
+        exported.predict, lambda: exported.predict, finished.folder, replace(dataset, test=None), 200
+    )
     assert found is not None
     assert (found.of, found.images) == ("out-of-fold answers", 200)
     assert found.changed <= 1
@@ -55,11 +57,11 @@ def test_the_members_that_held_a_row_out_are_those_of_the_run(
     folder = copy_of(finished, tmp_path)
     arrays = read_npz(folder.out_of_fold)
     write_npz(folder.out_of_fold, **arrays | {"held_out": ~arrays["held_out"]})
-    found = compare_own_answers(exported, lambda: exported, folder, replace(dataset, test=None), 200)
+    found = compare_own_answers(exported.predict, lambda: exported.predict, folder, replace(dataset, test=None), 200)
     assert found is not None
     assert found.changed > 10
 
 
 def test_images_of_another_source_are_not_compared(exported: OnnxModel, finished: RunResult, dataset: Dataset) -> None:
     other = replace(dataset, train=dataset.train.take(np.arange(200)))
-    assert compare_own_answers(exported, lambda: exported, finished.folder, other, 100) is None
+    assert compare_own_answers(exported.predict, lambda: exported.predict, finished.folder, other, 100) is None

@@ -21,7 +21,7 @@ def ensemble(finished: RunResult, compute: Compute) -> Model:
 
 
 def test_the_models_answers_are_the_runs(exported: OnnxModel, ensemble: Model, dataset: Dataset) -> None:
-    parity = measure_parity(exported, ensemble, images_to_compare(dataset, (1, 28, 28), 500))
+    parity = measure_parity(exported.predict, ensemble, images_to_compare(dataset, (1, 28, 28), 500))
     parity.check()
     assert (parity.images, parity.changed, parity.border) == (500, 0, 0)
     assert 0 < parity.largest < 1e-5
@@ -34,7 +34,7 @@ def test_a_network_that_is_slightly_another_is_found_out(
     last = [module for module in ensemble.networks[1].modules() if isinstance(module, nn.Linear)][-1]
     with torch.no_grad():
         last.bias[3] += 0.01
-    parity = measure_parity(exported, ensemble.with_tta(ensemble.tta), dataset.train.images)
+    parity = measure_parity(exported.predict, ensemble.with_tta(ensemble.tta), dataset.train.images)
     assert 1e-4 < parity.largest < 5e-2
     with pytest.raises(WeightsError, match="No file was written"):
         parity.check()

@@ -19,6 +19,8 @@ def export(
     web: Path | None = None,
     pixels: Literal["uint8", "float32"] = "uint8",
     int8: Annotated[bool, Parameter(negative=())] = False,
+    simple: Annotated[bool, Parameter(negative=())] = False,
+    views: Literal["one", "all"] | None = None,
     images: int = 10_000,
     onnxruntime_web: Path | None = None,
     plugin: Plugins = (),
@@ -36,6 +38,7 @@ def export(
     For example:
       hitofude export runs/sample-fast --onnx model.onnx
       hitofude export runs/best digit-recognizer.zip --onnx small.onnx --int8
+      hitofude export runs/best digit-recognizer.zip --onnx plain.onnx --simple
       hitofude export runs/sample-fast --web site
 
     Parameters
@@ -53,6 +56,12 @@ def export(
         The type of the model's input.
     int8
         Weights and activations in 8 bits: smaller and faster; the cost in accuracy is measured and printed.
+    simple
+        Ordinary operations alone, without functions, branches and loops, for runtimes that have none. All members are
+        asked about every image, so the labels of a few may differ; the cost in accuracy is measured and printed.
+    views
+        With --simple: one, the default, sees each image once; all sees it five times, as the run sees unclear images,
+        and takes five times as long.
     images
         The number of images in the comparison with the run.
     onnxruntime_web
@@ -60,13 +69,16 @@ def export(
     plugin
         As for predict.
     """
-    from hitofude.export.onnx_export import describe_export, export_onnx
+    from hitofude.export.onnx_export import export_onnx
+    from hitofude.export.outcome import describe_export
     from hitofude.export.web_bundle import describe_bundle, export_web
     from hitofude.learning.plugins import load_plugins
     from hitofude.runs.folder import RunFolder
 
     if onnx is None and web is None:
         raise RecipeError("Nothing to export. Name a file with --onnx, or a folder with --web.")
+    if views is not None and not simple:
+        raise RecipeError(f"--views {views} is for --simple: add it, or leave --views out.")
     if images < 1:
         raise RecipeError(f"--images {images}: expected a number from 1 up.")
     RunFolder(run).load_networks()  # before a large source is read
@@ -74,6 +86,8 @@ def export(
     has_source = source is not None or options.train is not None
     dataset = options.open(source) if has_source else None
     if onnx is not None:
-        tell(describe_export(export_onnx(run, onnx, source=dataset, pixels=pixels, int8=int8, images=images)))
+        asked = (views or "one") if simple else None
+        exported = export_onnx(run, onnx, source=dataset, pixels=pixels, int8=int8, simple=asked, images=images)
+        tell(describe_export(exported))
     if web is not None:
         tell(describe_bundle(export_web(run, web, source=dataset, int8=int8, images=images, package=onnxruntime_web)))

@@ -24,6 +24,7 @@ from torch import nn
 
 from hitofude.borrowed import loggers_at
 from hitofude.errors import InputError
+from hitofude.export.onnx_views import DOMAIN, OPSET, see_all_again, see_unclear_again
 from hitofude.inputs.layout import ImageShape
 from hitofude.learning.networks import images_from_bytes
 from hitofude.learning.own_networks import has_known_layers
@@ -35,10 +36,8 @@ if TYPE_CHECKING:
 
 Pixels = Literal["uint8", "float32"]
 TORCH_TYPES = {"uint8": torch.uint8, "float32": torch.float32}
-OPSET, IR_VERSION = 18, 8
-"""The end of 2022; onnxruntime reads it from 1.14 on."""
-DOMAIN = "hitofude"
-"""Of the model's own functions."""
+IR_VERSION = 9
+"""Of the opset's time."""
 CALIBRATION_BATCH = 128
 
 
@@ -61,17 +60,27 @@ def networks_model(networks: Sequence[nn.Module], image_shape: ImageShape, pixel
 
 
 def ensemble_model(
-    networks: Sequence["onnx.ModelProto"], tta: TtaRecipe, temperature: float, cascade: Cascade | None = None
+    networks: Sequence["onnx.ModelProto"],
+    tta: TtaRecipe,
+    temperature: float,
+    cascade: Cascade | None = None,
+    *,
+    simple: bool = False,
 ) -> "onnx.ModelProto":
     """Build the model: `pixels` (N, C, H, W) 0..255 → `probabilities` (N, classes), `members` (members, N, classes).
 
     networks: from networks_model, all members; with a cascade a model for each of its groups. probabilities: the answer
     of the members, calibrated by the temperature; 1 leaves it uncalibrated. members: each member's probabilities after
     test-time augmentation, as in hitofude.learning.predicting; members that are not asked about an image have the mean
-    of those that are.
+    of those that are. simple: write ordinary operations alone, without functions and branches, which any runtime reads;
+    the same answers then take as much work for a clear image as for an unclear one. It takes no cascade.
     """
     import onnx
     import onnxscript
+    from onnx import inliner
+
+    if simple and cascade is not None:
+        raise ValueError("a cascade needs branches")
 
     pixels = networks[0].graph.input[0].type.tensor_type
     image_shape = [size.dim_value for size in pixels.shape.dim[1:]]
@@ -79,7 +88,7 @@ def ensemble_model(
     members, classes = sum(count for count, _ in sizes), sizes[0][1]
     uint8, float32 = cast(Any, onnxscript.UINT8), cast(Any, onnxscript.FLOAT)
     pixel_type = uint8 if pixels.elem_type == onnx.TensorProto.UINT8 else float32
-    asking = [_asking(part, f"networks_{place}", tta) for place, part in enumerate(networks)]
+    asking = [_asking(part, f"networks_{place}", tta, simple) for place, part in enumerate(networks)]
     answer, steps = _answering([operator for operator, _ in asking], members, () if cascade is None else cascade.stages)
     order = [*range(members)] if cascade is None else np.concatenate(cascade.groups(members)).tolist()
     whole = _ensemble_function(asking[0][0], answer, np.argsort(order).tolist(), temperature)
@@ -90,6 +99,8 @@ def ensemble_model(
     )
     for functions in (*(functions for _, functions in asking), steps):
         model.functions.extend(functions)
+    if simple:
+        model = inliner.inline_local_functions(model)
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -129,12 +140,13 @@ def quantise(networks: "onnx.ModelProto", images: NDArray[np.uint8]) -> "onnx.Mo
     logging.disable(logging.WARNING)  # onnxruntime advises a preparation that changes nothing in these networks
     try:
         with TemporaryDirectory() as folder:
-            path = Path(folder, "networks.onnx")
+            whole, small = Path(folder, "networks.onnx"), Path(folder, "small.onnx")
+            onnx.save(networks, whole)  # given the model itself, onnxruntime 1.20 loses its weights
             quantization.quantize_static(
-                copy.deepcopy(networks), path, reader, per_channel=True, reduce_range=True,
+                whole, small, reader, per_channel=True, reduce_range=True,
                 activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8,
             )  # fmt: skip
-            return onnx.load(path)
+            return onnx.load(small)
     finally:
         logging.disable(logging.NOTSET)
 
@@ -193,17 +205,21 @@ def _members_and_classes(networks: "onnx.ModelProto") -> tuple[int, int]:
     return members.dim_value, classes.dim_value
 
 
-def _asking(networks: "onnx.ModelProto", name: str, tta: TtaRecipe) -> tuple[Any, list["onnx.FunctionProto"]]:
+def _asking(
+    networks: "onnx.ModelProto", name: str, tta: TtaRecipe, simple: bool
+) -> tuple[Any, list["onnx.FunctionProto"]]:
     """Return an operator: pixels (N, C, H, W) → (N, members, classes) after test-time augmentation, and its functions.
 
-    name: of the networks' own function.
+    name: of the networks' own function. simple: see every image again, clear or not, in place of a branch.
     """
     from onnxscript import values
 
     function, of_domain = _as_function(networks, name), values.Opset(DOMAIN, 1)
     if not tta.shift:
         return values.Op(of_domain, name), [function]
-    again = _tta_function(values.Op(of_domain, name), networks, tta).to_function_proto()
+    see_again = see_all_again if simple else see_unclear_again
+    image_shape = [size.dim_value for size in networks.graph.input[0].type.tensor_type.shape.dim[1:]]
+    again = see_again(values.Op(of_domain, name), image_shape, _members_and_classes(networks), tta).to_function_proto()
     again.domain, again.name = DOMAIN, f"{name}_see_unclear_again"
     return values.Op(of_domain, again.name), [function, again]
 
@@ -296,46 +312,3 @@ def _stage_function(ask_next: Any, answer_then: Any, left: int, threshold: float
         return joined, each
 
     return answer_by_some
-
-
-def _tta_function(look: Any, networks: "onnx.ModelProto", tta: TtaRecipe) -> Any:
-    """Return a function of pixels (N, C, H, W) → (N, members, classes).
-
-    An image that is unclear to any member is seen again, shifted up, down, left and right; the result of each member to
-    which it is unclear is the mean of the five. look: the operator of the networks.
-    """
-    import onnxscript
-    from onnxscript import script, values
-
-    op: Any = getattr(onnxscript, f"opset{OPSET}")
-    _, _, height, width = (size.dim_value for size in networks.graph.input[0].type.tensor_type.shape.dim)
-    shift, threshold = tta.shift, tta.threshold
-    starts = {"up": (2 * shift, shift), "down": (0, shift), "left": (shift, 2 * shift), "right": (shift, 0)}
-    up, down, left, right = map(list, starts.values())
-    up_end, down_end, left_end, right_end = ([top + height, start + width] for top, start in starts.values())
-    margins, sides = [0, 0, shift, shift] * 2, [2, 3]
-    axis_of_shifts, axis_of_classes, all_but_images = [0], [2], [1, 2]
-    by_shift = [4, -1, *_members_and_classes(networks)]
-
-    @script(values.Opset(DOMAIN, 1), default_opset=op)
-    def see_unclear_again(pixels):  # type: ignore[no-untyped-def] # pragma: no cover - onnxscript reads its text
-        first = look(pixels)
-        is_unclear = op.ReduceMax(first, axis_of_classes) < threshold
-        unclear_to_any = op.ReduceMax(op.Cast(is_unclear, to=7), all_but_images, keepdims=0)
-        rows = op.Transpose(op.NonZero(unclear_to_any))
-        if op.Size(rows) > 0:
-            padded = op.Pad(op.GatherND(pixels, rows), margins)
-            moved_up = op.Slice(padded, up, up_end, sides)
-            moved_down = op.Slice(padded, down, down_end, sides)
-            moved_left = op.Slice(padded, left, left_end, sides)
-            moved_right = op.Slice(padded, right, right_end, sides)
-            seen_again = look(op.Concat(moved_up, moved_down, moved_left, moved_right, axis=0))
-            sum_of_four = op.ReduceSum(op.Reshape(seen_again, by_shift), axis_of_shifts, keepdims=0)
-            before = op.GatherND(first, rows)
-            after = op.Where(op.GatherND(is_unclear, rows), (before + sum_of_four) / 5.0, before)
-            result = op.ScatterND(first, rows, after)
-        else:
-            result = op.Identity(first)
-        return result
-
-    return see_unclear_again

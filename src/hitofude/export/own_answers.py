@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hitofude.errors import agree, counted
-from hitofude.export.onnx_model import OnnxModel
+from hitofude.export.parity import Predict
 from hitofude.inputs.image_set import ImageSet, shuffled_evenly
 from hitofude.inputs.sources import Dataset, sample
 from hitofude.metrics.metrics import answered
@@ -46,11 +46,11 @@ class OwnAnswers:
 
 
 def compare_own_answers(
-    model: OnnxModel, asking_all: Callable[[], OnnxModel], folder: RunFolder, source: Dataset | None, most: int
+    predict: Predict, asking_all: Callable[[], Predict], folder: RunFolder, source: Dataset | None, most: int
 ) -> OwnAnswers | None:
     """Predict up to `most` images of the run's source, and compare with the run's folder.
 
-    asking_all: makes the model that asks all members about every image, as the out-of-fold answers need.
+    asking_all: makes what asks all members about every image, as the out-of-fold answers need.
     source: the embedded sample if None. Return None if the run was trained on another source, or elsewhere. No images
     are compared if only members on all rows predict and the run had no images to predict.
     """
@@ -61,25 +61,25 @@ def compare_own_answers(
         return None
     result = load_result(folder)
     if dataset.test is not None and result.test_ids is not None and np.array_equal(dataset.test.ids, result.test_ids):
-        return _compare_submission(model, result, dataset.test, most)
+        return _compare_submission(predict, result, dataset.test, most)
     if result.recipe.ensemble.predict_by == "full-data":
         return OwnAnswers("submission", 0, 0, None, _arithmetic(result))
     return _compare_out_of_fold(asking_all(), result, choose_rows(dataset.train, result.recipe), most)
 
 
-def _compare_submission(model: OnnxModel, result: RunResult, test: ImageSet, most: int) -> OwnAnswers | None:
+def _compare_submission(predict: Predict, result: RunResult, test: ImageSet, most: int) -> OwnAnswers | None:
     if result.test_probabilities is None:
         return None
     expected = result.test_probabilities[:most]
-    found, _ = model.predict(test.images[:most])
+    found, _ = predict(test.images[:most])
     changed = int((found.argmax(axis=1) != expected.argmax(axis=1)).sum())
     return OwnAnswers("submission", len(expected), changed, float(np.abs(found - expected).max()), _arithmetic(result))
 
 
-def _compare_out_of_fold(model: OnnxModel, result: RunResult, train: ImageSet, most: int) -> OwnAnswers:
+def _compare_out_of_fold(predict: Predict, result: RunResult, train: ImageSet, most: int) -> OwnAnswers:
     rows = shuffled_evenly(train.known_labels(), 0)
     rows = rows[answered(result.out_of_fold_probabilities)[rows]][:most]
-    _, members = model.predict(train.images[rows])
+    _, members = predict(train.images[rows])
     found = (members * result.held_out[rows].T[:, :, None]).sum(axis=0).argmax(axis=1)
     changed = int((found != result.out_of_fold_probabilities[rows].argmax(axis=1)).sum())
     return OwnAnswers("out-of-fold answers", len(rows), changed, None, _arithmetic(result))

@@ -1,4 +1,4 @@
-"""Comparison of an exported model with the networks it was made from, and with its own form in eight bits."""
+"""Comparison of an exported model with the networks it was made from, and of a cheaper form with the whole."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hitofude.errors import InputError, WeightsError
-from hitofude.export.onnx_model import OnnxModel
 from hitofude.inputs.image_set import ImageSet, shuffled_evenly
 from hitofude.inputs.layout import ImageShape
 from hitofude.inputs.sources import Dataset, sample
@@ -49,37 +48,35 @@ class Parity:
         """Raise WeightsError if the model differs from its run."""
         if self.changed or self.largest >= TOLERANCE:
             raise WeightsError(
-                f"The ONNX model does not predict as the run does: {self.changed:,} of {self.images:,} images have "
+                f"The exported model does not predict as the run does: {self.changed:,} of {self.images:,} images have "
                 f"another label, and a probability differs by {self.largest:.2g} (the limit is {TOLERANCE:g}). No file "
-                "was written. Another version of torch or onnxruntime may help; constraints.txt lists the tested ones."
+                "was written. Another version of torch or the runtime may help; constraints.txt lists the tested ones."
             )
 
 
 @dataclass(frozen=True)
 class Cost:
-    """The cost and gain of eight bits, on training images predicted by members that never saw them.
+    """The cost and gain of a cheaper form, on training images predicted by members that never saw them.
 
-    If only members on all rows predict, they saw all of these images, so both accuracies are None.
+    If only members on all rows predict, they saw all of these images, so both accuracies are None; as they are if the
+    run's training images are not at hand.
     """
 
     images: int
     accuracy: float | None
-    accuracy_of_float32: float | None
+    accuracy_before: float | None
     changed: int
     """Images with another label."""
     images_per_second: float
-    images_per_second_of_float32: float
+    images_per_second_before: float
+    of: str = ""
+    """A remark on the images: ` training images, which it learned from`."""
 
 
-def measure_parity(model: OnnxModel, run: Model, images: NDArray[np.uint8]) -> Parity:
+def measure_parity(predict: Predict, run: Model, images: NDArray[np.uint8]) -> Parity:
     """Predict images (N, C, H, W) with both."""
-
-    def predict_by_run(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Members]:
-        members = run.ask_members(torch.tensor(images))
-        return run.join(members), members
-
-    (expected, expected_members), seconds_of_pytorch = timed(predict_by_run, images)
-    (found, found_members), seconds = timed(model.predict, images)
+    (expected, expected_members), seconds_of_pytorch = timed(lambda images: predict_by(run, images), images)
+    (found, found_members), seconds = timed(predict, images)
     changed = found.argmax(axis=1) != expected.argmax(axis=1)
     apart = np.maximum(np.abs(found - expected).max(axis=1), np.abs(found_members - expected_members).max(axis=(0, 2)))
     apart = np.where(np.isnan(apart), np.inf, apart)
@@ -90,6 +87,12 @@ def measure_parity(model: OnnxModel, run: Model, images: NDArray[np.uint8]) -> P
         len(images), int(changed.sum()), float(apart.max()), len(excused),
         len(images) / seconds, len(images) / seconds_of_pytorch,
     )  # fmt: skip
+
+
+def predict_by(run: Model, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Members]:
+    """Predict by the networks themselves, in PyTorch."""
+    members = run.ask_members(torch.tensor(images))
+    return run.join(members), members
 
 
 def is_on_border(run: Model, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -126,10 +129,10 @@ def _digits(image_shape: ImageShape) -> NDArray[np.uint8]:
     return np.repeat(np.stack([np.asarray(digit) for digit in digits])[:, None], channels, axis=1)
 
 
-def measure_cost(int8: OnnxModel, float32: OnnxModel, recipe: Recipe, train: ImageSet, most: int) -> Cost:
+def measure_cost(cheaper: Predict, whole: Predict, recipe: Recipe, train: ImageSet, most: int) -> Cost:
     """Predict up to `most` training images with both, evenly of all classes, each by members that never saw it.
 
-    Members on all rows that predict alone are asked about all images.
+    Both must ask all members about every image. Members on all rows that predict alone are asked about all images.
     """
     plans, all_rows, ensemble = plan_members(recipe, train), np.arange(len(train)), recipe.ensemble
     held_out_by = np.stack([np.isin(all_rows, plan.validation_rows) for plan in plans])  # (members, N)
@@ -139,15 +142,23 @@ def measure_cost(int8: OnnxModel, float32: OnnxModel, recipe: Recipe, train: Ima
     rows = rows[held_out_by[:, rows].any(axis=0)][:most]
     labels, weights = train.known_labels()[rows], held_out_by[:, rows, None]
     answers, rates = [], []
-    for model in (int8, float32):
-        (_, members), seconds = timed(model.predict, train.images[rows])
+    for predict in (cheaper, whole):
+        (_, members), seconds = timed(predict, train.images[rows])
         answers.append((members * weights).sum(axis=0).argmax(axis=1))
         rates.append(len(rows) / seconds)
-    changed = int((answers[0] != answers[1]).sum())
+    changed, (rate, rate_before) = int((answers[0] != answers[1]).sum()), rates
     if ensemble.predict_by == "full-data":
-        return Cost(len(rows), None, None, changed, *rates)
-    accuracy, accuracy_of_float32 = (float((answer == labels).mean()) for answer in answers)
-    return Cost(len(rows), accuracy, accuracy_of_float32, changed, *rates)
+        learned = " training images, which it learned from"
+        return Cost(len(rows), None, None, changed, rate, rate_before, learned)
+    accuracy, accuracy_before = (float((answer == labels).mean()) for answer in answers)
+    return Cost(len(rows), accuracy, accuracy_before, changed, rate, rate_before)
+
+
+def count_changes(cheaper: Predict, whole: Predict, images: NDArray[np.uint8]) -> Cost:
+    """Predict any images (N, C, H, W) with both, whose labels are not known."""
+    ((found, _), seconds), ((expected, _), seconds_before) = timed(cheaper, images), timed(whole, images)
+    changed = int((found.argmax(axis=1) != expected.argmax(axis=1)).sum())
+    return Cost(len(images), None, None, changed, len(images) / seconds, len(images) / seconds_before)
 
 
 def training_images(folder: RunFolder, source: Dataset | None) -> ImageSet:
@@ -164,6 +175,20 @@ def training_images(folder: RunFolder, source: Dataset | None) -> ImageSet:
             f"hitofude export {folder.path} SOURCE --onnx model.onnx --int8"
         )
     return choose_rows(dataset.train, folder.load_recipe())
+
+
+def measure_simple(simple: Predict, run: Model, folder: RunFolder, source: Dataset | None, images: int) -> Cost:
+    """Compare a model that asks simply with the run's way of asking, on up to `images` of them.
+
+    On the run's training images, out of fold, if the source has them; else count labels that differ on others.
+    """
+    dataset, whole = source or sample(), run.without_cascade()
+    if folder.is_imported or dataset.train.fingerprint != folder.load_data().train_fingerprint:
+        return count_changes(
+            simple, lambda some: predict_by(run, some), images_to_compare(source, run.image_shape, images)
+        )
+    train = choose_rows(dataset.train, folder.load_recipe())
+    return measure_cost(simple, lambda some: predict_by(whole, some), folder.load_recipe(), train, images)
 
 
 def timed(predict: Predict, images: NDArray[np.uint8]) -> tuple[tuple[NDArray[np.float32], Members], float]:

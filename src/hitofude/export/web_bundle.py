@@ -17,8 +17,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hitofude.errors import InputError
-from hitofude.export.onnx_export import IMAGES, OnnxExport, describe_export, export_onnx
+from hitofude.export.onnx_export import IMAGES, export_onnx
 from hitofude.export.onnx_model import OnnxDescription
+from hitofude.export.outcome import Exported, describe_export
 from hitofude.inputs.remote.download import cache_folder
 from hitofude.inputs.sources import Dataset
 from hitofude.metrics.calibration import SURE
@@ -51,7 +52,7 @@ class WebExport:
     folder: Path
     files: int
     bytes: int
-    model: OnnxExport
+    model: Exported
 
 
 def export_web(

@@ -77,6 +77,10 @@ class Model:
         """Return a model of the same networks with other test-time augmentation."""
         return Model(self.networks, self.classes, self.image_shape, self.compute, tta, self.temperature, self.cascade)
 
+    def without_cascade(self) -> "Model":
+        """Return a model of the same networks that asks all of them about every image."""
+        return Model(self.networks, self.classes, self.image_shape, self.compute, self.tta, self.temperature)
+
     def predict(self, images: torch.Tensor) -> NDArray[np.float32]:
         """(N, C, H, W) uint8 → (N, classes) probabilities. Raises OutOfResourcesError if memory runs out."""
         return self.join(self.ask_members(images))
