@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from hitofude.estimator import HitofudeClassifier
     from hitofude.inputs.sources import open_source
     from hitofude.learning.plugins import register_augmentation, register_network
-    from hitofude.prediction.files import predict
+    from hitofude.prediction.files import predict, predict_known
     from hitofude.recipe import Recipe
     from hitofude.runs.callbacks import Callback
     from hitofude.runs.distillation import distill
@@ -25,6 +25,7 @@ _HOMES = {
     "load_result": "hitofude.runs.result",
     "open_source": "hitofude.inputs.sources",
     "predict": "hitofude.prediction.files",
+    "predict_known": "hitofude.prediction.files",
     "register_augmentation": "hitofude.learning.plugins",
     "register_network": "hitofude.learning.plugins",
     "run": "hitofude.runs.pipeline",
@@ -38,6 +39,7 @@ __all__ = [
     "load_result",
     "open_source",
     "predict",
+    "predict_known",
     "register_augmentation",
     "register_network",
     "run",

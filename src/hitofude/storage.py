@@ -114,7 +114,7 @@ def read_npz(path: Path, *names: str) -> dict[str, NDArray[Any]]:
     Raises RunFolderError if the file is missing or damaged, or lacks one of these names.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:  # np.load leaves a bad zip open
             found = dict(arrays)
     except (OSError, AttributeError, zipfile.BadZipFile, zlib.error, *DAMAGED_ARRAY) as error:
         raise RunFolderError(

@@ -36,7 +36,7 @@ def test_the_folder_holds_everything(finished: RunResult) -> None:
     assert names == {
         "recipe.toml", "data.json", "environment.json", "log.jsonl", "loss.png", "accuracy.png", "network.dot",
         "members", "oof.npz", "test_probabilities.npz", "submission.csv", "hardest.csv", "hardest.png",
-        "label_issues.csv", "duplicates.csv", "report.html", "report.json",
+        "label_issues.csv", "duplicates.csv", "novelty.npz", "report.html", "report.json",
     }  # fmt: skip
 
 

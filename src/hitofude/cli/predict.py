@@ -34,6 +34,7 @@ def predict(
     sets: float | None = None,
     show: Path | None = None,
     sure: float | None = None,
+    known: float | None = None,
     workers: str = "auto",
     threads: str = "auto",
     format: str | None = None,
@@ -57,6 +58,7 @@ def predict(
       hitofude predict runs/sample-fast test.csv --raw --out as-predicted.csv
       hitofude predict runs/sample-fast test.csv --sets 0.95
       hitofude predict runs/sample-fast test.csv --sure 0.9 --out answers.csv
+      hitofude predict runs/sample-fast mixed.csv --known 0.95 --out answers.csv
       hitofude predict runs/sample-fast digit-recognizer.zip --out predictions.npz
       hitofude predict runs/leaves-fast new-leaves --shape 32x32 --out new.parquet
       hitofude predict runs/sample-fast photo.jpg scan.png --show seen.png
@@ -99,6 +101,10 @@ def predict(
     sure
         Images are answered from this probability; the label of the others is "not sure". For digits in photos by
         default 0.9; without it all other images are answered.
+    known
+        The share of images like the training images that is answered, such as 0.95. Images less like them, as letters
+        are if digits were learned, have the label "none of these". The score is in a column `novelty`. In photos by
+        default 0.99; without it all other images are answered.
     workers
         With a folder for --out: auto, a number of processes, or a cluster, as for hitofude run; all machines must see
         the same folders.
@@ -121,7 +127,7 @@ def predict(
     load_plugins(plugin)
     _check_calibration(run, raw=raw, calibrated=calibrated, sets=sets)
     how: dict[str, Any] = {"label": label, "shape": parse_shape(shape), "scale": parse_scale(scale)}
-    how |= {"device": device, "raw": raw, "sure": sure, "level": sets, "transpose": transpose}
+    how |= {"device": device, "raw": raw, "sure": sure, "level": sets, "known": known, "transpose": transpose}
     _tell_transposed(run, inputs, transpose)
     if out is not None and _is_folder(out):
         if show is not None:
@@ -144,28 +150,35 @@ def _predict_in_bulk(run: Path, inputs: Sequence[Path], out: str, **how: Any) ->
 
 
 def _predict_at_once(run: Path, inputs: Sequence[Path], out: Path | None, show: Path | None, **how: Any) -> None:
-    from hitofude.outputs.predictions import NOT_SURE, check_ending, describe_not_sure, write_csv, write_predictions
+    from hitofude.outputs.predictions import (
+        check_ending,
+        count_unanswered,
+        describe_unanswered,
+        write_csv,
+        write_predictions,
+    )
     from hitofude.prediction.files import describe_answers, predict_files, show_photos
 
     if out is not None:
         check_ending(out)
     found = predict_files(run, inputs, **how)
-    content = found.ids, found.probabilities, found.classes, found.labels, found.sets
+    content = found.ids, found.probabilities, found.classes, found.labels, found.sets, found.novelty
     if show is not None:
         show_photos(show, found)
-    unsure = None
-    if how["sure"] is not None:
-        unsure = describe_not_sure(int((found.labels == NOT_SURE).sum()), len(found.labels))
+    unanswered = None
+    sure, known = how["sure"], how["known"]
+    if sure is not None or known is not None:
+        unanswered = describe_unanswered(count_unanswered(found.labels), len(found.labels), sure, known)
     if out is not None:
         write_predictions(out, *content)
         text = say("{predictions} written to {file}", predictions=say_count(len(found.ids), "prediction"), file=out)
-        tell(f"{text}; {unsure}" if unsure else text)
+        tell(f"{text}; {unanswered}" if unanswered else text)
     elif len(found.photos) == len(inputs):
         tell(describe_answers(found))
     else:
         write_csv(sys.stdout, *content)
-        if unsure and not is_quiet():
-            tell(say("note: {text}", text=unsure), sys.stderr)
+        if unanswered and not is_quiet():
+            tell(say("note: {text}", text=unanswered), sys.stderr)
 
 
 def _check_calibration(run: Path, *, raw: bool, calibrated: bool, sets: float | None) -> None:

@@ -2,9 +2,10 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,7 +15,9 @@ from torch.fx import GraphModule, symbolic_trace
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from hitofude.inputs.layout import ImageShape
 from hitofude.learning.compute import Compute, using_threads
+from hitofude.learning.features import with_features
 from hitofude.learning.networks import images_from_bytes
 from hitofude.learning.own_networks import has_known_layers, laid_out, memory_format_of
 from hitofude.learning.plugins import explaining_plugin_errors
@@ -46,9 +49,18 @@ class Predictor:
     """
 
     def __init__(
-        self, network: nn.Module, compute: Compute, batch_size: int | None = None, tta: TtaRecipe = NO_TTA
+        self,
+        network: nn.Module,
+        compute: Compute,
+        batch_size: int | None = None,
+        tta: TtaRecipe = NO_TTA,
+        inspect: "Inspect | None" = None,
     ) -> None:
+        """inspect: what else is asked of the images, besides their probabilities."""
         self._folded = _fold(network.eval())
+        if inspect is not None:
+            self._folded = with_features(self._folded, inspect.image_shape)
+        self._inspect = inspect
         self._memory_format = memory_format_of(network)
         self._compute, self._tta = compute, tta
         self._batch_size = batch_size or BATCH_SIZES.get(compute.device.type, BATCH_SIZE_ELSEWHERE)
@@ -58,19 +70,25 @@ class Predictor:
 
         threads: by default those of `compute`.
         """
+        return self.inspected(images, threads)[0]
+
+    def inspected(
+        self, images: torch.Tensor, threads: int | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the probabilities (N, classes), and the results of `inspect` at the first look, (N, any number)."""
         with explaining_plugin_errors():
             return self._predict_all(images, threads or self._compute.threads)
 
-    def _predict_all(self, images: torch.Tensor, threads: int) -> NDArray[np.float32]:
+    def _predict_all(self, images: torch.Tensor, threads: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         block = images_at_once(images.shape[1:])
         size = min(self._batch_size, block)
-        probabilities = self._predict(images.split(size), threads)
+        probabilities, inspected = self._predict(images.split(size), threads)
         if self._tta.shift > 0:
             unclear = (probabilities.amax(dim=1) < self._tta.threshold).nonzero().flatten()
             starts = torch.arange(block, max(block, len(images)), block)
             rows = unclear.tensor_split(torch.searchsorted(unclear, starts))
             probabilities[unclear] = self._predict_shifted(images, rows, probabilities, size, threads)
-        return probabilities.numpy()
+        return probabilities.numpy(), inspected.numpy()
 
     def _predict_shifted(
         self, images: torch.Tensor, rows: Sequence[torch.Tensor], probabilities: torch.Tensor, size: int, threads: int
@@ -78,7 +96,7 @@ class Predictor:
         """Average the probabilities with those of the shifted images. rows: the unclear images of each block."""
         blocks = [shifted(images[some.to(images.device)], self._tta.shift) for some in rows]
         predicted = [
-            self._predict((batch for view in views for batch in view.split(size)), threads).split(
+            self._predict((batch for view in views for batch in view.split(size)), threads)[0].split(
                 [len(some) for some in rows]
             )
             for views in zip(*blocks, strict=True)
@@ -86,21 +104,40 @@ class Predictor:
         together = zip(rows, *predicted, strict=True)
         return torch.cat([torch.stack([probabilities[some], *views]).mean(dim=0) for some, *views in together])
 
-    def _predict(self, batches: Iterable[torch.Tensor], threads: int) -> torch.Tensor:
-        """Return (N, classes) probabilities on the CPU."""
+    def _predict(self, batches: Iterable[torch.Tensor], threads: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (N, classes) probabilities and the results of `inspect`, on the CPU."""
         if self._compute.device.type != "cpu":
-            return torch.cat([self._predict_batch(batch) for batch in batches]).cpu()
-        own = using_threads(torch.get_num_threads())
-        with own, ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return torch.cat(list(pool.map(self._predict_batch, batches)))
+            found = [self._predict_batch(batch) for batch in batches]
+        else:
+            own = using_threads(torch.get_num_threads())
+            with own, ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+                found = list(pool.map(self._predict_batch, batches))
+        probabilities, inspected = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
+        return probabilities, inspected
 
-    def _predict_batch(self, batch: torch.Tensor) -> torch.Tensor:
+    def _predict_batch(self, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         if not len(batch):  # which a plugin's network may refuse
-            return self._predict_batch(batch.new_zeros(1, *batch.shape[1:]))[:0]
-        with torch.inference_mode(), self._compute.autocast():
-            pixels = laid_out(images_from_bytes(batch.to(self._compute.device)), self._memory_format)
-            logits: torch.Tensor = self._folded(pixels)
-            return logits.float().softmax(dim=1)
+            probabilities, inspected = self._predict_batch(batch.new_zeros(1, *batch.shape[1:]))
+            return probabilities[:0], inspected[:0]
+        with torch.inference_mode():
+            with self._compute.autocast():
+                pixels = laid_out(images_from_bytes(batch.to(self._compute.device)), self._memory_format)
+                found = self._folded(pixels)
+            if self._inspect is None:
+                answers: torch.Tensor = found.float().softmax(dim=1)
+                return answers, answers.new_empty(len(batch), 0)
+            logits, features = found
+            answers = logits.float().softmax(dim=1)
+            return answers, self._inspect.ask(features, answers)
+
+
+@dataclass(frozen=True, eq=False)
+class Inspect:
+    """A further question about images, answered by the features and probabilities of one network."""
+
+    ask: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    """(N, F) features and (N, classes) probabilities → (N, any number)."""
+    image_shape: ImageShape
 
 
 def predict_rows(

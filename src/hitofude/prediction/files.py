@@ -1,6 +1,6 @@
 """Prediction of files with a finished run: images, and the digits in photos."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast, overload
@@ -21,13 +21,15 @@ from hitofude.inputs.sources import Images, Reading, read_images, read_options
 from hitofude.language.translation import say
 from hitofude.learning.plugins import load_plugins
 from hitofude.metrics.calibration import SURE
+from hitofude.metrics.novelty import SHOWN_KNOWN, threshold_of
 from hitofude.metrics.whole_ensemble import prediction_sets
 from hitofude.outputs.display.tables import Column
 from hitofude.outputs.frames import FrameKind, class_frame, import_frames
 from hitofude.outputs.plots import DrawnPhoto, plot_photos
-from hitofude.outputs.predictions import NOT_SURE, answers, check_sure, set_texts
+from hitofude.outputs.predictions import NONE_OF_THESE, NOT_SURE, answers, check_sure, set_texts
 from hitofude.prediction.model import Model, set_threshold_of
 from hitofude.runs.folder import DataDescription, RunFolder
+from hitofude.runs.known_kinds import known_threshold_of
 from hitofude.runs.result import load_result
 
 
@@ -38,8 +40,9 @@ class FilePredictions:
     ids: NDArray[np.str_]  # (N,)
     probabilities: NDArray[np.float32]  # (N, classes)
     classes: tuple[str, ...]
-    labels: NDArray[np.str_]  # (N,) the likeliest class; `not sure` if its probability is too low
+    labels: NDArray[np.str_]  # (N,) the likeliest class; `not sure` if its probability is too low, `none of these`
     sets: NDArray[np.bool_] | None  # (N, classes) the prediction sets, if they were asked for
+    novelty: NDArray[np.float32] | None  # (N,) the score of images unlike anything learned, if it was asked for
     photos: tuple[Photo, ...]
     """The photos among the files, in their order."""
 
@@ -99,12 +102,8 @@ def predict(
     if output != "numpy":
         import_frames(output)  # before the time that predicting takes
     load_plugins(plugins)
-    model = Model.load(Path(run), device=device, raw=raw)
-    data = RunFolder(Path(run)).load_data()
-    how = how_to_read(data, transpose, scale=scale)
-    options = replace(read_options(**how), like=model.image_shape)
-    arrays = raw_from_arrays(images, None, "images", options)
-    found = model.predict(torch.tensor(Rescaler(data.pixels, options.scale, look=data.look).to_bytes(arrays)))
+    model, bytes_of = _open(Path(run), device, scale, transpose, raw=raw)
+    found = model.predict(bytes_of(images))
     if output == "numpy":
         return found
     index = getattr(images, "index", None) if output == "pandas" and is_frame(images) else None
@@ -130,6 +129,26 @@ def predict_sets(
     return prediction_sets(predict(run, images, device=device, scale=scale, transpose=transpose), threshold)
 
 
+def predict_known(
+    run: str | Path,
+    images: Images,
+    level: float = 0.95,
+    *,
+    device: str = "auto",
+    scale: tuple[float, float] | None = None,
+    transpose: bool | None = None,
+) -> NDArray[np.bool_]:
+    """(N,) whether images are like those of any class, so that a share `level` of the images of the known kinds is.
+
+    See hitofude.metrics.novelty. images, scale, transpose: as for `predict`. Raises as `predict` does, RecipeError if
+    the level is not between 0 and 1, RunFolderError if the run cannot tell unknown kinds.
+    """
+    threshold = known_threshold_of(RunFolder(Path(run)), level)
+    model, bytes_of = _open(Path(run), device, scale, transpose)
+    known: NDArray[np.bool_] = model.predict_with_novelty(bytes_of(images))[1] <= threshold
+    return known
+
+
 def predict_files(
     run: str | Path,
     inputs: Sequence[Path],
@@ -140,6 +159,7 @@ def predict_files(
     raw: bool = False,
     sure: float | None = None,
     level: float | None = None,
+    known: float | None = None,
     scale: tuple[float, float] | None = None,
     transpose: bool | None = None,
 ) -> FilePredictions:
@@ -147,39 +167,52 @@ def predict_files(
 
     raw, scale, transpose: as for `predict`. An image whose likeliest class has less than `sure` has the label `not
     sure`; None answers all, but a digit in a photo (see hitofude.inputs.photos.photo) only from SURE on. level: of the
-    prediction sets; None for none. Raises RecipeError if sure or level is out of range.
+    prediction sets; None for none. known: the share of images of the known kinds that is answered; an image less like
+    them has the label `none of these`. None answers all, but in a photo SHOWN_KNOWN of them, if the run can tell.
+    Raises RecipeError if sure, level or known is out of range, RunFolderError if the run cannot tell unknown kinds.
     """
     check_sure(sure)
     folder = RunFolder(Path(run))
     data = folder.load_data()
     threshold = set_threshold_of(folder.path, level)
+    known_up_to = None if known is None else known_threshold_of(folder, known)
     how = how_to_read(data, transpose, label=label, shape=shape, scale=scale)
     read = [_read(path, data, how) for path in inputs]
     photos = tuple(found for found in read if isinstance(found, Photo))
     images = np.concatenate([found.images for found in read])
-    probabilities = Model.load(folder.path, device=device, raw=raw).predict(torch.tensor(images))
-    labels = answers(probabilities, data.classes, sure)
-    if photos and sure is None:
+    model = Model.load(folder.path, device=device, raw=raw)
+    probabilities, novelty = model.predict_with_novelty(torch.tensor(images))
+    is_known = None if known_up_to is None else novelty <= known_up_to
+    labels = answers(probabilities, data.classes, sure, is_known)
+    if photos and (sure is None or known is None):
         is_in_photo = np.concatenate([np.full(len(found.images), isinstance(found, Photo)) for found in read])
-        labels = np.where(is_in_photo, answers(probabilities, data.classes, SURE), labels)
+        if is_known is None and model.novelty is not None:
+            is_known = novelty <= threshold_of(model.novelty.held_out_scores, SHOWN_KNOWN)
+        in_photo = answers(probabilities, data.classes, SURE if sure is None else sure, is_known)
+        labels = np.where(is_in_photo, in_photo, labels)
     ids = np.concatenate([found.ids for found in read])
     sets = None if threshold is None else prediction_sets(probabilities, threshold)
-    return FilePredictions(ids, probabilities, data.classes, labels, sets, photos)
+    asked = None if known is None else novelty
+    return FilePredictions(ids, probabilities, data.classes, labels, sets, asked, photos)
 
 
 def describe_answers(prediction: FilePredictions) -> str:
     """Return a line for each image: id, answer and probability, or `not sure` and the two likeliest classes.
 
-    The prediction set ends the line, if it was asked for.
+    An image of no known kind has `none of these` alone. The prediction set ends the line, if it was asked for.
     """
     classes = [isolate(name) for name in prediction.classes]
-    said = [say("not sure") if label == NOT_SURE else isolate(label) for label in prediction.labels.tolist()]
+    words_of = {NOT_SURE: say("not sure"), NONE_OF_THESE: say("none of these")}
+    said = [words_of.get(label) or isolate(label) for label in prediction.labels.tolist()]
     ids, labels = (Column("", texts).padded()[1:] for texts in ([*map(isolate, prediction.ids.tolist())], said))
     sets = [""] * len(ids) if prediction.sets is None else set_texts(prediction.sets, classes)
     lines = []
     for place, (row, text) in enumerate(zip(prediction.probabilities, sets, strict=True)):
         first, second = np.argsort(-row, kind="stable")[:2]
         words = f"{row[first]:.3f}"
+        if prediction.labels[place] == NONE_OF_THESE:
+            lines.append(f"{ids[place]}  {labels[place]}")
+            continue
         if prediction.labels[place] == NOT_SURE:
             words = say(
                 "{first} {probability:.3f} or {second} {other:.3f}",
@@ -198,15 +231,33 @@ def show_photos(path: Path, prediction: FilePredictions) -> None:
     if not prediction.photos:
         raise InputError("--show draws photos, but there is none among the inputs.")
     rows = zip(prediction.ids, prediction.probabilities, prediction.labels, strict=True)
-    answers = {
-        str(id): (f"{isolate(prediction.classes[row.argmax()])}  {row.max():.2f}", bool(label != NOT_SURE))
-        for id, row, label in rows
-    }
+    answers = {str(id): _drawn_answer(prediction.classes[row.argmax()], row.max(), label) for id, row, label in rows}
     drawn = [
         DrawnPhoto(photo.path.name, photo.picture, photo.boxes, photo.images, [answers[id] for id in photo.ids])
         for photo in prediction.photos
     ]
     plot_photos(path, drawn)
+
+
+def _open(
+    run: Path, device: str, scale: tuple[float, float] | None, transpose: bool | None, *, raw: bool = False
+) -> tuple[Model, Callable[[Images], torch.Tensor]]:
+    """Return a run's model, and what makes images given as numbers (N, C, H, W) uint8 like its training images."""
+    model, data = Model.load(run, device=device, raw=raw), RunFolder(run).load_data()
+    options = replace(read_options(**how_to_read(data, transpose, scale=scale)), like=model.image_shape)
+    rescaler = Rescaler(data.pixels, options.scale, look=data.look)
+
+    def bytes_of(images: Images) -> torch.Tensor:
+        return torch.tensor(rescaler.to_bytes(raw_from_arrays(images, None, "images", options)))
+
+    return model, bytes_of
+
+
+def _drawn_answer(name: str, probability: float, label: str) -> tuple[str, bool]:
+    """Return the text under an image, and whether it is an answer."""
+    if label == NONE_OF_THESE:
+        return say("none of these"), False
+    return f"{isolate(name)}  {probability:.2f}", bool(label != NOT_SURE)
 
 
 def how_to_read(data: DataDescription, transpose: bool | None, **asked: Any) -> Reading:

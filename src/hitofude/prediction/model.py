@@ -16,12 +16,15 @@ from hitofude.inputs.layout import ImageShape
 from hitofude.learning.checkpoint import MemberFolder
 from hitofude.learning.compute import Compute, choose_compute
 from hitofude.learning.ensemble import load_members
-from hitofude.learning.predicting import Predictor, predict_rows
+from hitofude.learning.features import NoveltyScore
+from hitofude.learning.predicting import Inspect, Predictor, predict_rows
 from hitofude.metrics.calibration import Cascade, join_members
 from hitofude.metrics.metrics import mean_of_members
+from hitofude.metrics.novelty import Novelty
 from hitofude.recipe import TtaRecipe
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.kept_plugins import check_plugins
+from hitofude.runs.known_kinds import load_novelty
 from hitofude.runs.result import load_result
 
 logger = logging.getLogger(__name__)
@@ -39,12 +42,20 @@ class Model:
         tta: TtaRecipe,
         temperature: float | None,
         cascade: Cascade | None = None,
+        novelty: Novelty | None = None,
     ) -> None:
-        """temperature: None leaves the probabilities uncalibrated. cascade: None asks all members about every image."""
+        """temperature: None leaves the probabilities uncalibrated. cascade: None asks all members about every image.
+
+        novelty: by the network that is asked first; None if there is no score.
+        """
         self.networks, self.classes, self.image_shape = tuple(networks), tuple(classes), image_shape
         self.compute, self.tta, self.temperature = compute, tta, temperature
-        self.cascade = cascade
-        self._predictors = [Predictor(network, compute, tta=tta) for network in networks]
+        self.cascade, self.novelty = cascade, novelty
+        self._first = 0 if cascade is None else cascade.stages[0].member
+        self._predictors = [
+            Predictor(network, compute, tta=tta, inspect=self._inspect() if place == self._first else None)
+            for place, network in enumerate(networks)
+        ]
 
     @classmethod
     def load(cls, run: Path, *, device: str = "auto", threads: int | None = None, raw: bool = False) -> "Model":
@@ -71,11 +82,13 @@ class Model:
         check_plugins(folder)
         folders = {number: folder.member(number) for number in names}
         networks = load_members(folders, names, data.image_shape, len(data.classes), compute)
-        return cls(networks, data.classes, data.image_shape, compute, tta, temperature, folder.load_cascade())
+        cascade, novelty = folder.load_cascade(), load_novelty(folder)
+        return cls(networks, data.classes, data.image_shape, compute, tta, temperature, cascade, novelty)
 
     def with_tta(self, tta: TtaRecipe) -> "Model":
         """Return a model of the same networks with other test-time augmentation."""
-        return Model(self.networks, self.classes, self.image_shape, self.compute, tta, self.temperature, self.cascade)
+        how = self.temperature, self.cascade, self.novelty
+        return Model(self.networks, self.classes, self.image_shape, self.compute, tta, *how)
 
     def without_cascade(self) -> "Model":
         """Return a model of the same networks that asks all of them about every image."""
@@ -85,6 +98,11 @@ class Model:
         """(N, C, H, W) uint8 → (N, classes) probabilities. Raises OutOfResourcesError if memory runs out."""
         return self.join(self.ask_members(images))
 
+    def predict_with_novelty(self, images: torch.Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the same, and (N,) the score of novelty, NaN if the run has none."""
+        members, novelty = self._ask(images)
+        return self.join(members), novelty
+
     def predict_members(self, images: torch.Tensor) -> NDArray[np.float32]:
         """(N, C, H, W) uint8 → (members, N, classes) uncalibrated probabilities."""
         with self.compute.applied():
@@ -92,23 +110,39 @@ class Model:
 
     def ask_members(self, images: torch.Tensor) -> NDArray[np.float32]:
         """Return the same, but members are asked about an image only until it is clear; the others have their mean."""
-        if self.cascade is None:
-            return self.predict_members(images)
-        groups, threads = self.cascade.groups(len(self.networks)), self._threads
+        return self._ask(images)[0]
+
+    def _ask(self, images: torch.Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the probabilities of ask_members, and (N,) the score of novelty, NaN if the run has none."""
         with self.compute.applied():
-            first = self._predictors[groups[0][0]](images)
-            members = np.repeat(first[None], len(self.networks), axis=0)
-            rows, asked = np.arange(len(images)), groups[0]
-            for stage, group in zip(self.cascade.stages, groups[1:], strict=True):
-                mean = mean_of_members(members[asked[:, None], rows])
-                others = np.setdiff1d(np.arange(len(members)), asked)
-                members[others[:, None], rows] = mean
-                rows, asked = rows[~stage.is_clear(mean)], np.concatenate([asked, group])
-                if not len(rows):
-                    break
-                predictors = [self._predictors[number] for number in group]
-                members[group[:, None], rows] = predict_rows(predictors, images, rows, threads)
+            first, inspected = self._predictors[self._first].inspected(images)
+            novelty = inspected[:, 0] if self.novelty else np.full(len(images), np.nan, dtype=np.float32)
+            if self.cascade is not None:
+                return self._ask_in_turn(images, first, self.cascade), novelty
+            others = [predict(images) for predict in self._predictors[1:]]
+            return np.stack([first, *others]), novelty
+
+    def _ask_in_turn(self, images: torch.Tensor, first: NDArray[np.float32], cascade: Cascade) -> NDArray[np.float32]:
+        """first: (N, classes), the answers of the member that is asked first."""
+        groups, threads = cascade.groups(len(self.networks)), self._threads
+        members = np.repeat(first[None], len(self.networks), axis=0)
+        rows, asked = np.arange(len(images)), groups[0]
+        for stage, group in zip(cascade.stages, groups[1:], strict=True):
+            mean = mean_of_members(members[asked[:, None], rows])
+            others = np.setdiff1d(np.arange(len(members)), asked)
+            members[others[:, None], rows] = mean
+            rows, asked = rows[~stage.is_clear(mean)], np.concatenate([asked, group])
+            if not len(rows):
+                break
+            predictors = [self._predictors[number] for number in group]
+            members[group[:, None], rows] = predict_rows(predictors, images, rows, threads)
         return members
+
+    def _inspect(self) -> Inspect | None:
+        """Return the question for the score of novelty."""
+        if self.novelty is None:
+            return None
+        return Inspect(NoveltyScore(self.novelty.familiar).to(self.compute.device), self.image_shape)
 
     @property
     def _threads(self) -> int:
@@ -139,6 +173,7 @@ def model_identity(folder: RunFolder, *, raw: bool = False) -> dict[str, Any]:
     cascade = None if folder.is_imported else folder.load_cascade()
     stages = () if cascade is None else cascade.stages
     asked = {"cascade": [[stage.member, stage.threshold] for stage in stages]} if stages else {}
+    novelty = {"novelty": hashlib.sha256(folder.novelty.read_bytes()).hexdigest()} if folder.novelty.exists() else {}
     scale = {} if data.pixels.scale.is_bytes else {"scale": [data.pixels.scale.low, data.pixels.scale.high]}
     return {
         "classes": list(data.classes),
@@ -149,5 +184,6 @@ def model_identity(folder: RunFolder, *, raw: bool = False) -> dict[str, Any]:
         "precision": recipe.precision,
         "temperature": None if raw else folder.load_temperature(),
         **asked,
+        **novelty,
         **scale,
     }

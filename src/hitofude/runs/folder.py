@@ -15,6 +15,8 @@ oof.npz                  ids, labels, classes; of each row, by members that neve
 test_probabilities.npz   ids, classes; probabilities (N, classes), calibrated; member_probabilities (members, N,
                          classes), raw
 submission.csv           only if there are images to predict
+novelty.npz              the score of images unlike anything learned, if enough rows were held out: the features of
+                         the training images, and the scores of held-out ones
 hardest.csv hardest.png  training images by out-of-fold loss
 label_issues.csv         suspected labels, with the probability that each is wrong
 duplicates.csv           images that repeat an earlier one
@@ -135,6 +137,7 @@ class RunFolder:
         self.out_of_fold = path / "oof.npz"
         self.test_probabilities = path / "test_probabilities.npz"
         self.submission = path / "submission.csv"
+        self.novelty = path / "novelty.npz"
         self.hardest = path / "hardest.csv"
         self.hardest_picture = path / "hardest.png"
         self.label_issues = path / "label_issues.csv"

@@ -15,7 +15,7 @@ from hitofude.inputs.class_weights import read_class_weights
 from hitofude.inputs.dataset import Dataset
 from hitofude.inputs.sources import Reading, Source, open_source
 from hitofude.language.translation import Language, line, say, say_count, speaking
-from hitofude.learning.compute import choose_compute, explaining_memory_errors, processors, usable_device
+from hitofude.learning.compute import Compute, choose_compute, explaining_memory_errors, processors, usable_device
 from hitofude.learning.dispatch import TrainingBackend, open_backend
 from hitofude.learning.ensemble import EnsembleProbabilities, train_ensemble
 from hitofude.learning.epoch_log import EpochLog
@@ -35,6 +35,7 @@ from hitofude.runs.claim import check_same_run, claim_run, saved_epochs
 from hitofude.runs.evaluation import calibrate, evaluate, plan_cascade, rewrite_report
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.frontier import check_choosable, choose_in_time
+from hitofude.runs.known_kinds import fit_novelty
 from hitofude.runs.plan import RunPlan
 from hitofude.runs.result import RunResult, load_result
 from hitofude.runs.sanity import doubtful_settings
@@ -221,6 +222,8 @@ def _train(plan: RunPlan, folder: RunFolder, backend: TrainingBackend, display: 
     cascade = plan_cascade(plan, probabilities)
     calibration = calibrate(plan, probabilities, cascade)
     test_accuracy = _write_predictions(plan, folder, probabilities, calibration, cascade)
+    with _logging_seconds("fitting the score of novelty"):
+        fit_novelty(plan, folder, cascade, _compute_here(plan, backend))
     with ONE_AT_A_TIME, _logging_seconds("audit and report"):
         summary = evaluate(plan, folder, probabilities, calibration, cascade, recorder.logs, test_accuracy)
     folder.targets.unlink(missing_ok=True)
@@ -240,12 +243,17 @@ def _learn_answers(
         images = np.concatenate([plan.train.images, *([] if test is None else [test.images])])
         about = say("{run} about {images}", run=teacher.folder.path, images=say_count(len(images), "image"))
         display.message(line("asking", about))
-        compute = choose_compute(usable_device(str(backend.compute.device)), plan.recipe.precision, processors())
+        compute = _compute_here(plan, backend)
         with _logging_seconds("asking the teacher"):
             answers = teacher.answers(plan.members, torch.from_numpy(images), compute)
         write_npz(folder.targets, **{str(member): found for member, found in answers.items()})
     saved = read_npz(folder.targets, *(str(member.member) for member in plan.members))
     return {member.member: saved[str(member.member)] for member in plan.members}
+
+
+def _compute_here(plan: RunPlan, backend: TrainingBackend) -> Compute:
+    """Return the compute of this process, on a device like that of the training and in its precision."""
+    return choose_compute(usable_device(str(backend.compute.device)), plan.recipe.precision, processors())
 
 
 @contextmanager

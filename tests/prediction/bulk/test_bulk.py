@@ -211,7 +211,10 @@ def test_an_image_below_the_wanted_probability_is_not_sure_and_counted(
     assert (images, count) == (200, low.sum())
     assert 0 < count < images
     assert read_predictions(tmp_path / "named.csv")["label"].tolist() == plain["label"].mask(low, "not sure").tolist()
-    assert f"in 4 of 4 shards; {count} of {LONG + 450:,} not sure\n" in replace(predicted, not_sure=count).describe()
+    assert (
+        f"in 4 of 4 shards; {count} of {LONG + 450:,} not sure\n"
+        in replace(predicted, unanswered=count, sure=0.9).describe()
+    )
 
 
 def test_a_remote_machine_that_does_not_see_a_shard_says_so(finished: RunResult, shards: Path, tmp_path: Path) -> None:

@@ -10,11 +10,12 @@ from hitofude.language.translation import line, say, say_count, translate
 from hitofude.learning.dispatch import open_worker_pool
 from hitofude.learning.recipe_plugins import pack_sources
 from hitofude.outputs.display.bulk import BulkDisplay, Pace, choose_bulk_display
-from hitofude.outputs.predictions import check_sure, describe_not_sure
+from hitofude.outputs.predictions import check_sure, describe_unanswered
 from hitofude.prediction.bulk.shards import BulkFolder, Shard, find_shards
 from hitofude.prediction.model import model_identity, set_threshold_of
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.kept_plugins import sources_of_run
+from hitofude.runs.known_kinds import known_threshold_of
 from hitofude.workers.handshake import versions
 from hitofude.workers.messages import Event, Message
 from hitofude.workers.pool import WorkerPool
@@ -39,8 +40,12 @@ class BulkResult:
     seconds: float
     bad: dict[str, str]
     """The shards that could not be predicted, each with the reason."""
-    not_sure: int | None = None
-    """The number of images without an answer; None if all had to be answered."""
+    unanswered: int = 0
+    """The number of images without an answer."""
+    sure: float | None = None
+    """The probability from which images were answered; None for any."""
+    known: float | None = None
+    """The share of the images of known kinds that was answered; None for all."""
 
     def describe(self) -> str:
         """Describe the outcome in a few lines."""
@@ -50,7 +55,8 @@ class BulkResult:
             images=say_count(self.images, "image"), done=done, shards=say_count(self.shards, "shard"),
         )  # fmt: skip
         text += say(", {count} of them finished before", count=self.found_finished) if self.found_finished else ""
-        text += "" if self.not_sure is None else f"; {describe_not_sure(self.not_sure, self.images)}"
+        if self.sure is not None or self.known is not None:
+            text += f"; {describe_unanswered(self.unanswered, self.images, self.sure, self.known)}"
         lines = [line("predicted", text, 10)]
         if self.images_per_second:
             speed = say("{speed:,.0f} images/s, {seconds:,.1f} s", speed=self.images_per_second, seconds=self.seconds)
@@ -77,6 +83,7 @@ def predict_in_bulk(
     raw: bool = False,
     sure: float | None = None,
     level: float | None = None,
+    known: float | None = None,
     label: str | None = None,
     shape: Shape | None = None,
     format: str | None = None,
@@ -88,7 +95,8 @@ def predict_in_bulk(
 
     inputs: files, folders of files, patterns; see find_shards. An image's id is the one in its file, or else its row
     number there. sure: the probability below which an image has the label `not sure`; None answers all. level: of the
-    prediction sets in a column `set`; None for no column. workers: a number of processes,
+    prediction sets in a column `set`; None for no column. known: as of hitofude.prediction.files.predict_files; the
+    score is in a column `novelty`. workers: a number of processes,
     None for the best, or a cluster (see hitofude.workers.clusters) whose machines all see the same folders. threads: of
     each worker. The other parameters are those of hitofude predict. Shards that the same model has finished, and that
     have not changed, are left alone.
@@ -107,6 +115,7 @@ def predict_in_bulk(
     if transpose is not None:
         how_read["transpose"] = transpose
     asked: Message = {} if sure is None else {"sure": sure}
+    asked |= {} if known is None else {"known_threshold": known_threshold_of(run_folder, known)}
     request: Message = {
         "run": str(run_folder.path),
         "model": model_identity(run_folder, raw=raw),
@@ -126,17 +135,17 @@ def predict_in_bulk(
         finished = [record for record in records.values() if record is not None]
         todo = [shard for shard in shards if records[shard] is None]
         pace, bad = Pace(len(shards), len(finished), sum(shard.bytes for shard in todo)), dict[str, str]()
-        not_sure = sum(record.not_sure for record in finished)
+        unanswered = sum(record.unanswered for record in finished)
         if todo:
             opening = open_worker_pool(workers, len(todo), WORTH_A_PROCESS, device, threads, module=MODULE)
             with choose_bulk_display(pace, quiet=quiet) as display, opening as pool:
                 bad, more = _predict(request | {"token": token}, todo, pool, display)
-                not_sure += more
+                unanswered += more
         images = sum(record.images for record in finished) + pace.images_finished
         folder.write_summary(model, {"parts": len(shards), "images": images, "bad": bad})
     speed = pace.images_finished / pace.seconds() if pace.images_finished else 0.0
     return BulkResult(
-        folder.path, len(shards), images, len(finished), speed, pace.seconds(), bad, None if sure is None else not_sure
+        folder.path, len(shards), images, len(finished), speed, pace.seconds(), bad, unanswered, sure, known
     )
 
 
@@ -161,11 +170,11 @@ class _ShardTask:
 def _predict(
     request: Message, shards: Sequence[Shard], pool: WorkerPool, display: BulkDisplay
 ) -> tuple[dict[str, str], int]:
-    """Predict all shards, the largest first; return the errors of the bad ones, and the number of images not sure."""
+    """Predict all shards, the largest first; return the errors of the bad ones, and the number of unanswered images."""
     display.begin(len(shards), _describe_workers(pool, len(shards)))
     model = request | {"threads": pool.threads, "is_remote": pool.cluster.replaces_lost}
     largest_first = sorted(shards, key=lambda shard: -shard.bytes)
-    bad, not_sure = dict[str, str](), 0
+    bad, unanswered = dict[str, str](), 0
     for task, message, _ in pool.work([_ShardTask(shard, model) for shard in largest_first]):
         shard = task.shard
         match message["event"]:
@@ -177,11 +186,11 @@ def _predict(
                 bad[shard.path] = message["error"]
                 display.shard_refused(shard.path, shard.bytes, message["error"])
             case Event.FINISHED:
-                not_sure += message["not_sure"]
+                unanswered += message["unanswered"]
                 display.shard_finished(shard.path, shard.bytes, message["images"], message["seconds"])
             case event:
                 raise ValueError(f"unexpected event {event!r} of {shard.path}")
-    return bad, not_sure
+    return bad, unanswered
 
 
 def _describe_workers(pool: WorkerPool, shards: int) -> str:

@@ -67,8 +67,8 @@ class Record:
     images: int
     seconds: float
     computed_on: str
-    not_sure: int = 0
-    """The number of images without an answer, if answers had to be sure."""
+    unanswered: int = 0
+    """The number of images that are not sure, or none of the classes, if that was asked."""
 
 
 class BulkFolder:
@@ -124,9 +124,9 @@ class BulkFolder:
             self.output(shard).unlink(missing_ok=True)
         return None
 
-    def finish(self, shard: Shard, images: int, seconds: float, computed_on: str, not_sure: int = 0) -> None:
+    def finish(self, shard: Shard, images: int, seconds: float, computed_on: str, unanswered: int = 0) -> None:
         """Record that a shard's predictions are complete. A worker and its replacement may both do so."""
-        content = asdict(Record(shard, *_digest(self.output(shard)), images, seconds, computed_on, not_sure))
+        content = asdict(Record(shard, *_digest(self.output(shard)), images, seconds, computed_on, unanswered))
         write_json(self._record(shard), {"part": content.pop("shard"), **content})
 
     def _load_model(self) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from hitofude.learning.compute import explaining_memory_errors
 from hitofude.learning.predicting import images_at_once
 from hitofude.learning.recipe_plugins import load_packed
 from hitofude.metrics.whole_ensemble import prediction_sets
-from hitofude.outputs.predictions import NOT_SURE, answers, writing_predictions
+from hitofude.outputs.predictions import answers, count_unanswered, writing_predictions
 from hitofude.prediction.bulk.shards import BulkFolder, Shard
 from hitofude.prediction.model import Model, model_identity
 from hitofude.runs.folder import RunFolder
@@ -53,6 +53,8 @@ class BulkModel:
     """Their look, if it is known."""
     sure: float | None = None
     """The probability from which an image is answered; None answers all."""
+    known_threshold: float | None = None
+    """The score up to which an image counts as of a known kind; None answers all."""
 
     @classmethod
     def open(cls, message: Message) -> "BulkModel":
@@ -74,7 +76,7 @@ class BulkModel:
         options = replace(read_options(**how), like=model.image_shape)
         return cls(
             model, folder, options, message["set_threshold"], message["is_remote"], data.pixels, data.look,
-            message.get("sure"),
+            message.get("sure"), message.get("known_threshold"),
         )  # fmt: skip
 
     def finish(self, shard: Shard, reporter: Reporter) -> None:
@@ -84,13 +86,13 @@ class BulkModel:
             raise ClusterError(f"{platform.node()} does not see {shard.path}. {SHARED}")
         try:
             with explaining_memory_errors():
-                images, not_sure = self.predict(shard, reporter)
+                images, unanswered = self.predict(shard, reporter)
         except InputError as error:
             reporter.finished(error=str(error))
             return
         seconds = time.monotonic() - started
-        self.folder.finish(shard, images, seconds, f"{platform.node()}: {self.model.compute}", not_sure)
-        reporter.finished(images=images, not_sure=not_sure, seconds=seconds)
+        self.folder.finish(shard, images, seconds, f"{platform.node()}: {self.model.compute}", unanswered)
+        reporter.finished(images=images, unanswered=unanswered, seconds=seconds)
 
     def predict(self, shard: Shard, reporter: Reporter) -> tuple[int, int]:
         """Predict a file block by block into its file of predictions.
@@ -99,21 +101,22 @@ class BulkModel:
 
         Raises InputError, and writes nothing, for wrong content or if the file changed since the work was planned.
         """
-        model, path, count, not_sure = self.model, Path(shard.path), 0, 0
+        model, path, count, unanswered = self.model, Path(shard.path), 0, 0
         before = Shard.of(path, shard.output)
-        has_sets, threshold = self.set_threshold is not None, self.set_threshold
-        with writing_predictions(self.folder.output(shard), model.classes, has_sets=has_sets) as write_block:
+        threshold, known = self.set_threshold, self.known_threshold
+        has = {"has_sets": threshold is not None, "has_novelty": known is not None}
+        with writing_predictions(self.folder.output(shard), model.classes, **has) as write_block:
             for block in open_blocks(path, self.options, images_at_once(model.image_shape), self.trained, self.look):
-                probabilities = model.predict(torch.from_numpy(block.images))
+                probabilities, novelty = model.predict_with_novelty(torch.from_numpy(block.images))
                 sets = None if threshold is None else prediction_sets(probabilities, threshold)
-                labels = answers(probabilities, model.classes, self.sure)
-                write_block(block.ids, probabilities, labels, sets)
-                not_sure += 0 if self.sure is None else int((labels == NOT_SURE).sum())
+                labels = answers(probabilities, model.classes, self.sure, None if known is None else novelty <= known)
+                write_block(block.ids, probabilities, labels, sets, None if known is None else novelty)
+                unanswered += count_unanswered(labels)
                 count += len(block.images)
                 reporter.batch_finished(len(block.images))
             if not Shard.of(path, shard.output).is_unchanged(before) or not before.is_unchanged(shard):
                 raise InputError(f"{path}: the file changed before it was read to its end. Run the same command again.")
-        return count, not_sure
+        return count, unanswered
 
 
 def main() -> None:
