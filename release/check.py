@@ -36,7 +36,7 @@ OLDEST = "3.11"
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 """PyTorch's own index: on Linux, PyPI's wheels bring gigabytes of CUDA."""
 EXTRA = "all"
-NOT_TRIED = {"dev", "docs", "mlflow", "release"}
+NOT_TRIED = {"dev", "docs", "litert", "mlflow", "release"}
 """The extras that are not part of `all`."""
 IMPORT_ALL = """
 import importlib, pkgutil, hitofude

@@ -96,7 +96,7 @@ def test_a_simple_file_says_what_asking_simply_costs(
     model = onnx.load(target)
     assert (len(model.functions), model.graph.input[0].name) == (0, "pixels")
     refused = call("export", finished.folder.path, "--onnx", target, "--views", "all")
-    assert refused[::2] == (2, "hitofude: --views all is for --simple: add it, or leave --views out.\n")
+    assert refused[::2] == (2, "hitofude: --views all is for --simple and --litert: add one, or leave --views out.\n")
 
 
 def test_seen_as_often_as_the_run_sees_unclear_images_a_simple_file_gives_the_runs_labels(
@@ -173,7 +173,7 @@ def test_what_is_no_finished_run_is_refused(tmp_path: Path, call: Call) -> None:
 
 def test_a_call_that_asks_for_nothing_is_explained(finished: RunResult, call: Call) -> None:
     assert call("export", finished.folder.path)[::2] == (
-        2, "hitofude: Nothing to export. Name a file with --onnx, or a folder with --web.\n"
+        2, "hitofude: Nothing to export. Name a file with --onnx or --litert, or a folder with --web.\n"
     )  # fmt: skip
     assert "--images 0: expected" in call("export", finished.folder.path, "--onnx", "m.onnx", "--images", "0")[2]
 

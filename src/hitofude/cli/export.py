@@ -1,4 +1,4 @@
-"""hitofude export: a run's model as an ONNX file or a static page."""
+"""hitofude export: a run's model as an ONNX file, a LiteRT file for phones, or a static page."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,6 +16,7 @@ def export(
     /,
     *,
     onnx: Path | None = None,
+    litert: Path | None = None,
     web: Path | None = None,
     pixels: Literal["uint8", "float32"] = "uint8",
     int8: Annotated[bool, Parameter(negative=())] = False,
@@ -26,7 +27,7 @@ def export(
     plugin: Plugins = (),
     options: SourceOptions = DEFAULT_SOURCE_OPTIONS,
 ) -> None:
-    """Write a run's ensemble as one ONNX model, or as a page to draw on that computes in the browser.
+    """Write a run's ensemble as one ONNX or LiteRT model, or as a page to draw on that computes in the browser.
 
     The model takes pixels 0..255 and returns the calibrated mean of all members;
     scaling, members and test-time augmentation are part of it, names and classes
@@ -39,6 +40,7 @@ def export(
       hitofude export runs/sample-fast --onnx model.onnx
       hitofude export runs/best digit-recognizer.zip --onnx small.onnx --int8
       hitofude export runs/best digit-recognizer.zip --onnx plain.onnx --simple
+      hitofude export runs/sample-fast-distilled --litert small.tflite
       hitofude export runs/sample-fast --web site
 
     Parameters
@@ -50,6 +52,9 @@ def export(
         embedded sample.
     onnx
         The model's file.
+    litert
+        The model's file for phones, in ordinary operations alone, for one image (1, height, width, channels) at a time.
+        It needs pip install 'hitofude[litert]'.
     web
         A new or empty folder for the page. It needs npm once, to fetch onnxruntime-web.
     pixels
@@ -60,8 +65,8 @@ def export(
         Ordinary operations alone, without functions, branches and loops, for runtimes that have none. All members are
         asked about every image, so the labels of a few may differ; the cost in accuracy is measured and printed.
     views
-        With --simple: one, the default, sees each image once; all sees it five times, as the run sees unclear images,
-        and takes five times as long.
+        With --simple or --litert: one, the default of --simple, sees each image once; all, that of --litert, sees it
+        five times, as the run sees unclear images, and takes five times as long.
     images
         The number of images in the comparison with the run.
     onnxruntime_web
@@ -75,10 +80,14 @@ def export(
     from hitofude.learning.plugins import load_plugins
     from hitofude.runs.folder import RunFolder
 
-    if onnx is None and web is None:
-        raise RecipeError("Nothing to export. Name a file with --onnx, or a folder with --web.")
-    if views is not None and not simple:
-        raise RecipeError(f"--views {views} is for --simple: add it, or leave --views out.")
+    if onnx is None and web is None and litert is None:
+        raise RecipeError("Nothing to export. Name a file with --onnx or --litert, or a folder with --web.")
+    if views is not None and not simple and litert is None:
+        raise RecipeError(f"--views {views} is for --simple and --litert: add one, or leave --views out.")
+    if simple and onnx is None:
+        raise RecipeError("--simple is for --onnx FILE: add it, or leave --simple out.")
+    if int8 and onnx is None and web is None:
+        raise RecipeError("--int8 is for --onnx and --web; a LiteRT file is written in float32. Leave --int8 out.")
     if images < 1:
         raise RecipeError(f"--images {images}: expected a number from 1 up.")
     RunFolder(run).load_networks()  # before a large source is read
@@ -89,5 +98,9 @@ def export(
         asked = (views or "one") if simple else None
         exported = export_onnx(run, onnx, source=dataset, pixels=pixels, int8=int8, simple=asked, images=images)
         tell(describe_export(exported))
+    if litert is not None:
+        from hitofude.export.litert_export import export_litert
+
+        tell(describe_export(export_litert(run, litert, source=dataset, views=views or "all", images=images)))
     if web is not None:
         tell(describe_bundle(export_web(run, web, source=dataset, int8=int8, images=images, package=onnxruntime_web)))

@@ -90,7 +90,8 @@ def export_onnx(
     own = compare_own_answers(predict, form.asking_all, folder, source, images)
     of_simple = None if simple is None else measure_simple(predict, whole, folder, source, images)
     write_bytes(Path(path), content)
-    return Exported(Path(path), len(content), "onnxruntime", description, parity, cost, of_simple, own)
+    shape = f"(N, {', '.join(map(str, description.image_shape))})"
+    return Exported(Path(path), len(content), "onnxruntime", shape, description, parity, cost, of_simple, own)
 
 
 def model_of_run(run: str | Path) -> OnnxModel:

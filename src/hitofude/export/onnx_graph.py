@@ -165,7 +165,7 @@ class _SideBySide(nn.Module):
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
         super().__init__()
-        self.networks = nn.ModuleList(map(_exportable, networks))
+        self.networks = nn.ModuleList(map(exportable, networks))
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W) 0..255 → (N, members, classes) probabilities."""
@@ -181,7 +181,7 @@ class _GlobalMax(nn.Module):
         return features.amax(dim=(2, 3), keepdim=True)
 
 
-def _exportable(network: nn.Module) -> nn.Module:
+def exportable(network: nn.Module) -> nn.Module:
     """Return a copy in which global maximum pooling is an operation that every PyTorch exports."""
     network = copy.deepcopy(network)
     for name, layer in list(network.named_modules()):

@@ -17,6 +17,8 @@ class Exported:
     bytes: int
     runtime: str
     """The program that computed it here: onnxruntime or LiteRT."""
+    input: str
+    """The shape of `pixels`."""
     description: OnnxDescription
     parity: Parity
     """The model in float32."""
@@ -31,11 +33,11 @@ class Exported:
 def describe_export(export: Exported) -> str:
     """Describe the file and its comparison for people."""
     parity, description = export.parity, export.description
-    count, sizes = len(description.networks), ", ".join(map(str, description.image_shape))
+    count = len(description.networks)
     faster = parity.images_per_second / parity.images_per_second_of_pytorch
     lines = [
         f"{export.path}: {export.bytes:,} bytes, {counted(count, 'member')}, "
-        f"pixels (N, {sizes}) → probabilities (N, {len(description.classes)})",
+        f"pixels {export.input} → probabilities {export.input.partition(',')[0]}, {len(description.classes)})",
         f"parity    {_differ(parity.changed)} of {parity.images:,}, no probability by more than {parity.largest:.1e}",
         f"speed     {parity.images_per_second:,.0f} images/s in {export.runtime}, {faster:.2f} times PyTorch's",
     ]
