@@ -111,7 +111,8 @@ def describe_cost(model: Model, images: Images) -> str:
 
 def table_of_candidates(model: Model, rows: Rows, kinds: dict[str, Images], level: float) -> str:
     """Return the share of each kind that each candidate answers, at the level on the held-out images."""
-    network = model.networks[model._first]
+    assert model.novelty is not None
+    network = model.networks[model.novelty.member]
     looks = {"train": rows.train, "held out": rows.held_out, **kinds}
     found = {name: Look.of(network, model, images) for name, images in looks.items()}
     lines = [" " * 28 + "".join(f"{name[:10]:>11}" for name in kinds) + f"{'sum':>8}"]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError, install_command
-from hitofude.export.onnx_graph import Pixels, ensemble_model, networks_model, quantise
+from hitofude.export.onnx_graph import Pixels, Scored, ensemble_model, networks_model, quantise
 from hitofude.export.onnx_model import OnnxDescription, OnnxModel
 from hitofude.export.outcome import Exported
 from hitofude.export.own_answers import compare_own_answers
@@ -26,9 +26,11 @@ from hitofude.export.parity import (
 )
 from hitofude.inputs.sources import Dataset
 from hitofude.learning.compute import choose_compute
+from hitofude.learning.features import NoveltyScore
 from hitofude.prediction.model import Model, model_identity
 from hitofude.recipe import TtaRecipe
 from hitofude.runs.folder import RunFolder
+from hitofude.runs.known_kinds import load_novelty
 from hitofude.storage import write_bytes
 from hitofude.version import __version__
 
@@ -117,7 +119,7 @@ def describe_run(folder: RunFolder, simple: Views | None = None) -> OnnxDescript
     if simple is not None:
         identity = {name: value for name, value in identity.items() if name != "cascade"} | {"simple": simple}
     channels, height, width = identity["image_shape"]
-    data = folder.load_data()
+    data, novelty = folder.load_data(), load_novelty(folder)
     return OnnxDescription(
         name=folder.path.resolve().name,
         hitofude_version=__version__,
@@ -130,6 +132,7 @@ def describe_run(folder: RunFolder, simple: Views | None = None) -> OnnxDescript
         look=data.look,
         pixels=data.pixels,
         cascade=folder.load_cascade() if simple is None else None,
+        known_thresholds={} if novelty is None else novelty.thresholds(),
     )
 
 
@@ -142,7 +145,18 @@ def _export_networks(model: Model, pixels: Pixels) -> list["onnx.ModelProto"]:
     """Return all networks as one model; with a cascade, a model for each group that is asked together."""
     every = [np.arange(len(model.networks))]
     groups = every if model.cascade is None else model.cascade.groups(len(model.networks))
-    return [networks_model([model.networks[number] for number in group], model.image_shape, pixels) for group in groups]
+    scored = [_scored(model, groups[0]), *(None for _ in groups[1:])]
+    return [
+        networks_model([model.networks[number] for number in group], model.image_shape, pixels, of_group)
+        for group, of_group in zip(groups, scored, strict=True)
+    ]
+
+
+def _scored(model: Model, group: NDArray[np.int64]) -> Scored | None:
+    """Return the score of novelty, which takes the features of a network of the group that is asked first."""
+    if model.novelty is None or model.novelty.member not in group:
+        return None
+    return Scored(group.tolist().index(model.novelty.member), NoveltyScore(model.novelty.familiar))
 
 
 @dataclass(frozen=True)

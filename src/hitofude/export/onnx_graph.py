@@ -12,6 +12,7 @@ import io
 import logging
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -26,6 +27,7 @@ from hitofude.borrowed import loggers_at
 from hitofude.errors import InputError
 from hitofude.export.onnx_views import DOMAIN, OPSET, see_all_again, see_unclear_again
 from hitofude.inputs.layout import ImageShape
+from hitofude.learning.features import NoveltyScore, with_features
 from hitofude.learning.networks import images_from_bytes
 from hitofude.learning.own_networks import has_known_layers
 from hitofude.metrics.calibration import Cascade, Stage
@@ -41,14 +43,27 @@ IR_VERSION = 9
 CALIBRATION_BATCH = 128
 
 
-def networks_model(networks: Sequence[nn.Module], image_shape: ImageShape, pixels: Pixels) -> "onnx.ModelProto":
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """The score of novelty, and the place of the network whose features it takes."""
+
+    place: int
+    score: NoveltyScore
+
+
+def networks_model(
+    networks: Sequence[nn.Module], image_shape: ImageShape, pixels: Pixels, scored: Scored | None = None
+) -> "onnx.ModelProto":
     """Export the members side by side: pixels (N, C, H, W) 0..255 → (N, members, classes) probabilities.
+
+    scored: by it there is a second output, (N,) the score of novelty.
 
     Raises InputError if PyTorch cannot export the network of a plugin.
     """
     example = torch.zeros(2, *image_shape, dtype=TORCH_TYPES[pixels])
     try:
-        return torch_to_onnx(_SideBySide(networks).eval(), example)
+        side_by_side = _SideBySide(networks, image_shape, scored).eval()
+        return torch_to_onnx(side_by_side, example, ("probabilities", *(() if scored is None else ("novelty",))))
     except Exception as error:
         if all(map(has_known_layers, networks)):
             raise
@@ -72,8 +87,9 @@ def ensemble_model(
     networks: from networks_model, all members; with a cascade a model for each of its groups. probabilities: the answer
     of the members, calibrated by the temperature; 1 leaves it uncalibrated. members: each member's probabilities after
     test-time augmentation, as in hitofude.learning.predicting; members that are not asked about an image have the mean
-    of those that are. simple: write ordinary operations alone, without functions and branches, which any runtime reads;
-    the same answers then take as much work for a clear image as for an unclear one. It takes no cascade.
+    of those that are. If the first of the networks score novelty, there is a third output `novelty` (N,). simple: write
+    ordinary operations alone, without functions and branches, which any runtime reads; the same answers then take as
+    much work for a clear image as for an unclear one. It takes no cascade.
     """
     import onnx
     import onnxscript
@@ -91,10 +107,12 @@ def ensemble_model(
     asking = [_asking(part, f"networks_{place}", tta, simple) for place, part in enumerate(networks)]
     answer, steps = _answering([operator for operator, _ in asking], members, () if cascade is None else cascade.stages)
     order = [*range(members)] if cascade is None else np.concatenate(cascade.groups(members)).tolist()
-    whole = _ensemble_function(asking[0][0], answer, np.argsort(order).tolist(), temperature)
+    has_novelty = len(networks[0].graph.output) > 1
+    function = _ensemble_with_novelty if has_novelty else _ensemble
+    whole = function(asking[0][0], answer, np.argsort(order).tolist(), temperature)
     model: onnx.ModelProto = whole.to_model_proto(
         input_types=[pixel_type["N", *image_shape]],
-        output_types=[float32["N", classes], float32[members, "N", classes]],
+        output_types=[float32["N", classes], float32[members, "N", classes], *([float32["N"]] if has_novelty else [])],
         ir_version=IR_VERSION,
     )
     for functions in (*(functions for _, functions in asking), steps):
@@ -105,8 +123,10 @@ def ensemble_model(
     return model
 
 
-def torch_to_onnx(network: nn.Module, example: torch.Tensor) -> "onnx.ModelProto":
-    """Export a network by PyTorch, silently, for batches of any size: input `pixels`, output `probabilities`.
+def torch_to_onnx(
+    network: nn.Module, example: torch.Tensor, outputs: Sequence[str] = ("probabilities",)
+) -> "onnx.ModelProto":
+    """Export a network by PyTorch, silently, for batches of any size: input `pixels`, and the outputs by their names.
 
     example: an input of two or more rows.
     """
@@ -119,7 +139,7 @@ def torch_to_onnx(network: nn.Module, example: torch.Tensor) -> "onnx.ModelProto
             dynamo=True,
             dynamic_shapes=({0: torch.export.Dim("N")},),
             input_names=["pixels"],
-            output_names=["probabilities"],
+            output_names=[*outputs],
             opset_version=OPSET,
         )
     assert program is not None  # noqa: S101 - only the old exporter returns None
@@ -130,7 +150,7 @@ def quantise(networks: "onnx.ModelProto", images: NDArray[np.uint8]) -> "onnx.Mo
     """Turn weights and activations into integers of 8 bits; images (N, C, H, W) determine the activations' ranges.
 
     Weights keep 7 bits, so that processors without instructions for 8-bit products do not overflow (onnxruntime's
-    documentation, "Quantize ONNX models").
+    documentation, "Quantize ONNX models"). The score of novelty stays as it is.
     """
     import onnx
     from onnxruntime import quantization
@@ -145,10 +165,24 @@ def quantise(networks: "onnx.ModelProto", images: NDArray[np.uint8]) -> "onnx.Mo
             quantization.quantize_static(
                 whole, small, reader, per_channel=True, reduce_range=True,
                 activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8,
+                nodes_to_exclude=_nodes_of_novelty(networks),
             )  # fmt: skip
             return onnx.load(small)
     finally:
         logging.disable(logging.NOTSET)
+
+
+def _nodes_of_novelty(networks: "onnx.ModelProto") -> list[str]:
+    """Return the names of the nodes that serve the score of novelty alone."""
+    needed: list[set[str]] = []
+    for output in networks.graph.output:
+        values = {output.name}
+        for node in reversed(networks.graph.node):
+            if not values.isdisjoint(node.output):
+                values.update(node.input)
+        needed.append(values)
+    of_networks = needed[0]
+    return [node.name for node in networks.graph.node if of_networks.isdisjoint(node.output)]
 
 
 def _without_traces(model: "onnx.ModelProto") -> "onnx.ModelProto":
@@ -163,14 +197,25 @@ def _without_traces(model: "onnx.ModelProto") -> "onnx.ModelProto":
 class _SideBySide(nn.Module):
     """The networks on the same images."""
 
-    def __init__(self, networks: Sequence[nn.Module]) -> None:
+    def __init__(self, networks: Sequence[nn.Module], image_shape: ImageShape, scored: Scored | None) -> None:
         super().__init__()
-        self.networks = nn.ModuleList(map(exportable, networks))
+        ready = list(map(exportable, networks))
+        if scored is not None:
+            ready[scored.place] = with_features(ready[scored.place], image_shape)
+        self.networks = nn.ModuleList(ready)
+        self.place = 0 if scored is None else scored.place
+        self.score = None if scored is None else scored.score
 
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """(N, C, H, W) 0..255 → (N, members, classes) probabilities."""
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        """(N, C, H, W) 0..255 → (N, members, classes) probabilities, and (N,) the score of novelty if there is one."""
         images = images_from_bytes(pixels)
-        return torch.stack([network(images).softmax(dim=1) for network in self.networks], dim=1)
+        if self.score is None:
+            return torch.stack([network(images).softmax(dim=1) for network in self.networks], dim=1)
+        found = [network(images) for network in self.networks]
+        logits, features = found[self.place]
+        found[self.place] = logits
+        probabilities = torch.stack([one.softmax(dim=1) for one in found], dim=1)
+        return probabilities, self.score(features, probabilities[:, self.place])[:, 0]
 
 
 class _GlobalMax(nn.Module):
@@ -196,8 +241,19 @@ def _as_function(networks: "onnx.ModelProto", name: str) -> "onnx.FunctionProto"
 
     graph = networks.graph
     weights = [helper.make_node("Constant", [], [weight.name], value=weight) for weight in graph.initializer]
-    inputs, outputs = [graph.input[0].name], [graph.output[0].name]
+    inputs, outputs = [graph.input[0].name], [output.name for output in graph.output]
     return helper.make_function(DOMAIN, name, inputs, outputs, [*weights, *graph.node], networks.opset_import)
+
+
+def _named(script: Any, name: str) -> "onnx.FunctionProto":
+    """Return an onnxscript function as one of the domain, which it may call; it overlooks calls within a branch."""
+    from onnx import helper
+
+    function: onnx.FunctionProto = script.to_function_proto()
+    function.domain, function.name = DOMAIN, name
+    if DOMAIN not in {one.domain for one in function.opset_import}:
+        function.opset_import.append(helper.make_opsetid(DOMAIN, 1))
+    return function
 
 
 def _members_and_classes(networks: "onnx.ModelProto") -> tuple[int, int]:
@@ -215,16 +271,59 @@ def _asking(
     from onnxscript import values
 
     function, of_domain = _as_function(networks, name), values.Opset(DOMAIN, 1)
+    look = values.Op(of_domain, name)
     if not tta.shift:
-        return values.Op(of_domain, name), [function]
-    see_again = see_all_again if simple else see_unclear_again
+        return look, [function]
+    has_novelty = len(networks.graph.output) > 1
+    plain = _named(_without_novelty(look), f"{name}_look") if has_novelty else function
+    views = see_all_again if simple else see_unclear_again
     image_shape = [size.dim_value for size in networks.graph.input[0].type.tensor_type.shape.dim[1:]]
-    again = see_again(values.Op(of_domain, name), image_shape, _members_and_classes(networks), tta).to_function_proto()
-    again.domain, again.name = DOMAIN, f"{name}_see_unclear_again"
-    return values.Op(of_domain, again.name), [function, again]
+    look_again = views(values.Op(of_domain, plain.name), image_shape, _members_and_classes(networks), tta)
+    again = _named(look_again, f"{name}_see_again")
+    whole = _asking_with_novelty if has_novelty else _asking_alone
+    ask = _named(whole(look, values.Op(of_domain, again.name)), f"{name}_ask")
+    return values.Op(of_domain, ask.name), [function, *([plain] if has_novelty else []), again, ask]
 
 
-def _ensemble_function(ask: Any, answer: Any, places: list[int], temperature: float) -> Any:
+def _without_novelty(look: Any) -> Any:
+    """Return the networks without their second output: ONNX has a name for each output of a function."""
+    import onnxscript
+    from onnxscript import script, values
+
+    op: Any = getattr(onnxscript, f"opset{OPSET}")
+
+    @script(values.Opset(DOMAIN, 1), default_opset=op)
+    def look_alone(pixels):  # type: ignore[no-untyped-def] # pragma: no cover - onnxscript reads its text
+        probabilities, _novelty = look(pixels)
+        return op.Identity(probabilities)
+
+    return look_alone
+
+
+def _asking_alone(look: Any, see_again: Any) -> Any:
+    import onnxscript
+    from onnxscript import script, values
+
+    @script(values.Opset(DOMAIN, 1), default_opset=getattr(onnxscript, f"opset{OPSET}"))
+    def ask(pixels):  # type: ignore[no-untyped-def] # pragma: no cover - onnxscript reads its text
+        return see_again(pixels, look(pixels))
+
+    return ask
+
+
+def _asking_with_novelty(look: Any, see_again: Any) -> Any:
+    import onnxscript
+    from onnxscript import script, values
+
+    @script(values.Opset(DOMAIN, 1), default_opset=getattr(onnxscript, f"opset{OPSET}"))
+    def ask(pixels):  # type: ignore[no-untyped-def] # pragma: no cover - onnxscript reads its text
+        first, novelty = look(pixels)
+        return see_again(pixels, first), novelty
+
+    return ask
+
+
+def _ensemble(ask: Any, answer: Any, places: list[int], temperature: float) -> Any:
     """Return the whole as an onnxscript function.
 
     ask: the operator of the networks that are asked first. answer: see _answering. places: of each member in the order
@@ -246,6 +345,25 @@ def _ensemble_function(ask: Any, answer: Any, places: list[int], temperature: fl
     return ensemble
 
 
+def _ensemble_with_novelty(ask: Any, answer: Any, places: list[int], temperature: float) -> Any:
+    """Return the same with the score of novelty as a third output, which `ask` has as its second."""
+    import onnxscript
+    from onnxscript import script, values
+
+    op: Any = getattr(onnxscript, f"opset{OPSET}")
+    tiny = float(np.finfo(np.float32).tiny)
+
+    @script(values.Opset(DOMAIN, 1), default_opset=op)
+    def ensemble(pixels):  # type: ignore[no-untyped-def] # pragma: no cover - onnxscript reads its text
+        first, novelty = ask(pixels)
+        joined, each = answer(pixels, first)
+        probabilities = op.Softmax(op.Log(op.Max(joined, tiny)) / temperature, axis=1)
+        members = op.Transpose(op.Gather(each, places, axis=1), perm=[1, 0, 2])
+        return probabilities, members, novelty
+
+    return ensemble
+
+
 def _answering(asking: Sequence[Any], members: int, stages: Sequence[Stage]) -> tuple[Any, list["onnx.FunctionProto"]]:
     """Return an operator that answers when the first members were asked, and its functions, one for each stage.
 
@@ -253,18 +371,14 @@ def _answering(asking: Sequence[Any], members: int, stages: Sequence[Stage]) -> 
     members that it asks about each image, (N, classes), and the probabilities of each member, (N, members, classes), in
     the order in which they are asked. asking: the operators of the networks, group by group.
     """
-    from onnx import helper
     from onnxscript import values
 
     of_domain = values.Opset(DOMAIN, 1)
-    function = _mean_function().to_function_proto()
-    function.domain, function.name = DOMAIN, "answer_by_all"
+    function = _named(_mean_function(), "answer_by_all")
     answer, functions = values.Op(of_domain, function.name), [function]
     for count in range(len(stages), 0, -1):
         step = _stage_function(asking[count], answer, members - count, stages[count - 1].threshold)
-        function = step.to_function_proto()
-        function.domain, function.name = DOMAIN, f"answer_by_{count}_or_more"
-        function.opset_import.append(helper.make_opsetid(DOMAIN, 1))  # onnxscript overlooks calls within a branch
+        function = _named(step, f"answer_by_{count}_or_more")
         answer = values.Op(of_domain, function.name)
         functions.append(function)
     return answer, functions

@@ -1,9 +1,9 @@
 """An exported model, used as any program would use it: by onnxruntime alone, without PyTorch."""
 
 import json
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,9 @@ class OnnxDescription(LearnedLook):
     """The scale of the training images, on which pictures of their size are read."""
     cascade: Cascade | None = None
     """The members asked one after another, and their thresholds; None if all are asked about every image."""
+    known_thresholds: dict[str, float] = field(default_factory=dict)
+    """By level, 0.9, 0.95 and 0.99: the score of novelty up to which an image counts as of a known kind, so that this
+    share of the known ones does. Empty if the model has no such score."""
 
     def as_metadata(self) -> dict[str, str]:
         values = {name: json.dumps(value, ensure_ascii=False) for name, value in asdict(self).items()}
@@ -53,9 +56,21 @@ class OnnxDescription(LearnedLook):
         """Raises KeyError or ValueError if hitofude did not write the metadata."""
         if metadata["hitofude_format"] != FORMAT_VERSION:
             raise ValueError("another format")
-        names = [field.name for field in fields(cls) if field.name in metadata or field.default is MISSING]
+        names = [one.name for one in fields(cls) if one.name in metadata or one.name not in LATER]
         values = {name: json.loads(metadata[name]) for name in names}
         return TypeAdapter(cls).validate_python(values | {"cascade": Cascade.upgraded(values.get("cascade"))})
+
+
+LATER = ("look", "pixels", "cascade", "known_thresholds")
+"""Values that files of earlier versions lack."""
+
+
+class OnnxAnswers(NamedTuple):
+    """A model's answers to some images."""
+
+    probabilities: NDArray[np.float32]  # (N, classes)
+    members: NDArray[np.float32]  # (members, N, classes); of members that were not asked, the mean of those that were
+    novelty: NDArray[np.float32]  # (N,) the score of images unlike anything learned; NaN if the model has none
 
 
 class OnnxModel:
@@ -95,11 +110,17 @@ class OnnxModel:
 
         Members that are not asked about an image have the mean probabilities of those that are.
         """
+        return self.answer(images)[:2]
+
+    def answer(self, images: NDArray[np.uint8]) -> OnnxAnswers:
+        """(N, C, H, W) 0..255 → the probabilities of all members and of each, and the score of novelty."""
         is_uint8 = self._session.get_inputs()[0].type == "tensor(uint8)"
         pixels = images if is_uint8 else images.astype(np.float32)
         starts = range(0, max(len(pixels), 1), BATCH_SIZE)
         found = [self._session.run(None, {"pixels": pixels[start : start + BATCH_SIZE]}) for start in starts]
-        return np.concatenate([mean for mean, _ in found]), np.concatenate([each for _, each in found], axis=1)
+        mean, each, *scores = zip(*found, strict=True)
+        novelty = np.concatenate(scores[0]) if scores else np.full(len(pixels), np.nan, dtype=np.float32)
+        return OnnxAnswers(np.concatenate(mean), np.concatenate(each, axis=1), novelty)
 
     def count_asked(self, members: NDArray[np.float32]) -> NDArray[np.int64]:
         """(N,) the number of members that were asked about each image. members: from `predict`."""

@@ -35,7 +35,7 @@ class _Shifts:
 
 
 def see_unclear_again(look: Any, image_shape: Sequence[int], sizes: tuple[int, int], tta: TtaRecipe) -> Any:
-    """Return a function of pixels (N, C, H, W) → (N, members, classes).
+    """Return a function of pixels (N, C, H, W) and the networks' answers to them, (N, members, classes) → the same.
 
     An image that is unclear to any member is seen again, shifted up, down, left and right; the result of each member to
     which it is unclear is the mean of the five. look: the operator of the networks. sizes: members, classes.
@@ -52,8 +52,7 @@ def see_unclear_again(look: Any, image_shape: Sequence[int], sizes: tuple[int, i
     by_shift = [4, -1, *sizes]
 
     @script(values.Opset(DOMAIN, 1), default_opset=op)
-    def see_again(pixels):  # type: ignore[no-untyped-def] # pragma: no cover - onnxscript reads its text
-        first = look(pixels)
+    def see_again(pixels, first):  # type: ignore[no-untyped-def] # pragma: no cover - onnxscript reads its text
         is_unclear = op.ReduceMax(first, axis_of_classes) < threshold
         unclear_to_any = op.ReduceMax(op.Cast(is_unclear, to=7), all_but_images, keepdims=0)
         rows = op.Transpose(op.NonZero(unclear_to_any))
@@ -86,19 +85,17 @@ def see_all_again(look: Any, image_shape: Sequence[int], sizes: tuple[int, int],
     (up, up_end), (down, down_end) = shifts.place(-1, 0), shifts.place(1, 0)
     (left, left_end), (right, right_end) = shifts.place(0, -1), shifts.place(0, 1)
     axis_of_views, axis_of_classes = [0], [2]
-    only_first, after_first = [0], [1]
-    by_view = [5, -1, *sizes]
+    by_view = [4, -1, *sizes]
 
     @script(values.Opset(DOMAIN, 1), default_opset=op)
-    def see_again(pixels):  # type: ignore[no-untyped-def] # pragma: no cover - onnxscript reads its text
+    def see_again(pixels, first):  # type: ignore[no-untyped-def] # pragma: no cover - onnxscript reads its text
         padded = op.Pad(pixels, margins)
         moved_up = op.Slice(padded, up, up_end, sides)
         moved_down = op.Slice(padded, down, down_end, sides)
         moved_left = op.Slice(padded, left, left_end, sides)
         moved_right = op.Slice(padded, right, right_end, sides)
-        seen = op.Reshape(look(op.Concat(pixels, moved_up, moved_down, moved_left, moved_right, axis=0)), by_view)
-        first = op.Squeeze(op.Slice(seen, only_first, after_first, axis_of_views), axis_of_views)
-        mean = op.ReduceSum(seen, axis_of_views, keepdims=0) / 5.0
+        seen_again = op.Reshape(look(op.Concat(moved_up, moved_down, moved_left, moved_right, axis=0)), by_view)
+        mean = (first + op.ReduceSum(seen_again, axis_of_views, keepdims=0)) / 5.0
         return op.Where(op.ReduceMax(first, axis_of_classes) < threshold, mean, first)
 
     return see_again

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +47,14 @@ class Model:
     ) -> None:
         """temperature: None leaves the probabilities uncalibrated. cascade: None asks all members about every image.
 
-        novelty: by the network that is asked first; None if there is no score.
+        novelty: its member is the place of its network among these; None if there is no score.
         """
         self.networks, self.classes, self.image_shape = tuple(networks), tuple(classes), image_shape
         self.compute, self.tta, self.temperature = compute, tta, temperature
         self.cascade, self.novelty = cascade, novelty
-        self._first = 0 if cascade is None else cascade.stages[0].member
+        scoring = None if novelty is None else novelty.member
         self._predictors = [
-            Predictor(network, compute, tta=tta, inspect=self._inspect() if place == self._first else None)
+            Predictor(network, compute, tta=tta, inspect=self._inspect() if place == scoring else None)
             for place, network in enumerate(networks)
         ]
 
@@ -83,6 +84,8 @@ class Model:
         folders = {number: folder.member(number) for number in names}
         networks = load_members(folders, names, data.image_shape, len(data.classes), compute)
         cascade, novelty = folder.load_cascade(), load_novelty(folder)
+        if novelty is not None:
+            novelty = replace(novelty, member=[*names].index(novelty.member))
         return cls(networks, data.classes, data.image_shape, compute, tta, temperature, cascade, novelty)
 
     def with_tta(self, tta: TtaRecipe) -> "Model":
@@ -92,7 +95,8 @@ class Model:
 
     def without_cascade(self) -> "Model":
         """Return a model of the same networks that asks all of them about every image."""
-        return Model(self.networks, self.classes, self.image_shape, self.compute, self.tta, self.temperature)
+        how = self.temperature, None, self.novelty
+        return Model(self.networks, self.classes, self.image_shape, self.compute, self.tta, *how)
 
     def predict(self, images: torch.Tensor) -> NDArray[np.float32]:
         """(N, C, H, W) uint8 → (N, classes) probabilities. Raises OutOfResourcesError if memory runs out."""
@@ -114,13 +118,16 @@ class Model:
 
     def _ask(self, images: torch.Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the probabilities of ask_members, and (N,) the score of novelty, NaN if the run has none."""
+        novelty = np.full((len(images), 1), np.nan, dtype=np.float32)
         with self.compute.applied():
-            first, inspected = self._predictors[self._first].inspected(images)
-            novelty = inspected[:, 0] if self.novelty else np.full(len(images), np.nan, dtype=np.float32)
-            if self.cascade is not None:
-                return self._ask_in_turn(images, first, self.cascade), novelty
-            others = [predict(images) for predict in self._predictors[1:]]
-            return np.stack([first, *others]), novelty
+            if self.cascade is None:
+                found = [predictor.inspected(images) for predictor in self._predictors]
+                members = np.stack([probabilities for probabilities, _ in found])
+                scores = [inspected for _, inspected in found]
+            else:
+                first, inspected = self._predictors[self.cascade.stages[0].member].inspected(images)
+                members, scores = self._ask_in_turn(images, first, self.cascade), [inspected]
+        return members, np.concatenate([*scores, novelty], axis=1)[:, 0]
 
     def _ask_in_turn(self, images: torch.Tensor, first: NDArray[np.float32], cascade: Cascade) -> NDArray[np.float32]:
         """first: (N, classes), the answers of the member that is asked first."""
