@@ -23,6 +23,7 @@ from hitofude.export.outcome import Exported, describe_export
 from hitofude.inputs.remote.download import cache_folder
 from hitofude.inputs.sources import Dataset
 from hitofude.metrics.calibration import SURE
+from hitofude.metrics.novelty import SHOWN_KNOWN
 from hitofude.metrics.whole_ensemble import SHOWN_LEVEL
 from hitofude.storage import making_folder, write_bytes, write_text
 
@@ -109,6 +110,7 @@ def model_json(description: OnnxDescription) -> dict[str, object]:
         "networks": list(description.networks),
         "sure": SURE,
         "set_threshold": description.set_thresholds.get(SHOWN_LEVEL),
+        "known_threshold": description.known_thresholds.get(f"{SHOWN_KNOWN:g}"),
         "reads_writing": description.reads_writing,
         "look": asdict(description.known_look),
         "scale": [description.pixels.scale.low, description.pixels.scale.high],

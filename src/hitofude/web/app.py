@@ -14,15 +14,16 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from hitofude.export.onnx_model import OnnxModel
+from hitofude.export.onnx_model import OnnxAnswers, OnnxModel
 from hitofude.inputs.dataset import RawImages
 from hitofude.inputs.rescaling import UNKNOWN, Rescaler
 from hitofude.inputs.scale import BYTES, PixelScale
 from hitofude.metrics.calibration import SURE
+from hitofude.metrics.novelty import SHOWN_KNOWN
 from hitofude.metrics.whole_ensemble import SHOWN_LEVEL, prediction_sets
 from hitofude.version import __version__
 from hitofude.web import openapi
-from hitofude.web.batching import Answers, Batcher, BoundedThread
+from hitofude.web.batching import Batcher, BoundedThread
 from hitofude.web.corrections import Corrections
 from hitofude.web.exception_handlers import add_handlers
 from hitofude.web.page_files import FOR_READING, page_files
@@ -71,6 +72,7 @@ class Api:
         self.metrics = Metrics()
         self._model, self._limits = model, limits
         self._set_threshold = model.description.set_thresholds.get(SHOWN_LEVEL)
+        self._known_threshold = model.description.known_thresholds.get(f"{SHOWN_KNOWN:g}")
         self._batcher = Batcher(model, limits, self.metrics)
         self._pictures = BoundedThread("pictures", limits.waiting_pictures)
         self._corrections = Corrections(settings.corrections, model.classes, limits.corrections)
@@ -85,7 +87,8 @@ class Api:
         return openapi.ModelDescription(
             name=model.name, version=__version__, classes=list(model.classes),
             image_shape=list(model.image_shape), networks=list(model.networks), sure=SURE,
-            set_threshold=self._set_threshold, reads_writing=model.description.reads_writing,
+            set_threshold=self._set_threshold, known_threshold=self._known_threshold,
+            reads_writing=model.description.reads_writing,
             look=model.description.known_look, cascade=model.description.cascade,
             scale=[model.description.pixels.scale.low, model.description.pixels.scale.high],
         )  # fmt: skip
@@ -148,19 +151,20 @@ class Api:
         found = await self._pictures.run(images_of_picture, content, self._model.description, limits=self._limits)
         return _as_json(self._predictions(await self._batcher.predict(found.images), found))
 
-    def _predictions(self, answers: Answers, picture: PictureImages | None = None) -> openapi.Predictions:
+    def _predictions(self, answers: OnnxAnswers, picture: PictureImages | None = None) -> openapi.Predictions:
         """Build the answer: a prediction for each image, with its box and pixels if it was found in a picture."""
         predictions = []
         asked = self._model.count_asked(answers.members).tolist()
         for number, row in enumerate(answers.probabilities):
             best = int(row.argmax())
             probabilities = _rounded(row)
-            found: dict[str, Any] = {}
+            found = self._novelty(float(answers.novelty[number]))
             if picture is not None:
-                found = {"box": list(picture.boxes[number]), "pixels": picture.images[number].ravel().tolist()}
+                found |= {"box": list(picture.boxes[number]), "pixels": picture.images[number].ravel().tolist()}
             predictions.append(
                 openapi.Prediction(
-                    label=self._model.classes[best], probability=probabilities[best], sure=probabilities[best] >= SURE,
+                    label=self._model.classes[best], probability=probabilities[best],
+                    sure=probabilities[best] >= SURE and found.get("known", True),
                     probabilities=probabilities, members=_rounded(answers.members[:, number]), asked=asked[number],
                     set=self._set(row), **found,
                 )
@@ -168,6 +172,12 @@ class Api:
             self.metrics.predictions.labels(self._model.classes[best]).inc()
         size = None if picture is None else openapi.Picture(width=picture.width, height=picture.height)
         return openapi.Predictions(predictions=predictions, picture=size)
+
+    def _novelty(self, score: float) -> dict[str, Any]:
+        """Return the score and whether the image is known; nothing if the model has no score."""
+        if self._known_threshold is None:
+            return {}
+        return {"novelty": round(score, DECIMALS), "known": score <= self._known_threshold}
 
     def _set(self, row: NDArray[np.float32]) -> list[str] | None:
         """Return the labels of an image's prediction set, the likeliest first. row: (classes,) probabilities."""

@@ -10,7 +10,7 @@ from typing import NamedTuple, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hitofude.export.onnx_model import OnnxModel
+from hitofude.export.onnx_model import OnnxAnswers, OnnxModel
 from hitofude.web.prometheus import Metrics
 from hitofude.web.safety import OverloadedError
 from hitofude.web.settings import Limits
@@ -37,16 +37,9 @@ class BoundedThread:
         return await asyncio.wrap_future(future)
 
 
-class Answers(NamedTuple):
-    """The model's predictions for some images."""
-
-    probabilities: NDArray[np.float32]  # (N, classes)
-    members: NDArray[np.float32]  # (M, N, classes)
-
-
 class _Waiting(NamedTuple):
     images: NDArray[np.uint8]  # (N, C, H, W)
-    answers: asyncio.Future[Answers]
+    answers: asyncio.Future[OnnxAnswers]
 
 
 class Batcher:
@@ -59,16 +52,17 @@ class Batcher:
         self._waiting_images = 0
         self._task: asyncio.Task[None] | None = None
 
-    async def predict(self, images: NDArray[np.uint8]) -> Answers:
+    async def predict(self, images: NDArray[np.uint8]) -> OnnxAnswers:
         """Predict images (N, C, H, W), one batch after the other. Raises OverloadedError if too many images wait."""
         size = self._limits.batch_images
         answers = [await self._predict_batch(images[start : start + size]) for start in range(0, len(images), size)]
-        return Answers(
+        return OnnxAnswers(
             np.concatenate([batch.probabilities for batch in answers]),
             np.concatenate([batch.members for batch in answers], axis=1),
+            np.concatenate([batch.novelty for batch in answers]),
         )
 
-    async def _predict_batch(self, images: NDArray[np.uint8]) -> Answers:
+    async def _predict_batch(self, images: NDArray[np.uint8]) -> OnnxAnswers:
         if self._waiting_images + len(images) > self._limits.waiting_images:
             raise OverloadedError
         loop = asyncio.get_running_loop()
@@ -99,7 +93,7 @@ class Batcher:
     async def _compute(self, batch: list[_Waiting]) -> None:
         images = np.concatenate([waiting.images for waiting in batch])
         try:
-            found = await asyncio.get_running_loop().run_in_executor(self._thread, self._model.predict, images)
+            found = await asyncio.get_running_loop().run_in_executor(self._thread, self._model.answer, images)
         except BaseException as error:
             for waiting in batch:
                 if not waiting.answers.done():
@@ -112,7 +106,9 @@ class Batcher:
         for waiting in batch:
             end = start + len(waiting.images)
             if not waiting.answers.done():  # else its client has gone
-                waiting.answers.set_result(Answers(found[0][start:end], found[1][:, start:end]))
+                own = slice(start, end)
+                answers = OnnxAnswers(found.probabilities[own], found.members[:, own], found.novelty[own])
+                waiting.answers.set_result(answers)
             start = end
 
     def _count_waiting(self, images: int) -> None:

@@ -47,6 +47,9 @@ class ModelDescription(BaseModel):
     sure: float = Field(description="An answer of at least this probability counts as sure.")
     set_threshold: float | None = Field(description="The least probability of a class in a set; null if unknown.")
     reads_writing: bool = Field(description="Whether pictures are searched for writing; else they are resized.")
+    known_threshold: float | None = Field(
+        description="The novelty up to which an image counts as like the training images; null if there is no score."
+    )
     scale: list[float] = Field(min_length=2, max_length=2, description="The numbers that are black and white.")
     look: Look = Field(description="The look of the training images, by which drawings and photos are made like them.")
     cascade: Cascade | None = Field(
@@ -60,13 +63,19 @@ class Prediction(BaseModel):
 
     label: str = Field(description="The likeliest class.")
     probability: float = Field(description="Of the label.")
-    sure: bool
+    sure: bool = Field(
+        description="Whether the label is an answer: probable enough, and the image is known if that is told."
+    )
     probabilities: list[float] = Field(description="Of each class, calibrated.")
     members: list[list[float]] = Field(
         description="Each member's probabilities, of each class, not calibrated; of members that were not asked, the "
         "mean of those that were."
     )
     asked: int = Field(description="The number of members that were asked.")
+    known: bool | None = Field(
+        default=None, description="Whether the image is like the training images; if not, it is none of the classes."
+    )
+    novelty: float | None = Field(default=None, description="The score of images unlike anything learned.")
     set: list[str] | None = Field(
         default=None, description="The classes that hold the true one for 95 % of images, the likeliest first."
     )

@@ -28,6 +28,7 @@ function answeredBy(model, prediction) {
 export function sentence(model, prediction) {
   const [first, second] = likeliest(model, prediction);
   const firstPercent = sayPercent(first.probability);
+  if (prediction.known === false) return say("saidNone", { label: first.label });
   if (prediction.sure || !second) return say("saidSure", { label: first.label, percent: firstPercent });
   const secondPercent = sayPercent(second.probability);
   return say("saidNotSure", { first: first.label, firstPercent, second: second.label, secondPercent });
@@ -91,17 +92,18 @@ export class Answer {
       winner.dataset.labels = winner.className = winner.title = "";
       return;
     }
-    const shown = answeredBy(model, prediction);
+    const isNone = prediction.known === false;
+    const shown = isNone ? [say("none")] : answeredBy(model, prediction);
     if (winner.dataset.labels !== shown.join("\n")) {
       winner.dataset.labels = shown.join("\n");
       winner.replaceChildren(labelsOf(shown), element("p"));
       pop(winner.firstElementChild);
     }
-    winner.className = shown.length === 1 ? "sure" : "unsure";
+    winner.className = shown.length === 1 && !isNone ? "sure" : "unsure";
     winner.querySelectorAll(".or").forEach((word) => word.replaceChildren(say("or")));
     const percents = shown.length === 1 ? say("sure", { percent: sayPercent(prediction.probability) }) : say("notSure");
     winner.title = shown === prediction.set ? say("set", { percent: sayPercent(SET_LEVEL) }) : "";
-    winner.lastElementChild.textContent = percents;
+    winner.lastElementChild.textContent = isNone ? say("perhaps", { label: prediction.label }) : percents;
   }
 
   #showBars(prediction) {

@@ -35,7 +35,7 @@ async function openSession() {
   return { ort, opened };
 }
 
-/** images: Uint8Arrays. [{probabilities: [classes], members: [[classes], …]}] */
+/** images: Uint8Arrays. [{probabilities: [classes], members: [[classes], …], novelty}] */
 async function predict(images) {
   const { ort, opened } = await session;
   const { image_shape: shape, classes } = await model;
@@ -45,9 +45,11 @@ async function predict(images) {
   const [whole, each] = [outputs.probabilities.data, outputs.members.data];
   const row = (data, place) => Array.from(data.subarray(place * classes.length, (place + 1) * classes.length));
   const members = outputs.members.dims[0];
+  const novelty = outputs.novelty?.data ?? null; // a model of an earlier version has none
   return images.map((_, place) => ({
     probabilities: row(whole, place),
     members: Array.from({ length: members }, (_, member) => row(each, member * images.length + place)),
+    novelty: novelty?.[place],
   }));
 }
 

@@ -42,7 +42,7 @@ export function openRuntime(onProgress) {
     ready: () => ask({ task: "open" }),
     async predict(images) {
       const answers = await ask({ task: "predict", images });
-      return answers.map(({ probabilities, members }) => toPrediction(described, probabilities, members));
+      return answers.map((answer) => toPrediction(described, answer));
     },
     keep: async (pixels, label) => runtime.kept.add(pixels, label),
     total: async () => runtime.kept.total,
@@ -51,14 +51,17 @@ export function openRuntime(onProgress) {
   return runtime;
 }
 
-function toPrediction({ classes, sure, set_threshold: threshold, cascade }, probabilities, members) {
+function toPrediction(model, { probabilities, members, novelty }) {
+  const { classes, set_threshold: threshold, known_threshold: knownUpTo, cascade } = model;
   const probability = Math.max(...probabilities);
   const label = classes[probabilities.indexOf(probability)];
   const order = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
   const held = order.filter((place, rank) => rank === 0 || probabilities[place] >= threshold);
   const set = threshold === null ? undefined : held.map((place) => classes[place]);
   const asked = countAsked(cascade?.stages ?? [], members);
-  return { label, probability, sure: probability >= sure, probabilities, members, asked, set };
+  const known = novelty === undefined || knownUpTo === null ? undefined : novelty <= Math.fround(knownUpTo);
+  const sure = probability >= model.sure && known !== false;
+  return { label, probability, sure, probabilities, members, asked, known, novelty, set };
 }
 
 /** The number of members that were asked: until their mean reaches the threshold of its stage. */

@@ -9,7 +9,7 @@ const BYTES = [0, 255]; // the scale of drawings
 /** The interface that runtime-browser.js has, too: {model, ready, predict, keep, total, kept}. */
 export function openRuntime() {
   return {
-    /** {name, classes, image_shape, networks, sure, set_threshold, reads_writing, look} */
+    /** {name, classes, image_shape, networks, sure, set_threshold, known_threshold, reads_writing, look} */
     model: () => ask("api/model"),
     /** Resolves when predictions are answered without delay; throws Trouble if they never will be. */
     ready: async () => {},
@@ -21,7 +21,7 @@ export function openRuntime() {
   };
 }
 
-/** images: Uint8Arrays. Returns [{label, probability, sure, probabilities, members, asked, set}], by one request or several. */
+/** images: Uint8Arrays. Returns [{label, probability, sure, probabilities, members, asked, known, novelty, set}], by one request or several. */
 async function predict(images) {
   const fitting = Math.floor(MOST_BYTES / (4 * images[0].length));
   const step = Math.min(Math.max(fitting, 1), MOST_IMAGES);
