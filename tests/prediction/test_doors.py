@@ -26,6 +26,7 @@ from hitofude.prediction.files import predict_files, predict_sets
 from hitofude.prediction.model import Model, model_identity
 from hitofude.recipe import TtaRecipe
 from hitofude.runs.folder import RunFolder
+from hitofude.runs.known_kinds import load_novelty
 from hitofude.runs.result import RunResult, load_result
 from hitofude.storage import read_npz
 from hitofude.web.settings import Settings
@@ -108,7 +109,8 @@ def test_onnxruntime_alone(
     exported_file: Path, images: NDArray[np.uint8], in_float32: tuple[Probabilities, Probabilities]
 ) -> None:
     session = onnxruntime.InferenceSession(exported_file)
-    for found, expected in zip(session.run(None, {"pixels": images}), in_float32, strict=True):
+    outputs = ["probabilities", "members"]
+    for found, expected in zip(session.run(outputs, {"pixels": images}), in_float32, strict=True):
         assert found == pytest.approx(expected, abs=OF_ONNX)
 
 
@@ -183,6 +185,25 @@ def test_sets_in_bulk_are_those_of_plain_predict(finished: RunResult, table: Pat
     assert (out / "test.csv").read_bytes() == plain.read_bytes()
 
 
+def test_the_score_of_novelty_is_the_same_in_the_exported_model(
+    finished: RunResult, exported: OnnxModel, images: NDArray[np.uint8]
+) -> None:
+    novelty = load_novelty(finished.folder)
+    assert novelty is not None
+    model = Model.of_run(finished.folder, choose_compute("cpu", "float32"), None)
+    _, expected = model.predict_with_novelty(torch.tensor(images))
+    np.testing.assert_allclose(exported.answer(images).novelty, expected, atol=1e-4)
+    assert exported.description.known_thresholds == novelty.thresholds()
+
+
+def test_of_a_cascade_too(cascaded: RunResult, images: NDArray[np.uint8], tmp_path: Path) -> None:
+    export_onnx(cascaded.folder.path, tmp_path / "model.onnx", images=100)
+    model = Model.of_run(cascaded.folder, choose_compute("cpu", "float32"), None)
+    _, expected = model.predict_with_novelty(torch.tensor(images))
+    found = OnnxModel.load(tmp_path / "model.onnx").answer(images).novelty
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 def test_the_thresholds_travel_with_the_model(finished: RunResult, exported: OnnxModel) -> None:
     assert exported.description.set_thresholds == {
         text: finished.set_threshold(float(text)) for text in ("0.9", "0.95", "0.99")
@@ -233,7 +254,8 @@ def test_onnxruntime_and_the_server_agree_about_a_cascade(
     assert (export.parity.changed, export.parity.border) == (0, 0)
     model = Model.of_run(cascaded.folder, choose_compute("cpu", "float32"), cascaded.folder.load_temperature())
     members = model.ask_members(torch.tensor(images))
-    found = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(None, {"pixels": images})
+    outputs = ["probabilities", "members"]
+    found = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(outputs, {"pixels": images})
     for of_onnx, expected in zip(found, (model.join(members), members), strict=True):
         assert of_onnx == pytest.approx(expected, abs=OF_ONNX)
     with running(OnnxModel.load(tmp_path / "model.onnx"), Settings()) as server:

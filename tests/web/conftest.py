@@ -16,7 +16,7 @@ import pytest
 from fastapi import FastAPI
 from numpy.typing import NDArray
 
-from hitofude.export.onnx_model import OnnxModel
+from hitofude.export.onnx_model import OnnxAnswers, OnnxModel
 from hitofude.web.app import create_app
 from hitofude.web.server import Server, listening
 from hitofude.web.settings import Limits, Settings
@@ -166,11 +166,11 @@ class Held(OnnxModel):
         self.begun, self.go = threading.Event(), threading.Event()
         self.batches: list[int] = []
 
-    def predict(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def answer(self, images: NDArray[np.uint8]) -> OnnxAnswers:
         self.batches.append(len(images))
         self.begun.set()
         assert self.go.wait(PATIENCE)
-        return self._model.predict(images)
+        return self._model.answer(images)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The API for the page and for programs: the answers are the model's own."""
 
 import re
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from hitofude.metrics.calibration import SURE
 from hitofude.web.page_files import page_files
 from tests.conftest import Call
 from tests.web.conftest import Running
-from tests.web.tiny_model import DIGITS, drawing_of
+from tests.web.tiny_model import DIGITS, drawing_of, write_tiny_model
 
 PAGE = Path(hitofude.__file__).parent / "web" / "page"
 
@@ -25,7 +26,7 @@ def test_the_model_says_what_it_is_to_both_pages_alike(server: Running, model: O
     assert server.get("/api/model").json == {
         "name": "tiny", "version": hitofude.__version__, "classes": list(DIGITS), "image_shape": [1, 28, 28],
         "networks": ["cnn-lean", "cnn-lean"], "sure": SURE, "set_threshold": 0.1,
-        "reads_writing": True, "look": asdict(MNIST), "scale": [0, 255], "cascade": None,
+        "known_threshold": None, "reads_writing": True, "look": asdict(MNIST), "scale": [0, 255], "cascade": None,
     }  # fmt: skip
     assert server.get("/api/model").json == model_json(model.description)
 
@@ -44,6 +45,20 @@ def test_predictions_are_the_models_own_in_the_order_of_the_images(server: Runni
     assert [set(answer["set"]) for answer in answers] == held
     assert [answer["set"][0] for answer in answers] == [answer["label"] for answer in answers]
     assert set(answers[0]) == {"label", "probability", "sure", "probabilities", "members", "asked", "set"}
+
+
+def test_an_image_less_like_the_training_images_is_no_answer(tmp_path: Path, start: Callable[..., Running]) -> None:
+    """Here novelty is the share of ink, of which a drawing has a tenth, and the threshold is 0.5."""
+    model = OnnxModel.load(write_tiny_model(tmp_path / "model.onnx", ink_is_novel=True))
+    server, full = start(model), np.full((1, 28, 28), 255, dtype=np.uint8)
+    full.ravel()[:78] = 0
+    images = [drawing_of(3).ravel().tolist(), full.ravel().tolist()]
+    known, none = server.post("/api/predict", {"images": images}).json["predictions"]
+    assert (known["known"], known["sure"], known["label"]) == (True, True, "3")
+    assert (none["known"], none["sure"]) == (False, False)
+    assert known["novelty"] == pytest.approx(0.1, abs=0.01)
+    assert none["novelty"] == pytest.approx(0.9, abs=0.01)
+    assert server.get("/api/model").json == model_json(model.description)
 
 
 def test_whole_numbers_may_be_written_with_a_point(server: Running) -> None:

@@ -20,7 +20,7 @@ from hitofude.inputs.sources import Dataset, open_source, sample
 from hitofude.metrics.calibration import Cascade, Stage
 from hitofude.runs.pipeline import run as run_pipeline
 from hitofude.web.settings import Settings
-from tests.web.browsing import answer, browsing, opened, watched
+from tests.web.browsing import ANSWERED, answer, browsing, opened, watched
 from tests.web.conftest import Running, running
 from tests.web.contrast import contrasts, ground
 from tests.web.handwriting import DIGITS, write
@@ -99,6 +99,15 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     path = tmp_path_factory.mktemp("photo") / "photo.png"
     written.image.save(path)
     return path, written.digits
+
+
+@BOTH
+def test_a_scribble_is_none_of_these(page: Page) -> None:
+    ends = [(place, 10 + 80 * (turn % 2)) for turn, place in enumerate(range(10, 91, 8))]
+    write(page, " | ".join(" ".join(f"{x},{y}" for x, y in way) for way in (ends, [(y, x) for x, y in ends])))
+    page.wait_for_selector(f"#answer[aria-busy=false] {ANSWERED}")
+    expect(page.locator("#winner strong")).to_have_text("None of these")
+    expect(page.locator("#winner p")).to_have_text(re.compile("Unlike the training images; perhaps [0-9]"))
 
 
 @pytest.mark.slow

@@ -27,20 +27,34 @@ tiny (uint8[N, {sizes}] pixels) => (float[N, {classes}] probabilities, float[2, 
 
 
 def write_tiny_model(
-    path: Path, classes: tuple[str, ...] = DIGITS, image_shape: ImageShape = (1, 28, 28), name: str = "tiny"
+    path: Path,
+    classes: tuple[str, ...] = DIGITS,
+    image_shape: ImageShape = (1, 28, 28),
+    name: str = "tiny",
+    *,
+    ink_is_novel: bool = False,
 ) -> Path:
-    """Write two members that agree. The answer is class k of K if the k-th K-th of the pixels is the brightest."""
+    """Write two members that agree. The answer is class k of K if the k-th K-th of the pixels is the brightest.
+
+    ink_is_novel: the model has a score of novelty, the share of ink, and more than a half is of no known kind.
+    """
     sizes = ", ".join(map(str, image_shape))
     model = onnx.parser.parse_model(GRAPH.format(sizes=sizes, classes=len(classes)))
+    if ink_is_novel:
+        whole = onnx.helper.make_node("ReduceMean", ["flat", "last"], ["ink"], keepdims=0)
+        model.graph.node.extend([whole, onnx.helper.make_node("Div", ["ink", "full"], ["novelty"])])
+        model.graph.output.append(onnx.helper.make_tensor_value_info("novelty", onnx.TensorProto.FLOAT, ["N"]))
     weights = np.zeros((int(np.prod(image_shape)), len(classes)), dtype=np.float32)
     for label, rows in enumerate(np.array_split(np.arange(len(weights)), len(classes))):
         weights[rows, label] = 20 / 255 / len(rows)
     constants = {"weights": weights, "row": np.array([-1, len(weights)]), "first": np.array([0])}
+    constants |= {"last": np.array([1]), "full": np.array(255, dtype=np.float32)} if ink_is_novel else {}
     model.graph.initializer.extend(onnx.numpy_helper.from_array(array, key) for key, array in constants.items())
     metadata = {
         "name": name, "hitofude_version": hitofude.__version__, "classes": classes, "image_shape": image_shape,
         "networks": ("cnn-lean", "cnn-lean"), "temperature": 1.0, "weights": "",
         "set_thresholds": {"0.9": 0.3, "0.95": 0.1, "0.99": 0.01},
+        "known_thresholds": {"0.9": 0.3, "0.95": 0.4, "0.99": 0.5} if ink_is_novel else {},
     }  # fmt: skip
     onnx.helper.set_model_props(
         model, {"hitofude_format": FORMAT_VERSION} | {k: json.dumps(v) for k, v in metadata.items()}
