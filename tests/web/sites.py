@@ -15,6 +15,7 @@ from hitofude.export.onnx_model import OnnxModel
 from hitofude.export.web_bundle import browser_runtime, cached_package, write_static_page
 
 PAGE = Path(hitofude.__file__).parent / "web" / "page"
+REVIEW_PAGE = PAGE.with_name("review_page")
 FOLDER = "some/where"
 
 

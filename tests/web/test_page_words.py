@@ -5,15 +5,23 @@ import re
 
 import pytest
 
-from tests.web.sites import PAGE
+from tests.web.sites import PAGE, REVIEW_PAGE
 
-SOURCES = {path.name: path.read_text(encoding="utf-8") for path in PAGE.iterdir() if path.suffix in (".js", ".html")}
+SHARED = ("ask.js", "chrome.js", "language.js")
+"""The files with words that the page of a review has from the drawing page."""
+
+
+@pytest.fixture(scope="module", params=[PAGE, REVIEW_PAGE], ids=lambda page: page.name)
+def sources(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The files of a page with its words, by name."""
+    paths = [*request.param.iterdir(), *(PAGE / name for name in SHARED)]
+    return {path.name: path.read_text(encoding="utf-8") for path in paths if path.suffix in (".js", ".html")}
 
 
 @pytest.fixture(scope="module")
-def words() -> dict[str, dict[str, str]]:
+def words(sources: dict[str, str]) -> dict[str, dict[str, str]]:
     """By language and key."""
-    text = SOURCES["words.js"]
+    text = sources["words.js"]
     languages = re.split(r"^  (\w+): \{$", text, flags=re.MULTILINE)[1:]
     entry = re.compile(r'^    (\w+): ("(?:[^"\\]|\\.)*"),$', re.MULTILINE)
     return {
@@ -29,8 +37,10 @@ def test_each_language_has_the_same_words_with_the_same_values(words: dict[str, 
         assert set(re.findall(r"\{(\w+)\}", text)) == set(re.findall(r"\{(\w+)\}", words["ja"][key])), key
 
 
-def test_every_word_is_used_and_every_used_word_is_there(words: dict[str, dict[str, str]]) -> None:
-    others = "\n".join(text for name, text in SOURCES.items() if name not in ("words.js", "docs.js", "docs.html"))
+def test_every_word_is_used_and_every_used_word_is_there(
+    sources: dict[str, str], words: dict[str, dict[str, str]]
+) -> None:
+    others = "\n".join(text for name, text in sources.items() if name not in ("words.js", "docs.js", "docs.html"))
     asked = set(re.findall(r'(?:say|Trouble)\(\s*"(\w+)"', others)) | set(
         re.findall(r'data-(?:word|label)="(\w+)"', others)
     )

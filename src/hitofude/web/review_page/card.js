@@ -2,6 +2,10 @@
 
 import { say, sayPercent } from "./language.js";
 
+/** The words of the verdicts that were given, and of the reasons to ask for one. */
+export const WAS = { keep: "wasKeep", relabel: "wasRelabel", drop: "wasDrop", skip: "wasSkip", label: "wasLabel" };
+const REASONS = { copy: "copy", answer: "answer", unclear: "unclear" };
+
 export class Card {
   /** root: the card's element. hasDigits: whether all classes are digits, which their own keys choose. */
   constructor(root, { isLabelling, hasDigits }) {
@@ -26,11 +30,10 @@ export class Card {
     this.#similar(item);
     this.#judged(item);
     find("accept").lastElementChild.textContent = say("take", { label: item.suggested });
-    find("other").lastElementChild.textContent = say("other-label");
+    find("other").lastElementChild.textContent = say("otherLabel");
     find("keep").hidden = isLabelling;
     find("accept").hidden = !isLabelling && item.suggested === item.label;
-    find("digits").hidden = false;
-    find("digits").textContent = say(this.hasDigits ? "digits" : "numbers");
+    find("digits").textContent = this.hasDigits ? say("digits") : say("numbers");
     return isLabelling
       ? say("saidUnlabelled", { suggested: item.suggested })
       : say("saidItem", { label: item.label, suggested: item.suggested, why });
@@ -44,7 +47,7 @@ export class Card {
 
   #reason(reason, item) {
     if (reason === "suspect") return say("suspect", { percent: sayPercent(item.wrong) });
-    return say(reason);
+    return say(REASONS[reason]);
   }
 
   #bars({ probabilities }) {
@@ -81,7 +84,7 @@ export class Card {
   #judged({ verdict, chosen }) {
     const shown = this.find("judged");
     shown.hidden = verdict === null;
-    if (verdict !== null) shown.textContent = say(chosen ? "judgedAs" : "judged", { verdict: say(`was-${verdict}`), label: chosen });
+    if (verdict !== null) shown.textContent = say(chosen ? "judgedAs" : "judged", { verdict: say(WAS[verdict]), label: chosen });
   }
 }
 

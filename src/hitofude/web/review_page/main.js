@@ -1,7 +1,7 @@
 /** One image after another: shown, judged by keyboard, and kept by the server before the next one is shown. */
 
 import { ask } from "./ask.js";
-import { Card } from "./card.js";
+import { Card, WAS } from "./card.js";
 import { Chooser } from "./chooser.js";
 import { startChrome } from "./chrome.js";
 import { keyOf } from "./keys.js";
@@ -167,7 +167,7 @@ class Review {
   #describeEnd() {
     const { review } = this;
     const counts = review.verdicts.filter((verdict) => review.counts[verdict]);
-    const told = counts.map((verdict) => say("count", { verdict: say(`was-${verdict}`), count: review.counts[verdict] }));
+    const told = counts.map((verdict) => say("count", { verdict: say(WAS[verdict]), count: review.counts[verdict] }));
     const left = review.total - review.judged;
     find("outcome").textContent = [...told, ...(left ? [say("left", { left })] : [])].join(say("comma"));
     find("next").hidden = !review.command;
