@@ -31,7 +31,8 @@ def reviewing(*arguments: str | Path) -> Iterator[tuple[Process, Running]]:
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        found = re.search(r"http://127\.0\.0\.1:(\d+)/", process.stdout.readline())
+        lines = iter(process.stdout.readline, "")
+        found = next(filter(None, (re.search(r"http://127\.0\.0\.1:(\d+)/", line) for line in lines)), None)
         assert found is not None, process.communicate()[1]
         yield process, Running(int(found[1]), lambda: None)
     finally:
@@ -142,3 +143,24 @@ def test_reviewers_are_compared_without_a_server(call: Call, tmp_path: Path) -> 
     assert code == 0
     assert "1 of 2 judged alike, Cohen's kappa 0.00" in " ".join(said.split())
     assert merged.read_text() == "id,label,suggested,decision\n1,a,,keep\n"
+
+
+def test_images_that_two_judge_differently_are_shown_to_a_third(
+    finished: RunResult, files: Path, tmp_path: Path
+) -> None:
+    run = copy_of(finished, tmp_path).path
+    label = finished.classes[finished.labels[40]]
+    ids = finished.ids[[40, 41]]
+    other = finished.classes[finished.labels[41]]
+    for name, decision in (("anna", "keep"), ("ben", "drop")):
+        (tmp_path / f"{name}.csv").write_text(
+            f"id,label,suggested,decision\n{ids[0]},{label},,{decision}\n{ids[1]},{other},,drop\n"
+        )
+    with reviewing(run, files, "--compare", tmp_path / "anna.csv", tmp_path / "ben.csv") as (_, server):
+        assert server.get("/api/review").json["total"] == 1
+        item = server.get("/api/items/0").json
+        assert item["id"] == ids[0]
+        assert [(one["reviewer"], one["verdict"]) for one in item["others"]] == [("anna", "keep"), ("ben", "drop")]
+        server.post("/api/judgements", {"item": 0, "verdict": "drop"})
+    agreed = (run / "reviewed-agreed.csv").read_text().splitlines()
+    assert agreed[1:] == [f"{ids[1]},{other},,drop", f"{ids[0]},{label},,drop"]

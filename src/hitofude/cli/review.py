@@ -16,10 +16,13 @@ from hitofude.language.translation import say, say_count
 if TYPE_CHECKING:
     from hitofude.inputs.judgements import Judgements, Verdict
     from hitofude.inputs.to_label import ToLabel
+    from hitofude.runs.agreement import Agreement
     from hitofude.web.review_app import ReviewSubject
     from hitofude.web.settings import Settings
 
 REVIEWER = re.compile(r"[\w.-]{1,60}")
+AGREED = "agreed"
+"""The reviewer who decides between others, if no name is given."""
 
 
 @app.command
@@ -52,6 +55,7 @@ def review(
       hitofude review runs/my-folder-fast --reviewer anna --count 50
       hitofude review to-label --open
       hitofude review --compare anna.csv ben.csv --out both.csv
+      hitofude review runs/sample-fast --compare anna.csv ben.csv
 
     Parameters
     ----------
@@ -68,6 +72,7 @@ def review(
         verdicts on which all agree.
     compare
         The files of two reviewers or more: says how far they agree (Cohen's kappa), and on which images they differ.
+        With a folder, shows these, to decide on; the file, reviewed-agreed.csv, begins with what all say.
     host
         The address to listen at; 0.0.0.0 for all of this machine's.
     port
@@ -81,8 +86,9 @@ def review(
     """
     from hitofude.inputs.to_label import ToLabel
 
-    if compare:
-        _compare(compare, out)
+    agreement = _compare(compare) if compare else None
+    if agreement is not None and (folder is None or not agreement.differing):
+        _write_shared(agreement, out)
         return
     if folder is None:
         raise RecipeError("Nothing to review. Name the folder of a run, or one of hitofude next; or --compare files.")
@@ -95,22 +101,45 @@ def review(
 
     check_packages("review", PACKAGES)
     settings = Settings(host, port, choose_token(host, token), allow_host)
+    reviewer = reviewer or (None if agreement is None else AGREED)
     if (to_label := ToLabel(folder)).exists:
         subject, path = _images_to_label(to_label, reviewer), to_label.labels(reviewer)
     else:
         subject = _doubts_of_run(folder, source, options, reviewer)
         path = folder / ("reviewed.csv" if reviewer is None else f"reviewed-{reviewer}.csv")
+    if agreement is not None:
+        subject = _differing(subject, agreement)
+        if not (out or path).exists():
+            _write_shared(agreement, out or path)
     _serve(subject, out or path, settings, count, open=open)
 
 
-def _compare(files: Sequence[Path], out: Path | None) -> None:
+def _compare(files: Sequence[Path]) -> "Agreement":
     from hitofude.runs.agreement import compare_reviewers
 
     agreement = compare_reviewers(files)
     tell(agreement.describe())
+    return agreement
+
+
+def _write_shared(agreement: "Agreement", out: Path | None) -> None:
     if out is not None:
         images = say_count(agreement.write_shared(out), "image")
         tell(say("{images} judged alike by all written to {file}", images=images, file=out))
+
+
+def _differing(subject: "ReviewSubject", agreement: "Agreement") -> "ReviewSubject":
+    """Return the review of the images alone that are judged differently, with all those judgements."""
+    from dataclasses import replace
+
+    from hitofude.runs.review_queue import only
+
+    row_of = {id: row for row, id in enumerate(subject.images.ids.tolist())}
+    rows = [row_of[id] for id in agreement.differing if id in row_of]
+    if not rows:
+        raise InputError(f"The images that are judged differently are not those of {subject.name}. Name their run.")
+    others = {path.stem: judged for path, judged in zip(agreement.files, agreement.judged, strict=True)}
+    return replace(subject, doubts=only(subject.doubts, rows, subject.probabilities), others=others)
 
 
 def _images_to_label(to_label: "ToLabel", reviewer: str | None) -> "ReviewSubject":

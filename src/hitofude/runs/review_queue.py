@@ -5,7 +5,7 @@ never saw them answered otherwise than the label says, by their loss. Each image
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -41,6 +41,13 @@ class Doubt:
     """The probability that the label is wrong, if it is suspected."""
     copies: tuple[int, ...]
     """The rows of its copies with other labels."""
+
+
+def only(doubts: Sequence[Doubt], rows: Sequence[int], probabilities: NDArray[np.float32]) -> list[Doubt]:
+    """Return the doubts of these rows, in the order of the doubts; at the end those of rows that are not among them."""
+    by_row = {doubt.row: doubt for doubt in doubts if doubt.row in set(rows)}
+    answers = np.nan_to_num(probabilities).argmax(axis=1)
+    return [*by_row.values(), *(Doubt(row, (), int(answers[row]), None, ()) for row in rows if row not in by_row)]
 
 
 def training_images(result: RunResult, dataset: Dataset) -> ImageSet:

@@ -4,8 +4,8 @@ Each judgement is on the disk before it is answered, so a closed browser or a ki
 """
 
 import base64
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -52,6 +52,8 @@ class ReviewSubject:
     reviewer: str | None
     next_command: Callable[[Judgements], str | None]
     """The command for the judgements so far, None if they change nothing."""
+    others: Mapping[str, Mapping[str, Judgement]] = field(default_factory=dict)
+    """The judgements of other reviewers, by their names and the images' ids."""
 
 
 class Judged(BaseModel):
@@ -135,10 +137,11 @@ class ReviewApi:
     def _describe_item(self, place: int) -> dict[str, Any]:
         subject, doubt = self._subject, self._subject.doubts[place]
         images, row = subject.images, doubt.row
-        judged = self._judgements.of(self._ids[place])
+        id = self._ids[place]
+        judged = self._judgements.of(id)
         return {
             "item": place,
-            "id": self._ids[place],
+            "id": id,
             "label": _label(images, row),
             "suggested": images.classes[doubt.suggested],
             "wrong": None if doubt.wrong is None else round(doubt.wrong, DECIMALS),
@@ -146,6 +149,11 @@ class ReviewApi:
             "probabilities": self._likeliest(row),
             "image": _data_url(images.images[row]),
             "similar": self._similar(doubt),
+            "others": [
+                {"reviewer": name, "verdict": given[id].verdict, "label": given[id].label}
+                for name, given in subject.others.items()
+                if id in given
+            ],
             "verdict": None if judged is None else judged.verdict,
             "chosen": None if judged is None else judged.label,
         }

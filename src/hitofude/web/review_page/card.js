@@ -28,6 +28,7 @@ export class Card {
     this.#label("suggested", item.suggested);
     this.#bars(item);
     this.#similar(item);
+    this.#others(item);
     this.#judged(item);
     find("accept").lastElementChild.textContent = say("take", { label: item.suggested });
     find("other").lastElementChild.textContent = say("otherLabel");
@@ -81,10 +82,23 @@ export class Card {
     );
   }
 
+  #others({ others }) {
+    const list = this.find("others");
+    list.hidden = others.length === 0;
+    list.replaceChildren(
+      ...others.map(({ reviewer, verdict, label }) => {
+        const told = label ? say("withLabel", { verdict: say(WAS[verdict]), label }) : say(WAS[verdict]);
+        return element("li", {}, [say("byReviewer", { reviewer, told })]);
+      }),
+    );
+  }
+
   #judged({ verdict, chosen }) {
     const shown = this.find("judged");
     shown.hidden = verdict === null;
-    if (verdict !== null) shown.textContent = say(chosen ? "judgedAs" : "judged", { verdict: say(WAS[verdict]), label: chosen });
+    if (verdict === null) return;
+    const told = chosen ? say("withLabel", { verdict: say(WAS[verdict]), label: chosen }) : say(WAS[verdict]);
+    shown.textContent = say("judged", { told });
   }
 }
 
