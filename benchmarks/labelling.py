@@ -1,14 +1,15 @@
 """How many labels do images need that `hitofude next` chooses, and how many if they are taken at random?
 
-python -m benchmarks.labelling [--target 0.97] [--seeds 5] [--batch 50] [--state labelling.json]
+python -m benchmarks.labelling [--target 0.97] [--seeds 5] [--batch 50] [--ways random next margin] [--state FILE]
 
-The pool is the 4,000 training digits of the sample. It begins with 50 labels, five a class; each round trains a small
-network on the labels so far, measures it on the sample's other 1,000 digits, and asks for 50 more. A way of asking ends
-when the mean accuracy of the seeds reaches the target; the labels needed are interpolated between its last two rounds.
-Both ways begin with the same labels and train alike. Nothing was chosen by the 1,000 digits.
+The pool is the 4,000 training digits of the sample. It begins with 50 labels, five a class; each round trains two small
+networks on the labels so far, measures them together on the sample's other 1,000 digits, and asks for 50 more. A way of
+asking ends when the mean accuracy of the seeds reaches the target; the labels needed are interpolated between its last
+two rounds. All ways begin with the same labels and train alike.
 
-Prints the mean accuracy of each round, the labels that both ways need, and their ratio. Each training is kept in the
-state file, so an interrupted benchmark continues.
+Prints the mean accuracy of each round, the labels that each way needs, and their ratio. margin: the most unclear
+images, without regard to their kinds. Each training is kept in the state file, by default labelling.json, so an
+interrupted benchmark continues.
 """
 
 import argparse
@@ -23,19 +24,20 @@ from numpy.typing import NDArray
 import hitofude
 from hitofude.inputs.image_set import ImageSet, shuffled_evenly
 from hitofude.inputs.sources import sample
-from hitofude.metrics.acquisition import choose_unclear
+from hitofude.metrics.acquisition import choose_unclear, unclearness
 from hitofude.storage import write_json
 
 SETTINGS = {
     "network.name": "cnn-lean",
     "ensemble.split": "holdout",
+    "ensemble.repeats": 2,
     "schedule.epoch_share": 1.0,
     "schedule.epochs": 10,
     "schedule.min_steps": 120,
     "optimizer.batch_size": 32,
     "tta.shift": 0,
 }
-"""A network of four layers, trained for a few seconds on four fifths of the labels."""
+"""Two networks of four layers, each trained for a few seconds on four fifths of the labels."""
 START, MOST = 50, 2000
 Ask = Callable[[NDArray[np.float32], int, int], NDArray[np.int64]]
 """(N, classes) probabilities, a count and a seed → the rows to label."""
@@ -45,7 +47,11 @@ def at_random(probabilities: NDArray[np.float32], count: int, seed: int) -> NDAr
     return np.random.default_rng(seed).permutation(len(probabilities))[:count]
 
 
-WAYS: dict[str, Ask] = {"random": at_random, "next": choose_unclear}
+def by_margin(probabilities: NDArray[np.float32], count: int, _seed: int) -> NDArray[np.int64]:
+    return np.argsort(-unclearness(probabilities), kind="stable")[:count]
+
+
+WAYS: dict[str, Ask] = {"random": at_random, "next": choose_unclear, "margin": by_margin}
 
 
 class Rounds:
@@ -104,14 +110,16 @@ def main() -> None:
     parser.add_argument("--target", type=float, default=0.97)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--batch", type=int, default=50)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=["random", "next"])
     parser.add_argument("--state", type=Path, default=Path("labelling.json"))
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")  # few images of a class
     rounds = Rounds(arguments.state, arguments.batch)
-    needed = {way: labels_needed(rounds, way, arguments.seeds, arguments.batch, arguments.target) for way in WAYS}
+    seeds, batch, target = arguments.seeds, arguments.batch, arguments.target
+    needed = {way: labels_needed(rounds, way, seeds, batch, target) for way in arguments.ways}
     for way, labels in needed.items():
-        print(f"{way:<6} needs {labels:.0f} labels for {arguments.target} in the mean of {arguments.seeds} seeds")
-    print(f"ratio  {needed['next'] / needed['random']:.2f}")
+        ratio = f", {labels / needed['random']:.2f} of random's" if "random" in needed and way != "random" else ""
+        print(f"{way:<6} needs {labels:.0f} labels for {target} in the mean of {seeds} seeds{ratio}")
 
 
 if __name__ == "__main__":
