@@ -1,9 +1,11 @@
 """Take pictures of the page for the documents, in a real browser with a real server.
 
 python -m benchmarks.page_pictures RUN [--folder docs]
+python -m benchmarks.page_pictures --review http://127.0.0.1:8001/ [--folder docs]
 
 A two is drawn by the mouse, on a desktop and on a phone, in light and in dark colours; and a photo of generated digits
-is read. RUN: a finished run, or its exported model. Each picture has at most 256 colours.
+is read. RUN: a finished run, or its exported model. --review: the address that `hitofude review` printed, of which the
+first image is taken, on a desktop. Each picture has at most 256 colours.
 """
 
 import argparse
@@ -35,10 +37,23 @@ ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-quic"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("run", type=Path)
+    parser.add_argument("run", type=Path, nargs="?")
+    parser.add_argument("--review")
     parser.add_argument("--folder", type=Path, default=Path("docs"))
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, _serving(_model(arguments.run), Path(folder)) as url:
+    if arguments.review is not None:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+            with _opened(browser, arguments.review, "desktop", "light") as page:
+                page.wait_for_selector("#similar img")
+                _shoot(page, arguments.folder / "page-review.png")
+            browser.close()
+    if arguments.run is not None:
+        _take_drawings(arguments.run, arguments.folder)
+
+
+def _take_drawings(run: Path, to: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder, _serving(_model(run), Path(folder)) as url:
         photo = Path(folder, "photo.png")
         _choose_photo().save(photo)
         with sync_playwright() as playwright:
@@ -46,8 +61,8 @@ def main() -> None:
             for device in SIZES:
                 for scheme in ("light", "dark"):
                     name = f"page-{device}{'-dark' if scheme == 'dark' else ''}.png"
-                    _take(browser, url, device, scheme, None, arguments.folder / name)
-            _take(browser, url, "desktop", "light", photo, arguments.folder / "page-photo.png")
+                    _take(browser, url, device, scheme, None, to / name)
+            _take(browser, url, "desktop", "light", photo, to / "page-photo.png")
             browser.close()
 
 
@@ -76,7 +91,8 @@ def _choose_photo() -> Image.Image:
     return max(fitting, key=lambda picture: (len(picture.digits), picture.image.width)).image
 
 
-def _take(browser: Browser, url: str, device: str, scheme: str, photo: Path | None, path: Path) -> None:
+@contextmanager
+def _opened(browser: Browser, url: str, device: str, scheme: str) -> Iterator[Page]:
     width, height = SIZES[device]
     context = browser.new_context(
         viewport={"width": width, "height": height},
@@ -87,17 +103,26 @@ def _take(browser: Browser, url: str, device: str, scheme: str, photo: Path | No
     page = context.new_page()
     page.goto(url)
     page.wait_for_selector("#bars li")
-    if photo is None:
-        _draw(page)
-        page.wait_for_selector("#winner.sure")
-    else:
-        page.set_input_files("#file", photo)
-        page.wait_for_selector("#found small:not(:empty)")
+    yield page
+    context.close()
+
+
+def _take(browser: Browser, url: str, device: str, scheme: str, photo: Path | None, path: Path) -> None:
+    with _opened(browser, url, device, scheme) as page:
+        if photo is None:
+            _draw(page)
+            page.wait_for_selector("#winner.sure")
+        else:
+            page.set_input_files("#file", photo)
+            page.wait_for_selector("#found small:not(:empty)")
+        _shoot(page, path)
+
+
+def _shoot(page: Page, path: Path) -> None:
     page.wait_for_timeout(800)  # the bars move
     with Image.open(io.BytesIO(page.screenshot())) as shot:
         shot.convert("RGB").quantize(256).save(path, optimize=True)
     print(f"{path}: {path.stat().st_size:,} bytes")
-    context.close()
 
 
 def _draw(page: Page) -> None:

@@ -1,6 +1,7 @@
 """The command `hitofude next`: the images that it chooses, and the way of their labels into a run."""
 
 import re
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from hitofude.inputs.to_label import ToLabel
 from hitofude.metrics.acquisition import unclearness
 from hitofude.prediction.files import predict
 from hitofude.runs.result import RunResult
-from tests.cli.test_review import told
+from tests.cli.test_review import reviewing, told
 from tests.conftest import Call, write_csv
+from tests.web.conftest import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +97,23 @@ def test_a_folder_that_may_hold_labels_is_left_alone(run: Path, pool: ImageSet, 
     assert code == 3
     assert f"hitofude review {out}" in " ".join(error.split())
     assert (out / "next.csv").read_bytes() == before
+
+
+def test_labelling_ends_with_the_command_or_where_the_labels_belong(
+    finished: RunResult, run: Path, files: Path, pool: ImageSet, call: Call, tmp_path: Path
+) -> None:
+    file = write_csv(tmp_path / "pool.csv", pool, label=None)
+    expected = {
+        run: f"train again with\n  hitofude run '{files}' --network cnn-lean --add {tmp_path / 'to label a'}",
+        finished.folder.path: "train again on the source of the run, with --add",
+    }
+    for name, (source, end) in zip("ab", expected.items(), strict=True):
+        folder = tmp_path / f"to label {name}"
+        call("next", source, file, "--count", "2", "--out", folder)
+        with reviewing(folder) as (process, server):
+            for item in range(2):
+                server.post("/api/judgements", {"item": item, "verdict": "label", "label": "3"})
+            process.send_signal(signal.SIGINT)
+            said, _ = process.communicate(timeout=PATIENCE)
+        assert said.startswith(f"2 of 2 judged, in {folder / 'labels.csv'}: labelled 2\n")
+        assert end.replace(f"{folder}", f"'{folder}'") in said

@@ -203,6 +203,8 @@ def _serve(subject: "ReviewSubject", path: Path, settings: "Settings", count: in
         def opened(url: str) -> None:
             text = say("Reviewing {name} at {url}", name=subject.name, url=url)
             print(url if is_quiet() else text, flush=True)  # in one line, for programs
+            if all(judgements.of(id) is not None for id in asked):
+                describe()
             if open:
                 open_browser(url)
 
@@ -232,6 +234,8 @@ def _describe(judgements: "Judgements", asked: Sequence[str], subject: "ReviewSu
         lines.append(say("continue with") + f"\n  {this_command()}")
     if (command := subject.next_command(judgements)) is not None:
         lines.append(say("train again with") + f"\n  {command}")
+    elif counts["label"]:
+        lines.append(say("train again on the source of the run, with --add {folder}", folder=judgements.path.parent))
     elif judged == len(asked):
         lines.append(say("these verdicts change nothing, so there is nothing to train again"))
     return "\n".join(lines)

@@ -20,7 +20,7 @@ novelty.npz              the score of images unlike anything learned, if enough 
 hardest.csv hardest.png  training images by out-of-fold loss
 label_issues.csv         suspected labels, with the probability that each is wrong
 duplicates.csv           images that repeat an earlier one
-reviewed.csv             a person's verdicts on doubtful labels, once there are some; reviewed-NAME.csv those of a reviewer
+reviewed.csv             a person's verdicts on doubtful labels, once there are some; of a reviewer reviewed-NAME.csv
 tensorboard/ wandb/      the curves for these programs, and mlflow.json MLflow's number of the run, only if asked for
 model.onnx               the ensemble to serve, once it was served
 report.html              all of it to look at, in one file
