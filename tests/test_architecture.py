@@ -30,6 +30,7 @@ READERS = [
     "hitofude.runs.result",
     "hitofude.runs.comparison",
     "hitofude.runs.listing",
+    "hitofude.runs.model_card",
     "hitofude.outputs.scoring",
     "hitofude.inputs.sources",
 ]

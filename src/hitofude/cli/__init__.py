@@ -3,6 +3,7 @@
 from hitofude.cli import (
     audit,
     bench,
+    card,
     completion,
     data,
     distill,
@@ -21,6 +22,6 @@ from hitofude.cli import (
 from hitofude.cli.entry import main
 
 __all__ = [
-    "audit", "bench", "completion", "data", "distill", "export", "fetch", "import_chainer", "main", "next_images",
-    "predict", "presets", "review", "run", "serve", "settings", "sweep",
+    "audit", "bench", "card", "completion", "data", "distill", "export", "fetch", "import_chainer", "main",
+    "next_images", "predict", "presets", "review", "run", "serve", "settings", "sweep",
 ]  # fmt: skip

@@ -116,6 +116,7 @@ class RunSummary:
     audit: AuditSummary
     warnings: tuple[str, ...]  # of settings that cannot work, and of networks that are no better than a guess
     training_seconds: float
+    training_flop: float | None = None  # floating-point operations of all members; earlier versions do not say
     related: RelatedSummary | None = None  # None if every training row is alone
     never_held_out: tuple[str, ...] = ()  # classes without out-of-fold answers, as they have a single image or group
     scale: str = "0..255"  # the numbers of the training images that are black and white

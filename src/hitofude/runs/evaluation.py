@@ -190,6 +190,7 @@ def _summarise(
         audit=audit,
         warnings=(*doubtful_settings(plan), *([] if guess is None else [guess])),
         training_seconds=sum(log.seconds for log in logs),
+        training_flop=plan.training_flop(),
         related=summarise_related(plan, out_of_fold),
         never_held_out=tuple(train.classes[label] for label in plan.never_held_out()),
         scale=plan.dataset.scale.describe(),
