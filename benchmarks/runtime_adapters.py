@@ -83,14 +83,18 @@ class Adapter:
                 return predict
             return lambda images: predict(images.astype(np.float32))
         except Exception as error:  # each runtime has errors of its own
-            reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-            raise NotReadError(reason.strip()[:160]) from error
+            lines = [line.strip(" -") for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+            raise NotReadError(next((line for line in lines if "rule" in line), lines[0])[:160]) from error
 
 
 def in_batches(predict: Callable[[Any], Any], size: int = BATCH) -> Predict:
     return lambda images: np.concatenate(
         [np.asarray(predict(images[start : start + size])) for start in range(0, len(images), size)]
     )
+
+
+def one_at_a_time(predict: Predict) -> Predict:
+    return lambda images: np.concatenate([predict(images[place : place + 1]) for place in range(len(images))])
 
 
 def by_onnxruntime(path: Path) -> Predict:
@@ -135,7 +139,7 @@ def by_ncnn(path: Path) -> Predict:
 
     def predict_one(batch: NDArray[np.float32]) -> NDArray[np.float32]:
         extractor = network.create_extractor()
-        extractor.input("in0", ncnn.Mat(np.ascontiguousarray(batch[0])))
+        extractor.input("in0", ncnn.Mat(np.ascontiguousarray(batch[0])).clone())
         return np.asarray(extractor.extract("out0")[1]).reshape(1, -1).copy()
 
     return in_batches(predict_one, 1)
@@ -216,6 +220,8 @@ def other_python(python: Path) -> Adapter:
 
     def version() -> str:
         asked: list[str | Path] = [python, "-c", "import onnxruntime; print(onnxruntime.__version__)"]
+        if shutil.which(python) is None:
+            raise NotInstalledError(f"no program {python}")
         found = subprocess.run(asked, capture_output=True, text=True, check=False)
         if found.returncode != 0:
             raise NotInstalledError(found.stderr.strip().rpartition("\n")[2])

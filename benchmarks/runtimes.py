@@ -1,19 +1,21 @@
 """Which runtimes read an exported model, do they answer as onnxruntime does, and how fast are they?
 
 python -m benchmarks.runtimes RUN SOURCE [--images 1000] [--also PYTHON …] [--onnxruntime-web FILE.tgz] [--out FOLDER]
+    [--one]
 
 Exports RUN as `hitofude export` does, with --simple, both in eight bits, and as a LiteRT file with one view. Each
 runtime that is installed here predicts SOURCE's first images to predict with each form that it reads, on one thread, in
 batches of 128, or one at a time if it takes no more. Prints for each form the labels that differ from onnxruntime's,
 the largest difference of a probability, and the images/s beside onnxruntime's of the same form, in turn; a LiteRT file
 is compared with the simple form. --also names the Python of another environment, such as one with an older onnxruntime;
-runtimes that are not installed are named. onnx's own evaluator predicts the first 16 images only.
+runtimes that are not installed are named. onnx's own evaluator predicts the first 16 images only. --one asks those of
+this process about one image at a time, as a phone does.
 """
 
 import argparse
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,6 +28,8 @@ from benchmarks.runtime_adapters import (
     Form,
     NotInstalledError,
     NotReadError,
+    Predict,
+    one_at_a_time,
     other_python,
     web_browser,
 )
@@ -52,6 +56,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1_000)
     parser.add_argument("--also", type=Path, action="append", default=[], metavar="PYTHON")
     parser.add_argument("--onnxruntime-web", type=Path, metavar="FILE.tgz")
+    parser.add_argument("--one", action="store_true")
     parser.add_argument("--out", type=Path, help="keep the exported files here, and take those that lie there")
     arguments = parser.parse_args()
     dataset = open_source(arguments.source)
@@ -62,7 +67,7 @@ def main() -> None:
     with TemporaryDirectory() as place:
         forms = export_forms(arguments.run, dataset, arguments.out or Path(place))
         print(f"{arguments.run.name}: {', '.join(f'{one.name} {one.bytes:,} bytes' for one in forms)}", flush=True)
-        for line in compare(adapters, forms, images):
+        for line in compare(adapters, forms, images, one_by_one=arguments.one):
             print(line, flush=True)
 
 
@@ -88,8 +93,12 @@ def export_forms(run: Path, dataset: Dataset, folder: Path) -> list[Form]:
     return forms
 
 
-def compare(adapters: list[Adapter], forms: list[Form], images: NDArray[np.uint8]) -> Iterator[str]:
+def compare(
+    adapters: list[Adapter], forms: list[Form], images: NDArray[np.uint8], *, one_by_one: bool = False
+) -> Iterator[str]:
     """Return the lines of the table, a runtime after the other; the first adapter is that of onnxruntime."""
+    if one_by_one:
+        adapters = [replace(adapter, load=alone(adapter.load)) for adapter in adapters if adapter.found is None]
     reference = adapters[0]
     for adapter in adapters:
         try:
@@ -106,11 +115,18 @@ def compare(adapters: list[Adapter], forms: list[Form], images: NDArray[np.uint8
             yield f"  {form.name:<20} {describe(adapter, form, reference, beside, some)}"
 
 
+def alone(load: Callable[[Path], Predict]) -> Callable[[Path], Predict]:
+    """Return the same for one image at a time."""
+    return lambda path: one_at_a_time(load(path))
+
+
 def describe(adapter: Adapter, form: Form, reference: Adapter, beside: Form, images: NDArray[np.uint8]) -> str:
     try:
         found, expected = in_turn(adapter.open(form), reference.open(beside), images)
     except NotReadError as error:
         return f"not read: {error}"
+    if found.probabilities.shape != expected.probabilities.shape:
+        return f"read, but its answers are {found.probabilities.shape} in place of {expected.probabilities.shape}"
     changed = int((found.probabilities.argmax(axis=1) != expected.probabilities.argmax(axis=1)).sum())
     largest = float(np.abs(found.probabilities - expected.probabilities).max())
     return (

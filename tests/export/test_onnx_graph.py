@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 from torch import nn
 
-from hitofude.export.onnx_graph import Pixels, ensemble_model, networks_model, quantise
+from hitofude.export.onnx_eight_bits import quantise
+from hitofude.export.onnx_graph import Pixels, ensemble_model, networks_model
 from hitofude.learning.compute import Compute
 from hitofude.learning.networks import build_network
 from hitofude.learning.predicting import Predictor

@@ -4,6 +4,7 @@ litert-torch, Google's converter, writes the graph of the module below: one imag
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,7 +41,7 @@ def export_litert(
     """
     _check_packages()
     folder = RunFolder(Path(run))
-    description = describe_run(folder, views)
+    description = replace(describe_run(folder, views), known_thresholds={})  # the file has no score of novelty
     whole = Model.of_run(folder, choose_compute("cpu", "float32"), description.temperature)
     if source is not None:
         check_shape(source, description)

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError, install_command
-from hitofude.export.onnx_graph import Pixels, Scored, ensemble_model, networks_model, quantise
+from hitofude.export.onnx_eight_bits import quantise
+from hitofude.export.onnx_graph import Pixels, Scored, ensemble_model, networks_model
 from hitofude.export.onnx_model import OnnxDescription, OnnxModel
 from hitofude.export.outcome import Exported
 from hitofude.export.own_answers import compare_own_answers
