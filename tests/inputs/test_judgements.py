@@ -118,3 +118,12 @@ def test_unlabelled_images_get_labels(tmp_path: Path) -> None:
     assert own.path.read_text() == "id,label,decision\n1,dog,label\n2,,skip\n"
     with pytest.raises(InputError, match="verdict"):
         own.judge("1", Judgement("keep"))
+
+
+def test_the_rest_of_a_killed_process_is_removed_but_not_that_of_others(tmp_path: Path) -> None:
+    own, others = tmp_path / ".a.csv.12.beef.tmp", tmp_path / ".b.csv.12.beef.tmp"
+    for partial in (own, others):
+        partial.write_text("id,la")
+    with owning_file(tmp_path / "a.csv"):
+        assert not own.exists()
+        assert others.exists()

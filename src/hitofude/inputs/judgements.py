@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Literal
 
 from hitofude.errors import InputError, RunFolderError
 from hitofude.inputs.formats.text_table import read_text_table
 from hitofude.inputs.review import DECISION
-from hitofude.storage import owning, write_rows
+from hitofude.storage import PARTIAL_FILES, owning, write_rows
 
 Verdict = Literal["keep", "relabel", "drop", "skip", "label"]
 OF_TRAINING: tuple[Verdict, ...] = ("keep", "relabel", "drop", "skip")
@@ -125,10 +126,15 @@ def read_judgements(path: Path, *, of_training: bool) -> Iterator[tuple[int, tup
 
 @contextmanager
 def owning_file(path: Path) -> Iterator[None]:
-    """Own a reviewer's file within the block. Raises RunFolderError if another process has it."""
+    """Own a reviewer's file within the block, without the rest of a killed process.
+
+    Raises RunFolderError if another process has it.
+    """
     with owning(path.parent, name=f".{path.name}.lock") as is_ours:
         if not is_ours:
             raise RunFolderError(
                 f"{path} is in use: another `hitofude review` writes into it. End that one, or name another --reviewer."
             )
+        for partial in path.parent.glob(f".{escape(path.name)}.{PARTIAL_FILES.removeprefix('.')}"):
+            partial.unlink(missing_ok=True)
         yield
