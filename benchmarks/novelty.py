@@ -1,10 +1,11 @@
 """How many images of kinds that a run never learned does it answer, if 95 % of the known ones are to be answered?
 
-python -m benchmarks.novelty RUN SOURCE [--candidates] [--images 2000] [--level 0.95]
+python -m benchmarks.novelty RUN SOURCE [--candidates] [--digits] [--images 2000] [--level 0.95]
 
 Prints, for kinds that chose the score and for kinds that chose nothing (see benchmarks/strangers.py), the share that is
 answered: today's answer, a calibrated probability of 0.9 or more, beside the score of novelty, and the score's area
 under the ROC curve against images that the member held out. Then the time of a prediction with and without the score.
+--digits: of a run that learned other images; the embedded digits are strangers, too.
 --candidates: other scores of the same network on the kinds for choice, each at its own threshold.
 """
 
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("source")
     parser.add_argument("--candidates", action="store_true")
+    parser.add_argument("--digits", action="store_true")
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--level", type=float, default=0.95)
     arguments = parser.parse_args()
@@ -53,7 +55,7 @@ def main() -> None:
         print(table_of_candidates(model, rows, of_choice, arguments.level))
         return
     others = strangers_for_measuring(arguments.images, seed=1)
-    if model.classes != tuple("0123456789"):
+    if arguments.digits:
         others["digits"] = sample().train.images[: arguments.images]
     known_up_to = known_threshold_of(folder, arguments.level)
     _, held_out = model.predict_with_novelty(torch.from_numpy(rows.held_out))

@@ -4,7 +4,8 @@ python -m benchmarks.photos [--run FOLDER] [--digits 300] [--letters 200] [--see
 
 Without --run the default run is trained first. For each seed the accuracy is printed; if the number of digits found in
 a picture is wrong, all its digits count as wrong. Then, for thresholds of the calibrated probability, the shares of
-digits answered, of right answers, and of printed letters answered, which are no digits. Seeds below 100 were used while
+digits answered, of right answers, and of printed letters answered, which are no digits; first by the probability alone,
+then only if the image is also like the training images, as hitofude predict answers. Seeds below 100 were used while
 the photo pipeline was developed, and 0 to 2 to choose the threshold; use seeds from 100 for results. --draw writes five
 pictures of the first seed with the network's input.
 """
@@ -17,6 +18,7 @@ from itertools import compress
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -25,7 +27,9 @@ from benchmarks.written_digits import WrittenPicture, write_letters, write_pictu
 from hitofude.errors import InputError
 from hitofude.inputs.photos.photo import read_photo
 from hitofude.metrics.metrics import Accuracy
+from hitofude.metrics.novelty import SHOWN_KNOWN, threshold_of
 from hitofude.prediction.files import predict_files, show_photos
+from hitofude.prediction.model import Model
 from hitofude.runs.folder import DataDescription
 from hitofude.runs.result import load_result
 
@@ -40,6 +44,7 @@ class Answers:
 
     right: NDArray[np.bool_]  # (N,) whether the likeliest class is right
     probability: NDArray[np.float32]  # (N,) of that class
+    known: NDArray[np.bool_]  # (N,) whether the image is like the training images, at the level of photos
 
 
 def main() -> None:
@@ -70,13 +75,15 @@ def read_and_score(run: Path, pictures: Sequence[WrittenPicture], path: Path) ->
     images = [_images(picture, path, data) for picture in pictures]
     is_complete = [len(found) == len(picture.digits) for found, picture in zip(images, pictures, strict=True)]
     truth = "".join(picture.digits for picture in compress(pictures, is_complete))
-    probabilities = hitofude.predict(
-        run, np.concatenate(list(compress(images, is_complete))), scale=(0, 255), transpose=False
-    )
+    model = Model.load(run)
+    pixels = torch.from_numpy(np.concatenate(list(compress(images, is_complete))))
+    probabilities, novelty = model.predict_with_novelty(pixels)
     likeliest = np.asarray(load_result(run).classes)[probabilities.argmax(axis=1)]
     missed = sum(len(picture.digits) for picture in pictures) - len(likeliest)
     right = np.concatenate([likeliest == np.array(list(truth)), np.zeros(missed, dtype=np.bool_)])
-    return Answers(right, np.concatenate([probabilities.max(axis=1), np.ones(missed, dtype=np.float32)]))
+    up_to = np.inf if model.novelty is None else threshold_of(model.novelty.held_out_scores, SHOWN_KNOWN)
+    known = np.concatenate([~(novelty > up_to), np.ones(missed, dtype=np.bool_)])
+    return Answers(right, np.concatenate([probabilities.max(axis=1), np.ones(missed, dtype=np.float32)]), known)
 
 
 def _images(picture: WrittenPicture, path: Path, data: DataDescription) -> NDArray[np.uint8]:
@@ -92,13 +99,18 @@ def print_thresholds(answers: Sequence[Answers], letters: Answers) -> None:
     """letters: no answer to them is right; a picture in which the letter was not found counts as answered."""
     right = np.concatenate([of_seed.right for of_seed in answers])
     probability = np.concatenate([of_seed.probability for of_seed in answers])
-    print(f"{'threshold':>9} {'answered':>9} {'right of these':>15} {'wrong':>6} {'letters answered':>17}")
-    for threshold in THRESHOLDS:
-        of_these = right[probability >= threshold]
-        print(
-            f"{threshold:>9} {len(of_these) / len(right):>9.3f} {of_these.mean():>15.4f} {int((~of_these).sum()):>6}"
-            f" {(letters.probability >= threshold).mean():>17.3f}"
-        )
+    known = np.concatenate([of_seed.known for of_seed in answers])
+    for title, digits, of_letters in (
+        ("by probability alone", np.ones_like(known), np.ones_like(letters.known)),
+        (f"and like {SHOWN_KNOWN:.0%} of the held-out training images", known, letters.known),
+    ):
+        print(f"{title}\n{'threshold':>9} {'answered':>9} {'right of these':>15} {'wrong':>6} {'letters answered':>17}")
+        for threshold in THRESHOLDS:
+            of_these = right[(probability >= threshold) & digits]
+            print(
+                f"{threshold:>9} {len(of_these) / len(right):>9.3f} {of_these.mean():>15.4f}"
+                f" {int((~of_these).sum()):>6} {((letters.probability >= threshold) & of_letters).mean():>17.3f}"
+            )
 
 
 def draw(path: Path, run: Path, pictures: Iterable[WrittenPicture], folder: Path) -> None:

@@ -54,7 +54,7 @@ def write_tiny_model(
         "name": name, "hitofude_version": hitofude.__version__, "classes": classes, "image_shape": image_shape,
         "networks": ("cnn-lean", "cnn-lean"), "temperature": 1.0, "weights": "",
         "set_thresholds": {"0.9": 0.3, "0.95": 0.1, "0.99": 0.01},
-        "known_thresholds": {"0.9": 0.3, "0.95": 0.4, "0.99": 0.5} if ink_is_novel else {},
+        "known_thresholds": {"0.9": 0.3, "0.95": 0.4, "0.97": 0.5, "0.99": 0.6} if ink_is_novel else {},
     }  # fmt: skip
     onnx.helper.set_model_props(
         model, {"hitofude_format": FORMAT_VERSION} | {k: json.dumps(v) for k, v in metadata.items()}

@@ -44,8 +44,8 @@ class OnnxDescription(LearnedLook):
     cascade: Cascade | None = None
     """The members asked one after another, and their thresholds; None if all are asked about every image."""
     known_thresholds: dict[str, float] = field(default_factory=dict)
-    """By level, 0.9, 0.95 and 0.99: the score of novelty up to which an image counts as of a known kind, so that this
-    share of the known ones does. Empty if the model has no such score."""
+    """By level, 0.9, 0.95, 0.97 and 0.99: the score of novelty up to which an image counts as of a known kind, so that
+    this share of the known ones does. Empty if the model has no such score."""
 
     def as_metadata(self) -> dict[str, str]:
         values = {name: json.dumps(value, ensure_ascii=False) for name, value in asdict(self).items()}

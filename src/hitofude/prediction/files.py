@@ -102,7 +102,7 @@ def predict(
     if output != "numpy":
         import_frames(output)  # before the time that predicting takes
     load_plugins(plugins)
-    model, bytes_of = _open(Path(run), device, scale, transpose, raw=raw)
+    model, bytes_of = open_model(Path(run), device, scale, transpose, raw=raw)
     found = model.predict(bytes_of(images))
     if output == "numpy":
         return found
@@ -144,7 +144,7 @@ def predict_known(
     the level is not between 0 and 1, RunFolderError if the run cannot tell unknown kinds.
     """
     threshold = known_threshold_of(RunFolder(Path(run)), level)
-    model, bytes_of = _open(Path(run), device, scale, transpose)
+    model, bytes_of = open_model(Path(run), device, scale, transpose)
     known: NDArray[np.bool_] = model.predict_with_novelty(bytes_of(images))[1] <= threshold
     return known
 
@@ -199,7 +199,8 @@ def predict_files(
 def describe_answers(prediction: FilePredictions) -> str:
     """Return a line for each image: id, answer and probability, or `not sure` and the two likeliest classes.
 
-    An image of no known kind has `none of these` alone. The prediction set ends the line, if it was asked for.
+    An image of no known kind has `none of these` and the likeliest class. The prediction set ends the line, if it was
+    asked for.
     """
     classes = [isolate(name) for name in prediction.classes]
     words_of = {NOT_SURE: say("not sure"), NONE_OF_THESE: say("none of these")}
@@ -211,8 +212,7 @@ def describe_answers(prediction: FilePredictions) -> str:
         first, second = np.argsort(-row, kind="stable")[:2]
         words = f"{row[first]:.3f}"
         if prediction.labels[place] == NONE_OF_THESE:
-            lines.append(f"{ids[place]}  {labels[place]}")
-            continue
+            words = say("perhaps {label}", label=classes[first])
         if prediction.labels[place] == NOT_SURE:
             words = say(
                 "{first} {probability:.3f} or {second} {other:.3f}",
@@ -239,7 +239,7 @@ def show_photos(path: Path, prediction: FilePredictions) -> None:
     plot_photos(path, drawn)
 
 
-def _open(
+def open_model(
     run: Path, device: str, scale: tuple[float, float] | None, transpose: bool | None, *, raw: bool = False
 ) -> tuple[Model, Callable[[Images], torch.Tensor]]:
     """Return a run's model, and what makes images given as numbers (N, C, H, W) uint8 like its training images."""

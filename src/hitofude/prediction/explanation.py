@@ -1,0 +1,121 @@
+"""What an answer rests on: the change of the model's log-odds if a part of the image is hidden.
+
+Occlusion (M. Zeiler, R. Fergus 2014, arXiv:1311.2901) asks the whole model as any prediction does, so it holds for
+every network, ensemble and plugin, and the page computes the same. A square moves over the image, filled with the
+ground of the training images; a pixel's value is the mean over all squares that hide it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hitofude.errors import InputError
+from hitofude.inputs.sources import Images
+from hitofude.prediction.files import open_model
+from hitofude.prediction.model import Model
+from hitofude.runs.folder import RunFolder
+
+SQUARE, STEP = 1 / 4, 1 / 9
+"""The side of the square and the step, as shares of the image's side: 7 and 3 of 28 pixels, a hundred places."""
+NEVER_SURER = 1e-6
+"""Probabilities count as no nearer to 0 and 1: their last digits say nothing."""
+
+Heat = NDArray[np.float32]  # (N, H, W)
+Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+
+def explain(
+    run: str | Path,
+    images: Images,
+    labels: Sequence[str] | None = None,
+    *,
+    device: str = "auto",
+    scale: tuple[float, float] | None = None,
+    transpose: bool | None = None,
+) -> Heat:
+    """(N, H, W) the evidence for the answer in each pixel of images: the fall of its log-odds if it is hidden, in nats.
+
+    Negative values are evidence against the answer. labels: the classes to explain, by default each image's likeliest.
+    images, scale, transpose: as for hitofude.predict, which raises the same errors. Raises InputError for an unknown
+    label.
+    """
+    model, bytes_of = open_model(Path(run), device, scale, transpose)
+    pixels = bytes_of(images).numpy()
+    ground = RunFolder(Path(run)).load_data().known_look.behind
+    return explain_images(predict_by(model), pixels, ground, _places(labels, model.classes, len(pixels)))
+
+
+def predict_by(model: Model) -> Predict:
+    return lambda images: model.predict(torch.from_numpy(images))
+
+
+def explain_images(
+    predict: Predict, images: NDArray[np.uint8], ground: int, labels: NDArray[np.int64] | None = None
+) -> Heat:
+    """Explain images (N, C, H, W), one after the other. ground: 0..255. labels: (N,); None for the likeliest."""
+    answers = predict(images)
+    asked = answers.argmax(axis=1) if labels is None else labels
+    squares = Squares.over(images.shape[2], images.shape[3])
+    heat = np.zeros((len(images), *images.shape[2:]), dtype=np.float32)
+    for place, (image, label, answer) in enumerate(zip(images, asked, answers, strict=True)):
+        heat[place] = _heat(predict, image, ground, int(label), float(answer[label]), squares)
+    return heat
+
+
+@dataclass(frozen=True)
+class Squares:
+    """The places of the square."""
+
+    size: tuple[int, int]  # (H, W)
+    side: int
+    corners: tuple[tuple[int, int], ...]
+    """Top and left, which may lie outside of the image."""
+
+    @classmethod
+    def over(cls, height: int, width: int) -> "Squares":
+        """Cover each pixel by about as many squares."""
+        shorter = min(height, width)
+        side, step = max(1, round(SQUARE * shorter)), max(1, round(STEP * shorter))
+        starts = [range(-(side // 2), length - side // 2, step) for length in (height, width)]
+        return cls((height, width), side, tuple((top, left) for top in starts[0] for left in starts[1]))
+
+    def masks(self) -> NDArray[np.bool_]:
+        """(places, H, W) whether a square hides a pixel."""
+        rows, columns = (np.arange(length) for length in self.size)
+        tops, lefts = np.array(self.corners).T[:, :, None]
+        inside = ((rows >= tops) & (rows < tops + self.side)), ((columns >= lefts) & (columns < lefts + self.side))
+        masks: NDArray[np.bool_] = inside[0][:, :, None] & inside[1][:, None, :]
+        return masks
+
+
+def _heat(
+    predict: Predict, image: NDArray[np.uint8], ground: int, label: int, probability: float, squares: Squares
+) -> NDArray[np.float32]:
+    """(H, W) of one image (C, H, W)."""
+    masks = squares.masks()
+    hidden = np.where(masks[:, None], np.uint8(ground), image[None])
+    falls = _log_odds(np.float64(probability)) - _log_odds(predict(hidden)[:, label])
+    heat: NDArray[np.float32] = (np.tensordot(falls, masks, axes=1) / masks.sum(axis=0).clip(1)).astype(np.float32)
+    return heat
+
+
+def _log_odds(probability: NDArray[np.float64] | NDArray[np.float32] | np.float64) -> NDArray[np.float64]:
+    inner = np.clip(np.asarray(probability, dtype=np.float64), NEVER_SURER, 1 - NEVER_SURER)
+    odds: NDArray[np.float64] = np.log(inner) - np.log1p(-inner)
+    return odds
+
+
+def _places(labels: Sequence[str] | None, classes: Sequence[str], count: int) -> NDArray[np.int64] | None:
+    """Return the numbers of the classes. Raises InputError for another one, or another number of labels."""
+    if labels is None:
+        return None
+    unknown = sorted({str(label) for label in labels} - set(classes))
+    if unknown:
+        raise InputError(f"'{unknown[0]}' is no class of the run: {', '.join(classes[:10])}.")
+    if len(labels) != count:
+        raise InputError(f"There are {len(labels)} labels for {count} images.")
+    return np.array([classes.index(str(label)) for label in labels], dtype=np.int64)
