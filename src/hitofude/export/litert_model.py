@@ -74,7 +74,9 @@ class LiteRtModel:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 description = OnnxDescription.of_metadata(json.loads(archive.read(METADATA)))
             with quiet():
-                runner = Interpreter(model_content=content, num_threads=threads).get_signature_runner()
+                interpreter = Interpreter(model_content=content, num_threads=threads)
+                interpreter.allocate_tensors()
+                runner = interpreter.get_signature_runner()
         except (KeyError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
             raise WeightsError(
                 f"{name} is no LiteRT model of this version of hitofude, or is damaged ({first_line(error)}). Make one "

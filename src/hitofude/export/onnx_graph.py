@@ -362,16 +362,20 @@ def _answering(asking: Sequence[Any], members: int, stages: Sequence[Stage]) -> 
 
 
 def _mean_function() -> Any:
-    """Return the last step, when all members were asked."""
+    """Return the last step, when all members were asked.
+
+    The mean is over two axes, one of them of length 1, since pnnx for ncnn loses a single one without a word; see
+    findings/pnnx-loses-a-single-axis.sh.
+    """
     import onnxscript
     from onnxscript import script, values
 
     op: Any = getattr(onnxscript, f"opset{OPSET}")
-    axis_of_members = [1]
+    after_members, of_members = [2], [1, 2]
 
     @script(values.Opset(DOMAIN, 1), default_opset=op)
     def answer_by_all(pixels, each):  # type: ignore[no-untyped-def] # noqa: ARG001 # pragma: no cover - its text is read
-        return op.ReduceMean(each, axis_of_members, keepdims=0), op.Identity(each)
+        return op.ReduceMean(op.Unsqueeze(each, after_members), of_members, keepdims=0), op.Identity(each)
 
     return answer_by_all
 
