@@ -105,6 +105,7 @@ def test_a_simple_graph_gives_the_same_answers_by_ordinary_operations_alone(
     assert {node.domain for node in model.graph.node} == {""}
     assert not [node for node in model.graph.node for attribute in node.attribute if attribute.HasField("g")]
     assert "GlobalMaxPool" in {node.op_type for node in model.graph.node}
+    assert model.ByteSize() < 1.1 * side_by_side.ByteSize(), "weights are in the file once"
 
 
 @pytest.mark.parametrize("simple", [False, True])

@@ -21,6 +21,7 @@ from torch import nn
 
 from hitofude.borrowed import loggers_at
 from hitofude.errors import InputError
+from hitofude.export.onnx_simple import in_ordinary_operations
 from hitofude.export.onnx_views import DOMAIN, OPSET, see_all_again, see_unclear_again
 from hitofude.inputs.layout import ImageShape
 from hitofude.learning.features import NoveltyScore, with_features
@@ -88,7 +89,6 @@ def ensemble_model(
     """
     import onnx
     import onnxscript
-    from onnx import inliner
 
     if simple and cascade is not None:
         raise ValueError("a cascade needs branches")
@@ -113,7 +113,7 @@ def ensemble_model(
     for functions in (*(functions for _, functions in asking), steps):
         model.functions.extend(functions)
     if simple:
-        model = _with_global_pooling(inliner.inline_local_functions(model))
+        model = in_ordinary_operations(model)
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -147,27 +147,6 @@ def _without_traces(model: "onnx.ModelProto") -> "onnx.ModelProto":
     for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
-    return model
-
-
-def _with_global_pooling(model: "onnx.ModelProto") -> "onnx.ModelProto":
-    """Return an inlined model with GlobalMaxPool in place of maxima over rows and columns, which not all converters
-    know: pnnx, for ncnn, does not.
-    """
-    from onnx import numpy_helper
-
-    nodes = model.graph.node
-    constants = {node.output[0]: node.attribute[0].t for node in nodes if node.op_type == "Constant"}
-    for node in nodes:
-        if node.op_type != "ReduceMax" or len(node.input) < 2 or node.input[1] not in constants:
-            continue
-        keeps = all(attribute.i == 1 for attribute in node.attribute if attribute.name == "keepdims")
-        if keeps and numpy_helper.to_array(constants[node.input[1]]).tolist() == [2, 3]:
-            node.op_type = "GlobalMaxPool"
-            del node.input[1:], node.attribute[:]
-    used = {name for node in nodes for name in node.input}
-    for node in [node for node in nodes if node.op_type == "Constant" and node.output[0] not in used]:
-        nodes.remove(node)
     return model
 
 
