@@ -104,7 +104,7 @@ def test_a_file_name_occurs_once_unless_its_room_makes_it_plain() -> None:
 
 def test_the_front_door_shows_these_names_and_nothing_else() -> None:
     names = [
-        "Callback", "HitofudeClassifier", "Recipe", "distill", "load_result", "open_source", "predict",
+        "Callback", "HitofudeClassifier", "Recipe", "distill", "explain", "load_result", "open_source", "predict",
         "predict_known", "register_augmentation", "register_network", "run",
     ]  # fmt: skip
     assert dir(hitofude) == sorted(hitofude.__all__) == names

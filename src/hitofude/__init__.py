@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from hitofude.estimator import HitofudeClassifier
     from hitofude.inputs.sources import open_source
     from hitofude.learning.plugins import register_augmentation, register_network
+    from hitofude.prediction.explanation import explain
     from hitofude.prediction.files import predict, predict_known
     from hitofude.recipe import Recipe
     from hitofude.runs.callbacks import Callback
@@ -22,6 +23,7 @@ _HOMES = {
     "HitofudeClassifier": "hitofude.estimator",
     "Recipe": "hitofude.recipe",
     "distill": "hitofude.runs.distillation",
+    "explain": "hitofude.prediction.explanation",
     "load_result": "hitofude.runs.result",
     "open_source": "hitofude.inputs.sources",
     "predict": "hitofude.prediction.files",
@@ -36,6 +38,7 @@ __all__ = [
     "HitofudeClassifier",
     "Recipe",
     "distill",
+    "explain",
     "load_result",
     "open_source",
     "predict",

@@ -18,6 +18,7 @@ from hitofude.export.onnx_model import OnnxModel
 from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import Dataset, open_source, sample
 from hitofude.metrics.calibration import Cascade, Stage
+from hitofude.prediction.explanation import explain_images
 from hitofude.runs.pipeline import run as run_pipeline
 from hitofude.web.settings import Settings
 from tests.web.browsing import ANSWERED, answer, browsing, opened, watched
@@ -108,6 +109,43 @@ def test_a_scribble_is_none_of_these(page: Page) -> None:
     page.wait_for_selector(f"#answer[aria-busy=false] {ANSWERED}")
     expect(page.locator("#winner strong")).to_have_text("None of these")
     expect(page.locator("#winner p")).to_have_text(re.compile("Unlike the training images; perhaps [0-9]"))
+
+
+EXPLAINED = """async ([pixels, label]) => {
+  const [{ explained }, { openRuntime }, model] = await Promise.all([
+    import("./why.js"), import("./runtime-server.js"), fetch("api/model").then((found) => found.json())]);
+  return [...(await explained(openRuntime().predict, model, Uint8Array.from(pixels), label))];
+}"""
+
+
+def test_why_marks_what_the_answer_rests_on_and_a_new_answer_takes_the_marks_away(
+    browser: Browser, server: Running
+) -> None:
+    with opened(browser, f"http://127.0.0.1:{server.port}/") as page:
+        write(page, DIGITS["7"][0])
+        label, caption, why = answer(page), page.locator("#seen figcaption"), page.locator("#why")
+        why.click()
+        expect(caption).to_have_text(f"Red: {label} rests on it. Blue: it speaks against {label}.")
+        expect(why).to_have_attribute("aria-pressed", "true")
+        why.click()
+        expect(caption).to_have_text("What the network sees: 28 × 28")
+        why.click()
+        expect(why).to_have_attribute("aria-pressed", "true")
+        page.locator("#clear").click()
+        expect(why).to_be_hidden()
+        write(page, DIGITS["3"][0])
+        answer(page)
+        expect(caption).to_have_text("What the network sees: 28 × 28")
+        expect(why).to_have_attribute("aria-pressed", "false")
+
+
+def test_the_page_explains_as_python_does(browser: Browser, server: Running, model: OnnxModel) -> None:
+    image = sample().train.images[:1]
+    expected = explain_images(lambda images: model.predict(images)[0], image, 0)[0]
+    with opened(browser, f"http://127.0.0.1:{server.port}/") as page:
+        label = model.classes[int(model.predict(image)[0].argmax())]
+        found = page.evaluate(EXPLAINED, [image.ravel().tolist(), label])
+    np.testing.assert_allclose(np.reshape(found, (28, 28)), expected, atol=0.02)
 
 
 @pytest.mark.slow

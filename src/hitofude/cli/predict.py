@@ -12,7 +12,7 @@ from hitofude.cli.logs import is_quiet
 from hitofude.errors import InputError, RecipeError
 from hitofude.language.translation import say, say_count
 
-PICTURES_ONLY = "--show is for pictures, which are not predicted in bulk. Name a file with --out."
+PICTURES_ONLY = "--show and --explain draw some images, not those of a bulk prediction. Name a file with --out."
 CALIBRATED = "--calibrated is the default now; leave it out. --raw gives the uncalibrated probabilities."
 BULK_ONLY = "--workers, --threads and --format are for a folder of predictions. Name one with --out, such as answers/."
 
@@ -33,6 +33,7 @@ def predict(
     calibrated: Annotated[bool, Parameter(negative=(), show=False)] = False,
     sets: float | None = None,
     show: Path | None = None,
+    explain: Path | None = None,
     sure: float | None = None,
     known: float | None = None,
     workers: str = "auto",
@@ -62,6 +63,7 @@ def predict(
       hitofude predict runs/sample-fast digit-recognizer.zip --out predictions.npz
       hitofude predict runs/leaves-fast new-leaves --shape 32x32 --out new.parquet
       hitofude predict runs/sample-fast photo.jpg scan.png --show seen.png
+      hitofude predict runs/sample-fast photo.jpg --explain why.png
       hitofude predict runs/sample-fast 'shards/*.parquet' --out answers/
       hitofude predict runs/sample-fast shards --out answers/ --workers dask
 
@@ -98,6 +100,9 @@ def predict(
         answers alone are right more often.
     show
         A PNG to draw: each photo with the digits found in it, the images given to the network, and its answers.
+    explain
+        A PNG to draw: up to 50 of the images, each beside what its answer rests on. Red parts are evidence for it, blue
+        parts against it: the answer gets less or more probable if they are hidden.
     sure
         Images are answered from this probability; the label of the others is "not sure". For digits in photos by
         default 0.9; without it all other images are answered.
@@ -130,14 +135,14 @@ def predict(
     how |= {"device": device, "raw": raw, "sure": sure, "level": sets, "known": known, "transpose": transpose}
     _tell_transposed(run, inputs, transpose)
     if out is not None and _is_folder(out):
-        if show is not None:
+        if show is not None or explain is not None:
             raise RecipeError(PICTURES_ONLY)
         at_once = {"workers": workers_given, "threads": parse_count(threads, "--threads"), "format": format}
         _predict_in_bulk(run, inputs, out, **how, **at_once)
     elif (workers, threads, format) != ("auto", "auto", None):
         raise RecipeError(BULK_ONLY)
     else:
-        _predict_at_once(run, inputs, None if out is None else Path(out), show, **how)
+        _predict_at_once(run, inputs, None if out is None else Path(out), show, explain, **how)
 
 
 def _predict_in_bulk(run: Path, inputs: Sequence[Path], out: str, **how: Any) -> None:
@@ -149,7 +154,9 @@ def _predict_in_bulk(run: Path, inputs: Sequence[Path], out: str, **how: Any) ->
         raise InputError(result.describe_bad())
 
 
-def _predict_at_once(run: Path, inputs: Sequence[Path], out: Path | None, show: Path | None, **how: Any) -> None:
+def _predict_at_once(
+    run: Path, inputs: Sequence[Path], out: Path | None, show: Path | None, explain: Path | None, **how: Any
+) -> None:
     from hitofude.outputs.predictions import (
         check_ending,
         count_unanswered,
@@ -157,6 +164,7 @@ def _predict_at_once(run: Path, inputs: Sequence[Path], out: Path | None, show: 
         write_csv,
         write_predictions,
     )
+    from hitofude.prediction.explanation import draw_explanations
     from hitofude.prediction.files import describe_answers, predict_files, show_photos
 
     if out is not None:
@@ -165,6 +173,10 @@ def _predict_at_once(run: Path, inputs: Sequence[Path], out: Path | None, show: 
     content = found.ids, found.probabilities, found.classes, found.labels, found.sets, found.novelty
     if show is not None:
         show_photos(show, found)
+    if explain is not None:
+        count = draw_explanations(run, found, explain, device=how["device"])
+        drawn = say_count(count, "image")
+        tell(say("{images} explained in {file}", images=drawn, file=explain), sys.stderr)
     unanswered = None
     sure, known = how["sure"], how["known"]
     if sure is not None or known is not None:

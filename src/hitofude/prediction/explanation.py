@@ -14,15 +14,23 @@ import torch
 from numpy.typing import NDArray
 
 from hitofude.errors import InputError
+from hitofude.inputs.direction import isolate
 from hitofude.inputs.sources import Images
-from hitofude.prediction.files import open_model
+from hitofude.language.translation import say
+from hitofude.outputs.plots import plot_images
+from hitofude.prediction.files import FilePredictions, open_model
 from hitofude.prediction.model import Model
 from hitofude.runs.folder import RunFolder
 
 SQUARE, STEP = 1 / 4, 1 / 9
 """The side of the square and the step, as shares of the image's side: 7 and 3 of 28 pixels, a hundred places."""
-NEVER_SURER = 1e-6
-"""Probabilities count as no nearer to 0 and 1: their last digits say nothing."""
+NEVER_SURER = 1e-4
+"""Probabilities count as no nearer to 0 and 1: their last digits say little, and the page's server rounds them."""
+
+INK = 0.45
+"""How dark full ink is where the heat is drawn over it."""
+
+MOST_DRAWN = 50
 
 Heat = NDArray[np.float32]  # (N, H, W)
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -45,8 +53,39 @@ def explain(
     """
     model, bytes_of = open_model(Path(run), device, scale, transpose)
     pixels = bytes_of(images).numpy()
-    ground = RunFolder(Path(run)).load_data().known_look.behind
+    ground = RunFolder(Path(run)).load_data().known_look.ground
     return explain_images(predict_by(model), pixels, ground, _places(labels, model.classes, len(pixels)))
+
+
+def drawn(image: NDArray[np.uint8], heat: NDArray[np.float32], *, is_dark: bool) -> NDArray[np.uint8]:
+    """Return (3, H, W): the image (C, H, W) in grey with red for evidence for the answer, and blue against it.
+
+    heat: (H, W). is_dark: whether the ground is dark; the ground is drawn light.
+    """
+    grey = image.astype(np.float32).mean(axis=0) / 255
+    ink = INK * (grey if is_dark else 1 - grey)
+    strength = heat / max(float(np.abs(heat).max()), 1e-6)
+    red, blue = np.clip(strength, 0, 1), np.clip(-strength, 0, 1)
+    planes = [1 - 0.9 * blue, 1 - 0.75 * np.maximum(red, blue), 1 - 0.9 * red]
+    return np.stack([255 * (1 - ink) * plane for plane in planes]).clip(0, 255).astype(np.uint8)
+
+
+def draw_explanations(run: Path, found: FilePredictions, path: Path, *, device: str = "auto") -> int:
+    """Draw the first images of some predictions, each beside what its answer rests on, as a PNG. Return how many."""
+    look = RunFolder(run).load_data().known_look
+    images = found.images[:MOST_DRAWN]
+    predict = predict_by(Model.load(run, device=device))
+    heat = explain_images(predict, images, look.ground)
+    answers = [isolate(found.classes[row.argmax()]) for row in found.probabilities]
+    cells, captions = list[NDArray[np.uint8]](), list[str]()
+    for image, own, name, answer in zip(images, heat, found.ids, answers, strict=False):
+        plain = np.zeros_like(own)
+        cells += [drawn(image, one, is_dark=not look.is_light) for one in (plain, own)]
+        captions += [isolate(str(name)), answer]
+    plot_images(
+        path, np.stack(cells), captions, say("Red: the answer rests on it. Blue: it speaks against the answer.")
+    )
+    return len(images)
 
 
 def predict_by(model: Model) -> Predict:
@@ -79,7 +118,7 @@ class Squares:
     def over(cls, height: int, width: int) -> "Squares":
         """Cover each pixel by about as many squares."""
         shorter = min(height, width)
-        side, step = max(1, round(SQUARE * shorter)), max(1, round(STEP * shorter))
+        side, step = (max(1, int(share * shorter + 0.5)) for share in (SQUARE, STEP))
         starts = [range(-(side // 2), length - side // 2, step) for length in (height, width)]
         return cls((height, width), side, tuple((top, left) for top in starts[0] for left in starts[1]))
 

@@ -45,6 +45,7 @@ class FilePredictions:
     novelty: NDArray[np.float32] | None  # (N,) the score of images unlike anything learned, if it was asked for
     photos: tuple[Photo, ...]
     """The photos among the files, in their order."""
+    images: NDArray[np.uint8]  # (N, C, H, W), as the networks saw them
 
 
 @overload
@@ -193,7 +194,7 @@ def predict_files(
     ids = np.concatenate([found.ids for found in read])
     sets = None if threshold is None else prediction_sets(probabilities, threshold)
     asked = None if known is None else novelty
-    return FilePredictions(ids, probabilities, data.classes, labels, sets, asked, photos)
+    return FilePredictions(ids, probabilities, data.classes, labels, sets, asked, photos, images)
 
 
 def describe_answers(prediction: FilePredictions) -> str:

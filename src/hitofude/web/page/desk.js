@@ -11,6 +11,7 @@ import { PhotoView } from "./photo-view.js";
 import { takePictures } from "./pictures.js";
 import { Sheet } from "./sheet.js";
 import { Speaker } from "./speaker.js";
+import { Why } from "./why.js";
 
 const FRAME = 15; // ms
 const [NARROWEST, WIDEST] = [0.6, 1.8];
@@ -34,6 +35,7 @@ export class Desk {
       onKept: ({ corrected }) => this.#onKept(corrected),
       onTrouble: showTrouble,
     });
+    this.why = new Why(find("answer"), model, runtime, { subject: () => this.subject, onTrouble: showTrouble });
     const aspect = Math.min(Math.max(model.image_shape[2] / model.image_shape[1], NARROWEST), WIDEST);
     find("stage").style.setProperty("--aspect", aspect);
     this.sheet = new Sheet(find("sheet"), find("pen"), aspect, {
@@ -161,6 +163,7 @@ export class Desk {
     const { subject } = this;
     if (this.isPhoto || !this.drawing) this.answer.showSeen(subject?.pixels ?? null);
     this.answer.show(subject?.prediction ?? null);
+    this.why.describe();
     this.correction.describe();
   }
 
