@@ -425,7 +425,7 @@ def test_everything_is_reached_by_tab_and_has_a_name(page: Page) -> None:
     for _ in range(7):
         names.append(page.evaluate("document.activeElement.ariaLabel ?? document.activeElement.textContent.trim()"))
         page.keyboard.press("Tab")
-    assert names == ["日本語", "Light or dark", "Drawing sheet", "Undo", "Clear", "Photo", "That was wrong"]
+    assert names == ["日本語", "Light or dark", "Drawing sheet", "Undo", "Clear", "Photo", "Why?", "That was wrong"]
     assert page.locator("#stage canvas:not([aria-label]), [role=img]:not([aria-label])").count() == 0
 
 

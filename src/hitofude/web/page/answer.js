@@ -34,8 +34,8 @@ export function sentence(model, prediction) {
   return say("saidNotSure", { first: first.label, firstPercent, second: second.label, secondPercent });
 }
 
-/** Draw an image, (channels · height · width) values, one canvas pixel per pixel. */
-export function drawImage(canvas, pixels, [channels, height, width]) {
+/** Draw an image, (channels · height · width) values, one canvas pixel per pixel. colour: changes the RGBA values. */
+export function drawImage(canvas, pixels, [channels, height, width], colour = () => {}) {
   Object.assign(canvas, { width, height });
   const image = new ImageData(width, height);
   const size = width * height;
@@ -45,6 +45,7 @@ export function drawImage(canvas, pixels, [channels, height, width]) {
     }
     image.data[4 * place + 3] = 255;
   }
+  colour(image.data);
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 

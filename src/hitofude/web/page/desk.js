@@ -191,6 +191,7 @@ export class Desk {
     this.find("ghost").toggleAttribute("hidden", !isDigits);
     if (this.isPhoto) this.photo.describe();
     this.answer.showSeen(this.subject?.pixels ?? null);
+    this.why.reset();
     this.#show();
   }
 }

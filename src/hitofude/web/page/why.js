@@ -71,7 +71,11 @@ export class Why {
   describe() {
     const prediction = this.subject()?.prediction ?? null;
     this.button.hidden = prediction === null;
-    if (this.shown === prediction) return;
+    if (this.shown !== prediction) this.reset();
+  }
+
+  /** Forget the explanation: the image is drawn again without it. */
+  reset() {
     this.shown = null;
     this.button.setAttribute("aria-pressed", false);
   }
@@ -80,8 +84,7 @@ export class Why {
     const subject = this.subject();
     if (!subject?.prediction) return;
     if (this.shown) {
-      this.shown = null;
-      this.button.setAttribute("aria-pressed", false);
+      this.reset();
       return this.#draw(subject, null);
     }
     this.button.disabled = true;
@@ -103,21 +106,21 @@ export class Why {
   #draw({ pixels, prediction }, heat) {
     const [, height, width] = this.model.image_shape;
     const canvas = this.seen.querySelector("canvas");
-    drawImage(canvas, pixels, this.model.image_shape);
+    drawImage(canvas, pixels, this.model.image_shape, (data) => heat && colour(data, heat));
     const words = heat ? say("because", { label: prediction.label }) : say("seenSize", { size: `${height} × ${width}` });
     this.seen.querySelector("figcaption").textContent = words;
     canvas.setAttribute("aria-label", words);
-    if (!heat) return;
-    const context = canvas.getContext("2d");
-    const image = context.getImageData(0, 0, width, height);
-    const most = Math.max(...heat.map(Math.abs), 1e-6);
-    heat.forEach((value, pixel) => {
-      const strength = 0.75 * Math.abs(value / most);
-      (value > 0 ? RED : BLUE).forEach((colour, channel) => {
-        const place = 4 * pixel + channel;
-        image.data[place] += strength * (colour - image.data[place]);
-      });
-    });
-    context.putImageData(image, 0, 0);
   }
+}
+
+/** Mix red or blue into RGBA values, the more the hotter a pixel is. */
+function colour(data, heat) {
+  const most = Math.max(...heat.map(Math.abs), 1e-6);
+  heat.forEach((value, pixel) => {
+    const strength = 0.75 * Math.abs(value / most);
+    (value > 0 ? RED : BLUE).forEach((tone, channel) => {
+      const place = 4 * pixel + channel;
+      data[place] += strength * (tone - data[place]);
+    });
+  });
 }
