@@ -422,7 +422,7 @@ def test_everything_is_reached_by_tab_and_has_a_name(page: Page) -> None:
     answer(page)
     names = []
     page.get_by_role("button", name="日本語").focus()
-    for _ in range(7):
+    for _ in range(8):
         names.append(page.evaluate("document.activeElement.ariaLabel ?? document.activeElement.textContent.trim()"))
         page.keyboard.press("Tab")
     assert names == ["日本語", "Light or dark", "Drawing sheet", "Undo", "Clear", "Photo", "Why?", "That was wrong"]
