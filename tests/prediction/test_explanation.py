@@ -129,3 +129,21 @@ def test_the_command_draws_a_picture(finished: RunResult, dataset: Dataset, call
     assert f"6 images explained in {png}" in said
     pixels = np.asarray(Image.open(png).convert("RGB")).astype(int)
     assert (pixels[..., 0] - pixels[..., 2] > 100).any()
+
+
+def test_the_hardest_images_are_explained_by_networks_that_never_saw_them(call: Call, tmp_path: Path) -> None:
+    run, png = tmp_path / "run", tmp_path / "why.png"
+    settings = ["network.name=cnn-lean", "rows=400", "schedule.epochs=2", "schedule.min_steps=0", "ensemble.folds=2"]
+    options = [word for setting in settings for word in ("--set", setting)]
+    assert call("run", "sample", "--run", run, *options, "--device", "cpu")[0] == 0
+    code, said, _ = call("audit", run, "--explain", png)
+    assert code == 0
+    assert f"50 images explained in {png}" in said
+    pixels = np.asarray(Image.open(png).convert("RGB")).astype(int)
+    assert (pixels[..., 0] - pixels[..., 2] > 100).any()
+
+
+def test_without_a_run_there_is_nothing_to_explain(call: Call, tmp_path: Path) -> None:
+    code, _, said = call("audit", "--source", "sample", "--explain", tmp_path / "why.png")
+    assert code == 2
+    assert "Name the run." in said

@@ -20,6 +20,7 @@ def audit(
     probabilities: Path | None = None,
     source: SourceName | None = None,
     out: Path | None = None,
+    explain: Path | None = None,
     options: SourceOptions = DEFAULT_SOURCE_OPTIONS,
 ) -> None:
     """Find wrong labels, hard images and duplicates.
@@ -30,6 +31,7 @@ def audit(
 
     For example:
       hitofude audit runs/sample-fast
+      hitofude audit runs/sample-fast --explain why.png
       hitofude audit --labels train-labels.csv --probabilities oof.csv --out audit
       hitofude audit --source digit-recognizer.zip
 
@@ -47,6 +49,9 @@ def audit(
         A source, as for hitofude run, to search for duplicates.
     out
         The folder of the lists; by default the run's folder, or the current one.
+    explain
+        A PNG to draw, and nothing else: the run's hardest images, each beside what its answer rests on, by networks
+        that never saw it. The images are read as in the run's own command, or from --source.
     """
     from hitofude.runs.audit import audit_images, audit_labels, predictions_of_files, predictions_of_run
 
@@ -57,6 +62,9 @@ def audit(
         raise RecipeError("--labels and --probabilities belong together; name both.")
     if run is None and labels is None and not has_images:
         raise RecipeError("Nothing to audit. Name a run, --labels and --probabilities, or a --source.")
+    if explain is not None:
+        _explain_hardest(run, source, options, explain)
+        return
     folder = out or run or Path()
     if run is not None:
         tell(audit_labels(predictions_of_run(run), folder))
@@ -64,6 +72,20 @@ def audit(
         tell(audit_labels(predictions_of_files(labels, probabilities), folder))
     if has_images:
         tell(audit_images(options.open(source), folder))
+
+
+def _explain_hardest(run: Path | None, source: str | Path | None, options: SourceOptions, path: Path) -> None:
+    from hitofude.cli.run_again import run_again
+    from hitofude.prediction.explanation import draw_hardest
+    from hitofude.runs.result import load_result
+    from hitofude.runs.review_queue import training_images
+
+    if run is None:
+        raise RecipeError("--explain draws the hardest images of a run. Name the run.")
+    result = load_result(run)
+    again = run_again(result, None if source is None else str(source), options)
+    count = draw_hardest(result, training_images(result, again.open()), path)
+    tell(say("{images} explained in {file}", images=say_count(count, "image"), file=path))
 
 
 @app.command

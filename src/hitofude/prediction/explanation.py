@@ -15,12 +15,19 @@ from numpy.typing import NDArray
 
 from hitofude.errors import InputError
 from hitofude.inputs.direction import isolate
+from hitofude.inputs.image_set import ImageSet
 from hitofude.inputs.sources import Images
 from hitofude.language.translation import say
+from hitofude.learning.compute import Compute, choose_compute
+from hitofude.learning.ensemble import load_members
+from hitofude.learning.predicting import Predictor
+from hitofude.outputs.audit import rank_hardness
 from hitofude.outputs.plots import plot_images
 from hitofude.prediction.files import FilePredictions, open_model
 from hitofude.prediction.model import Model
 from hitofude.runs.folder import RunFolder
+from hitofude.runs.kept_plugins import check_plugins
+from hitofude.runs.result import RunResult
 
 SQUARE, STEP = 1 / 4, 1 / 9
 """The side of the square and the step, as shares of the image's side: 7 and 3 of 28 pixels, a hundred places."""
@@ -72,20 +79,56 @@ def drawn(image: NDArray[np.uint8], heat: NDArray[np.float32], *, is_dark: bool)
 
 def draw_explanations(run: Path, found: FilePredictions, path: Path, *, device: str = "auto") -> int:
     """Draw the first images of some predictions, each beside what its answer rests on, as a PNG. Return how many."""
-    look = RunFolder(run).load_data().known_look
-    images = found.images[:MOST_DRAWN]
-    predict = predict_by(Model.load(run, device=device))
-    heat = explain_images(predict, images, look.ground)
-    answers = [isolate(found.classes[row.argmax()]) for row in found.probabilities]
-    cells, captions = list[NDArray[np.uint8]](), list[str]()
-    for image, own, name, answer in zip(images, heat, found.ids, answers, strict=False):
-        plain = np.zeros_like(own)
-        cells += [drawn(image, one, is_dark=not look.is_light) for one in (plain, own)]
-        captions += [isolate(str(name)), answer]
-    plot_images(
-        path, np.stack(cells), captions, say("Red: the answer rests on it. Blue: it speaks against the answer.")
-    )
+    look, images = RunFolder(run).load_data().known_look, found.images[:MOST_DRAWN]
+    heat = explain_images(predict_by(Model.load(run, device=device)), images, look.ground)
+    answers = [isolate(found.classes[row.argmax()]) for row in found.probabilities[:MOST_DRAWN]]
+    captions = [(isolate(str(name)), answer) for name, answer in zip(found.ids, answers, strict=False)]
+    _draw_pairs(path, images, heat, captions, is_dark=not look.is_light)
     return len(images)
+
+
+def draw_hardest(result: RunResult, train: ImageSet, path: Path, *, device: str = "auto") -> int:
+    """Draw a run's hardest training images, each beside what its answer rests on, as a PNG. Return how many.
+
+    The answer is that of networks that never saw the image, and one of these is asked. train: the images that the run
+    learned from. Raises RunFolderError if a network is missing or damaged.
+    """
+    check_plugins(result.folder)
+    labels, answers = result.labels, np.nan_to_num(result.out_of_fold_probabilities).argmax(axis=1)
+    rows = rank_hardness(labels, result.out_of_fold_probabilities).rows[:MOST_DRAWN]
+    look, asked = result.folder.load_data().known_look, result.held_out[rows].argmax(axis=1)
+    compute = choose_compute(device, result.recipe.precision)
+    heat = np.zeros((len(rows), *train.image_shape[1:]), dtype=np.float32)
+    for member in np.unique(asked).tolist():
+        of_member = np.flatnonzero(asked == member)
+        own = rows[of_member]
+        predict = _predict_by_member(result, member, compute)
+        heat[of_member] = explain_images(predict, train.images[own], look.ground, answers[own])
+    names = [[isolate(train.classes[label[row]]) for label in (labels, answers)] for row in rows]
+    captions = [(isolate(str(id)), " → ".join(both)) for id, both in zip(train.ids[rows], names, strict=True)]
+    _draw_pairs(path, train.images[rows], heat, captions, is_dark=not look.is_light)
+    return len(rows)
+
+
+def _predict_by_member(result: RunResult, member: int, compute: Compute) -> Predict:
+    folder, classes = result.folder, len(result.classes)
+    names, shape = {member: result.summary.networks[member]}, folder.load_data().image_shape
+    (network,) = load_members({member: folder.member(member)}, names, shape, classes, compute)
+    predictor = Predictor(network, compute)
+    return lambda images: predictor(torch.from_numpy(images))
+
+
+def _draw_pairs(
+    path: Path, images: NDArray[np.uint8], heat: Heat, captions: Sequence[tuple[str, str]], *, is_dark: bool
+) -> None:
+    """Draw each image twice, the second time with its heat. captions: of both."""
+    pairs = [
+        drawn(image, one, is_dark=is_dark)
+        for image, own in zip(images, heat, strict=True)
+        for one in (np.zeros_like(own), own)
+    ]
+    title = say("Red: the answer rests on it. Blue: it speaks against the answer.")
+    plot_images(path, np.stack(pairs), [text for pair in captions for text in pair], title)
 
 
 def predict_by(model: Model) -> Predict:
