@@ -112,7 +112,9 @@ def test_answers_isolate_names_and_stand_in_columns() -> None:
     classes, sets = (SEVEN, EIGHT), np.array([[True, False], [True, True]])
     probabilities = np.array([[0.9, 0.1], [0.55, 0.45]], dtype=np.float32)
     ids, labels = np.array([f"{EIGHT}.png#1", "a.png#2"]), np.array([SEVEN, "not sure"])
-    lines = describe_answers(FilePredictions(ids, probabilities, classes, labels, sets, ())).splitlines()
+    images = np.zeros((2, 1, 8, 8), dtype=np.uint8)
+    found = FilePredictions(ids, probabilities, classes, labels, sets, None, (), images)
+    lines = describe_answers(found).splitlines()
     assert without_isolates(lines[0]) == f"{EIGHT}.png#1  {SEVEN}       0.900  set {SEVEN}"
     assert lines[0].startswith(isolate(f"{EIGHT}.png#1"))
     assert all_isolated(lines[1], *classes)

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 from benchmarks.photos import read_and_score
 from benchmarks.written_digits import write_pictures
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from hitofude.cli.predict import predict
 from hitofude.errors import InputError, RecipeError
 from hitofude.inputs.sources import Dataset, sample
 from hitofude.metrics.calibration import SURE
-from hitofude.outputs.predictions import NOT_SURE, write_predictions
+from hitofude.outputs.predictions import NONE_OF_THESE, NOT_SURE, write_predictions
 from hitofude.prediction.files import describe_answers, predict_files, show_photos
 from hitofude.runs.pipeline import run as run_pipeline
 from tests.conftest import Call, write_csv
@@ -85,6 +85,17 @@ def test_below_the_threshold_there_is_no_answer(trained: Path, photo: Path) -> N
     assert NOT_SURE in sometimes.labels
     with pytest.raises(RecipeError, match=r"--sure 90: expected a probability"):
         predict_files(trained, [photo], sure=90)
+
+
+def test_without_a_threshold_what_is_unlike_the_training_images_is_none_of_these(trained: Path, tmp_path: Path) -> None:
+    path = tmp_path / "scribble.png"
+    generator = np.random.default_rng(0)
+    drawing = Image.new("L", (200, 200), 255)
+    corners = [tuple(point) for point in generator.integers(20, 180, (40, 2)).tolist()]
+    ImageDraw.Draw(drawing).line(corners, 0, 6)
+    drawing.save(path)
+    assert predict_files(trained, [path]).labels.tolist() == [NONE_OF_THESE]
+    assert predict_files(trained, [path], sure=0).labels.tolist() != [NONE_OF_THESE]
 
 
 def test_the_help_names_the_default_threshold() -> None:

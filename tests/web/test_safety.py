@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hitofude.export.onnx_model import OnnxModel
+from hitofude.export.onnx_model import OnnxAnswers, OnnxModel
 from hitofude.web.safety import POLICY
 from tests.web.conftest import Held, Running
 from tests.web.tiny_model import drawing_of
@@ -166,7 +166,7 @@ def test_every_answer_carries_the_policy(server: Running) -> None:
 class Broken(Held):
     """A model that fails with a message that no client should read."""
 
-    def predict(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def answer(self, images: NDArray[np.uint8]) -> OnnxAnswers:
         raise RuntimeError("the secret stands in /home/ana/model.onnx")
 
 

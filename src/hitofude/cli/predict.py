@@ -109,7 +109,7 @@ def predict(
     known
         The share of images like the training images that is answered, such as 0.95. Images less like them, as letters
         are if digits were learned, have the label "none of these". The score is in a column `novelty`. In photos by
-        default 0.97; without it all other images are answered.
+        default 0.97, unless --sure is given; without it all other images are answered.
     workers
         With a folder for --out: auto, a number of processes, or a cluster, as for hitofude run; all machines must see
         the same folders.

@@ -169,7 +169,8 @@ def predict_files(
     raw, scale, transpose: as for `predict`. An image whose likeliest class has less than `sure` has the label `not
     sure`; None answers all, but a digit in a photo (see hitofude.inputs.photos.photo) only from SURE on. level: of the
     prediction sets; None for none. known: the share of images of the known kinds that is answered; an image less like
-    them has the label `none of these`. None answers all, but in a photo SHOWN_KNOWN of them, if the run can tell.
+    them has the label `none of these`. None answers all, but in a photo SHOWN_KNOWN of them, if the run can tell and no
+    `sure` is asked for.
     Raises RecipeError if sure, level or known is out of range, RunFolderError if the run cannot tell unknown kinds.
     """
     check_sure(sure)
@@ -185,12 +186,11 @@ def predict_files(
     probabilities, novelty = model.predict_with_novelty(torch.tensor(images))
     is_known = None if known_up_to is None else novelty <= known_up_to
     labels = answers(probabilities, data.classes, sure, is_known)
-    if photos and (sure is None or known is None):
+    if photos and sure is None:
         is_in_photo = np.concatenate([np.full(len(found.images), isinstance(found, Photo)) for found in read])
         if is_known is None and model.novelty is not None:
             is_known = novelty <= threshold_of(model.novelty.held_out_scores, SHOWN_KNOWN)
-        in_photo = answers(probabilities, data.classes, SURE if sure is None else sure, is_known)
-        labels = np.where(is_in_photo, in_photo, labels)
+        labels = np.where(is_in_photo, answers(probabilities, data.classes, SURE, is_known), labels)
     ids = np.concatenate([found.ids for found in read])
     sets = None if threshold is None else prediction_sets(probabilities, threshold)
     asked = None if known is None else novelty

@@ -145,7 +145,8 @@ def test_a_file_of_the_same_name_from_elsewhere_does_not_replace_predictions(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--out", "answers", "--show", "seen.png"], "--show is for pictures"),
+        (["--out", "answers", "--show", "seen.png"], "--show and --explain draw some images"),
+        (["--out", "answers", "--explain", "why.png"], "--show and --explain draw some images"),
         (["--out", "answers", "--sure", "9"], "--sure 9: expected a probability"),
         (["--out", "answers", "--format", "npz"], "--format npz: expected one of parquet, csv"),
         (["--out", "answers.csv", "--workers", "2"], "are for a folder of predictions"),
