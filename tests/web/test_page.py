@@ -149,6 +149,23 @@ def test_the_page_explains_as_python_does(browser: Browser, server: Running, mod
 
 
 @pytest.mark.slow
+def test_the_exported_page_scores_novelty_as_python_does(
+    browser: Browser, sites: Callable[[str], str], model: OnnxModel
+) -> None:
+    images = np.concatenate([sample().train.images[:3], np.full((1, 1, 28, 28), 255, dtype=np.uint8)])
+    with opened(browser, sites("static")) as page:
+        found = page.evaluate(
+            """async (images) => {
+              const runtime = (await import("./runtime-browser.js")).openRuntime(() => {});
+              await runtime.model();
+              return (await runtime.predict(images.map((one) => Uint8Array.from(one)))).map(({ novelty }) => novelty);
+            }""",
+            images.reshape(4, -1).tolist(),
+        )
+    np.testing.assert_allclose(found, model.answer(images).novelty, atol=1e-4)
+
+
+@pytest.mark.slow
 @BOTH
 def test_eighteen_of_twenty_digits_are_recognised(page: Page) -> None:
     written, answers = "", ""
