@@ -65,7 +65,8 @@ def test_the_payload_of_these_tests_works(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("writer", ["pickle", "torch"])
 @pytest.mark.parametrize("name", ["members/01/weights.safetensors", "members/01/member.json", "recipe.toml",
-                                  "data.json", "report.json", "oof.npz", "test_probabilities.npz"])  # fmt: skip
+                                  "data.json", "report.json", "oof.npz", "test_probabilities.npz",
+                                  "novelty.npz"])  # fmt: skip
 def test_a_pickle_under_any_name_is_refused_and_never_executed(
     name: str, writer: str, run: RunFolder, tmp_path: Path
 ) -> None:

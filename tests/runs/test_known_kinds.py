@@ -1,6 +1,7 @@
 """The score of novelty of a run: known images are answered, others are none of these, the same through every door."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from hitofude.prediction.model import Model
 from hitofude.runs.folder import RunFolder
 from hitofude.runs.known_kinds import known_threshold_of, load_novelty
 from hitofude.runs.result import RunResult
+from hitofude.storage import read_npz, write_npz
 from tests.conftest import SETTINGS, Call, copy_of, write_csv
 
 
@@ -117,6 +119,23 @@ def test_a_damaged_file_is_named(finished: RunResult, tmp_path: Path) -> None:
     folder.novelty.write_bytes(folder.novelty.read_bytes()[:1000])
     with pytest.raises(RunFolderError, match=r"novelty\.npz is missing or damaged"):
         Model.load(folder.path, device="cpu")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"means": np.zeros((10, 3), dtype=np.float32)}, {"projection": np.zeros(4, dtype=np.float16)},
+        {"held_out_scores": np.zeros(0, dtype=np.float32)}, {"center": np.array(["a", "b"])}, {"member": np.zeros(2)},
+    ],
+    ids=lambda change: next(iter(change)),
+)  # fmt: skip
+def test_arrays_that_do_not_fit_together_are_refused(
+    change: dict[str, NDArray[Any]], finished: RunResult, tmp_path: Path
+) -> None:
+    folder = copy_of(finished, tmp_path)
+    write_npz(folder.novelty, **{**read_npz(folder.novelty), **change})
+    with pytest.raises(RunFolderError, match=r"novelty\.npz is damaged"):
+        load_novelty(folder)
 
 
 def test_the_score_is_the_same_if_the_run_is_made_again_in_another_folder(

@@ -20,6 +20,7 @@ from hitofude.inputs.sources import Images
 from hitofude.language.translation import say
 from hitofude.learning.compute import Compute, choose_compute
 from hitofude.learning.ensemble import load_members
+from hitofude.learning.plugins import load_plugins
 from hitofude.learning.predicting import Predictor
 from hitofude.outputs.audit import rank_hardness
 from hitofude.outputs.plots import plot_images
@@ -51,13 +52,15 @@ def explain(
     device: str = "auto",
     scale: tuple[float, float] | None = None,
     transpose: bool | None = None,
+    plugins: Sequence[str | Path] | None = None,
 ) -> Heat:
     """(N, H, W) the evidence for the answer in each pixel of images: the fall of its log-odds if it is hidden, in nats.
 
     Negative values are evidence against the answer. labels: the classes to explain, by default each image's likeliest.
-    images, scale, transpose: as for hitofude.predict, which raises the same errors. Raises InputError for an unknown
-    label.
+    images, scale, transpose, plugins: as for hitofude.predict, which raises the same errors. Raises InputError for an
+    unknown label.
     """
+    load_plugins(plugins)
     model, bytes_of = open_model(Path(run), device, scale, transpose)
     pixels = bytes_of(images).numpy()
     ground = RunFolder(Path(run)).load_data().known_look.ground

@@ -138,12 +138,14 @@ def predict_known(
     device: str = "auto",
     scale: tuple[float, float] | None = None,
     transpose: bool | None = None,
+    plugins: Sequence[str | Path] | None = None,
 ) -> NDArray[np.bool_]:
     """(N,) whether images are like those of any class, so that a share `level` of the images of the known kinds is.
 
-    See hitofude.metrics.novelty. images, scale, transpose: as for `predict`. Raises as `predict` does, RecipeError if
-    the level is not between 0 and 1, RunFolderError if the run cannot tell unknown kinds.
+    See hitofude.metrics.novelty. images, scale, transpose, plugins: as for `predict`. Raises as `predict` does,
+    RecipeError if the level is not between 0 and 1, RunFolderError if the run cannot tell unknown kinds.
     """
+    load_plugins(plugins)
     threshold = known_threshold_of(RunFolder(Path(run)), level)
     model, bytes_of = open_model(Path(run), device, scale, transpose)
     known: NDArray[np.bool_] = model.predict_with_novelty(bytes_of(images))[1] <= threshold
@@ -214,7 +216,7 @@ def describe_answers(prediction: FilePredictions) -> str:
         words = f"{row[first]:.3f}"
         if prediction.labels[place] == NONE_OF_THESE:
             words = say("perhaps {label}", label=classes[first])
-        if prediction.labels[place] == NOT_SURE:
+        elif prediction.labels[place] == NOT_SURE:
             words = say(
                 "{first} {probability:.3f} or {second} {other:.3f}",
                 first=classes[first], probability=row[first], second=classes[second], other=row[second],

@@ -53,6 +53,14 @@ def load_novelty(folder: RunFolder) -> Novelty | None:
     if not folder.novelty.exists():
         return None
     found = read_npz(folder.novelty, *ARRAYS)
+    features, classes = found["center"].size, len(np.atleast_1d(found["means"]))
+    shapes = {
+        "member": (), "center": (features,), "projection": (features, features), "means": (classes, features),
+        "variances": (classes, features), "held_out_scores": (found["held_out_scores"].size or 1,),
+    }  # fmt: skip
+    odd = [name for name, shape in shapes.items() if found[name].shape != shape or found[name].dtype.kind not in "fi"]
+    if odd:
+        raise RunFolderError(f"{folder.novelty} is damaged ({odd[0]}). Restore it, or run again into a new folder.")
     familiar = Familiar(*(found[name] for name in ARRAYS[1:-1]))
     return Novelty(int(found["member"]), familiar, found["held_out_scores"])
 
